@@ -1,0 +1,194 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, posix } from "node:path";
+import { fileURLToPath } from "node:url";
+import ts from "typescript";
+
+/** One layer of the library: what its files are, and which layers and packages they may import besides their own. */
+export interface Layer {
+  readonly name: string;
+  /** Paths from the root of the repository: a folder (ends in `/`), a file, or a pattern for one folder's own files. */
+  readonly files: RegExp;
+  /** Layers that it may import. Its own is always allowed. */
+  readonly layers: readonly string[];
+  /** Layers that it may reach by `import()` or by a type only, so that importing it does not load them. */
+  readonly lazyLayers?: readonly string[];
+  /** Packages that it may import, by name without a subpath. */
+  readonly packages: readonly string[];
+}
+
+/**
+ * The layering, from low to high; the first layer that matches a file is the file's. A folder that matches none is refused,
+ * so that a new one is thought about.
+ */
+export const LAYERS: readonly Layer[] = [
+  {
+    name: "index",
+    files: /^src\/index\.ts$/,
+    layers: ["root", "machines", "contract", "trackers", "memory", "custom"],
+    packages: [],
+  },
+  {
+    name: "config",
+    files: /^src\/config\.ts$/,
+    layers: ["root", "machines", "contract", "trackers", "memory", "custom"],
+    lazyLayers: ["upstash", "http", "durable-object backend"],
+    packages: ["zod"],
+  },
+  {
+    name: "contract",
+    files: /^src\/(coordinator|primitives|watchers)\.ts$/,
+    layers: ["root", "machines"],
+    packages: [],
+  },
+  { name: "root", files: /^src\/[^/]+\.ts$/, layers: [], packages: [] },
+  { name: "machines", files: /^src\/machines\//, layers: ["root"], packages: [] },
+  { name: "trackers", files: /^src\/trackers\//, layers: ["root", "machines", "contract"], packages: [] },
+  { name: "webhook", files: /^src\/webhook\//, layers: ["root", "machines", "contract", "trackers"], packages: [] },
+  {
+    name: "memory",
+    files: /^src\/backends\/(memory|due-heap)\.ts$/,
+    layers: ["root", "machines", "contract"],
+    packages: [],
+  },
+  { name: "custom", files: /^src\/backends\/custom(\.ts$|\/)/, layers: ["root", "machines", "contract"], packages: [] },
+  { name: "http", files: /^src\/backends\/http(\.ts$|\/)/, layers: ["root", "machines", "contract"], packages: [] },
+  {
+    name: "upstash",
+    files: /^src\/backends\/upstash\//,
+    layers: ["root", "machines", "contract"],
+    packages: ["@upstash/redis"],
+  },
+  {
+    name: "durable-object backend",
+    files: /^src\/backends\/durable-object(\.ts$|\/)/,
+    layers: ["root", "machines", "contract"],
+    packages: [],
+  },
+  {
+    name: "durable-object",
+    files: /^src\/durable-object\//,
+    layers: ["root", "machines", "contract", "trackers", "webhook", "durable-object backend"],
+    packages: ["cloudflare:workers"],
+  },
+  { name: "hono", files: /^src\/hono\//, layers: ["root", "machines", "contract", "trackers"], packages: ["hono"] },
+  {
+    name: "testing",
+    files: /^src\/testing\//,
+    layers: ["root", "machines", "contract", "trackers", "webhook", "memory", "custom"],
+    packages: [],
+  },
+  {
+    name: "worker",
+    files: /^worker\//,
+    layers: [
+      "index",
+      "config",
+      "root",
+      "machines",
+      "contract",
+      "trackers",
+      "webhook",
+      "memory",
+      "custom",
+      "upstash",
+      "durable-object backend",
+      "durable-object",
+      "hono",
+    ],
+    packages: ["cloudflare:workers", "hono", "zod"],
+  },
+];
+
+/** A source file: its path from the root of the repository, with forward slashes, and its text. */
+export interface Source {
+  readonly path: string;
+  readonly text: string;
+}
+
+interface Import {
+  /** What stands in quotes; null where an `import()` computes it. */
+  readonly specifier: string | null;
+  readonly lazy: boolean;
+}
+
+function isTypeOnly(node: ts.ImportDeclaration | ts.ExportDeclaration): boolean {
+  if (ts.isExportDeclaration(node)) return node.isTypeOnly;
+  return node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword;
+}
+
+function importsOf(source: Source): Import[] {
+  const found: Import[] = [];
+  const textOf = (node: ts.Node | undefined) => (node && ts.isStringLiteralLike(node) ? node.text : null);
+  const visit = (node: ts.Node): void => {
+    if ((ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) && node.moduleSpecifier) {
+      found.push({ specifier: textOf(node.moduleSpecifier), lazy: isTypeOnly(node) });
+    } else if (ts.isImportTypeNode(node)) {
+      const argument = node.argument;
+      found.push({ specifier: ts.isLiteralTypeNode(argument) ? textOf(argument.literal) : null, lazy: true });
+    } else if (ts.isImportEqualsDeclaration(node) && ts.isExternalModuleReference(node.moduleReference)) {
+      found.push({ specifier: textOf(node.moduleReference.expression), lazy: node.isTypeOnly });
+    } else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+      found.push({ specifier: textOf(node.arguments[0]), lazy: true });
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile(source.path, source.text, ts.ScriptTarget.ES2022, true));
+  return found;
+}
+
+function layerOf(path: string): Layer | undefined {
+  return LAYERS.find((layer) => layer.files.test(path));
+}
+
+/** `@scope/name/sub` → `@scope/name`, `name/sub` → `name`; a built-in's scheme stays. */
+function packageOf(specifier: string): string {
+  const parts = specifier.split("/");
+  return specifier.startsWith("@") ? parts.slice(0, 2).join("/") : (parts[0] ?? specifier);
+}
+
+function faultOf(layer: Layer, path: string, { specifier, lazy }: Import): string | null {
+  if (specifier === null) return "an import() must name its module in quotes";
+  if (!specifier.startsWith(".")) {
+    const name = packageOf(specifier);
+    return layer.packages.includes(name) ? null : `${layer.name} may not import the package ${name}`;
+  }
+  const imported = posix.join(posix.dirname(path), specifier).replace(/\.js$/, ".ts");
+  const other = layerOf(imported);
+  if (other === undefined) return `${imported} belongs to no layer`;
+  if (other === layer || layer.layers.includes(other.name)) return null;
+  if (layer.lazyLayers?.includes(other.name)) {
+    return lazy ? null : `${layer.name} may import ${other.name} (${imported}) only by import() or as a type`;
+  }
+  return `${layer.name} may not import ${other.name} (${imported})`;
+}
+
+/** Every import that breaks the layering, one line each; empty when all is well. */
+export function checkImports(sources: readonly Source[]): string[] {
+  return sources.flatMap((source) => {
+    const layer = layerOf(source.path);
+    if (layer === undefined) return [`${source.path}: belongs to no layer`];
+    return importsOf(source).flatMap((found) => {
+      const fault = faultOf(layer, source.path, found);
+      return fault === null ? [] : [`${source.path}: ${fault}`];
+    });
+  });
+}
+
+/** The sources that the rules hold for: `src/` and `worker/`. */
+export function readSources(): Source[] {
+  const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+  return ["src", "worker"].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+      .map((name) => `${folder}/${name.replaceAll("\\", "/")}`)
+      .filter((path) => /\.tsx?$/.test(path))
+      .map((path) => ({ path, text: readFileSync(join(root, path), "utf8") })),
+  );
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const sources = readSources();
+  const faults = checkImports(sources);
+  for (const fault of faults) console.error(`imports: ${fault}`);
+  if (faults.length > 0) process.exit(1);
+  console.log(`imports: ${sources.length} files keep to their layers.`);
+}

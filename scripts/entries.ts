@@ -1,0 +1,16 @@
+/** Every public entry point: its subpath in `exports` and the source behind it. */
+export const ENTRIES: Readonly<Record<string, string>> = {
+  ".": "src/index.ts",
+  "./upstash": "src/backends/upstash/index.ts",
+  "./durable-object": "src/durable-object/index.ts",
+  "./http": "src/backends/http.ts",
+  "./webhook": "src/webhook/index.ts",
+  "./worker": "worker/index.ts",
+  "./testing": "src/testing/index.ts",
+};
+
+/** Sources that look like an entry point (an `index.ts`) and are none on purpose. */
+export const INTERNAL_INDEXES: readonly string[] = ["src/machines/index.ts"];
+
+/** Files that `exports` names as they are. */
+export const PLAIN_EXPORTS: readonly string[] = ["./package.json"];

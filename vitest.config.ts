@@ -1,0 +1,27 @@
+import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
+import { defineConfig } from "vitest/config";
+
+const WORKERS = "test/**/*.workers.test.ts";
+const EDGE = "test/**/*.edge.test.ts";
+
+export default defineConfig({
+  test: {
+    // At the root alone: in a project, or in one that extends the root, it would start once a project.
+    globalSetup: ["test/support/global-setup.ts"],
+    projects: [
+      { test: { name: "node", include: ["test/**/*.test.ts"], exclude: [WORKERS, EDGE], environment: "node" } },
+      {
+        plugins: [
+          cloudflareTest(({ inject }) => ({
+            wrangler: { configPath: "./test/support/wrangler.test.toml" },
+            miniflare: {
+              bindings: { UPSTASH_REDIS_REST_URL: inject("restUrl"), UPSTASH_REDIS_REST_TOKEN: inject("restToken") },
+            },
+          })),
+        ],
+        test: { name: "workers", include: [WORKERS] },
+      },
+      { test: { name: "edge", include: [EDGE], environment: "edge-runtime" } },
+    ],
+  },
+});
