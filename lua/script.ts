@@ -1,0 +1,99 @@
+import { openDraft } from "../src/draft";
+import { decode, encode, formatInteger } from "../src/platform";
+import type { Changes, Rows, Transition } from "../src/store";
+
+/**
+ * One transition on one Redis hash: field `h` is the head, every member's field has a colon in its name.
+ *
+ * KEYS[1] the record, KEYS[2] the due queue of its shard
+ * ARGV[1] the step, ARGV[2] its input (JSON), ARGV[3] the record's name in the due queue, ARGV[4] the channel
+ * ARGV[5] milliseconds added to the clock, for tests; "0"
+ * Returns one mark, `!` when the record is due now and `=` otherwise, and the output (JSON).
+ */
+
+/** @noSelf */
+declare namespace redis {
+  function call(command: "TIME"): [string, string];
+  function call(command: "HGET", key: string, field: string): string | false;
+  function call(command: "HMGET", key: string, ...fields: string[]): (string | false)[];
+  function call(command: string, ...args: (string | number)[]): unknown;
+}
+declare const KEYS: string[];
+declare const ARGV: string[];
+declare function tonumber(this: void, text: string): number;
+declare function unpack(this: void, list: readonly (string | number)[]): string[];
+
+/** `unpack` fails beyond some 8,000 values. */
+const CHUNK = 2_000;
+
+function readMany(key: string, names: readonly string[]): (string | false)[] {
+  const values: (string | false)[] = [];
+  let chunk: string[] = [];
+  for (const name of names) {
+    chunk.push(name);
+    if (chunk.length < CHUNK) continue;
+    for (const value of redis.call("HMGET", key, ...unpack(chunk))) values.push(value);
+    chunk = [];
+  }
+  if (chunk.length > 0) {
+    for (const value of redis.call("HMGET", key, ...unpack(chunk))) values.push(value);
+  }
+  return values;
+}
+
+function commit(changes: Changes, key: string, due: string, member: string, channel: string): void {
+  if (changes.cleared) redis.call("DEL", key);
+  let fields: string[] = [];
+  let removed: string[] = [];
+  if (changes.head !== undefined) fields.push("h", changes.head);
+  for (let i = 0; i < changes.names.length; i++) {
+    const name = changes.names[i]!;
+    const value = changes.values[i]!;
+    if (value === false) {
+      removed.push(name);
+      if (removed.length >= CHUNK) {
+        redis.call("HDEL", key, ...unpack(removed));
+        removed = [];
+      }
+    } else {
+      fields.push(name, value);
+      if (fields.length >= CHUNK) {
+        redis.call("HSET", key, ...unpack(fields));
+        fields = [];
+      }
+    }
+  }
+  if (fields.length > 0) redis.call("HSET", key, ...unpack(fields));
+  if (removed.length > 0) redis.call("HDEL", key, ...unpack(removed));
+  if (changes.untilChanged) {
+    if (changes.untilMs !== undefined) redis.call("PEXPIREAT", key, formatInteger(changes.untilMs));
+    else if (!changes.cleared) redis.call("PERSIST", key);
+  }
+  if (changes.wakeChanged) {
+    if (changes.wakeAtMs !== undefined) redis.call("ZADD", due, formatInteger(changes.wakeAtMs), member);
+    else redis.call("ZREM", due, member);
+  }
+  if (changes.notified) redis.call("PUBLISH", channel, member);
+}
+
+export function run(steps: Record<string, Transition<never, object>>): string {
+  const [key, due] = KEYS as [string, string];
+  const [step, input, member, channel, skewMs] = ARGV as [string, string, string, string, string];
+  const time = redis.call("TIME");
+  const nowMs = tonumber(time[0]) * 1000 + Math.floor(tonumber(time[1]) / 1000) + tonumber(skewMs);
+  const rows: Rows = {
+    readHead: () => {
+      const head = redis.call("HGET", key, "h");
+      return head === false ? undefined : head;
+    },
+    read: (names) => readMany(key, names),
+  };
+  const draft = openDraft(rows, nowMs);
+  const output = steps[step]!(draft.store, decode<never>(input));
+  const changes = draft.changes();
+  if (changes.dirty) commit(changes, key, due, member, channel);
+  // A record that is gone leaves its line in the queue to whoever is sent there by it.
+  if (step === "woken" && changes.wakeAtMs === undefined && !changes.wakeChanged) redis.call("ZREM", due, member);
+  const isDue = changes.wakeAtMs !== undefined && changes.wakeAtMs <= nowMs;
+  return `${isDue ? "!" : "="}${encode(output)}`;
+}

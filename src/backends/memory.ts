@@ -1,0 +1,230 @@
+import { type Clock, systemClock } from "../clock.js";
+import type {
+  OnEvent,
+  RunOptions,
+  Wake,
+  WakingMachine,
+  WatchableTransition,
+  Watched,
+  WatchOptions,
+} from "../coordinator.js";
+import { openDraft } from "../draft.js";
+import { CoordinationError } from "../errors.js";
+import { applyTransition, type InputOf, machineOf, type OutputOf, type TransitionName } from "../machines/index.js";
+import { TransitionRefused } from "../platform.js";
+import { Primitives } from "../primitives.js";
+import type { Changes, Rows } from "../store.js";
+import { recordName } from "../tags.js";
+import { checkNumber, MAX_SEC } from "../validate.js";
+import { Watchers } from "../watchers.js";
+import { DueHeap } from "./due-heap.js";
+
+export interface MemoryOptions {
+  /** How long raw keys outlive their last write, in seconds; 0 (the default): until they are deleted. At most a year. */
+  readonly ttlSec?: number;
+  /** The deadline of groups that give none, in seconds. */
+  readonly completionTimeoutSec?: number;
+  /** Default: the system's. */
+  readonly clock?: Clock;
+  readonly onEvent?: OnEvent;
+}
+
+interface MemoryRecord {
+  head: string;
+  readonly members: Map<string, string>;
+  untilMs: number | undefined;
+  wakeAtMs: number | undefined;
+  /** The instants under which the record stands in the heaps. */
+  queuedUntilMs: number | undefined;
+  queuedWakeMs: number | undefined;
+}
+
+/** How many expired records one write removes at most: each write makes one, so this keeps up. */
+const PRUNE_PER_WRITE = 2;
+
+/**
+ * Coordination within one process: for tests, development, and servers that are alone. Nothing outlives the process,
+ * and no other process sees it. Its timers keep no process alive.
+ */
+export class MemoryCoordinator extends Primitives {
+  readonly isDistributed = false;
+  readonly defaultTtlSec: number;
+  readonly completionTimeoutSec?: number;
+  readonly #clock: Clock;
+  readonly #onEvent: OnEvent | undefined;
+  readonly #records = new Map<string, MemoryRecord>();
+  readonly #watchers: Watchers;
+  readonly #wakes = new Map<WakingMachine, Set<Wake<WakingMachine>>>();
+  readonly #wakeHeap = new DueHeap();
+  readonly #untilHeap = new DueHeap();
+  #timer: { readonly atMs: number; readonly cancel: () => void } | undefined;
+
+  /** @throws {CoordinationError} `invalid_input` for a `ttlSec` out of range. */
+  constructor(options: MemoryOptions = {}) {
+    super();
+    const { ttlSec = 0, completionTimeoutSec, clock = systemClock, onEvent } = options;
+    checkNumber(ttlSec, "ttlSec", 0, MAX_SEC);
+    if (completionTimeoutSec !== undefined) {
+      checkNumber(completionTimeoutSec, "completionTimeoutSec", 0, MAX_SEC);
+      this.completionTimeoutSec = completionTimeoutSec;
+    }
+    this.defaultTtlSec = ttlSec;
+    this.#clock = clock;
+    this.#onEvent = onEvent;
+    this.#watchers = new Watchers(clock);
+  }
+
+  /** How many records are held, those among them that have expired and were not removed yet. */
+  get size(): number {
+    return this.#records.size;
+  }
+
+  async run<N extends TransitionName>(
+    transition: N,
+    id: string,
+    input: InputOf<N>,
+    options: RunOptions = {},
+  ): Promise<OutputOf<N>> {
+    options.signal?.throwIfAborted();
+    return this.#apply(transition, id, input);
+  }
+
+  watch<N extends WatchableTransition>(
+    transition: N,
+    id: string,
+    input: InputOf<N>,
+    options: WatchOptions,
+  ): Promise<OutputOf<N>> {
+    const look = (): OutputOf<N> & Watched => this.#apply(transition, id, input) as OutputOf<N> & Watched;
+    return this.#watchers.watch(recordName(machineOf(transition), id), look, options);
+  }
+
+  onWake<M extends WakingMachine>(machine: M, wake: Wake<M>): () => void {
+    const wakes = this.#wakes.get(machine) ?? new Set();
+    this.#wakes.set(machine, wakes.add(wake));
+    return () => wakes.delete(wake);
+  }
+
+  #apply<N extends TransitionName>(transition: N, id: string, input: InputOf<N>): OutputOf<N> {
+    const name = recordName(machineOf(transition), id);
+    const draft = openDraft(this.#rows(name), this.#clock.now());
+    let output: OutputOf<N>;
+    try {
+      output = applyTransition(transition, draft.store, input);
+    } catch (error) {
+      const reason = error instanceof TransitionRefused ? error.reason : "the transition failed";
+      throw new CoordinationError("backend_rejected", `${transition}: ${reason}`, { cause: error });
+    }
+    const changes = draft.changes();
+    if (changes.dirty) this.#commit(name, changes);
+    if (changes.notified) this.#watchers.notify(name);
+    return output;
+  }
+
+  #rows(name: string): Rows {
+    const record = this.#records.get(name);
+    return {
+      readHead: () => record?.head,
+      read: (names) => names.map((member) => record?.members.get(member) ?? false),
+    };
+  }
+
+  #commit(name: string, changes: Changes): void {
+    this.#prune();
+    if (changes.cleared) this.#records.delete(name);
+    let record = this.#records.get(name);
+    if (record === undefined) {
+      if (changes.head === undefined) return;
+      record = {
+        head: changes.head,
+        members: new Map(),
+        untilMs: undefined,
+        wakeAtMs: undefined,
+        queuedUntilMs: undefined,
+        queuedWakeMs: undefined,
+      };
+      this.#records.set(name, record);
+    }
+    if (changes.head !== undefined) record.head = changes.head;
+    for (const [i, member] of changes.names.entries()) {
+      const value = changes.values[i];
+      if (value === false || value === undefined) record.members.delete(member);
+      else record.members.set(member, value);
+    }
+    record.untilMs = changes.untilMs;
+    record.wakeAtMs = changes.wakeAtMs;
+    this.#queue(name, record);
+  }
+
+  /** Keeps one line a record in each heap, at its instant or before; a line that comes up too early is put back. */
+  #queue(name: string, record: MemoryRecord): void {
+    const { untilMs, wakeAtMs } = record;
+    if (untilMs !== undefined && (record.queuedUntilMs === undefined || untilMs < record.queuedUntilMs)) {
+      record.queuedUntilMs = untilMs;
+      this.#untilHeap.push(name, untilMs);
+    }
+    if (wakeAtMs !== undefined && (record.queuedWakeMs === undefined || wakeAtMs < record.queuedWakeMs)) {
+      record.queuedWakeMs = wakeAtMs;
+      this.#wakeHeap.push(name, wakeAtMs);
+    }
+    this.#arm();
+  }
+
+  /** Removes a few records that have expired: work in proportion to the writes, no sweep that stops the world. */
+  #prune(): void {
+    const nowMs = this.#clock.now();
+    for (let i = 0; i < PRUNE_PER_WRITE; i++) {
+      const entry = this.#untilHeap.popDue(nowMs);
+      if (entry === undefined) return;
+      const record = this.#records.get(entry.name);
+      if (record === undefined || record.queuedUntilMs !== entry.atMs) continue;
+      record.queuedUntilMs = undefined;
+      if (record.untilMs !== undefined && record.untilMs <= nowMs) this.#records.delete(entry.name);
+      else this.#queue(entry.name, record);
+    }
+  }
+
+  #arm(): void {
+    const atMs = this.#wakeHeap.nextAtMs;
+    if (atMs === undefined || (this.#timer !== undefined && this.#timer.atMs <= atMs)) return;
+    this.#timer?.cancel();
+    const cancel = this.#clock.setTimer(() => this.#ring(), atMs - this.#clock.now(), { background: true });
+    this.#timer = { atMs, cancel };
+  }
+
+  #ring(): void {
+    this.#timer = undefined;
+    const nowMs = this.#clock.now();
+    const due: string[] = [];
+    for (let entry = this.#wakeHeap.popDue(nowMs); entry !== undefined; entry = this.#wakeHeap.popDue(nowMs)) {
+      const record = this.#records.get(entry.name);
+      if (record === undefined || record.queuedWakeMs !== entry.atMs) continue;
+      record.queuedWakeMs = undefined;
+      if (record.wakeAtMs !== undefined && record.wakeAtMs <= nowMs) due.push(entry.name);
+      else this.#queue(entry.name, record);
+    }
+    for (const name of due) this.#wake(name);
+    this.#arm();
+  }
+
+  #wake(name: string): void {
+    const colon = name.indexOf(":");
+    const machine = name.slice(0, colon) as WakingMachine;
+    const id = name.slice(colon + 1);
+    const wakes = [...(this.#wakes.get(machine) ?? [])];
+    try {
+      if (wakes.length === 0) this.#apply(`${machine}.woken`, id, {});
+      for (const wake of wakes) {
+        const output = this.#apply(`${machine}.woken`, id, wake.input());
+        const work = wake.act(id, output).catch((error: unknown) => this.#report(machine, id, error));
+        wake.waitUntil?.(work);
+      }
+    } catch (error) {
+      this.#report(machine, id, error);
+    }
+  }
+
+  #report(machine: string, id: string, error: unknown): void {
+    this.#onEvent?.({ type: "wake_failed", machine, id, error });
+  }
+}

@@ -1,0 +1,129 @@
+import type { InputOf, MachineName, OutputOf, TransitionName } from "./machines/index.js";
+
+/**
+ * Shared state that stateless callers agree on. Every operation is atomic, takes one round trip, and is decided by the
+ * backend's clock. Raw keys live `defaultTtlSec` after their last write, or as `expire` says.
+ *
+ * Ids and keys are 1 to 256 bytes of UTF-8.
+ */
+export interface Coordinator {
+  /** Whether other processes see the same state. */
+  readonly isDistributed: boolean;
+  /** How long a raw key outlives its last write, and an ended group its end, in seconds. 0: raw keys stay. */
+  readonly defaultTtlSec: number;
+  /** The deadline of groups that give none, in seconds; 0 for none. */
+  readonly completionTimeoutSec?: number;
+
+  /** Adds `delta` (a safe integer, default 1) and returns the sum. A key that is not there counts as 0. */
+  incr(key: string, delta?: number): Promise<number>;
+  /** The number under the key; 0 when unset. */
+  getInt(key: string): Promise<number>;
+  /** Makes the key unless it exists; says whether it did. `ttlSec` > 0. */
+  setIfAbsent(key: string, ttlSec: number): Promise<boolean>;
+  /** Adds to a set; returns how many were new. A set holds 100,000 members at most. */
+  sadd(key: string, ...members: string[]): Promise<number>;
+  /** Takes from a set; returns how many were there. */
+  srem(key: string, ...members: string[]): Promise<number>;
+  scard(key: string): Promise<number>;
+  /** Appends to a list; returns its length. A list holds 10,000 items at most. */
+  rpush(key: string, ...values: string[]): Promise<number>;
+  /** The whole list, oldest first. */
+  lrange(key: string): Promise<string[]>;
+  /** Sets the key's TTL, which later writes leave alone; false when there is no such key. `ttlSec` > 0. */
+  expire(key: string, ttlSec: number): Promise<boolean>;
+  /** Removes keys of any kind; returns how many were there. Runs once per key: not atomic over several. */
+  delete(...keys: string[]): Promise<number>;
+
+  /** Runs one transition on one record: atomic, in one round trip. */
+  run<N extends TransitionName>(
+    transition: N,
+    id: string,
+    input: InputOf<N>,
+    options?: RunOptions,
+  ): Promise<OutputOf<N>>;
+  /** Runs a transition until its output says `ready`, and resolves with that output. Each look is atomic. */
+  watch<N extends WatchableTransition>(
+    transition: N,
+    id: string,
+    input: InputOf<N>,
+    options: WatchOptions,
+  ): Promise<OutputOf<N>>;
+  /** Adds somebody who acts when a record of the machine wakes; returns a function that takes it out again. */
+  onWake<M extends WakingMachine>(machine: M, wake: Wake<M>): () => void;
+  /** Wakes what is due, where no timer of the backend does. Safe to run anywhere, at any time, by many at once. */
+  drain?(options?: DrainOptions): Promise<DrainReport>;
+}
+
+export interface RunOptions {
+  /** Ends the call; it rejects with `signal.reason`. A write may have landed. */
+  readonly signal?: AbortSignal | undefined;
+  /** Whether sending twice does no harm: by nature, or since the input carries an `op`. Default true. */
+  readonly resend?: boolean;
+}
+
+export interface WatchOptions {
+  /** After so many milliseconds it rejects with `wait_timeout`. 0: looks once. */
+  readonly timeoutMs: number;
+  /** Ends the wait; it rejects with `signal.reason`. */
+  readonly signal?: AbortSignal | undefined;
+  /** Nobody would miss it: its timers keep no process alive. Default false. */
+  readonly background?: boolean;
+}
+
+/** Transitions that can be watched: their output says whether what was waited for has come. */
+export type WatchableTransition = {
+  [N in TransitionName]: OutputOf<N> extends { ready: boolean } ? N : never;
+}[TransitionName];
+
+/** What every watched output says. */
+export interface Watched {
+  readonly ready: boolean;
+  /** The instant at which it may become ready though nobody writes. */
+  readonly recheckAtMs?: number;
+}
+
+/** Machines with timers: they have a `woken` step. */
+export type WakingMachine = {
+  [M in MachineName]: `${M}.woken` extends TransitionName ? M : never;
+}[MachineName];
+
+/** Somebody who does what a woken record claims, such as a tracker with its handlers. */
+export interface Wake<M extends WakingMachine> {
+  /** What `woken` is told: what this one is able to do. */
+  input(): InputOf<`${M}.woken`>;
+  /** Does it. A rejection is reported as an event; the record's own timer makes it good. */
+  act(id: string, output: OutputOf<`${M}.woken`>): Promise<void>;
+  /** Keeps the caller's invocation alive until the work is done, on platforms that end it with the response. */
+  readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
+}
+
+export interface DrainOptions {
+  /** How many records to wake at most. 1 to 10,000, default 100. */
+  readonly limit?: number;
+  /** When to stop beginning new ones, in milliseconds. Default 10,000. */
+  readonly budgetMs?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface DrainReport {
+  /** How many records were woken. */
+  readonly woken: number;
+  /** Whether something that was due is left. */
+  readonly left: boolean;
+  /** When the next one comes due, as far as this pass could see. */
+  readonly nextDueAtMs: number | undefined;
+}
+
+/** What happens without a caller to tell: for logs and metrics. Holds no payload, no secret, no error text of a handler. */
+export type CoordinatorEvent =
+  | { readonly type: "wake_failed"; readonly machine: string; readonly id: string; readonly error: unknown }
+  | {
+      readonly type: "delivery";
+      readonly id: string;
+      readonly deliveryId: string;
+      readonly attempt: number;
+      readonly outcome: "delivered" | "retry" | "dead" | "stale";
+      readonly error?: string;
+    };
+
+export type OnEvent = (event: CoordinatorEvent) => void;

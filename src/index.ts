@@ -1,0 +1,37 @@
+export { MemoryCoordinator, type MemoryOptions } from "./backends/memory.js";
+export type { RetryPolicy } from "./backoff.js";
+export type { Clock } from "./clock.js";
+export type {
+  Coordinator,
+  CoordinatorEvent,
+  DrainOptions,
+  DrainReport,
+  OnEvent,
+  RunOptions,
+  Wake,
+  WakingMachine,
+  WatchableTransition,
+  WatchOptions,
+} from "./coordinator.js";
+export { CoordinationError, type CoordinationErrorCode, type CoordinationErrorOptions } from "./errors.js";
+export type { GroupState, Verdict } from "./machines/completion.js";
+export type { DeliveryState } from "./machines/delivery.js";
+export type { InputOf, MachineName, OutputOf, TransitionName } from "./machines/index.js";
+export {
+  type AckResult,
+  CompletionTracker,
+  type CompletionTrackerOptions,
+  type RegisterOptions,
+  type ResultPage,
+} from "./trackers/completion.js";
+export type { DeliveryStatus, GroupStatus } from "./trackers/group-status.js";
+export type { GroupEventType, Handler, HandlerContext, HandlerEvent, Handlers, Webhooks } from "./trackers/handler.js";
+export type {
+  CompletionTarget,
+  CompletionTargets,
+  HandlerTarget,
+  LocalTarget,
+  Payloads,
+  UrlTarget,
+} from "./trackers/target.js";
+export type { Task } from "./trackers/task.js";

@@ -1,0 +1,278 @@
+import { fullJitterMs, type RetryPolicy } from "../backoff.js";
+import { decode, encode, formatInteger } from "../platform.js";
+import type { Store } from "../store.js";
+
+/**
+ * A record's outbox: what it still owes to the world, one delivery a generation. The step that ends a group also writes
+ * its delivery here; a drainer claims it under a fenced lease (the attempt is stored before anything is sent), and
+ * settles it. At least once, with an id fixed beforehand: the receiver makes the effect once.
+ */
+
+/** Where a delivery goes. */
+export interface Target {
+  /** What a drainer must be able to do: `handler:NAME` or `url`. */
+  route: string;
+  /** What the drainer needs besides, opaque here. */
+  body: string;
+}
+
+/** Targets by the end that they are for; `end` takes every end that has none of its own. */
+export interface Targets {
+  complete?: Target;
+  timeout?: Target;
+  end?: Target;
+}
+
+export type DeliveryState = "none" | "pending" | "delivered" | "dead";
+
+/** A delivery, stored as the member `d:GENERATION`; the status it tells of stands in `s:GENERATION`. */
+interface Delivery {
+  id: string;
+  type: string;
+  route: string;
+  body: string;
+  state: "pending" | "delivered" | "dead";
+  attempts: number;
+  /** How many attempts there had been when it was (re)queued. */
+  base: number;
+  /** The fencing token: of several claims only the newest may settle. */
+  fence: number;
+  createdAtMs: number;
+  queuedAtMs: number;
+  lastError?: string;
+}
+
+/** A line of the outbox in the record's head: when to look at which delivery again. */
+interface Due {
+  generation: number;
+  atMs: number;
+  /** An attempt is under way; at `atMs` its lease ends. */
+  leased: boolean;
+  /** How often a drainer passed it by for want of its handler. */
+  passed: number;
+}
+
+/** A head with an outbox. */
+export interface OutboxHead {
+  due: Due[];
+}
+
+/** What a drainer brings along. */
+export interface WokenInput {
+  routes?: string[];
+  leaseMs?: number;
+  retry?: RetryPolicy;
+}
+
+/** A delivery that the caller now holds the lease of. */
+export interface Claim {
+  generation: number;
+  deliveryId: string;
+  fence: number;
+  attempt: number;
+  type: string;
+  route: string;
+  body: string;
+  /** When the group ended. */
+  createdAtMs: number;
+  /** The status at the end of the group, as text. */
+  snapshot: string;
+}
+
+export interface SettleInput {
+  generation: number;
+  fence: number;
+  /** Absent: delivered. */
+  error?: string;
+  /** The error is final: no further attempt. */
+  final?: boolean;
+  /** The receiver's wish: not before so many milliseconds. */
+  notBeforeMs?: number;
+  retry: RetryPolicy;
+  /** From 0 to 1, for the jitter. */
+  random: number;
+}
+
+export interface DeliveryView {
+  state: DeliveryState;
+  deliveryId?: string;
+  attempts: number;
+  lastError?: string;
+}
+
+export const DEFAULT_RETRY: RetryPolicy = { maxAttempts: 12, baseDelayMs: 1_000, maxDelayMs: 900_000 };
+export const DEFAULT_LEASE_MS = 60_000;
+
+/** More undelivered generations than this and a restart is refused. */
+export const MAX_OUTBOX = 16;
+
+const PASS_BASE_MS = 5_000;
+const PASS_MAX_MS = 300_000;
+/** For so long a delivery waits for somebody who has its handler. */
+const UNHANDLED_MS = 86_400_000;
+
+const deliveryName = (generation: number): string => `d:${formatInteger(generation)}`;
+const snapshotName = (generation: number): string => `s:${formatInteger(generation)}`;
+
+function read(store: Store, generation: number): Delivery | undefined {
+  const text = store.get(deliveryName(generation));
+  return text === undefined ? undefined : decode<Delivery>(text);
+}
+
+function write(store: Store, generation: number, delivery: Delivery): void {
+  store.set(deliveryName(generation), encode(delivery));
+}
+
+/** Queues a delivery, due at once. */
+export function enqueue(
+  store: Store,
+  head: OutboxHead,
+  delivery: { generation: number; id: string; type: string; target: Target; snapshot: string },
+): void {
+  write(store, delivery.generation, {
+    id: delivery.id,
+    type: delivery.type,
+    route: delivery.target.route,
+    body: delivery.target.body,
+    state: "pending",
+    attempts: 0,
+    base: 0,
+    fence: 0,
+    createdAtMs: store.nowMs,
+    queuedAtMs: store.nowMs,
+  });
+  store.set(snapshotName(delivery.generation), delivery.snapshot);
+  head.due.push({ generation: delivery.generation, atMs: store.nowMs, leased: false, passed: 0 });
+}
+
+/** The earliest instant at which the outbox wants to be looked at. */
+export function nextDueMs(head: OutboxHead): number | undefined {
+  let next: number | undefined;
+  for (const due of head.due) {
+    if (next === undefined || due.atMs < next) next = due.atMs;
+  }
+  return next;
+}
+
+function close(head: OutboxHead, generation: number): void {
+  head.due = head.due.filter((due) => due.generation !== generation);
+}
+
+function bury(store: Store, head: OutboxHead, generation: number, delivery: Delivery, error: string): void {
+  delivery.state = "dead";
+  delivery.lastError = error;
+  write(store, generation, delivery);
+  close(head, generation);
+}
+
+/** Claims what is due and what the drainer is able to deliver; puts off the rest without spending an attempt. */
+export function claim(store: Store, head: OutboxHead, input: WokenInput): Claim[] {
+  const retry = input.retry ?? DEFAULT_RETRY;
+  const claims: Claim[] = [];
+  for (const due of head.due.filter((entry) => entry.atMs <= store.nowMs)) {
+    const delivery = read(store, due.generation);
+    if (delivery === undefined) {
+      close(head, due.generation);
+      continue;
+    }
+    if (input.routes?.includes(delivery.route) !== true) {
+      pass(store, head, due, delivery);
+      continue;
+    }
+    if (delivery.attempts - delivery.base >= retry.maxAttempts) {
+      bury(store, head, due.generation, delivery, delivery.lastError ?? "the last attempt never reported back");
+      continue;
+    }
+    delivery.attempts += 1;
+    delivery.fence += 1;
+    write(store, due.generation, delivery);
+    due.atMs = store.nowMs + (input.leaseMs ?? DEFAULT_LEASE_MS);
+    due.leased = true;
+    due.passed = 0;
+    claims.push({
+      generation: due.generation,
+      deliveryId: delivery.id,
+      fence: delivery.fence,
+      attempt: delivery.attempts,
+      type: delivery.type,
+      route: delivery.route,
+      body: delivery.body,
+      createdAtMs: delivery.createdAtMs,
+      snapshot: store.get(snapshotName(due.generation)) ?? "{}",
+    });
+  }
+  return claims;
+}
+
+function pass(store: Store, head: OutboxHead, due: Due, delivery: Delivery): void {
+  if (store.nowMs - delivery.queuedAtMs >= UNHANDLED_MS) {
+    bury(store, head, due.generation, delivery, "nobody came that could deliver it");
+    return;
+  }
+  let pauseMs = PASS_BASE_MS;
+  for (let i = 0; i < due.passed && pauseMs < PASS_MAX_MS; i++) pauseMs *= 2;
+  due.leased = false;
+  due.passed += 1;
+  due.atMs = store.nowMs + (pauseMs < PASS_MAX_MS ? pauseMs : PASS_MAX_MS);
+}
+
+/** Ends an attempt. False: the lease had gone to another, or the delivery was settled already; nothing changed. */
+export function settle(store: Store, head: OutboxHead, input: SettleInput): boolean {
+  const delivery = read(store, input.generation);
+  if (delivery === undefined || delivery.state !== "pending" || delivery.fence !== input.fence) return false;
+  if (input.error === undefined) {
+    delivery.state = "delivered";
+    write(store, input.generation, delivery);
+    close(head, input.generation);
+    return true;
+  }
+  const spent = delivery.attempts - delivery.base;
+  if (input.final === true || spent >= input.retry.maxAttempts) {
+    bury(store, head, input.generation, delivery, input.error);
+    return true;
+  }
+  delivery.lastError = input.error;
+  // The attempt that has ended can settle nothing any more.
+  delivery.fence += 1;
+  write(store, input.generation, delivery);
+  const pauseMs = fullJitterMs(input.retry, spent, input.random);
+  const notBeforeMs = input.notBeforeMs ?? 0;
+  for (const due of head.due) {
+    if (due.generation !== input.generation) continue;
+    due.leased = false;
+    due.atMs = store.nowMs + (pauseMs > notBeforeMs ? pauseMs : notBeforeMs);
+  }
+  return true;
+}
+
+/**
+ * Queues a delivery again, dead or delivered, with a fresh allowance of attempts. One that waits for its next attempt
+ * becomes due now; one whose attempt is under way is left alone.
+ */
+export function requeue(store: Store, head: OutboxHead, generation: number): void {
+  const delivery = read(store, generation);
+  if (delivery === undefined) return;
+  for (const due of head.due) {
+    if (due.generation === generation && due.leased) return;
+  }
+  close(head, generation);
+  delivery.state = "pending";
+  delivery.base = delivery.attempts;
+  delivery.queuedAtMs = store.nowMs;
+  write(store, generation, delivery);
+  head.due.push({ generation, atMs: store.nowMs, leased: false, passed: 0 });
+}
+
+/** What a generation's status says of its delivery. */
+export function describe(store: Store, generation: number): DeliveryView {
+  const delivery = read(store, generation);
+  if (delivery === undefined) return { state: "none", attempts: 0 };
+  const view: DeliveryView = { state: delivery.state, deliveryId: delivery.id, attempts: delivery.attempts };
+  if (delivery.lastError !== undefined) view.lastError = delivery.lastError;
+  return view;
+}
+
+/** The members of a generation's delivery, for a record that begins anew and takes them along. */
+export function deliveryMembers(generation: number): string[] {
+  return [deliveryName(generation), snapshotName(generation)];
+}

@@ -1,0 +1,30 @@
+/** What a transition needs from its host and Lua spells differently: its twin is `lua/platform.ts`. */
+
+/** Why a record could not be worked on. */
+export type Refusal = "newer_schema";
+
+/** Thrown by a transition that cannot go on: nothing of it is written. */
+export class TransitionRefused extends Error {
+  override readonly name = "TransitionRefused";
+  constructor(readonly reason: Refusal) {
+    super(reason);
+  }
+}
+
+export function refuse(reason: Refusal): never {
+  throw new TransitionRefused(reason);
+}
+
+/** JSON text of a value that holds no `null` and no `undefined` inside an array. */
+export function encode(value: object): string {
+  return JSON.stringify(value);
+}
+
+export function decode<T>(text: string): T {
+  return JSON.parse(text) as T;
+}
+
+/** Decimal digits of a safe integer, never in exponent form, never `-0`. */
+export function formatInteger(value: number): string {
+  return String(value + 0);
+}

@@ -1,0 +1,384 @@
+import type { RetryPolicy } from "../backoff.js";
+import type { Coordinator, OnEvent } from "../coordinator.js";
+import { CoordinationError } from "../errors.js";
+import type { AckResult as AckOutput, GroupState, RegisterOutput, Verdict } from "../machines/completion.js";
+import { DEFAULT_RETRY } from "../machines/delivery.js";
+import { newOp } from "../op.js";
+import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, toJson } from "../validate.js";
+import { Deliverer } from "./deliverer.js";
+import { type GroupStatus, groupStatus } from "./group-status.js";
+import type { Handler, Handlers, Webhooks } from "./handler.js";
+import { LocalCallbacks } from "./local-callbacks.js";
+import { specDigest } from "./spec.js";
+import { type CompletionTargets, type Payloads, splitTargets } from "./target.js";
+import { MAX_ERROR_BYTES, shortText, type Task, taskAcks } from "./task.js";
+
+export interface CompletionTrackerOptions<T extends Payloads, Env> {
+  /** Durable callbacks by name, run by this instance when a group's timer rings here. */
+  readonly handlers?: Handlers<T, Env>;
+  /** What handlers find as `ctx.env`. */
+  readonly env?: Env;
+  /** Keeps the invocation alive for work that outlives the call: `ctx.waitUntil` of Workers and Vercel. */
+  readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
+  /** Sends signed webhooks from this instance. */
+  readonly webhooks?: Webhooks | undefined;
+  /** The deadline of groups that name none, in seconds; 0 for none. Default: the coordinator's, else 1800. At most a year. */
+  readonly timeoutSec?: number;
+  /** How long an ended group stays readable and turns late acks away, in seconds. Default: the coordinator's, else 3600. */
+  readonly ttlSec?: number;
+  /** How long an ack is kept that comes before its group's registration, in seconds. Default 300. */
+  readonly earlyTtlSec?: number;
+  /** How deliveries are repeated. Default 12 attempts, 1 s to 15 min, full jitter. */
+  readonly retry?: RetryPolicy;
+  /** How long one attempt of a delivery may take, in seconds. Default 30, 1 to 840. */
+  readonly attemptTimeoutSec?: number;
+  /** The coordinator that handlers see, where it is not the one that the tracker runs on. */
+  readonly handlerCoordinator?: () => Coordinator;
+  readonly onEvent?: OnEvent | undefined;
+}
+
+export interface RegisterOptions<T extends Payloads> extends CompletionTargets<T> {
+  /** Any JSON value of up to 16 KB; comes back in every status. */
+  readonly metadata?: unknown;
+  /** The deadline, in seconds from now; 0 for none. Default: the tracker's. */
+  readonly timeoutSec?: number | undefined;
+  /** How long the ended group stays readable, in seconds. Default: the tracker's. */
+  readonly ttlSec?: number | undefined;
+  /**
+   * Begins a new generation: `{ from }` only if that generation still stands, so that a delayed copy of this call does
+   * nothing; `true` whatever stands.
+   */
+  readonly restart?: true | { readonly from: number } | undefined;
+}
+
+/** What became of one ack. */
+export interface AckResult {
+  /**
+   * `accepted`: it counted (or this call's first copy did). `duplicate`: the task had counted before. `early`: the
+   * group is not registered yet; the ack is kept for minutes. `late`: the group had ended. `cancelled`: it was cancelled.
+   * `unknown`: no such task in the registered list, a generation that is not there, or too many early acks.
+   */
+  readonly verdict: Verdict;
+  readonly state: GroupState | "unregistered";
+  /** This very ack ended the group. */
+  readonly ended: boolean;
+  readonly remaining: number | null;
+  readonly generation: number | null;
+}
+
+export interface ResultPage {
+  readonly items: readonly { readonly taskId: string; readonly result: unknown }[];
+  /** What to give as `after` for the next page; null on the last. */
+  readonly next: number | null;
+}
+
+/** The most tasks that one registration may list. */
+export const MAX_TASKS = 100_000;
+const MAX_TOTAL = 1_000_000_000;
+const MAX_METADATA_BYTES = 16_384;
+const DEFAULT_TTL_SEC = 3_600;
+const DEFAULT_TIMEOUT_SEC = 1_800;
+
+/**
+ * A durable WaitGroup for a fan-out: tells when all tasks of a group are done, whoever did them, and runs the
+ * completion at least once with an id that makes its effect once.
+ *
+ * Every call is one round trip. What it does not promise: that a handler runs only once (a crash after the effect and
+ * before the settlement repeats it), or that two groups change together.
+ *
+ * @typeParam T the handlers' names with their payloads; inferred from `handlers`.
+ *
+ * @example
+ * ```ts
+ * import { CompletionTracker, MemoryCoordinator } from "edge-coordinator";
+ *
+ * const tracker = new CompletionTracker(new MemoryCoordinator());
+ * await tracker.register("document-1", ["chunk-1", "chunk-2"], { timeoutSec: 600 });
+ * await tracker.ack("document-1", "chunk-1");
+ * const { ended } = await tracker.ack("document-1", "chunk-2"); // true
+ * ```
+ */
+export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
+  readonly #coordinator: Coordinator;
+  readonly #webhooks: Webhooks | undefined;
+  readonly #timeoutSec: number;
+  readonly #ttlSec: number;
+  readonly #earlyTtlMs: number;
+  readonly #local: LocalCallbacks;
+
+  /** @throws {CoordinationError} `invalid_input` for an option out of range, `unsupported` for handlers where none can run. */
+  constructor(coordinator: Coordinator, options: CompletionTrackerOptions<T, Env> = {}) {
+    this.#coordinator = coordinator;
+    this.#webhooks = options.webhooks;
+    this.#timeoutSec = options.timeoutSec ?? coordinator.completionTimeoutSec ?? DEFAULT_TIMEOUT_SEC;
+    checkNumber(this.#timeoutSec, "timeoutSec", 0, MAX_SEC);
+    this.#ttlSec = options.ttlSec ?? (coordinator.defaultTtlSec || DEFAULT_TTL_SEC);
+    checkTtlSec(this.#ttlSec, "ttlSec");
+    this.#earlyTtlMs = checkTtlSec(options.earlyTtlSec ?? 300, "earlyTtlSec");
+    this.#local = new LocalCallbacks(coordinator, options.waitUntil, options.onEvent);
+    this.#deliver(options);
+  }
+
+  #deliver(options: CompletionTrackerOptions<T, Env>): void {
+    const retry = options.retry ?? DEFAULT_RETRY;
+    checkInteger(retry.maxAttempts, "retry.maxAttempts", 1, 100);
+    checkInteger(retry.baseDelayMs, "retry.baseDelayMs", 0, MAX_SEC * 1000);
+    checkInteger(retry.maxDelayMs, "retry.maxDelayMs", retry.baseDelayMs, MAX_SEC * 1000);
+    const attemptTimeoutSec = options.attemptTimeoutSec ?? 30;
+    checkNumber(attemptTimeoutSec, "attemptTimeoutSec", 0.001, 840);
+    const handlers = new Map<string, Handler>();
+    for (const [name, handler] of Object.entries(options.handlers ?? {})) {
+      checkId(name, "handlers' names");
+      if (typeof handler !== "function") {
+        throw new CoordinationError("invalid_input", `handlers.${name} must be a function`);
+      }
+      handlers.set(name, handler as Handler);
+    }
+    if (handlers.size === 0 && options.webhooks === undefined) return;
+    const deliverer = new Deliverer({
+      coordinator: this.#coordinator,
+      handlerCoordinator: options.handlerCoordinator ?? (() => this.#coordinator),
+      handlers,
+      webhooks: options.webhooks,
+      env: options.env,
+      waitUntil: options.waitUntil,
+      retry,
+      attemptMs: Math.round(attemptTimeoutSec * 1000),
+      onEvent: options.onEvent,
+    });
+    this.#coordinator.onWake("completion", deliverer);
+  }
+
+  /**
+   * Announces a group: how many tasks it has, or their ids. Acks that came before count now. Registering again with the
+   * same tasks and durable targets does nothing, before the end and after it; a group without tasks is complete at once.
+   *
+   * @throws {CoordinationError} `conflict` when the id stands with other tasks or targets, or a `restart` lost its
+   * compare-and-set; `limit_exceeded` when 16 ended generations still wait for their delivery.
+   */
+  async register(
+    groupId: string,
+    totalOrTaskIds: number | readonly string[],
+    options: RegisterOptions<T> = {},
+  ): Promise<GroupStatus> {
+    checkId(groupId, "groupId");
+    const tasks = checkTasks(totalOrTaskIds);
+    const { durable, local } = splitTargets(options, this.#webhooks && ((url) => this.#webhooks?.check(url)));
+    const timeoutSec = options.timeoutSec ?? this.#timeoutSec;
+    checkNumber(timeoutSec, "timeoutSec", 0, MAX_SEC);
+    const ttlMs = checkTtlSec(options.ttlSec ?? this.#ttlSec, "ttlSec");
+    const restart = checkRestart(options.restart);
+    this.#local.check(local);
+    const metadata =
+      options.metadata === undefined ? undefined : toJson(options.metadata, "metadata", MAX_METADATA_BYTES);
+    const op = newOp();
+    const output = await this.#coordinator.run("completion.register", groupId, {
+      op,
+      spec: await specDigest(tasks, "all-settled", durable),
+      total: typeof tasks === "number" ? tasks : tasks.length,
+      ...(typeof tasks === "number" ? {} : { tasks }),
+      timeoutMs: Math.round(timeoutSec * 1000),
+      ttlMs,
+      deliveryId: `msg_${op}`,
+      ...(durable === undefined ? {} : { targets: durable }),
+      ...(metadata === undefined ? {} : { metadata }),
+      ...(restart === undefined ? {} : { restart }),
+    });
+    const status = registered(groupId, output);
+    this.#local.follow(groupId, status, local);
+    return status;
+  }
+
+  /**
+   * Says that tasks are done. Any copy of a message may call it any number of times, before the registration too: a
+   * task counts once, and the verdict says what this call was.
+   *
+   * With `generation` an ack counts for that registration alone, and is never early.
+   */
+  async ack(groupId: string, task: Task, options?: { readonly generation?: number }): Promise<AckResult>;
+  async ack(groupId: string, tasks: readonly Task[], options?: { readonly generation?: number }): Promise<AckResult[]>;
+  async ack(
+    groupId: string,
+    tasks: Task | readonly Task[],
+    options: { readonly generation?: number } = {},
+  ): Promise<AckResult | AckResult[]> {
+    const isMany = Array.isArray(tasks);
+    const { results } = await this.#ack(groupId, isMany ? (tasks as readonly Task[]) : [tasks as Task], options, false);
+    return isMany ? results : (results[0] as AckResult);
+  }
+
+  /** `ack`, and the group's status by the same atomic step; null while it is not registered. */
+  async ackAndStatus(
+    groupId: string,
+    tasks: readonly Task[],
+    options: { readonly generation?: number } = {},
+  ): Promise<{ results: AckResult[]; status: GroupStatus | null }> {
+    return this.#ack(groupId, tasks, options, true);
+  }
+
+  async #ack(
+    groupId: string,
+    tasks: readonly Task[],
+    { generation }: { readonly generation?: number },
+    view: boolean,
+  ): Promise<{ results: AckResult[]; status: GroupStatus | null }> {
+    checkId(groupId, "groupId");
+    if (generation !== undefined) checkInteger(generation, "generation", 0, Number.MAX_SAFE_INTEGER);
+    const output = await this.#coordinator.run("completion.ack", groupId, {
+      op: newOp(),
+      tasks: taskAcks(tasks),
+      earlyTtlMs: this.#earlyTtlMs,
+      ...(generation === undefined ? {} : { generation }),
+      ...(view ? { view } : {}),
+    });
+    return {
+      results: output.results.map(ackResult),
+      status: output.view === undefined ? null : groupStatus(groupId, output.view),
+    };
+  }
+
+  /** Says that a task failed for good: it counts as settled, with its error. A task that will be retried is not failed. */
+  async fail(
+    groupId: string,
+    taskId: string,
+    message: string,
+    options: { readonly generation?: number } = {},
+  ): Promise<AckResult> {
+    return this.ack(groupId, { id: taskId, error: shortText(message, "message", MAX_ERROR_BYTES) }, options);
+  }
+
+  /**
+   * Counts `by` tasks that have no ids; returns how many remain, null for an unknown group. The one write that only
+   * `opId` keeps from counting twice: give the message's id when the caller may be called again.
+   *
+   * @throws {CoordinationError} `conflict` for a group that was registered with its tasks' ids.
+   */
+  async decrement(groupId: string, by = 1, options: { readonly opId?: string } = {}): Promise<number | null> {
+    checkId(groupId, "groupId");
+    checkInteger(by, "by", 1, MAX_TOTAL);
+    if (options.opId !== undefined) checkId(options.opId, "opId");
+    const output = await this.#coordinator.run("completion.decrement", groupId, { op: options.opId ?? newOp(), by });
+    if (output.refused !== undefined) {
+      throw new CoordinationError("conflict", "the group lists its tasks: ack them by id");
+    }
+    return output.remaining ?? null;
+  }
+
+  /** Ends an open group; an ended one stays as it is. Null for an unknown group. */
+  async cancel(groupId: string, reason: string): Promise<GroupStatus | null> {
+    checkId(groupId, "groupId");
+    const { view } = await this.#coordinator.run("completion.cancel", groupId, {
+      reason: shortText(reason, "reason", MAX_ERROR_BYTES),
+    });
+    return view === undefined ? null : groupStatus(groupId, view);
+  }
+
+  /** The group as it stands; null for one that is unknown, not registered yet, or expired. */
+  async status(groupId: string): Promise<GroupStatus | null> {
+    checkId(groupId, "groupId");
+    const { view } = await this.#coordinator.run("completion.status", groupId, {});
+    return view === undefined ? null : groupStatus(groupId, view);
+  }
+
+  /**
+   * Resolves once the group has ended, whichever way. A group that is unknown may yet be registered: it waits.
+   *
+   * @param options.timeoutMs 0 to a day, default 30,000.
+   * @throws {CoordinationError} `wait_timeout` when its time is over. An abort rejects with `signal.reason`.
+   */
+  async wait(
+    groupId: string,
+    options: { readonly timeoutMs?: number; readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<GroupStatus> {
+    checkId(groupId, "groupId");
+    const { timeoutMs = 30_000, signal } = options;
+    checkNumber(timeoutMs, "timeoutMs", 0, 86_400_000);
+    const { view } = await this.#coordinator.watch("completion.wait", groupId, {}, { timeoutMs, signal });
+    if (view === undefined)
+      throw new CoordinationError("backend_rejected", "a group that has ended came without its status");
+    return groupStatus(groupId, view);
+  }
+
+  /**
+   * The results that acks brought, in the order in which they counted, from `after` (0: the first) on; null for an
+   * unknown group.
+   *
+   * @param options.limit 1 to 1000, default 100.
+   */
+  async results(
+    groupId: string,
+    options: { readonly after?: number; readonly limit?: number } = {},
+  ): Promise<ResultPage | null> {
+    checkId(groupId, "groupId");
+    const { after = 0, limit = 100 } = options;
+    checkInteger(after, "after", 0, MAX_TOTAL);
+    checkInteger(limit, "limit", 1, 1_000);
+    const page = await this.#coordinator.run("completion.results", groupId, { after, limit });
+    if (!page.found) return null;
+    const items = page.items.map(({ taskId, result }) => ({ taskId, result: JSON.parse(result) as unknown }));
+    return { items, next: page.next ?? null };
+  }
+
+  /**
+   * Queues the group's delivery again, a dead letter or a delivered one, under the same delivery id and with a fresh
+   * allowance of attempts. Null for an unknown group; nothing happens when there is no delivery.
+   */
+  async redeliver(groupId: string): Promise<GroupStatus | null> {
+    checkId(groupId, "groupId");
+    const { view } = await this.#coordinator.run("completion.redeliver", groupId, {});
+    return view === undefined ? null : groupStatus(groupId, view);
+  }
+}
+
+function checkTasks(totalOrTaskIds: number | readonly string[]): number | string[] {
+  if (typeof totalOrTaskIds === "number") {
+    checkInteger(totalOrTaskIds, "total", 0, MAX_TOTAL);
+    return totalOrTaskIds;
+  }
+  if (!Array.isArray(totalOrTaskIds)) {
+    throw new CoordinationError("invalid_input", "totalOrTaskIds must be a number or a list of ids");
+  }
+  if (totalOrTaskIds.length > MAX_TASKS) {
+    throw new CoordinationError("invalid_input", `taskIds must hold at most ${MAX_TASKS}; register a total instead`);
+  }
+  const seen = new Set<string>();
+  for (const [i, id] of totalOrTaskIds.entries()) {
+    checkId(id, `taskIds[${i}]`);
+    if (seen.has(id)) throw new CoordinationError("invalid_input", `taskIds[${i}] repeats an earlier id`);
+    seen.add(id);
+  }
+  return [...totalOrTaskIds];
+}
+
+function checkRestart(restart: true | { readonly from: number } | undefined): { from?: number } | undefined {
+  if (restart === undefined) return undefined;
+  if (restart === true) return {};
+  if (typeof restart !== "object" || restart === null) {
+    throw new CoordinationError("invalid_input", "restart must be true or { from: generation }");
+  }
+  checkInteger(restart.from, "restart.from", 0, Number.MAX_SAFE_INTEGER);
+  return { from: restart.from };
+}
+
+function registered(groupId: string, { outcome, view }: RegisterOutput): GroupStatus {
+  if (outcome === "conflict") {
+    throw new CoordinationError(
+      "conflict",
+      "the group is registered with other tasks or targets; `restart` begins anew",
+    );
+  }
+  if (outcome === "restart_lost") {
+    throw new CoordinationError("conflict", "the generation to restart from no longer stands");
+  }
+  if (outcome === "outbox_full") {
+    throw new CoordinationError("limit_exceeded", "too many ended generations of the group wait for their delivery", {
+      retryable: true,
+    });
+  }
+  if (view === undefined) throw new CoordinationError("backend_rejected", "a registration came without its status");
+  return groupStatus(groupId, view);
+}
+
+function ackResult({ verdict, state, ended, remaining, generation }: AckOutput): AckResult {
+  return { verdict, state, ended, remaining: remaining ?? null, generation: generation ?? null };
+}

@@ -1,0 +1,63 @@
+import type { GroupState, GroupView } from "../machines/completion.js";
+import type { DeliveryState, DeliveryView } from "../machines/delivery.js";
+
+/** A group as one atomic step saw it. */
+export interface GroupStatus {
+  readonly groupId: string;
+  /** Which registration of the id this is: grows with every restart, and never falls back. */
+  readonly generation: number;
+  /** Anything but `open` is final. */
+  readonly state: GroupState;
+  /** Completed, and no task failed. */
+  readonly ok: boolean;
+  /** What `cancel` was told. */
+  readonly reason: string | null;
+  readonly total: number;
+  readonly succeeded: number;
+  readonly failed: number;
+  readonly remaining: number;
+  /** The first 100 failures, in the order of their acks; `failed` is the true count. */
+  readonly errors: readonly { readonly taskId: string; readonly message: string }[];
+  /** What the registration gave along. */
+  readonly metadata: unknown;
+  /** When an open group times out; null without a deadline. Milliseconds since 1970, by the backend's clock. */
+  readonly deadlineAtMs: number | null;
+  readonly delivery: DeliveryStatus;
+}
+
+/** What became of the group's durable callback. */
+export interface DeliveryStatus {
+  /** `none`: nobody asked for one at this end, or the group is open. `dead`: given up, until `redeliver`. */
+  readonly state: DeliveryState;
+  /** Fixed at registration: the key that makes the effect of many attempts one. */
+  readonly deliveryId: string | null;
+  readonly attempts: number;
+  readonly lastError: string | null;
+}
+
+export function groupStatus(groupId: string, view: GroupView): GroupStatus {
+  return {
+    groupId,
+    generation: view.generation,
+    state: view.state,
+    ok: view.state === "completed" && view.failed === 0,
+    reason: view.reason ?? null,
+    total: view.total,
+    succeeded: view.succeeded,
+    failed: view.failed,
+    remaining: view.remaining,
+    errors: view.errors,
+    metadata: view.metadata === undefined ? null : JSON.parse(view.metadata),
+    deadlineAtMs: view.deadlineAtMs ?? null,
+    delivery: deliveryStatus(view.delivery),
+  };
+}
+
+function deliveryStatus(view: DeliveryView): DeliveryStatus {
+  return {
+    state: view.state,
+    deliveryId: view.deliveryId ?? null,
+    attempts: view.attempts,
+    lastError: view.lastError ?? null,
+  };
+}

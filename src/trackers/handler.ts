@@ -1,0 +1,54 @@
+import type { Coordinator } from "../coordinator.js";
+import type { GroupStatus } from "./group-status.js";
+import type { Payloads } from "./target.js";
+
+/** Which end a delivery tells of. */
+export type GroupEventType = "group.completed" | "group.failed" | "group.timed_out" | "group.cancelled";
+
+/** One attempt to tell a handler that a group has ended. */
+export interface HandlerEvent<Payload = unknown> {
+  readonly type: GroupEventType;
+  /** The same in every attempt, and in no other delivery: make the effect idempotent on it. */
+  readonly deliveryId: string;
+  /** From 1. */
+  readonly attempt: number;
+  /** What `cancel` was told. */
+  readonly reason: string | null;
+  readonly payload: Payload;
+  /** The group as it stood at its end. */
+  readonly status: GroupStatus;
+}
+
+export interface HandlerContext<Env = unknown> {
+  /** What the tracker was given; in a Durable Object its bindings. */
+  readonly env: Env;
+  readonly coordinator: Coordinator;
+  /** Aborted when the attempt has taken its time: it counts as failed, and another may begin. */
+  readonly signal: AbortSignal;
+  readonly waitUntil: (work: Promise<unknown>) => void;
+}
+
+/**
+ * A durable callback. Called at least once; returning settles the delivery, throwing has it tried again.
+ * An attempt may run while an earlier one that outlived its time still does.
+ */
+export type Handler<Payload = unknown, Env = unknown> = (
+  event: HandlerEvent<Payload>,
+  ctx: HandlerContext<Env>,
+) => void | Promise<void>;
+
+/** A handler for every name, or for some of them. */
+export type Handlers<T extends Payloads, Env> = { readonly [Name in keyof T]?: Handler<T[Name], Env> };
+
+/** What sends signed webhooks; `webhookSender` of `edge-coordinator/webhook` makes one. */
+export interface Webhooks {
+  /** Refuses a URL that would not be sent to. */
+  check(url: string): void;
+  /** Sends once; rejects unless the receiver answered 2xx. */
+  send(message: {
+    readonly url: string;
+    readonly id: string;
+    readonly body: string;
+    readonly signal?: AbortSignal;
+  }): Promise<void>;
+}

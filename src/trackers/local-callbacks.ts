@@ -1,0 +1,80 @@
+import type { Coordinator, OnEvent } from "../coordinator.js";
+import { CoordinationError } from "../errors.js";
+import { newOp } from "../op.js";
+import { type GroupStatus, groupStatus } from "./group-status.js";
+import type { LocalTargets } from "./target.js";
+
+/** How long one watch of a follower lasts; it is begun again until the group has ended. */
+const WATCH_MS = 86_400_000;
+/** The platforms whose requests take their work with them unless told otherwise. */
+const EPHEMERAL = "plain functions need `waitUntil` on this platform: without it they end with the request";
+
+/**
+ * The plain functions among the callbacks. They live with the instance that registered them: it follows the group, and
+ * of several instances that hold one for the same generation, the first to see the end takes the call.
+ */
+export class LocalCallbacks {
+  readonly #coordinator: Coordinator;
+  readonly #waitUntil: ((work: Promise<unknown>) => void) | undefined;
+  readonly #onEvent: OnEvent | undefined;
+  /** The generations that are followed here, so that a registration that is repeated follows once. */
+  readonly #followed = new Map<string, number>();
+
+  constructor(
+    coordinator: Coordinator,
+    waitUntil: ((work: Promise<unknown>) => void) | undefined,
+    onEvent: OnEvent | undefined,
+  ) {
+    this.#coordinator = coordinator;
+    this.#waitUntil = waitUntil;
+    this.#onEvent = onEvent;
+  }
+
+  /** Refuses functions that could not run to their end, before anything is registered. */
+  check(targets: LocalTargets): void {
+    if (Object.keys(targets).length === 0 || !this.#coordinator.isDistributed || this.#waitUntil !== undefined) return;
+    if (isEphemeral()) throw new CoordinationError("misconfigured", EPHEMERAL);
+  }
+
+  /** Calls the target of the group's end, once, when it comes. */
+  follow(groupId: string, { generation }: GroupStatus, targets: LocalTargets): void {
+    if (Object.keys(targets).length === 0 || this.#followed.get(groupId) === generation) return;
+    this.#followed.set(groupId, generation);
+    const work = this.#follow(groupId, generation, targets)
+      .catch((error: unknown) => this.#onEvent?.({ type: "wake_failed", machine: "completion", id: groupId, error }))
+      .finally(() => {
+        if (this.#followed.get(groupId) === generation) this.#followed.delete(groupId);
+      });
+    this.#waitUntil?.(work);
+  }
+
+  async #follow(groupId: string, generation: number, targets: LocalTargets): Promise<void> {
+    const status = await this.#end(groupId);
+    if (status === undefined || status.generation !== generation) return;
+    const own = { completed: targets.onComplete, timed_out: targets.onTimeout }[status.state as string];
+    const target = own ?? targets.onEnd;
+    if (target === undefined) return;
+    const { taken } = await this.#coordinator.run("completion.take", groupId, { op: newOp(), generation });
+    if (taken) await target(status);
+  }
+
+  async #end(groupId: string): Promise<GroupStatus | undefined> {
+    for (;;) {
+      try {
+        const options = { timeoutMs: WATCH_MS, background: true };
+        const { view } = await this.#coordinator.watch("completion.wait", groupId, {}, options);
+        return view === undefined ? undefined : groupStatus(groupId, view);
+      } catch (error) {
+        if (!(error instanceof CoordinationError && error.code === "wait_timeout")) throw error;
+        // A day has passed. A group that is not there any more will not end.
+        const { view } = await this.#coordinator.run("completion.status", groupId, {});
+        if (view === undefined) return undefined;
+      }
+    }
+  }
+}
+
+function isEphemeral(): boolean {
+  const { navigator } = globalThis as { navigator?: { userAgent?: string } };
+  return navigator?.userAgent === "Cloudflare-Workers" || "EdgeRuntime" in globalThis;
+}

@@ -1,0 +1,32 @@
+import type { Targets } from "../machines/delivery.js";
+
+/**
+ * A digest of what makes two registrations the same: the tasks or their number, the policy, the durable targets.
+ * Not of the deadline or the metadata: a redelivered message computes them anew.
+ */
+export async function specDigest(
+  tasks: number | readonly string[],
+  policy: string,
+  targets: Targets | undefined,
+): Promise<string> {
+  const spec = { tasks: typeof tasks === "number" ? tasks : [...tasks].sort(), policy, targets: routes(targets) };
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(spec)));
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function routes(targets: Targets | undefined): unknown {
+  return [targets?.complete, targets?.timeout, targets?.end].map((target) =>
+    target === undefined
+      ? null
+      : [target.route, target.route === "url" ? target.body : sorted(JSON.parse(target.body))],
+  );
+}
+
+/** The same value with its objects' keys in one order. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.entries(value)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, item]) => [key, sorted(item)]);
+}

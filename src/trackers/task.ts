@@ -1,0 +1,54 @@
+import { CoordinationError } from "../errors.js";
+import type { TaskAck } from "../machines/completion.js";
+import { checkId, toJson } from "../validate.js";
+
+/** A task that is done: by its id, with a result, or with the error that it failed with for good. */
+export type Task =
+  | string
+  | { readonly id: string; readonly result?: unknown }
+  | { readonly id: string; readonly error: string };
+
+/** How many tasks one call may ack. */
+export const MAX_ACKS = 1_000;
+/** What a result may measure, in bytes of JSON. */
+export const MAX_RESULT_BYTES = 16_384;
+/** What is kept of an error message, in bytes of UTF-8. */
+export const MAX_ERROR_BYTES = 1_024;
+
+/** Checks tasks and writes them as a transition reads them. */
+export function taskAcks(tasks: readonly Task[]): TaskAck[] {
+  if (tasks.length === 0 || tasks.length > MAX_ACKS) {
+    throw new CoordinationError("invalid_input", `tasks must hold 1 to ${MAX_ACKS}`);
+  }
+  return tasks.map((task, i) => taskAck(task, tasks.length === 1 ? "task" : `tasks[${i}]`));
+}
+
+function taskAck(task: Task, field: string): TaskAck {
+  if (typeof task === "string") {
+    checkId(task, field);
+    return { id: task };
+  }
+  if (typeof task !== "object" || task === null) {
+    throw new CoordinationError("invalid_input", `${field} must be an id or an object with one`);
+  }
+  checkId(task.id, `${field}.id`);
+  if ("error" in task && task.error !== undefined) {
+    if ("result" in task && task.result !== undefined) {
+      throw new CoordinationError("invalid_input", `${field} must not have both a result and an error`);
+    }
+    return { id: task.id, error: shortText(task.error, `${field}.error`, MAX_ERROR_BYTES) };
+  }
+  if (!("result" in task) || task.result === undefined) return { id: task.id };
+  return { id: task.id, result: toJson(task.result, `${field}.result`, MAX_RESULT_BYTES) };
+}
+
+/** A text cut to so many bytes of UTF-8, between two characters; half surrogates replaced. */
+export function shortText(text: unknown, field: string, maxBytes: number): string {
+  if (typeof text !== "string") throw new CoordinationError("invalid_input", `${field} must be a string`);
+  // No character takes less than a byte: what is beyond cannot be kept.
+  const bytes = new TextEncoder().encode(text.slice(0, maxBytes));
+  if (bytes.length <= maxBytes) return new TextDecoder().decode(bytes);
+  let end = maxBytes;
+  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
+  return new TextDecoder().decode(bytes.subarray(0, end));
+}
