@@ -21,9 +21,8 @@ declare namespace redis {
 declare const KEYS: string[];
 declare const ARGV: string[];
 declare function tonumber(this: void, text: string): number;
-declare function unpack(this: void, list: readonly (string | number)[]): string[];
 
-/** `unpack` fails beyond some 8,000 values. */
+/** A Lua call takes some 8,000 values at most. */
 const CHUNK = 2_000;
 
 function readMany(key: string, names: readonly string[]): (string | false)[] {
@@ -32,11 +31,11 @@ function readMany(key: string, names: readonly string[]): (string | false)[] {
   for (const name of names) {
     chunk.push(name);
     if (chunk.length < CHUNK) continue;
-    for (const value of redis.call("HMGET", key, ...unpack(chunk))) values.push(value);
+    for (const value of redis.call("HMGET", key, ...chunk)) values.push(value);
     chunk = [];
   }
   if (chunk.length > 0) {
-    for (const value of redis.call("HMGET", key, ...unpack(chunk))) values.push(value);
+    for (const value of redis.call("HMGET", key, ...chunk)) values.push(value);
   }
   return values;
 }
@@ -52,19 +51,19 @@ function commit(changes: Changes, key: string, due: string, member: string, chan
     if (value === false) {
       removed.push(name);
       if (removed.length >= CHUNK) {
-        redis.call("HDEL", key, ...unpack(removed));
+        redis.call("HDEL", key, ...removed);
         removed = [];
       }
     } else {
       fields.push(name, value);
       if (fields.length >= CHUNK) {
-        redis.call("HSET", key, ...unpack(fields));
+        redis.call("HSET", key, ...fields);
         fields = [];
       }
     }
   }
-  if (fields.length > 0) redis.call("HSET", key, ...unpack(fields));
-  if (removed.length > 0) redis.call("HDEL", key, ...unpack(removed));
+  if (fields.length > 0) redis.call("HSET", key, ...fields);
+  if (removed.length > 0) redis.call("HDEL", key, ...removed);
   if (changes.untilChanged) {
     if (changes.untilMs !== undefined) redis.call("PEXPIREAT", key, formatInteger(changes.untilMs));
     else if (!changes.cleared) redis.call("PERSIST", key);

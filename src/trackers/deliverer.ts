@@ -148,7 +148,7 @@ function failureOf(error: unknown, isWebhook: boolean): { error: string; final?:
   };
   // What a webhook's receiver wishes; a handler's own calls say nothing about its delivery.
   if (isWebhook && error instanceof CoordinationError) {
-    if (error.code === "backend_rejected" && !error.retryable) failure.final = true;
+    if (!error.retryable) failure.final = true;
     if (error.retryAfterMs !== undefined) failure.notBeforeMs = error.retryAfterMs;
   }
   return failure;

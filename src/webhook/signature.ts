@@ -1,0 +1,163 @@
+import { CoordinationError } from "../errors.js";
+import { timingSafeEqual } from "../timing-safe.js";
+import { importKeys } from "./secret.js";
+
+const SIGNATURE_VERSION = "v1";
+const DEFAULT_TOLERANCE_SEC = 300;
+const MAX_TOLERANCE_SEC = 86_400;
+const MAX_SIGNATURES = 20;
+const MAX_TIMESTAMP_SEC = 99_999_999_999;
+
+/** What is signed, by whom and when: the instant either in whole seconds since 1970 or as a `Date` (cut to the second). */
+export type SignInput = {
+  /** `whsec_…`; several (a list, or separated by spaces) give one signature each, for a rotation. */
+  readonly secret: string | readonly string[];
+  /** 1 to 256 visible ASCII characters, without a full stop: that is the separator of what is signed. */
+  readonly id: string;
+  /** Exactly what is sent. */
+  readonly body: string | Uint8Array;
+} & (
+  | { readonly timestampSec: number; readonly timestamp?: never }
+  | { readonly timestamp: Date; readonly timestampSec?: never }
+);
+
+/** Request headers: the web's `Headers`, or a record in any case (Node's `request.headers` fits). */
+export type WebhookHeaders = Headers | Readonly<Record<string, string | readonly string[] | undefined>>;
+
+export interface VerifyInput {
+  /** The live secrets, a list or separated by spaces. */
+  readonly secrets: string | readonly string[];
+  readonly headers: WebhookHeaders;
+  /** The body as received, before any parsing. */
+  readonly body: string | Uint8Array;
+  /** How far the sender's clock may be from ours, either way: 0 to 86,400 s, default 300. Whole seconds are compared. */
+  readonly toleranceSec?: number;
+  /** The current instant; default `Date.now()`. */
+  readonly nowMs?: number;
+}
+
+export interface VerifiedWebhook {
+  /** Stays the same over all attempts: the key to drop duplicates by. */
+  readonly id: string;
+  /** When this attempt was signed; in whole seconds. */
+  readonly timestampMs: number;
+  /** The parsed JSON body. Its shape is not checked. */
+  readonly payload: unknown;
+}
+
+/**
+ * Signs a message by Standard Webhooks: the value of the `webhook-signature` header, `v1,<base64>` per secret, joined by
+ * spaces.
+ *
+ * @throws CoordinationError `misconfigured` for a missing or malformed secret, `invalid_input` for an id or an instant
+ *   out of range.
+ * @see https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+ * @example
+ * const signature = await sign({ secret: env.WEBHOOK_SECRET, id: "msg_1", timestamp: new Date(), body: '{"ok":true}' });
+ */
+export async function sign(input: SignInput): Promise<string> {
+  const timestampSec =
+    input.timestamp === undefined ? input.timestampSec : Math.floor(input.timestamp.getTime() / 1000);
+  if (!isMessageId(input.id)) {
+    throw new CoordinationError("invalid_input", "id must be 1 to 256 visible ASCII characters without a full stop");
+  }
+  if (!Number.isInteger(timestampSec) || timestampSec < 0 || timestampSec > MAX_TIMESTAMP_SEC) {
+    throw new CoordinationError("invalid_input", "timestampSec must be whole seconds since 1970");
+  }
+  const keys = await importKeys(input.secret);
+  const signatures = await signaturesOf(keys, signedContent(input.id, String(timestampSec), input.body));
+  return signatures.join(" ");
+}
+
+/**
+ * Checks a received message by Standard Webhooks and returns what it says: any live secret may match any of its `v1`
+ * signatures; other versions are passed over. Signatures are compared in constant time.
+ *
+ * It keeps nothing, so the same message passes again within the tolerance: claim the `id` (`DedupeWindow`) before acting.
+ *
+ * @throws CoordinationError `unauthorized` when a header is missing, doubled or malformed, the timestamp is further off
+ *   than `toleranceSec`, or no signature matches; `invalid_input` when a body that is rightly signed is not JSON, or an
+ *   option is out of range; `misconfigured` for a missing or malformed secret.
+ * @see https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+ * @example
+ * const { id, payload } = await verify({ secrets: env.WEBHOOK_SECRET, headers: request.headers, body: await request.text() });
+ */
+export async function verify(input: VerifyInput): Promise<VerifiedWebhook> {
+  const { toleranceSec = DEFAULT_TOLERANCE_SEC, nowMs = Date.now() } = input;
+  if (!(toleranceSec >= 0 && toleranceSec <= MAX_TOLERANCE_SEC)) {
+    throw new CoordinationError("invalid_input", `toleranceSec must be 0 to ${MAX_TOLERANCE_SEC}`);
+  }
+  if (!Number.isFinite(nowMs)) throw new CoordinationError("invalid_input", "nowMs must be finite");
+  const keys = await importKeys(input.secrets);
+
+  const id = header(input.headers, "webhook-id");
+  const timestamp = header(input.headers, "webhook-timestamp");
+  const presented = header(input.headers, "webhook-signature").split(" ");
+  if (!isMessageId(id)) throw unauthorized("webhook-id is malformed");
+  if (!/^\d{1,11}$/.test(timestamp)) throw unauthorized("webhook-timestamp is malformed");
+  if (presented.length > MAX_SIGNATURES) throw unauthorized("webhook-signature holds too many signatures");
+  if (Math.abs(Math.floor(nowMs / 1000) - Number(timestamp)) > toleranceSec) {
+    throw unauthorized("webhook-timestamp is outside the tolerance");
+  }
+
+  const expected = await signaturesOf(keys, signedContent(id, timestamp, input.body));
+  // The version is part of what is compared, so that any other never matches.
+  const matches = await Promise.all(
+    expected.flatMap((wanted) => presented.map((candidate) => timingSafeEqual(candidate, wanted))),
+  );
+  if (!matches.includes(true)) throw unauthorized("webhook-signature does not match");
+  return { id, timestampMs: Number(timestamp) * 1000, payload: parseBody(input.body) };
+}
+
+/** A full stop in the id would let another message have the same signed content. */
+function isMessageId(id: unknown): id is string {
+  return typeof id === "string" && /^[!-\-/-~]{1,256}$/.test(id);
+}
+
+function signedContent(id: string, timestamp: string, body: string | Uint8Array): Uint8Array<ArrayBuffer> {
+  const encoder = new TextEncoder();
+  const head = encoder.encode(`${id}.${timestamp}.`);
+  const tail = typeof body === "string" ? encoder.encode(body) : body;
+  const content = new Uint8Array(head.length + tail.length);
+  content.set(head);
+  content.set(tail, head.length);
+  return content;
+}
+
+function signaturesOf(keys: readonly CryptoKey[], content: Uint8Array<ArrayBuffer>): Promise<string[]> {
+  return Promise.all(
+    keys.map(async (key) => {
+      const mac = new Uint8Array(await crypto.subtle.sign("HMAC", key, content));
+      return `${SIGNATURE_VERSION},${btoa(String.fromCharCode(...mac))}`;
+    }),
+  );
+}
+
+function header(headers: WebhookHeaders, name: string): string {
+  const values =
+    typeof headers.get === "function"
+      ? [(headers as Headers).get(name)]
+      : Object.entries(headers)
+          .filter(([key]) => key.toLowerCase() === name)
+          .map(([, value]) => value);
+  const [value] = values;
+  if (values.length > 1 || typeof value !== "string" || value === "") {
+    throw unauthorized(`${name} is missing or not a single value`);
+  }
+  return value;
+}
+
+function parseBody(body: string | Uint8Array): unknown {
+  try {
+    return JSON.parse(
+      typeof body === "string" ? body : new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(body),
+    );
+  } catch {
+    // The parser's own error quotes the body.
+    throw new CoordinationError("invalid_input", "body is not JSON");
+  }
+}
+
+function unauthorized(message: string): CoordinationError {
+  return new CoordinationError("unauthorized", message);
+}

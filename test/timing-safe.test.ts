@@ -1,0 +1,28 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { timingSafeEqual } from "../src/timing-safe.js";
+
+test("tells equal from different texts, the empty one and Unicode included", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.string({ unit: "binary" }), fc.string({ unit: "binary" }), async (a, b) => {
+      expect([await timingSafeEqual(a, a), await timingSafeEqual(a, b)]).toEqual([true, a === b]);
+    }),
+    { numRuns: 300, seed: 1 },
+  );
+  expect(await timingSafeEqual("", "")).toBe(true);
+});
+
+test("sees a difference in any place, in length and in case", async () => {
+  const token = "0123456789abcdef0123456789abcdef";
+  for (let i = 0; i < token.length; i++) {
+    expect(await timingSafeEqual(token, `${token.slice(0, i)}_${token.slice(i + 1)}`)).toBe(false);
+    expect(await timingSafeEqual(token, token.slice(0, i))).toBe(false);
+  }
+  expect(await timingSafeEqual(token, token.toUpperCase())).toBe(false);
+  expect(await timingSafeEqual(token, `${token}\0`)).toBe(false);
+});
+
+test("does not take lone surrogates, or their replacement, for one another", async () => {
+  expect(await timingSafeEqual("\ud800", "\ud801")).toBe(false);
+  expect(await timingSafeEqual("\ud800", "\ufffd")).toBe(false);
+});
