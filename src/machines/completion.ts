@@ -37,8 +37,9 @@ export const MAX_EARLY = 10_000;
 
 interface GroupHead extends OutboxHead {
   state: GroupState | "unregistered";
-  /** How many early acks were kept, in `y:1` and on. */
+  /** How many early acks were kept, in `y:1` and on, and until when the last of them counts. */
   early: number;
+  earlyUntilMs: number;
   generation: number;
   /** The call that made this generation, and the generation it restarted. */
   op: string;
@@ -283,8 +284,9 @@ function keepEarly(store: Store, task: TaskAck, input: AckInput): Verdict {
   early.untilMs = untilMs;
   store.set(taskName(task.id), name);
   store.set(name, encode(early));
+  if (untilMs > head.earlyUntilMs) head.earlyUntilMs = untilMs;
   store.put(head);
-  store.keepUntil(untilMs);
+  store.keepUntil(head.earlyUntilMs);
   return "early";
 }
 
@@ -300,6 +302,7 @@ function unregistered(): GroupHead {
   return {
     state: "unregistered",
     early: 0,
+    earlyUntilMs: 0,
     generation: 0,
     op: "",
     spec: "",
