@@ -10,6 +10,7 @@ import {
   MAX_OUTBOX,
   nextDueMs,
   type OutboxHead,
+  OWED_MS,
   requeue,
   type SettleInput,
   settle as settleDelivery,
@@ -56,6 +57,8 @@ interface GroupHead extends OutboxHead {
   ttlMs: number;
   refreshedAtMs: number;
   deliveryId: string;
+  /** Its timeout has a target. */
+  owes: boolean;
   reason?: string;
   /** What the end was decided by: a member's name. */
   endedBy?: string;
@@ -154,14 +157,15 @@ function save(store: Store, head: GroupHead): void {
   /** The last instant at which somebody may need the record. */
   let neededMs = store.nowMs;
   if (isOpen && head.deadlineAtMs !== undefined) {
-    neededMs = head.deadlineAtMs;
+    neededMs = head.deadlineAtMs + (head.owes ? OWED_MS : 0);
     if (wakeAtMs === undefined || head.deadlineAtMs < wakeAtMs) wakeAtMs = head.deadlineAtMs;
   } else if (isOpen && store.nowMs - head.refreshedAtMs < head.ttlMs / 4) {
     neededMs = head.refreshedAtMs;
   } else {
     head.refreshedAtMs = store.nowMs;
   }
-  if (dueMs !== undefined && dueMs > neededMs) neededMs = dueMs;
+  // Where nothing rings by itself, what is owed waits a day for whoever drains.
+  if (dueMs !== undefined && dueMs + OWED_MS > neededMs) neededMs = dueMs + OWED_MS;
   store.put(head);
   store.wakeAt(wakeAtMs);
   store.keepUntil(neededMs + head.ttlMs);
@@ -315,6 +319,7 @@ function unregistered(): GroupHead {
     ttlMs: 0,
     refreshedAtMs: 0,
     deliveryId: "",
+    owes: false,
     due: [],
   };
 }
@@ -364,7 +369,10 @@ function begin(store: Store, before: GroupHead | undefined, input: RegisterInput
   if (input.timeoutMs > 0) head.deadlineAtMs = store.nowMs + input.timeoutMs;
   if (input.restart?.from !== undefined) head.from = input.restart.from;
   if (input.metadata !== undefined) store.set("meta", input.metadata);
-  if (input.targets !== undefined) store.set("targets", encode(input.targets));
+  if (input.targets !== undefined) {
+    store.set("targets", encode(input.targets));
+    head.owes = input.targets.timeout !== undefined || input.targets.end !== undefined;
+  }
   for (const id of input.tasks ?? []) store.set(taskName(id), "");
 
   for (const ack of early) {

@@ -108,8 +108,8 @@ export const MAX_OUTBOX = 16;
 
 const PASS_BASE_MS = 5_000;
 const PASS_MAX_MS = 300_000;
-/** For so long a delivery waits for somebody who has its handler. */
-const UNHANDLED_MS = 86_400_000;
+/** For so long a delivery waits, past its time, for somebody who drains and has its handler. */
+export const OWED_MS = 86_400_000;
 
 const deliveryName = (generation: number): string => `d:${formatInteger(generation)}`;
 const snapshotName = (generation: number): string => `s:${formatInteger(generation)}`;
@@ -205,7 +205,7 @@ export function claim(store: Store, head: OutboxHead, input: WokenInput): Claim[
 }
 
 function pass(store: Store, head: OutboxHead, due: Due, delivery: Delivery): void {
-  if (store.nowMs - delivery.queuedAtMs >= UNHANDLED_MS) {
+  if (store.nowMs - delivery.queuedAtMs >= OWED_MS) {
     bury(store, head, due.generation, delivery, "nobody came that could deliver it");
     return;
   }

@@ -5,17 +5,19 @@ import { afterEach, expect, it } from "vitest";
 
 afterEach(() => reset());
 
+const increment = { op: "", ttlMs: 60_000, delta: 1 };
+
 it("runs an object with SQLite and its alarm on demand", async () => {
   const stub = env.COORDINATOR.getByName("pool");
-  expect(await stub.add(1)).toBe(1);
-  await stub.addLater(Date.now() + 60_000);
+  expect(await stub.run("kv.incr", "pool", { ...increment, op: "first" })).toMatchObject({ output: { result: "1" } });
+  expect(await stub.run("kv.incr", "pool", { ...increment, op: "second" })).toMatchObject({ output: { result: "2" } });
   expect(await runDurableObjectAlarm(stub)).toBe(true);
-  expect(await runDurableObjectAlarm(stub)).toBe(false);
-  expect(await stub.add(1)).toBe(102);
 });
 
 it("starts every test with empty objects", async () => {
-  expect(await env.COORDINATOR.getByName("pool").add(1)).toBe(1);
+  const stub = env.COORDINATOR.getByName("pool");
+  expect(await stub.run("kv.getInt", "pool", {})).toMatchObject({ output: { result: "0" } });
+  expect(await runDurableObjectAlarm(stub)).toBe(false);
 });
 
 it("reaches the REST server", async () => {
