@@ -30,7 +30,7 @@ export interface CoordinationErrorOptions {
   /** `"no"`: nothing was written. `"unknown"`: the write may have landed before the answer was lost. Default `"no"`. */
   readonly applied?: "no" | "unknown";
   /** What the backend asked for, in milliseconds. */
-  readonly retryAfterMs?: number;
+  readonly retryAfterMs?: number | undefined;
   readonly cause?: unknown;
 }
 

@@ -107,7 +107,8 @@ export class MemoryCoordinator extends Primitives {
 
   #apply<N extends TransitionName>(transition: N, id: string, input: InputOf<N>): OutputOf<N> {
     const name = recordName(machineOf(transition), id);
-    const draft = openDraft(this.#rows(name), this.#clock.now());
+    const nowMs = this.#clock.now();
+    const draft = openDraft(this.#rows(name), nowMs);
     let output: OutputOf<N>;
     try {
       output = applyTransition(transition, draft.store, input);
@@ -116,7 +117,7 @@ export class MemoryCoordinator extends Primitives {
       throw new CoordinationError("backend_rejected", `${transition}: ${reason}`, { cause: error });
     }
     const changes = draft.changes();
-    if (changes.dirty) this.#commit(name, changes);
+    if (changes.dirty) this.#commit(name, changes, nowMs);
     if (changes.notified) this.#watchers.notify(name);
     return output;
   }
@@ -129,8 +130,9 @@ export class MemoryCoordinator extends Primitives {
     };
   }
 
-  #commit(name: string, changes: Changes): void {
-    this.#prune();
+  #commit(name: string, changes: Changes, nowMs: number): void {
+    // By the draft's time: a record that it found alive must not go in halves.
+    this.#prune(nowMs);
     if (changes.cleared) this.#records.delete(name);
     let record = this.#records.get(name);
     if (record === undefined) {
@@ -171,8 +173,7 @@ export class MemoryCoordinator extends Primitives {
   }
 
   /** Removes a few records that have expired: work in proportion to the writes, no sweep that stops the world. */
-  #prune(): void {
-    const nowMs = this.#clock.now();
+  #prune(nowMs: number): void {
     for (let i = 0; i < PRUNE_PER_WRITE; i++) {
       const entry = this.#untilHeap.popDue(nowMs);
       if (entry === undefined) return;
@@ -214,8 +215,9 @@ export class MemoryCoordinator extends Primitives {
     const wakes = [...(this.#wakes.get(machine) ?? [])];
     try {
       if (wakes.length === 0) this.#apply(`${machine}.woken`, id, {});
-      for (const wake of wakes) {
-        const output = this.#apply(`${machine}.woken`, id, wake.input());
+      for (const [i, wake] of wakes.entries()) {
+        const isLast = i === wakes.length - 1;
+        const output = this.#apply(`${machine}.woken`, id, isLast ? wake.input() : { ...wake.input(), more: true });
         const work = wake.act(id, output).catch((error: unknown) => this.#report(machine, id, error));
         wake.waitUntil?.(work);
       }

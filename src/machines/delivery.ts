@@ -62,6 +62,8 @@ export interface WokenInput {
   routes?: string[];
   leaseMs?: number;
   retry?: RetryPolicy;
+  /** Another of the same process looks next: what this one lacks the handler for is left as it is. */
+  more?: boolean;
 }
 
 /** A delivery that the caller now holds the lease of. */
@@ -176,7 +178,7 @@ export function claim(store: Store, head: OutboxHead, input: WokenInput): Claim[
       continue;
     }
     if (input.routes?.includes(delivery.route) !== true) {
-      pass(store, head, due, delivery);
+      if (input.more !== true) pass(store, head, due, delivery);
       continue;
     }
     if (delivery.attempts - delivery.base >= retry.maxAttempts) {
@@ -257,6 +259,8 @@ export function requeue(store: Store, head: OutboxHead, generation: number): voi
   }
   close(head, generation);
   delivery.state = "pending";
+  // An attempt from before, told of late, settles nothing of the new delivery.
+  delivery.fence += 1;
   delivery.base = delivery.attempts;
   delivery.queuedAtMs = store.nowMs;
   write(store, generation, delivery);

@@ -87,16 +87,17 @@ function sadd(store: Store, input: Write & { members: string[] }): KeyOutcome {
   if (before !== undefined) return { result: before };
   const names = input.members.map((member) => `m:${member}`);
   store.load(names);
-  let added = 0;
+  const added: string[] = [];
+  const seen: Record<string, boolean | undefined> = {};
   for (const name of names) {
-    if (store.get(name) === undefined) {
-      store.set(name, "");
-      added++;
-    }
+    if (seen[name] === true || store.get(name) !== undefined) continue;
+    seen[name] = true;
+    added.push(name);
   }
-  if (head.count + added > MAX_MEMBERS) return { refused: "full" };
-  head.count += added;
-  return save(store, head, input, formatInteger(added));
+  if (head.count + added.length > MAX_MEMBERS) return { refused: "full" };
+  for (const name of added) store.set(name, "");
+  head.count += added.length;
+  return save(store, head, input, formatInteger(added.length));
 }
 
 function srem(store: Store, input: Write & { members: string[] }): KeyOutcome {

@@ -40,6 +40,13 @@ export type Handler<Payload = unknown, Env = unknown> = (
 /** A handler for every name, or for some of them. */
 export type Handlers<T extends Payloads, Env> = { readonly [Name in keyof T]?: Handler<T[Name], Env> };
 
+/** The payloads of a map of handlers: what a client's tracker needs to know of handlers that run elsewhere. */
+export type PayloadsOf<H> = {
+  [Name in keyof H]: H[Name] extends ((event: HandlerEvent<infer Payload>, ...rest: never[]) => unknown) | undefined
+    ? Payload
+    : never;
+};
+
 /** What sends signed webhooks; `webhookSender` of `edge-coordinator/webhook` makes one. */
 export interface Webhooks {
   /** Refuses a URL that would not be sent to. */

@@ -1,0 +1,142 @@
+import { Redis, type Requester, type UpstashRequest, type UpstashResponse } from "@upstash/redis/cloudflare";
+import { CoordinationError } from "../../errors.js";
+import { type Applied, explainStatus, Refused, unavailable, unexpectedReply } from "./failure.js";
+import { limitSignal } from "./limit.js";
+import type { Endpoint } from "./options.js";
+
+/** How one call is sent. */
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** What a lost answer means. */
+  readonly applied: Applied;
+}
+
+/** A line of a subscription's stream that is longer than this is none of ours. */
+const MAX_LINE = 65_536;
+
+/**
+ * The commands of @upstash/redis over a requester of ours. Its own HTTP client sends again by itself, lets an aborted read
+ * resolve, hides status and Retry-After, and quotes the whole command in its errors.
+ */
+class Commands extends Redis {
+  constructor(requester: Requester) {
+    super({
+      url: "https://requester.invalid",
+      token: "unused",
+      retry: { retries: 0 },
+      automaticDeserialization: false,
+      enableAutoPipelining: false,
+      enableTelemetry: false,
+    });
+    this.client = requester;
+  }
+}
+
+/** The way to one database: each request is sent once, within a time, and fails with what is safe to show. */
+export class Client {
+  readonly #endpoint: Endpoint;
+  readonly #requestTimeoutMs: number;
+  /** Lets a replica answer only when it has caught up with what this client has seen. */
+  #syncToken = "";
+
+  constructor(endpoint: Endpoint, requestTimeoutMs: number) {
+    this.#endpoint = endpoint;
+    this.#requestTimeoutMs = requestTimeoutMs;
+  }
+
+  /**
+   * The library's commands for one call. They reject with a `CoordinationError`, with `Refused` for what Redis itself
+   * refuses, or with the signal's reason.
+   */
+  commands(call: CallOptions): Redis {
+    return new Commands({ request: (request) => this.#request(request, call) });
+  }
+
+  /** Streams a channel's events to `onEvent` until the server ends the stream; rejects when it breaks or is aborted. */
+  async subscribe(channel: string, signal: AbortSignal, onEvent: (text: string) => void): Promise<void> {
+    const init = { headers: { accept: "text/event-stream" }, signal };
+    const response = await this.#fetch(["subscribe", encodeURIComponent(channel)], init);
+    if (!response.ok || response.body === null) {
+      await response.body?.cancel();
+      throw unavailable(`answered ${response.status} to a subscription`, "no");
+    }
+    const reader = response.body.getReader();
+    const decoder = new TextDecoder();
+    let rest = "";
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      const lines = (rest + decoder.decode(value, { stream: true })).split(/\r?\n/);
+      rest = lines.pop() ?? "";
+      for (const line of lines) if (line.startsWith("data: ")) onEvent(line.slice("data: ".length));
+      if (rest.length > MAX_LINE) {
+        await reader.cancel();
+        throw unexpectedReply("no");
+      }
+    }
+  }
+
+  async #request<T>({ path = [], body }: UpstashRequest, call: CallOptions): Promise<UpstashResponse<T>> {
+    call.signal?.throwIfAborted();
+    const text = await this.#exchange(path, JSON.stringify(body), call);
+    let reply: unknown;
+    try {
+      reply = JSON.parse(text);
+    } catch {
+      // A proxy's page, or an answer that was cut short.
+      throw unavailable("answered without JSON", call.applied);
+    }
+    const isBatch = path[0] === "pipeline";
+    if (isBatch ? Array.isArray(reply) : hasResult(reply)) return reply as UpstashResponse<T>;
+    throw refusedOr(reply, call.applied);
+  }
+
+  /** One request and the whole text of its answer. */
+  async #exchange(path: readonly string[], body: string, { signal, applied }: CallOptions): Promise<string> {
+    const limit = limitSignal(signal, this.#requestTimeoutMs, {
+      reason: () => unavailable(`did not answer within ${this.#requestTimeoutMs} ms`, applied),
+    });
+    try {
+      const headers = { "upstash-sync-token": this.#syncToken };
+      const response = await this.#fetch(path, { headers, body, signal: limit.signal });
+      const failure = explainStatus(response, applied);
+      if (failure !== undefined) {
+        await response.body?.cancel();
+        throw failure;
+      }
+      this.#syncToken = response.headers.get("upstash-sync-token") ?? this.#syncToken;
+      return await response.text();
+    } catch (error) {
+      if (limit.signal.aborted) throw limit.signal.reason;
+      // Whatever fetch says may quote the address: only our own errors go on.
+      throw error instanceof CoordinationError ? error : unavailable("could not be reached, or broke off", applied);
+    } finally {
+      limit.release();
+    }
+  }
+
+  #fetch(
+    path: readonly string[],
+    { headers, ...init }: { headers: Record<string, string>; body?: string; signal: AbortSignal },
+  ): Promise<Response> {
+    return fetch([this.#endpoint.url, ...path].join("/"), {
+      ...init,
+      method: "POST",
+      headers: { ...this.#endpoint.headers, ...headers },
+      // A redirect would carry the token on, and turn the POST into a GET.
+      redirect: "manual",
+      // Frameworks that patch fetch store answers; older Workers know no such option and throw.
+      ...("cache" in Request.prototype ? { cache: "no-store" as const } : {}),
+    });
+  }
+}
+
+function hasResult(reply: unknown): boolean {
+  return typeof reply === "object" && reply !== null && "result" in reply;
+}
+
+/** The error of an answer that holds no result. */
+function refusedOr(reply: unknown, applied: Applied): Error {
+  const text = (reply as { error?: unknown } | null)?.error;
+  return typeof text === "string" ? new Refused(text) : unexpectedReply(applied);
+}

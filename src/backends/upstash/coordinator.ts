@@ -1,0 +1,182 @@
+import type {
+  DrainOptions,
+  DrainReport,
+  RunOptions,
+  Wake,
+  WakingMachine,
+  WatchableTransition,
+  Watched,
+  WatchOptions,
+} from "../../coordinator.js";
+import { CoordinationError } from "../../errors.js";
+import type { InputOf, OutputOf, TransitionName } from "../../machines/index.js";
+import { Primitives } from "../../primitives.js";
+import { checkId, checkInteger, checkKeyPrefix, checkNumber, MAX_SEC } from "../../validate.js";
+import { Client } from "./client.js";
+import { drainLines } from "./drain.js";
+import { readDueLines } from "./due-queue.js";
+import { type Applied, explainRefusal, Refused, unexpectedReply, withResend } from "./failure.js";
+import { keysOf } from "./keys.js";
+import { orAborted } from "./limit.js";
+import { endpointOf, type UpstashOptions } from "./options.js";
+import { readReply, type ScriptReply } from "./reply.js";
+import { isMachine, isRead, Scripts } from "./scripts.js";
+import { Subscriptions } from "./subscription.js";
+import { Wakes } from "./wakes.js";
+import { watchUntilReady } from "./watch.js";
+
+const MAX_DRAIN = 10_000;
+/** How far into one shard's queue a drain looks. */
+const MAX_PER_SHARD = 100;
+const MAX_BUDGET_MS = 900_000;
+const MAX_REQUEST_TIMEOUT_MS = 600_000;
+
+/**
+ * Coordination over Upstash Redis, or any Redis behind its REST protocol: each operation is one HTTP request that runs one
+ * script, atomically, by the server's clock.
+ *
+ * It promises what the database keeps. Upstash replicates asynchronously: a failover may lose the latest writes.
+ * Timers ring when somebody asks: any call that touches a record which is due wakes it, and `drain` wakes all that are. Call
+ * `drain` from a schedule, or deadlines and second attempts wait for the next call that happens by.
+ *
+ * Cheap to make: make one per request on platforms that forbid sharing sockets between requests (Workers).
+ *
+ * @example
+ * const coordinator = new UpstashCoordinator({ url: env.UPSTASH_REDIS_REST_URL, token: env.UPSTASH_REDIS_REST_TOKEN });
+ */
+export class UpstashCoordinator extends Primitives {
+  readonly isDistributed = true;
+  readonly defaultTtlSec: number;
+  readonly completionTimeoutSec?: number;
+  readonly #prefix: string;
+  readonly #client: Client;
+  readonly #scripts: Scripts;
+  readonly #subscriptions: Subscriptions;
+  readonly #wakes: Wakes;
+
+  /**
+   * @throws {CoordinationError} `misconfigured` without an address and a token, or for a client that hides them;
+   * `invalid_input` for an option out of range.
+   */
+  constructor(options: UpstashOptions) {
+    super();
+    const { keyPrefix = "coord:", ttlSec = 3_600, completionTimeoutSec, keyLocking = "auto" } = options;
+    const { requestTimeoutMs = 10_000, onEvent } = options;
+    checkKeyPrefix(keyPrefix, "keyPrefix");
+    checkNumber(ttlSec, "ttlSec", 0, MAX_SEC);
+    checkInteger(requestTimeoutMs, "requestTimeoutMs", 1, MAX_REQUEST_TIMEOUT_MS);
+    if (completionTimeoutSec !== undefined) {
+      checkNumber(completionTimeoutSec, "completionTimeoutSec", 0, MAX_SEC);
+      this.completionTimeoutSec = completionTimeoutSec;
+    }
+    this.defaultTtlSec = ttlSec;
+    this.#prefix = keyPrefix;
+    this.#client = new Client(endpointOf(options), requestTimeoutMs);
+    this.#scripts = new Scripts(keyLocking);
+    this.#subscriptions = new Subscriptions(this.#client);
+    this.#wakes = new Wakes(
+      async (machine, id, input) => (await this.#evaluate(`${machine}.woken`, id, input, {})).output as never,
+      onEvent,
+    );
+  }
+
+  async run<N extends TransitionName>(
+    transition: N,
+    id: string,
+    input: InputOf<N>,
+    options: RunOptions = {},
+  ): Promise<OutputOf<N>> {
+    const { isDue, output } = await this.#evaluate(transition, id, input, options);
+    const [machine, step] = partsOf(transition);
+    if (isDue && step !== "woken") this.#wakes.wakeSoon(machine as WakingMachine, id);
+    return output as OutputOf<N>;
+  }
+
+  /**
+   * Runs a transition until its output says `ready`: looks at once, at every message about the record, and from time to time
+   * (0.5 to 5 s) in case one is lost; in the background only so. Passing failures of the backend are waited out.
+   *
+   * @throws {CoordinationError} `wait_timeout` after `timeoutMs`; `invalid_input` when that is not 0 to a year; at once what
+   * does not pass by itself, such as `unauthorized`. Rejects with `signal.reason` when aborted.
+   */
+  async watch<N extends WatchableTransition>(
+    transition: N,
+    id: string,
+    input: InputOf<N>,
+    options: WatchOptions,
+  ): Promise<OutputOf<N>> {
+    checkNumber(options.timeoutMs, "timeoutMs", 0, MAX_SEC * 1000);
+    const { channel, name } = keysOf(this.#prefix, partsOf(transition)[0], id);
+    const watch = {
+      // The watch itself looks again after a failure, within its own time.
+      look: (signal: AbortSignal | undefined) =>
+        this.run(transition, id, input, { resend: false, ...(signal && { signal }) }) as Promise<OutputOf<N> & Watched>,
+      listen: (ring: () => void) => this.#subscriptions.join(channel, name, ring),
+      nowMs: () => Date.now() + this.clockSkewMs(),
+    };
+    return watchUntilReady(watch, options);
+  }
+
+  onWake<M extends WakingMachine>(machine: M, wake: Wake<M>): () => void {
+    return this.#wakes.add(machine, wake);
+  }
+
+  /**
+   * Wakes what is due: one request to see it, one or more for each record. Meant for a schedule, once a minute say, and safe
+   * to run by many at once: a claim is fenced inside its record. A record that fails is reported to `onEvent` and
+   * stays due. Without anybody registered by `onWake` it still ends groups at their deadlines.
+   *
+   * @throws {CoordinationError} `invalid_input` for a `limit` that is not 1 to 10,000 or a `budgetMs` that is not 0 to
+   * 900,000; whatever `run` throws when the queue cannot be read.
+   */
+  override async drain(options: DrainOptions = {}): Promise<DrainReport> {
+    const { limit = 100, budgetMs = 10_000, signal } = options;
+    checkInteger(limit, "limit", 1, MAX_DRAIN);
+    checkInteger(budgetMs, "budgetMs", 0, MAX_BUDGET_MS);
+    const perShard = Math.min(limit, MAX_PER_SHARD);
+    const read = { prefix: this.#prefix, perShard, skewMs: this.clockSkewMs(), signal };
+    const lines = await withResend(() => explained(readDueLines(this.#client, read)), { signal });
+    const work = drainLines(lines, ({ machine, id }) => this.#wakes.wake(machine, id), { limit, budgetMs, signal });
+    return orAborted(work, signal);
+  }
+
+  /**
+   * Milliseconds by which this coordinator's view of the server's clock is moved: for tests.
+   * @internal
+   */
+  protected clockSkewMs(): number {
+    return 0;
+  }
+
+  /** One transition in one request, and again where that is allowed. */
+  async #evaluate(transition: TransitionName, id: string, input: unknown, options: RunOptions): Promise<ScriptReply> {
+    const [machine, step] = partsOf(transition);
+    checkId(id, "id");
+    const { name, record, due, channel } = keysOf(this.#prefix, machine, id);
+    const args = [step, JSON.stringify(input), name, channel, String(this.clockSkewMs())];
+    const applied: Applied = isRead(transition) ? "no" : "unknown";
+    const { signal } = options;
+    return withResend(async () => {
+      const redis = this.#client.commands({ signal, applied });
+      const reply = readReply(await explained(this.#scripts.evaluate(redis, machine, [record, due], args)));
+      if (reply === undefined) throw unexpectedReply(applied);
+      return reply;
+    }, options);
+  }
+}
+
+function partsOf(transition: TransitionName) {
+  const dot = transition.indexOf(".");
+  const machine = transition.slice(0, dot);
+  if (!isMachine(machine)) throw new CoordinationError("invalid_input", "there is no such transition");
+  return [machine, transition.slice(dot + 1)] as const;
+}
+
+/** Puts what Redis refused into words of ours. */
+async function explained<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw error instanceof Refused ? explainRefusal(error) : error;
+  }
+}

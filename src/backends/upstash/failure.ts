@@ -1,0 +1,105 @@
+import { fullJitterMs } from "../../backoff.js";
+import { CoordinationError } from "../../errors.js";
+import { Bell } from "./limit.js";
+
+/**
+ * What Redis answered in place of a result. Its text may quote keys and values, so that it never leaves this folder:
+ * callers see `explainRefusal`.
+ */
+export class Refused extends Error {
+  constructor(readonly text: string) {
+    super("refused");
+  }
+}
+
+/** Whether a write may have landed whose answer was lost; `"no"` for what writes nothing. */
+export type Applied = "no" | "unknown";
+
+export function unavailable(what: string, applied: Applied): CoordinationError {
+  return new CoordinationError("backend_unavailable", `Upstash ${what}`, { retryable: true, applied });
+}
+
+export function rejected(what: string, applied: Applied = "no"): CoordinationError {
+  return new CoordinationError("backend_rejected", `Upstash ${what}`, { applied });
+}
+
+export function unexpectedReply(applied: Applied): CoordinationError {
+  return rejected("answered in a shape that nobody expects", applied);
+}
+
+/** What an HTTP status alone says; `undefined`: the body says more. */
+export function explainStatus({ ok, status, headers }: Response, applied: Applied): CoordinationError | undefined {
+  // 400 carries what Redis itself refused.
+  if (ok || status === 400) return undefined;
+  if (status === 401 || status === 403) return unauthorized();
+  if (status === 413) return tooLarge();
+  if (status === 429) return rateLimited(retryAfterMs(headers.get("retry-after")));
+  return status >= 500 ? unavailable(`answered ${status}`, applied) : rejected(`answered ${status}`);
+}
+
+/** States of a server that pass by themselves; the command was not begun. */
+const PASSING = /^(LOADING|BUSY|TRYAGAIN|CLUSTERDOWN|MASTERDOWN)$/;
+
+export function explainRefusal({ text }: Refused): CoordinationError {
+  if (text.includes("refused:newer_schema")) {
+    return new CoordinationError("backend_rejected", "the record was written by a later version");
+  }
+  if (/^ERR max (\w+ )?requests? limit/.test(text)) return rateLimited();
+  if (/^ERR max request size/.test(text)) return tooLarge();
+  const word = /^[A-Z]{2,20}(?=\s|$)/.exec(text)?.[0] ?? "";
+  if (/^(WRONGPASS|NOAUTH)$/.test(word)) return unauthorized();
+  if (PASSING.test(word)) return unavailable(`answered ${word}`, "no");
+  return rejected(`refused the command${word && ` (${word})`}`);
+}
+
+function unauthorized(): CoordinationError {
+  return new CoordinationError("unauthorized", "Upstash does not accept the token");
+}
+
+function rateLimited(afterMs?: number): CoordinationError {
+  const options = { retryable: true, retryAfterMs: afterMs };
+  return new CoordinationError("rate_limited", "Upstash asks for patience", options);
+}
+
+function tooLarge(): CoordinationError {
+  return new CoordinationError("limit_exceeded", "the request is larger than Upstash takes");
+}
+
+/** `Retry-After` is a number of seconds or a date. */
+function retryAfterMs(header: string | null): number | undefined {
+  if (header === null) return undefined;
+  const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();
+  return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
+}
+
+const RESEND = { maxAttempts: 3, baseDelayMs: 100, maxDelayMs: 1_000 };
+/** A longer wish of the server's is the caller's to grant. */
+const MAX_RETRY_AFTER_MS = 5_000;
+
+/** Sends again what failed for a passing reason, unless `resend` is false. */
+export async function withResend<T>(
+  send: () => Promise<T>,
+  { resend = true, signal }: { readonly resend?: boolean; readonly signal?: AbortSignal | undefined },
+): Promise<T> {
+  let mayHaveLanded = false;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await send();
+    } catch (error) {
+      if (signal?.aborted || !(error instanceof CoordinationError)) throw error;
+      mayHaveLanded ||= error.applied === "unknown";
+      const waitMs = error.retryAfterMs ?? 0;
+      const isLast = attempt >= RESEND.maxAttempts || waitMs > MAX_RETRY_AFTER_MS;
+      if (!resend || !error.retryable || isLast) throw mayHaveLanded ? asUnknown(error) : error;
+      await new Bell().sleep(Math.max(waitMs, fullJitterMs(RESEND, attempt, Math.random())), signal);
+      signal?.throwIfAborted();
+    }
+  }
+}
+
+/** The last attempt was refused cleanly, but an earlier one may have landed. */
+function asUnknown(error: CoordinationError): CoordinationError {
+  if (error.applied === "unknown") return error;
+  const { code, message, retryable, retryAfterMs: afterMs } = error;
+  return new CoordinationError(code, message, { retryable, retryAfterMs: afterMs, applied: "unknown" });
+}

@@ -1,0 +1,2 @@
+export { UpstashCoordinator } from "./coordinator.js";
+export type { UpstashOptions, UpstashRedis } from "./options.js";

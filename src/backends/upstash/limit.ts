@@ -1,0 +1,70 @@
+import { systemClock } from "../../clock.js";
+
+/** A signal that ends with the caller's, or when its time is over. */
+export interface Limit {
+  readonly signal: AbortSignal;
+  /** Lets go of the timer and of the caller's signal. */
+  release(): void;
+}
+
+/** `reason` is made when the time is over; `background`: the timer keeps no process alive. */
+export function limitSignal(
+  signal: AbortSignal | undefined,
+  timeoutMs: number,
+  { reason, background = false }: { reason: () => unknown; background?: boolean },
+): Limit {
+  const controller = new AbortController();
+  const abort = (): void => controller.abort(signal?.reason);
+  signal?.addEventListener("abort", abort, { once: true });
+  if (signal?.aborted) abort();
+  const cancel = systemClock.setTimer(() => controller.abort(reason()), timeoutMs, { background });
+  const release = (): void => {
+    cancel();
+    signal?.removeEventListener("abort", abort);
+  };
+  return { signal: controller.signal, release };
+}
+
+/** Somebody's sleep, which others may cut short. A ring while nobody sleeps is kept for the next sleep. */
+export class Bell {
+  #isRung = false;
+  #wake: (() => void) | undefined;
+
+  readonly ring = (): void => {
+    this.#isRung = true;
+    this.#wake?.();
+  };
+
+  /** Forgets a ring that was kept. */
+  reset(): void {
+    this.#isRung = false;
+  }
+
+  /** Resolves after `delayMs`, at a ring, or when the signal aborts. */
+  async sleep(delayMs: number, signal?: AbortSignal, background = false): Promise<void> {
+    if (this.#isRung || signal?.aborted) return;
+    await new Promise<void>((resolve) => {
+      const wake = (): void => {
+        cancel();
+        signal?.removeEventListener("abort", wake);
+        this.#wake = undefined;
+        resolve();
+      };
+      const cancel = systemClock.setTimer(wake, delayMs, { background });
+      signal?.addEventListener("abort", wake, { once: true });
+      this.#wake = wake;
+    });
+  }
+}
+
+/** The work's outcome, or the signal's reason as soon as it aborts; the work itself goes on. */
+export async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  let abort = (): void => {};
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    if (signal.aborted) abort();
+  });
+  return Promise.race([work, aborted]).finally(() => signal.removeEventListener("abort", abort));
+}

@@ -1,0 +1,89 @@
+import type { Redis } from "@upstash/redis/cloudflare";
+import type { OnEvent } from "../../coordinator.js";
+import { CoordinationError } from "../../errors.js";
+
+/** A client of @upstash/redis, from any of its entry points. */
+export type UpstashRedis = Pick<Redis, "evalsha" | "eval" | "pipeline">;
+
+export interface UpstashOptions {
+  /**
+   * A client whose address, token and headers are used. It is never changed, and its own settings for retries, signals,
+   * pipelining and deserialization do not apply. In place of `url` and `token`.
+   */
+  readonly redis?: UpstashRedis | undefined;
+  /** `UPSTASH_REDIS_REST_URL`: an https address (http in development). */
+  readonly url?: string | undefined;
+  /** `UPSTASH_REDIS_REST_TOKEN`. A read-only token will not do. */
+  readonly token?: string | undefined;
+  /** What all keys and channels begin with: at most 256 bytes, no braces. Default `"coord:"`. */
+  readonly keyPrefix?: string | undefined;
+  /** How long raw keys outlive their last write, in seconds: 0 (for ever) to a year. Default 3,600. */
+  readonly ttlSec?: number | undefined;
+  /** The deadline of groups that give none, in seconds; 0 for none. At most a year. */
+  readonly completionTimeoutSec?: number | undefined;
+  /**
+   * Whether scripts say that they lock their own keys only, which keeps Upstash from locking the whole database and which a
+   * stock Redis refuses. Default `"auto"`: says so until the server refuses it.
+   */
+  readonly keyLocking?: "auto" | boolean | undefined;
+  /** How long one HTTP request may take, in milliseconds: 1 to 600,000. Default 10,000. */
+  readonly requestTimeoutMs?: number | undefined;
+  /** Told of what happens without a caller. What it throws is ignored. */
+  readonly onEvent?: OnEvent | undefined;
+}
+
+/** Where requests go, and what each of them carries. */
+export interface Endpoint {
+  /** Without a slash at its end. */
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+function misconfigured(message: string): CoordinationError {
+  return new CoordinationError("misconfigured", message);
+}
+
+/** @throws {CoordinationError} `misconfigured` */
+export function endpointOf({ redis, url, token }: UpstashOptions): Endpoint {
+  if (redis !== undefined && (url !== undefined || token !== undefined)) {
+    throw misconfigured("redis takes the place of url and token: give one or the other");
+  }
+  if (redis !== undefined) return fromClient(redis);
+  if (!url || !token) throw misconfigured("url and token are needed, or redis");
+  return checked(url, { authorization: `Bearer ${token}` });
+}
+
+/** Reads the address and the headers that the client itself would send. */
+function fromClient(redis: object): Endpoint {
+  const client: unknown = Reflect.get(redis, "client");
+  const { baseUrl, headers } = (client ?? {}) as { baseUrl?: unknown; headers?: unknown };
+  const own: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers ?? {})) {
+    // Its encoding, telemetry and session are its own affair.
+    if (typeof value === "string" && !/^upstash-/i.test(name)) own[name.toLowerCase()] = value;
+  }
+  if (typeof baseUrl !== "string" || baseUrl === "" || !own.authorization) {
+    throw misconfigured("the address of this redis client cannot be read: pass url and token");
+  }
+  return checked(baseUrl, own);
+}
+
+/** Messages name neither the address nor the token, either of which may be a secret. */
+function checked(url: string, headers: Record<string, string>): Endpoint {
+  if (!isPlainAddress(url)) throw misconfigured("url must be an https address without credentials or query");
+  try {
+    new Headers(headers);
+  } catch {
+    throw misconfigured("token holds what no header may hold, such as a line break");
+  }
+  return { url: url.replace(/\/+$/, ""), headers: { ...headers, "content-type": "application/json" } };
+}
+
+function isPlainAddress(url: string): boolean {
+  try {
+    const { protocol, username, password } = new URL(url);
+    return /^https?:$/.test(protocol) && username + password === "" && !/[?#\s]/.test(url);
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,27 @@
+/** A script's reply. */
+export interface ScriptReply {
+  /** The record is due now: somebody should wake it. */
+  readonly isDue: boolean;
+  readonly output: object;
+}
+
+/** Reads one mark and JSON; `undefined` for anything else. */
+export function readReply(reply: unknown): ScriptReply | undefined {
+  if (typeof reply !== "string") return undefined;
+  const mark = reply[0];
+  if (mark !== "!" && mark !== "=") return undefined;
+  let output: unknown;
+  try {
+    output = JSON.parse(reply.slice(1), emptyAsArray);
+  } catch {
+    return undefined;
+  }
+  if (typeof output !== "object" || output === null || Array.isArray(output)) return undefined;
+  return { isDue: mark === "!", output };
+}
+
+/** Lua cannot tell an empty list from an empty object, and writes `{}`. No output holds an empty object, but may be one. */
+function emptyAsArray(key: string, value: unknown): unknown {
+  const isEmpty = typeof value === "object" && value !== null && Object.keys(value).length === 0;
+  return isEmpty && key !== "" ? [] : value;
+}

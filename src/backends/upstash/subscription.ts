@@ -1,0 +1,103 @@
+import { fullJitterMs } from "../../backoff.js";
+import type { Client } from "./client.js";
+import { Bell } from "./limit.js";
+
+const RECONNECT = { maxAttempts: 1, baseDelayMs: 500, maxDelayMs: 15_000 };
+/** A stream that stood so long was sound: what ends it later begins a new count. */
+const SOUND_MS = 15_000;
+
+/** A place in a subscription. */
+export interface Listening {
+  /** Whether messages come through, as far as anybody can tell. */
+  readonly isLive: () => boolean;
+  leave(): void;
+}
+
+/** One waiter: which record's messages it hears, and what then happens. */
+interface Listener {
+  readonly record: string;
+  readonly ring: () => void;
+}
+
+interface Channel {
+  readonly name: string;
+  readonly listeners: Set<Listener>;
+  readonly controller: AbortController;
+  isLive: boolean;
+}
+
+/**
+ * One stream a channel, shared by those who wait, closed with the last of them. It only ever says "look again": a message
+ * that is lost costs time, never truth.
+ */
+export class Subscriptions {
+  readonly #client: Client;
+  readonly #channels = new Map<string, Channel>();
+  /** Workers end a request's streams with it, and let no other request touch them: there each wait has its own. */
+  readonly #mayShare = !isWorkers();
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  /** Rings at each message about the record, and once the stream stands: what came before it was not heard. */
+  join(name: string, record: string, ring: () => void): Listening {
+    const channel = this.#channels.get(name) ?? this.#open(name);
+    const { listeners, controller } = channel;
+    const listener = { record: firstLine(record), ring };
+    listeners.add(listener);
+    if (channel.isLive) ring();
+    const leave = (): void => {
+      if (!listeners.delete(listener) || listeners.size > 0) return;
+      if (this.#mayShare) this.#channels.delete(name);
+      controller.abort();
+    };
+    return { isLive: () => channel.isLive, leave };
+  }
+
+  #open(name: string): Channel {
+    const channel: Channel = { name, listeners: new Set(), controller: new AbortController(), isLive: false };
+    if (this.#mayShare) this.#channels.set(name, channel);
+    void this.#keepOpen(channel);
+    return channel;
+  }
+
+  async #keepOpen(channel: Channel): Promise<void> {
+    const { signal } = channel.controller;
+    for (let failures = 1; ; failures++) {
+      const sinceMs = Date.now();
+      try {
+        await this.#client.subscribe(channel.name, signal, (text) => hear(channel, text));
+      } catch {
+        // Those who wait go on by looking from time to time.
+      }
+      channel.isLive = false;
+      if (Date.now() - sinceMs >= SOUND_MS) failures = 1;
+      await new Bell().sleep(fullJitterMs(RECONNECT, failures, Math.random()), signal);
+      if (signal.aborted) return;
+    }
+  }
+}
+
+/** `subscribe,<channel>,1` once, then `message,<channel>,<text>`. A channel's name may hold commas. */
+function hear(channel: Channel, event: string): void {
+  if (event.startsWith(`subscribe,${channel.name},`)) {
+    channel.isLive = true;
+    for (const { ring } of channel.listeners) ring();
+    return;
+  }
+  const head = `message,${channel.name},`;
+  if (!event.startsWith(head)) return;
+  const record = event.slice(head.length);
+  for (const listener of channel.listeners) if (listener.record === record) listener.ring();
+}
+
+/** A stream's event is heard by its first line: an id may hold line breaks. */
+function firstLine(text: string): string {
+  return text.split(/[\r\n]/, 1)[0] ?? "";
+}
+
+function isWorkers(): boolean {
+  const { navigator } = globalThis as { readonly navigator?: { readonly userAgent?: string } };
+  return navigator?.userAgent === "Cloudflare-Workers";
+}

@@ -1,0 +1,95 @@
+import { fullJitterMs } from "../../backoff.js";
+import type { Watched, WatchOptions } from "../../coordinator.js";
+import { CoordinationError } from "../../errors.js";
+import { timedOut } from "../../watchers.js";
+import { Bell, limitSignal } from "./limit.js";
+import type { Listening } from "./subscription.js";
+
+/** What a watch needs of its coordinator. */
+export interface Watch<Output extends Watched> {
+  look(signal: AbortSignal | undefined): Promise<Output>;
+  /** Has `ring` called whenever the record may have changed. */
+  listen(ring: () => void): Listening;
+  /** The server's time as far as the caller knows it, in milliseconds since 1970. */
+  nowMs(): number;
+}
+
+/**
+ * Looks until the output is ready: at once, when the subscription stands, at each message, at the instant that the output
+ * names, and from time to time, since a message may be lost. Passing failures are waited out.
+ */
+export async function watchUntilReady<Output extends Watched>(
+  watch: Watch<Output>,
+  { timeoutMs, signal, background = false }: WatchOptions,
+): Promise<Output> {
+  signal?.throwIfAborted();
+  if (timeoutMs === 0) return readyOr(await watch.look(signal), timeoutMs);
+  const limit = limitSignal(signal, timeoutMs, { reason: () => timedOut(timeoutMs), background });
+  const bell = new Bell();
+  const pauses = new Pauses();
+  let listening: Listening | undefined;
+  try {
+    for (;;) {
+      bell.reset();
+      const seen = await watch.look(limit.signal).catch(passingFailure);
+      // An answer that came in time counts, even if the end came with it; a failure then does not.
+      if ("ready" in seen && seen.ready) return seen;
+      limit.signal.throwIfAborted();
+      // A socket would keep the process alive: in the background it is enough to look from time to time.
+      if (!background) listening ??= watch.listen(bell.ring);
+      const delayMs =
+        "ready" in seen
+          ? pauses.afterLook(seen, { nowMs: watch.nowMs(), isLive: listening?.isLive() === true })
+          : pauses.afterFailure(seen);
+      await bell.sleep(delayMs, limit.signal, background);
+      limit.signal.throwIfAborted();
+    }
+  } finally {
+    listening?.leave();
+    limit.release();
+  }
+}
+
+function readyOr<Output extends Watched>(output: Output, timeoutMs: number): Output {
+  if (output.ready) return output;
+  throw timedOut(timeoutMs);
+}
+
+/** A failure that may pass; any other is thrown on. */
+function passingFailure(error: unknown): CoordinationError {
+  if (error instanceof CoordinationError && error.retryable && error.code !== "wait_timeout") return error;
+  throw error;
+}
+
+const POLL_MIN_MS = 500;
+const POLL_MAX_MS = 5_000;
+const ABSORB = { maxAttempts: 1, baseDelayMs: 250, maxDelayMs: 2_000 };
+/** The shortest pause before an instant that the server named; it doubles while the clocks disagree. */
+const RECHECK_MIN_MS = 50;
+/** So long after the named instant: a look that comes a moment early is for nothing. */
+const RECHECK_LATE_MS = 10;
+
+/** How long to wait for a message before looking all the same. */
+class Pauses {
+  #pollMs = POLL_MIN_MS;
+  #failures = 0;
+  #early = 0;
+
+  afterLook({ recheckAtMs }: Watched, { nowMs, isLive }: { nowMs: number; isLive: boolean }): number {
+    this.#failures = 0;
+    const pollMs = isLive ? POLL_MAX_MS : this.#pollMs;
+    this.#pollMs = Math.min(2 * this.#pollMs, POLL_MAX_MS);
+    const jitteredMs = pollMs * (0.8 + 0.2 * Math.random());
+    if (recheckAtMs === undefined) return jitteredMs;
+    const leftMs = recheckAtMs - nowMs;
+    // By the caller's clock it is past, by the server's it is not: knock, and less and less often.
+    this.#early = leftMs > 0 ? 0 : this.#early + 1;
+    const leastMs = Math.min(RECHECK_MIN_MS * 2 ** this.#early, POLL_MAX_MS);
+    return Math.min(jitteredMs, Math.max(leftMs + RECHECK_LATE_MS, leastMs));
+  }
+
+  afterFailure({ retryAfterMs = 0 }: CoordinationError): number {
+    this.#failures++;
+    return Math.max(retryAfterMs, fullJitterMs(ABSORB, this.#failures, 0.5 + Math.random() / 2));
+  }
+}

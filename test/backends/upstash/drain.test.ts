@@ -1,0 +1,299 @@
+import { describe, expect, it, vi } from "vitest";
+import type { UpstashCoordinator, UpstashOptions } from "../../../src/backends/upstash/index.js";
+import type { Coordinator, CoordinatorEvent, OutputOf, Wake } from "../../../src/index.js";
+import { placeOf, shardOf } from "../../../src/tags.js";
+import { acks, registration, SkewedCoordinator, TOKEN, useLab } from "./support.js";
+
+const lab = useLab();
+const RETRY = { maxAttempts: 3, baseDelayMs: 1_000, maxDelayMs: 2_000 };
+
+type Claims = OutputOf<"completion.woken">["claims"];
+
+/** Delivers what it is handed, and remembers it. */
+class Deliverer implements Wake<"completion"> {
+  readonly delivered: string[] = [];
+  readonly kept: Promise<unknown>[] = [];
+  constructor(
+    readonly coordinator: Coordinator,
+    readonly routes = ["handler:h"],
+    readonly effect: (claim: Claims[number]) => Promise<void> = async () => {},
+  ) {}
+  readonly waitUntil = (work: Promise<unknown>): void => void this.kept.push(work);
+  input = () => ({ routes: this.routes, leaseMs: 30_000, retry: RETRY });
+  act = async (id: string, { claims }: { claims: Claims }): Promise<void> => {
+    for (const claim of claims) {
+      await this.effect(claim);
+      this.delivered.push(claim.deliveryId);
+      const { generation, fence } = claim;
+      await this.coordinator.run("completion.settle", id, { generation, fence, retry: RETRY, random: 0.5 });
+    }
+  };
+}
+
+const target = { complete: { route: "handler:h", body: "null" }, timeout: { route: "handler:h", body: "null" } };
+
+function skewed(options: UpstashOptions = {}): SkewedCoordinator {
+  const base = { url: lab.rest.url, token: TOKEN, keyPrefix: lab.keyPrefix, keyLocking: false };
+  return new SkewedCoordinator({ ...base, ...options });
+}
+
+async function dueLines(): Promise<string[]> {
+  const keys = await lab.raw.keys(`${lab.keyPrefix}*}:due`);
+  return (await Promise.all(keys.map((key) => lab.raw.zrange(key, 0, -1)))).flat().sort();
+}
+
+async function stateOf(coordinator: UpstashCoordinator, id: string): Promise<string | undefined> {
+  return (await coordinator.run("completion.status", id, {})).view?.state;
+}
+
+describe("the call that makes a record due", () => {
+  it("wakes it, without waiting for what is done then", async () => {
+    const coordinator = lab.coordinator();
+    let finish = (): void => {};
+    const slow = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    const deliverer = new Deliverer(coordinator, ["handler:h"], () => slow);
+    coordinator.onWake("completion", deliverer);
+    await coordinator.run("completion.register", "g", registration({ targets: target }));
+    await coordinator.run("completion.ack", "g", acks("a"));
+    expect(deliverer.kept).toHaveLength(1);
+    expect(deliverer.delivered).toHaveLength(0);
+    finish();
+    await Promise.all(deliverer.kept);
+    expect(deliverer.delivered).toHaveLength(1);
+    expect((await coordinator.run("completion.status", "g", {})).view?.delivery.state).toBe("delivered");
+    expect(await dueLines()).toEqual([]);
+  });
+
+  it("sends nothing when nobody could act", async () => {
+    const coordinator = lab.coordinator();
+    const leave = coordinator.onWake("completion", new Deliverer(coordinator));
+    leave();
+    await coordinator.run("completion.register", "g", registration({ targets: target }));
+    lab.rest.requests.clear();
+    await coordinator.run("completion.ack", "g", acks("a"));
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect(lab.rest.requests.count()).toBe(1);
+    expect(await dueLines()).toEqual(["completion:g"]);
+  });
+
+  it("succeeds though waking fails, which is told as an event", async () => {
+    const events: CoordinatorEvent[] = [];
+    const onEvent = (event: CoordinatorEvent): never => {
+      events.push(event);
+      throw new Error("a hook that throws harms nobody");
+    };
+    const coordinator = lab.faulty({ onEvent });
+    const failure = new Error("handler");
+    const deliverer = new Deliverer(coordinator, ["handler:h"], () => Promise.reject(failure));
+    coordinator.onWake("completion", { ...deliverer, waitUntil: undefined });
+    coordinator.onWake("completion", {
+      input: () => {
+        throw failure;
+      },
+      act: async () => {},
+      waitUntil: () => {
+        throw failure;
+      },
+    });
+    await coordinator.run("completion.register", "g", registration({ targets: target }));
+    const { results } = await coordinator.run("completion.ack", "g", acks("a"));
+    expect(results[0]?.verdict).toBe("accepted");
+    await vi.waitFor(() => expect(events.length).toBeGreaterThanOrEqual(2));
+    for (const event of events)
+      expect(event).toEqual({ type: "wake_failed", machine: "completion", id: "g", error: failure });
+  });
+
+  it("hands out what is due once, to many calls at the same time", async () => {
+    const coordinator = lab.coordinator();
+    const deliverer = new Deliverer(coordinator);
+    coordinator.onWake("completion", deliverer);
+    await lab.coordinator().run("completion.register", "g", registration({ total: 0, targets: target }));
+    await Promise.all(Array.from({ length: 50 }, () => coordinator.run("completion.status", "g", {})));
+    await Promise.all(deliverer.kept);
+    expect(deliverer.delivered).toHaveLength(1);
+  });
+});
+
+describe("a drain", () => {
+  it("ends groups at their deadlines though nobody could deliver anything", async () => {
+    const coordinator = skewed();
+    for (let i = 0; i < 5; i++)
+      await coordinator.run("completion.register", `g${i}`, registration({ timeoutMs: 60_000 }));
+    const early = await coordinator.drain();
+    expect(early).toMatchObject({ woken: 0, left: false });
+    expect(early.nextDueAtMs).toBeGreaterThan(Date.now() + 50_000);
+    coordinator.skewMs = 61_000;
+    lab.rest.requests.clear();
+    expect(await coordinator.drain()).toEqual({ woken: 5, left: false, nextDueAtMs: undefined });
+    expect(lab.rest.requests.count("pipeline")).toBe(1);
+    expect(lab.rest.requests.count()).toBe(6);
+    coordinator.skewMs = 0;
+    for (let i = 0; i < 5; i++) expect(await stateOf(coordinator, `g${i}`)).toBe("timed_out");
+    expect(await dueLines()).toEqual([]);
+  });
+
+  it("spends no attempt on what it cannot deliver", async () => {
+    const coordinator = skewed();
+    await coordinator.run("completion.register", "g", registration({ targets: target, timeoutMs: 1_000 }));
+    coordinator.skewMs = 2_000;
+    expect(await coordinator.drain()).toMatchObject({ woken: 1, left: false });
+    const { view } = await coordinator.run("completion.status", "g", {});
+    expect(view).toMatchObject({ state: "timed_out", delivery: { state: "pending", attempts: 0 } });
+  });
+
+  it("delivers, and waits for that", async () => {
+    const coordinator = lab.coordinator();
+    for (let i = 0; i < 10; i++) {
+      await coordinator.run("completion.register", `g${i}`, registration({ total: 0, targets: target }));
+    }
+    const worker = lab.coordinator();
+    const deliverer = new Deliverer(worker);
+    worker.onWake("completion", deliverer);
+    expect(await worker.drain()).toMatchObject({ woken: 10, left: false });
+    expect(new Set(deliverer.delivered).size).toBe(10);
+    expect(await dueLines()).toEqual([]);
+  });
+
+  it("by many at once delivers each thing once", async () => {
+    const coordinator = lab.coordinator();
+    for (let i = 0; i < 30; i++) {
+      await coordinator.run("completion.register", `g${i}`, registration({ total: 0, targets: target }));
+    }
+    const workers = Array.from({ length: 4 }, () => lab.coordinator());
+    const deliverers = workers.map((worker) => new Deliverer(worker));
+    deliverers.forEach((deliverer, i) => void workers[i]?.onWake("completion", deliverer));
+    await Promise.all(workers.map((worker) => worker.drain()));
+    const delivered = deliverers.flatMap((deliverer) => deliverer.delivered);
+    expect(delivered).toHaveLength(30);
+    expect(new Set(delivered).size).toBe(30);
+    expect(await dueLines()).toEqual([]);
+  });
+
+  it("asks everybody before it puts off what one of them cannot deliver", async () => {
+    const coordinator = lab.coordinator();
+    const able = new Deliverer(coordinator);
+    coordinator.onWake("completion", new Deliverer(coordinator, ["handler:other"]));
+    coordinator.onWake("completion", able);
+    coordinator.onWake("completion", new Deliverer(coordinator, []));
+    await lab.coordinator().run("completion.register", "g", registration({ total: 0, targets: target }));
+    expect(await coordinator.drain()).toMatchObject({ woken: 1, left: false });
+    expect(able.delivered).toHaveLength(1);
+  });
+
+  it("goes on to the next who may act when one of them fails", async () => {
+    const events: CoordinatorEvent[] = [];
+    const coordinator = lab.coordinator({ onEvent: (event) => void events.push(event) });
+    const able = new Deliverer(coordinator);
+    const broken = (): never => {
+      throw new Error("broken");
+    };
+    for (const _ of [1, 2, 3]) coordinator.onWake("completion", { input: broken, act: async () => {} });
+    coordinator.onWake("completion", able);
+    await lab.coordinator().run("completion.register", "g", registration({ total: 0, targets: target }));
+    expect(await coordinator.drain()).toMatchObject({ woken: 0, left: true });
+    expect(events).toHaveLength(3);
+    expect(able.delivered).toHaveLength(1);
+  });
+
+  it("removes the line of a record that is gone", async () => {
+    const coordinator = skewed();
+    await coordinator.run("completion.register", "g", registration({ timeoutMs: 1_000 }));
+    await lab.raw.del(...(await lab.raw.keys(`${lab.keyPrefix}*completion:g`)));
+    expect(await dueLines()).toEqual(["completion:g"]);
+    coordinator.skewMs = 2_000;
+    expect(await coordinator.drain()).toEqual({ woken: 1, left: false, nextDueAtMs: undefined });
+    expect(await dueLines()).toEqual([]);
+  });
+
+  it("wakes no more than its limit, the earliest first, and says that something is left", async () => {
+    const coordinator = skewed();
+    for (let i = 0; i < 7; i++) {
+      await coordinator.run("completion.register", `g${i}`, registration({ timeoutMs: 10_000 - i * 1_000 }));
+    }
+    coordinator.skewMs = 20_000;
+    const first = await coordinator.drain({ limit: 3 });
+    expect(first).toMatchObject({ woken: 3, left: true });
+    expect(first.nextDueAtMs).toBeLessThan(Date.now() + 20_000);
+    expect(await dueLines()).toEqual(["g0", "g1", "g2", "g3"].map((id) => `completion:${id}`));
+    expect(await coordinator.drain({ limit: 4 })).toMatchObject({ woken: 4, left: false });
+  });
+
+  it("says that something is left of a shard whose end it did not see", async () => {
+    const shard = shardOf(placeOf("completion", "g0"));
+    const ids = Array.from({ length: 8_000 }, (_, i) => `g${i}`)
+      .filter((id) => shardOf(placeOf("completion", id)) === shard)
+      .slice(0, 103);
+    expect(ids).toHaveLength(103);
+    await lab.raw.zadd(`${lab.keyPrefix}{${shard}}:due`, ...ids.flatMap((id) => [1, `completion:${id}`]));
+    const coordinator = lab.coordinator();
+    expect(await coordinator.drain({ limit: 1_000 })).toMatchObject({ woken: 101, left: true });
+    expect(await coordinator.drain({ limit: 1_000 })).toEqual({ woken: 2, left: false, nextDueAtMs: undefined });
+  });
+
+  it("stops beginning when its time is over", async () => {
+    const coordinator = lab.coordinator();
+    for (let i = 0; i < 20; i++) {
+      await coordinator.run("completion.register", `g${i}`, registration({ total: 0, targets: target }));
+    }
+    const slow = () => new Promise<void>((resolve) => setTimeout(resolve, 120));
+    coordinator.onWake("completion", new Deliverer(coordinator, ["handler:h"], slow));
+    const { woken, left } = await coordinator.drain({ budgetMs: 100 });
+    expect(woken).toBe(4);
+    expect(left).toBe(true);
+    expect(await coordinator.drain({ budgetMs: 0 })).toMatchObject({ woken: 0, left: true });
+  });
+
+  it("goes on past a record that fails, and tells of it", async () => {
+    const events: CoordinatorEvent[] = [];
+    const coordinator = skewed({ onEvent: (event) => void events.push(event) });
+    for (const id of ["a", "b", "c"])
+      await coordinator.run("completion.register", id, registration({ timeoutMs: 1_000 }));
+    const [key = ""] = await lab.raw.keys(`${lab.keyPrefix}*completion:b`);
+    await lab.raw.hset(key, "h", JSON.stringify({ schema: 99, fields: {} }));
+    coordinator.skewMs = 2_000;
+    expect(await coordinator.drain()).toMatchObject({ woken: 2, left: true });
+    expect(events).toMatchObject([
+      { type: "wake_failed", machine: "completion", id: "b", error: { code: "backend_rejected" } },
+    ]);
+  });
+
+  it("leaves the lines of machines that it does not know", async () => {
+    const coordinator = lab.coordinator();
+    for (const name of ["future:g", "toString:g", "nocolon"]) await lab.raw.zadd(`${lab.keyPrefix}{3}:due`, 1, name);
+    expect(await coordinator.drain()).toEqual({ woken: 0, left: false, nextDueAtMs: undefined });
+    expect(await dueLines()).toHaveLength(3);
+  });
+
+  it("rejects with the reason of an abort, at once", async () => {
+    const coordinator = lab.coordinator();
+    await coordinator.run("completion.register", "g", registration({ total: 0, targets: target }));
+    coordinator.onWake("completion", new Deliverer(coordinator, ["handler:h"], () => new Promise(() => {})));
+    const signal = AbortSignal.timeout(80);
+    const caught = await coordinator.drain({ signal }).catch((error) => error);
+    expect(caught).toBe(signal.reason);
+    await expect(coordinator.drain({ signal })).rejects.toBe(signal.reason);
+  });
+
+  it("reads again after a fault, and checks what it reads", async () => {
+    lab.proxy.faults.push("drop-after", { status: 503 });
+    expect(await lab.faulty().drain()).toMatchObject({ woken: 0, left: false });
+    for (const body of [
+      '[{"result":["x","y"]}]',
+      '[{"error":"NOAUTH x"}]',
+      '{"result":[]}',
+      '[{"result":["1","2"]},{"result":["a"]}]',
+    ]) {
+      lab.proxy.faults.push({ status: 200, body });
+      await expect(lab.faulty().drain()).rejects.toMatchObject({ name: "CoordinationError", retryable: false });
+    }
+  });
+
+  it.each([{ limit: 0 }, { limit: 10_001 }, { limit: 1.5 }, { budgetMs: -1 }, { budgetMs: Number.NaN }])(
+    "refuses %o",
+    async (options) => {
+      await expect(lab.coordinator().drain(options)).rejects.toMatchObject({ code: "invalid_input" });
+    },
+  );
+});

@@ -1,0 +1,231 @@
+import { describe, expect, it, vi } from "vitest";
+import { startBlackHole } from "./fault-proxy.js";
+import { acks, registration, SkewedCoordinator, TOKEN, useLab } from "./support.js";
+
+const lab = useLab();
+
+/** Milliseconds that the work took. */
+async function timed(work: Promise<unknown>): Promise<number> {
+  const sinceMs = performance.now();
+  await work.catch(() => {});
+  return performance.now() - sinceMs;
+}
+
+const channelsOpen = async (): Promise<number> =>
+  ((await lab.raw.pubsub("CHANNELS", "*")) as string[]).filter((name) => name.startsWith(lab.keyPrefix)).length;
+
+describe("a watch", () => {
+  it("hears of the end at once", async () => {
+    const coordinator = lab.coordinator();
+    await coordinator.run("completion.register", "g", registration());
+    const waiting = coordinator.watch("completion.wait", "g", {}, { timeoutMs: 10_000 });
+    await vi.waitFor(async () => expect(await channelsOpen()).toBe(1));
+    await pause(60);
+    const tookMs = timed(waiting);
+    lab.rest.requests.clear();
+    await lab.coordinator().run("completion.ack", "g", acks("a"));
+    expect(await tookMs).toBeLessThan(100);
+    expect((await waiting).view?.state).toBe("completed");
+    expect(lab.rest.requests.count("command")).toBe(2);
+  });
+
+  it("hears of it whatever stands in the id and the prefix", async () => {
+    const coordinator = lab.coordinator({ keyPrefix: `${lab.keyPrefix}a,b/c%2F?#é ` });
+    for (const id of ["line\nbreak", "a,b", "message,x,y", "{0}", "data: x", "ü€😀"]) {
+      await coordinator.run("completion.register", id, registration());
+      const waiting = coordinator.watch("completion.wait", id, {}, { timeoutMs: 10_000 });
+      await vi.waitFor(async () => expect(await channelsOpen()).toBe(1));
+      await pause(60);
+      const tookMs = timed(waiting);
+      await coordinator.run("completion.ack", id, acks("a"));
+      expect(await tookMs).toBeLessThan(150);
+      await vi.waitFor(async () => expect(await channelsOpen()).toBe(0));
+    }
+  });
+
+  it("misses nothing that happens while the subscription is made", async () => {
+    const coordinator = lab.faulty();
+    await coordinator.run("completion.register", "g", registration());
+    await coordinator.getInt("warm");
+    for (let round = 0; round < 20; round++) {
+      const id = `g${round}`;
+      await coordinator.run("completion.register", id, registration());
+      const tookMs = timed(coordinator.watch("completion.wait", id, {}, { timeoutMs: 5_000 }));
+      await pause(round / 2);
+      await lab.coordinator().run("completion.ack", id, acks("a"));
+      expect(await tookMs).toBeLessThan(300);
+    }
+  });
+
+  it("of what is ready already is one request and no subscription", async () => {
+    const coordinator = lab.faulty();
+    await coordinator.run("completion.register", "g", registration({ total: 0 }));
+    lab.proxy.requests.length = 0;
+    expect((await coordinator.watch("completion.wait", "g", {}, { timeoutMs: 1_000 })).ready).toBe(true);
+    expect(lab.proxy.requests).toHaveLength(1);
+    expect(lab.proxy.streams).toBe(0);
+  });
+
+  it("with no time looks once", async () => {
+    const coordinator = lab.faulty();
+    await coordinator.run("completion.register", "g", registration());
+    lab.proxy.requests.length = 0;
+    const waiting = coordinator.watch("completion.wait", "g", {}, { timeoutMs: 0 });
+    await expect(waiting).rejects.toMatchObject({ code: "wait_timeout" });
+    expect(lab.proxy.requests).toHaveLength(1);
+    await coordinator.run("completion.ack", "g", acks("a"));
+    expect((await coordinator.watch("completion.wait", "g", {}, { timeoutMs: 0 })).ready).toBe(true);
+  });
+
+  it("waits for the registration of a group that nobody knows", async () => {
+    const coordinator = lab.coordinator();
+    const waiting = coordinator.watch("completion.wait", "late", {}, { timeoutMs: 5_000 });
+    await pause(80);
+    await coordinator.run("completion.register", "late", registration());
+    await coordinator.run("completion.ack", "late", acks("a"));
+    expect((await waiting).view?.state).toBe("completed");
+  });
+
+  it("comes back at the deadline, though nobody writes", async () => {
+    const coordinator = lab.coordinator();
+    await coordinator.run("completion.register", "g", registration({ timeoutMs: 300 }));
+    const tookMs = timed(coordinator.watch("completion.wait", "g", {}, { timeoutMs: 5_000 }));
+    expect(await tookMs).toBeGreaterThan(200);
+    expect(await tookMs).toBeLessThan(500);
+  });
+
+  it.each([-3_600_000, 3_600_000])("does not spin when its clock is off by %i ms", async (offMs) => {
+    const coordinator = lab.faulty();
+    await coordinator.run("completion.register", "g", registration({ timeoutMs: 1_000 }));
+    lab.proxy.requests.length = 0;
+    const now = Date.now;
+    const spy = vi.spyOn(Date, "now").mockImplementation(() => now() + offMs);
+    try {
+      await coordinator.watch("completion.wait", "g", {}, { timeoutMs: 6_000 });
+    } finally {
+      spy.mockRestore();
+    }
+    expect(lab.proxy.requests.length).toBeLessThan(10);
+  });
+});
+
+describe("without messages a watch", () => {
+  it.each(["refuse", "hang", "end"] as const)("looks from time to time (subscriptions: %s)", async (fault) => {
+    lab.proxy.subscribe = fault;
+    const coordinator = lab.faulty();
+    await coordinator.run("completion.register", "g", registration());
+    const waiting = coordinator.watch("completion.wait", "g", {}, { timeoutMs: 10_000 });
+    await pause(600);
+    await lab.coordinator().run("completion.ack", "g", acks("a"));
+    expect(await timed(waiting)).toBeLessThan(1_500);
+    expect(lab.proxy.requests.length).toBeLessThan(12);
+    await vi.waitFor(() => expect(lab.proxy.openStreams).toBe(0));
+  });
+
+  it("subscribes again once it can", async () => {
+    lab.proxy.subscribe = "refuse";
+    const coordinator = lab.faulty();
+    const waiting = coordinator.watch("completion.wait", "g", {}, { timeoutMs: 10_000 }).catch(() => {});
+    await vi.waitFor(() => expect(lab.proxy.streams).toBeGreaterThan(0));
+    lab.proxy.subscribe = "none";
+    await vi.waitFor(async () => expect(await channelsOpen()).toBe(1), { timeout: 5_000 });
+    await coordinator.run("completion.register", "g", registration({ total: 0 }));
+    await waiting;
+  });
+
+  it("in the background opens no stream at all", async () => {
+    const coordinator = lab.faulty();
+    await coordinator.run("completion.register", "g", registration());
+    const waiting = coordinator.watch("completion.wait", "g", {}, { timeoutMs: 10_000, background: true });
+    await pause(100);
+    await lab.coordinator().run("completion.ack", "g", acks("a"));
+    expect((await waiting).view?.state).toBe("completed");
+    expect(lab.proxy.streams).toBe(0);
+  });
+});
+
+describe("subscriptions", () => {
+  it("are one a channel however many wait, and end with the last of them", async () => {
+    const coordinator = lab.faulty();
+    await coordinator.run("completion.register", "g", registration());
+    const leaver = new AbortController();
+    const first = coordinator.watch("completion.wait", "g", {}, { timeoutMs: 10_000, signal: leaver.signal });
+    const rest = Array.from({ length: 50 }, () => coordinator.watch("completion.wait", "g", {}, { timeoutMs: 10_000 }));
+    await vi.waitFor(() => expect(lab.proxy.openStreams).toBe(1));
+    await pause(100);
+    leaver.abort("left");
+    await expect(first).rejects.toBe("left");
+    await pause(50);
+    expect(lab.proxy.openStreams).toBe(1);
+    await coordinator.run("completion.ack", "g", acks("a"));
+    expect(await Promise.all(rest)).toHaveLength(50);
+    expect(lab.proxy.streams).toBe(1);
+    await vi.waitFor(() => expect(lab.proxy.openStreams).toBe(0));
+    await vi.waitFor(async () => expect(await channelsOpen()).toBe(0));
+  });
+
+  it("end when the wait times out or is aborted", async () => {
+    const coordinator = lab.faulty();
+    const waits = [
+      coordinator.watch("completion.wait", "a", {}, { timeoutMs: 150 }),
+      coordinator.watch("completion.wait", "b", {}, { timeoutMs: 9_000, signal: AbortSignal.timeout(150) }),
+    ];
+    const outcomes = await Promise.allSettled(waits);
+    expect(outcomes).toMatchObject([
+      { reason: { code: "wait_timeout", retryable: true } },
+      { reason: { name: "TimeoutError" } },
+    ]);
+    await vi.waitFor(() => expect(lab.proxy.openStreams).toBe(0));
+  });
+});
+
+describe("faults during a watch", () => {
+  it("that pass are waited out", async () => {
+    const coordinator = lab.faulty();
+    await coordinator.run("completion.register", "g", registration({ total: 0 }));
+    lab.proxy.faults.push("drop-before", "error-after", "html-after");
+    expect((await coordinator.watch("completion.wait", "g", {}, { timeoutMs: 8_000 })).ready).toBe(true);
+  });
+
+  it("that do not pass end it", async () => {
+    const coordinator = lab.coordinator({ token: "wrong" });
+    const waiting = coordinator.watch("completion.wait", "g", {}, { timeoutMs: 8_000 });
+    await expect(waiting).rejects.toMatchObject({ code: "unauthorized" });
+  });
+
+  it("never make it last longer: a backend that does not answer", async () => {
+    const hole = await startBlackHole();
+    const coordinator = lab.coordinator({ url: hole.url });
+    for (const timeoutMs of [1, 50, 300, 700]) {
+      const waiting = coordinator.watch("completion.wait", "g", {}, { timeoutMs });
+      const tookMs = await timed(waiting);
+      await expect(waiting).rejects.toMatchObject({ code: "wait_timeout" });
+      expect(tookMs).toBeGreaterThanOrEqual(timeoutMs - 5);
+      expect(tookMs).toBeLessThan(timeoutMs + 100);
+    }
+    await hole.close();
+  });
+
+  it("never make an abort late", async () => {
+    const hole = await startBlackHole();
+    const signal = AbortSignal.timeout(100);
+    const waiting = lab.coordinator({ url: hole.url }).watch("completion.wait", "g", {}, { timeoutMs: 9_000, signal });
+    const tookMs = await timed(waiting);
+    await expect(waiting).rejects.toBe(signal.reason);
+    expect(tookMs).toBeLessThan(200);
+    await hole.close();
+  });
+});
+
+it("refuses a timeout out of range", async () => {
+  const skewed = new SkewedCoordinator({ url: lab.rest.url, token: TOKEN });
+  for (const timeoutMs of [-1, Number.NaN, Number.POSITIVE_INFINITY]) {
+    await expect(skewed.watch("completion.wait", "g", {}, { timeoutMs })).rejects.toMatchObject({
+      code: "invalid_input",
+    });
+  }
+});
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
