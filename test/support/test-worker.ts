@@ -1,7 +1,10 @@
-import type { HandlerContext, HandlerEvent } from "../../src/trackers/handler.js";
-import { CompletionTracker } from "../../src/trackers/completion.js";
+import { runInDurableObject } from "cloudflare:test";
+import { env as bindings } from "cloudflare:workers";
 import type { CoordinatorEvent } from "../../src/coordinator.js";
-import { CoordinatorObject, DurableObjectCoordinator } from "../../src/durable-object/index.js";
+import { CoordinatorObject, DurableObjectCoordinator, type ObjectReply } from "../../src/durable-object/index.js";
+import { CompletionTracker } from "../../src/trackers/completion.js";
+import type { HandlerContext, HandlerEvent } from "../../src/trackers/handler.js";
+import { conformanceHandlers } from "./conformance-handlers.js";
 
 declare global {
   namespace Cloudflare {
@@ -45,9 +48,11 @@ export const bench = {
 /** The coordinator's object with a clock that tests turn, and handlers that they watch. */
 export class TestCoordinatorObject extends CoordinatorObject<Cloudflare.Env> {
   override readonly handlers = {
+    ...conformanceHandlers,
     /** Remembers what it was called with. */
-    record: (event: HandlerEvent): void => {
+    record: (event: HandlerEvent, ctx: HandlerContext<Cloudflare.Env>): void => {
       bench.deliveries.push(event);
+      void conformanceHandlers.record?.(event, ctx);
     },
     /** Does what the test says. */
     call: async (event: HandlerEvent, ctx: HandlerContext<Cloudflare.Env>): Promise<void> => {
@@ -55,6 +60,15 @@ export class TestCoordinatorObject extends CoordinatorObject<Cloudflare.Env> {
       await bench.handler?.(event, ctx);
     },
   };
+
+  /** Ends the object as a crash does: calls that are under way fail, memory is gone, storage stays. */
+  crash(): void {
+    this.ctx.abort("crashed");
+  }
+
+  openWatches(): number {
+    return this.watching;
+  }
 
   protected override now(): number {
     return bench.now();
@@ -64,6 +78,68 @@ export class TestCoordinatorObject extends CoordinatorObject<Cloudflare.Env> {
     bench.events.push(event);
   }
 }
+
+// ---- What tests in workerd reach the objects with ----
+
+export type Stub = DurableObjectStub<TestCoordinatorObject>;
+
+export function groupObject(id: string, keyPrefix = "coord:"): Stub {
+  return bindings.COORDINATOR.getByName(`${keyPrefix}{completion}${id}`);
+}
+
+export function keyObject(tag: string): Stub {
+  return bindings.COORDINATOR.getByName(`coord:{kv}${tag}`);
+}
+
+/** A tracker as an application has it. Its handlers are the object's: here their names count alone. */
+export function makeTracker(keyPrefix = "coord:"): CompletionTracker {
+  return new CompletionTracker(new DurableObjectCoordinator({ namespace: bindings.COORDINATOR, keyPrefix }));
+}
+
+/** The output of a reply; a fault fails the test. */
+export function outputOf(reply: ObjectReply): Record<string, unknown> {
+  if (!reply.ok) throw new Error(`${reply.code}: ${reply.message}`);
+  return reply.output as Record<string, unknown>;
+}
+
+/** Calls back inside the object, which starts for it if it must. */
+export function inside<Result>(
+  stub: Stub,
+  work: (object: TestCoordinatorObject, state: DurableObjectState) => Result | Promise<Result>,
+): Promise<Result> {
+  return runInDurableObject<TestCoordinatorObject, Result>(stub, work);
+}
+
+/** The names of the object's tables. */
+export function tablesOf(stub: Stub): Promise<string[]> {
+  return inside(stub, (_, { storage }) =>
+    storage.sql
+      .exec<{ name: string }>("SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_cf%' ESCAPE '\\' ORDER BY name")
+      .toArray()
+      .map(({ name }) => name),
+  );
+}
+
+export function countOf(stub: Stub, table: "records" | "members"): Promise<number> {
+  return inside(stub, (_, { storage }) => {
+    return storage.sql.exec<{ n: number }>(`SELECT count(*) AS n FROM ${table}`).one().n;
+  });
+}
+
+export function alarmOf(stub: Stub): Promise<number | null> {
+  return inside(stub, (_, { storage }) => storage.getAlarm());
+}
+
+/** Ends the object as a crash does. */
+export async function crash(stub: Stub): Promise<void> {
+  try {
+    await stub.crash();
+  } catch {
+    // It rejects, as every call does that is under way.
+  }
+}
+
+// ---- The Worker ----
 
 /** One for all requests of the isolate, as it is in an application that makes it at the top of a module. */
 let shared: CompletionTracker | undefined;

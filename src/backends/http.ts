@@ -1,0 +1,365 @@
+import { fullJitterMs, type RetryPolicy } from "../backoff.js";
+import { type Clock, systemClock } from "../clock.js";
+import type { RunOptions, Wake, WakingMachine, WatchableTransition, WatchOptions } from "../coordinator.js";
+import { CoordinationError, type CoordinationErrorCode } from "../errors.js";
+import type { InputOf, OutputOf, TransitionName } from "../machines/index.js";
+import { Primitives } from "../primitives.js";
+import { checkInteger, checkNumber, checkTtlSec, MAX_SEC } from "../validate.js";
+import { timedOut } from "../watchers.js";
+
+/** The part of `fetch` that is called. */
+export type HttpFetch = (url: string, init: RequestInit) => Promise<Response>;
+
+export interface HttpOptions {
+  /** Where the Worker answers, such as `https://coordinator.example.workers.dev`: https, or http to this machine. */
+  readonly url: string;
+  /** The bearer token that the Worker knows. */
+  readonly token: string;
+  /** Default: the platform's. */
+  readonly fetch?: HttpFetch;
+  /** How long one request may take, in milliseconds. 1 to 300,000, default 30,000. */
+  readonly requestTimeoutMs?: number;
+  /** How long raw keys outlive their last write, and ended groups their end, in seconds. At most a year, default 3600. */
+  readonly ttlSec?: number;
+  /** The deadline of groups that give none, in seconds; 0 for none. */
+  readonly completionTimeoutSec?: number;
+  /** Development only, default false: http to any host. The token then travels in the open. */
+  readonly allowHttp?: boolean;
+  /** Default: the system's. */
+  readonly clock?: Clock;
+  /** From 0 to 1, for the jitter. Default `Math.random`. */
+  readonly random?: () => number;
+}
+
+/** The longest that one request waits at the Worker. */
+const MAX_HOP_MS = 25_000;
+/** How long after its time a hop's answer is waited for, before it counts as lost. */
+const HOP_SLACK_MS = 5_000;
+/** How long after its time a wait hears out an answer that is on its way. */
+const GRACE_MS = 50;
+/** Whoever is asked to come back later than this is told so instead. */
+const MAX_RETRY_AFTER_MS = 5_000;
+
+const RESEND: RetryPolicy = { maxAttempts: 3, baseDelayMs: 100, maxDelayMs: 400 };
+const REWATCH: RetryPolicy = { maxAttempts: 100, baseDelayMs: 250, maxDelayMs: 2_000 };
+
+/** Transitions after which nobody has to ask whether they were applied. */
+const READS = /^(kv\.(getInt|scard|lrange)|completion\.(status|wait|results))$/;
+
+interface Limit {
+  readonly limitMs: number;
+  readonly signal: AbortSignal | undefined;
+  readonly background?: boolean;
+}
+
+/**
+ * Coordination over HTTP, by the Worker of `edge-coordinator/worker`: for any runtime with `fetch`.
+ *
+ * An operation is one request. It is sent again, at most twice, where that is harmless; redirects are not followed,
+ * since they would carry the token along. Handlers and webhooks run in the Worker's object.
+ *
+ * @example
+ * ```ts
+ * const coordinator = new HttpCoordinator({ url: "https://coordinator.example.workers.dev", token: env.COORDINATOR_TOKEN });
+ * ```
+ */
+export class HttpCoordinator extends Primitives {
+  readonly isDistributed = true;
+  readonly defaultTtlSec: number;
+  readonly completionTimeoutSec?: number;
+  readonly #base: string;
+  readonly #token: string;
+  readonly #fetch: HttpFetch;
+  readonly #requestTimeoutMs: number;
+  readonly #clock: Clock;
+  readonly #random: () => number;
+
+  /** @throws {CoordinationError} `misconfigured` for a URL or token that cannot be used, `invalid_input` for an option out of range. */
+  constructor(options: HttpOptions) {
+    super();
+    const { token, ttlSec = 3_600, completionTimeoutSec, requestTimeoutMs = 30_000 } = options;
+    this.#base = baseOf(options.url, options.allowHttp === true);
+    if (typeof token !== "string" || !/^[!-~]+$/.test(token)) {
+      throw new CoordinationError("misconfigured", "token must be a text of visible ASCII characters");
+    }
+    checkTtlSec(ttlSec, "ttlSec");
+    checkInteger(requestTimeoutMs, "requestTimeoutMs", 1, 300_000);
+    if (completionTimeoutSec !== undefined) {
+      checkNumber(completionTimeoutSec, "completionTimeoutSec", 0, MAX_SEC);
+      this.completionTimeoutSec = completionTimeoutSec;
+    }
+    this.defaultTtlSec = ttlSec;
+    this.#token = token;
+    this.#fetch = options.fetch ?? ((url, init) => fetch(url, init));
+    this.#requestTimeoutMs = requestTimeoutMs;
+    this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? Math.random;
+  }
+
+  /**
+   * Runs one transition at the Worker.
+   *
+   * @throws {CoordinationError} what the Worker answered; `backend_unavailable` when it gave no answer, or one cut short.
+   */
+  async run<N extends TransitionName>(
+    transition: N,
+    id: string,
+    input: InputOf<N>,
+    options: RunOptions = {},
+  ): Promise<OutputOf<N>> {
+    const { signal, resend = true } = options;
+    const body = JSON.stringify(resend ? { id, input } : { id, input, resend });
+    const limit: Limit = { limitMs: this.#requestTimeoutMs, signal };
+    for (let attempt = 1, applied: "no" | "unknown" = "no"; ; attempt++) {
+      try {
+        return outputOf(transition, await this.#post("run", transition, body, limit));
+      } catch (error) {
+        if (signal?.aborted || !(error instanceof CoordinationError)) throw error;
+        // One attempt that may have landed is enough.
+        if (error.applied === "unknown") applied = "unknown";
+        const waitMs = Math.max(error.retryAfterMs ?? 0, fullJitterMs(RESEND, attempt, this.#random()));
+        const isLast = attempt >= RESEND.maxAttempts || waitMs > MAX_RETRY_AFTER_MS;
+        if (!resend || !error.retryable || isLast) throw error.applied === applied ? error : maybeApplied(error);
+        await this.#pause(waitMs, limit);
+      }
+    }
+  }
+
+  /** Waits at the Worker, hop by hop; a lost connection is taken up again within the wait's time. */
+  async watch<N extends WatchableTransition>(
+    transition: N,
+    id: string,
+    input: InputOf<N>,
+    options: WatchOptions,
+  ): Promise<OutputOf<N>> {
+    const { timeoutMs, signal, background = false } = options;
+    checkNumber(timeoutMs, "timeoutMs", 0, MAX_SEC * 1000);
+    const endsAtMs = this.#clock.now() + timeoutMs;
+    for (let failures = 0; ; ) {
+      const hopAtMs = this.#clock.now();
+      const leftMs = Math.max(0, endsAtMs - hopAtMs);
+      const hopMs = Math.min(MAX_HOP_MS, Math.ceil(leftMs));
+      // One look, or a look that may wait: the end of the wait ends it in any case, and a silent Worker the hop.
+      const limitMs = timeoutMs === 0 ? this.#requestTimeoutMs : Math.min(leftMs + GRACE_MS, hopMs + HOP_SLACK_MS);
+      const limit: Limit = { limitMs, signal, background };
+      let wishMs = 0;
+      try {
+        const output = await this.#post("watch", transition, JSON.stringify({ id, input, timeoutMs: hopMs }), limit);
+        if (output !== null) return outputOf(transition, output);
+        // An answer long before its time comes from something that does not wait: it must not be asked in a loop.
+        failures = this.#clock.now() - hopAtMs < hopMs / 2 ? failures + 1 : 0;
+      } catch (error) {
+        if (signal?.aborted || !(error instanceof CoordinationError)) throw error;
+        if (timeoutMs === 0 || !error.retryable) throw error;
+        failures++;
+        wishMs = Math.min(error.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS);
+      }
+      if (failures > 0) {
+        const backoffMs = Math.max(REWATCH.baseDelayMs, fullJitterMs(REWATCH, failures + 1, this.#random()), wishMs);
+        await this.#pause(Math.min(backoffMs, endsAtMs - this.#clock.now()), limit);
+      }
+      if (this.#clock.now() >= endsAtMs) throw timedOut(timeoutMs);
+    }
+  }
+
+  /** @throws {CoordinationError} `unsupported`, always. */
+  onWake<M extends WakingMachine>(_machine: M, _wake: Wake<M>): () => void {
+    throw new CoordinationError("unsupported", "handlers run in the Worker's object: give them to its class");
+  }
+
+  /** One request, and its answer's `output`. Ends with the answer, the limit or the signal, whichever is first. */
+  #post(verb: "run" | "watch", transition: TransitionName, body: string, limit: Limit): Promise<unknown> {
+    const applied = READS.test(transition) ? "no" : "unknown";
+    const late = new CoordinationError("backend_unavailable", "the Worker did not answer in time", {
+      retryable: true,
+      applied,
+    });
+    return this.#within(limit, late, async (signal) => {
+      let response: Response;
+      let text: string;
+      try {
+        response = await this.#fetch(`${this.#base}/v1/${verb}/${transition.replace(".", "/")}`, {
+          method: "POST",
+          headers: { authorization: `Bearer ${this.#token}`, "content-type": "application/json" },
+          body,
+          redirect: "manual",
+          signal,
+        });
+        text = await response.text();
+      } catch {
+        // The platform's own error may quote the URL or the headers.
+        throw new CoordinationError("backend_unavailable", "no answer from the Worker", { retryable: true, applied });
+      }
+      return this.#outputOf(response, text, applied);
+    });
+  }
+
+  #outputOf(response: Response, text: string, applied: "no" | "unknown"): unknown {
+    const { status } = response;
+    // 0: how a browser shows a redirect that it was told not to follow.
+    if (status === 0 || (status >= 300 && status < 400)) {
+      throw new CoordinationError("misconfigured", "url answered with a redirect, which is not followed");
+    }
+    const answer = parsed(text);
+    if (!response.ok) throw this.#faultOf(response, Object(answer) as Partial<ProblemBody>, applied);
+    if (answer === undefined) {
+      const message = "the answer was cut short, or is not the Worker's";
+      throw new CoordinationError("backend_unavailable", message, { retryable: true, applied });
+    }
+    const { output } = Object(answer) as { output?: unknown };
+    if (output !== null && kindOf(output) !== "object") throw strange(applied);
+    return output;
+  }
+
+  #faultOf(response: Response, problem: Partial<ProblemBody>, applied: "no" | "unknown"): CoordinationError {
+    const { status } = response;
+    const told = CODES.get(String(problem.code));
+    const retryAfter = response.headers.get("retry-after") ?? "";
+    const isDown = status >= 500 || status === 408;
+    const detail = told === undefined ? "" : String(problem.detail).slice(0, 300);
+    return new CoordinationError(
+      told ?? BY_STATUS[status] ?? (isDown ? "backend_unavailable" : "backend_rejected"),
+      // Whoever echoes requests in his answers must not have the token logged.
+      detail === "" || detail.includes(this.#token) ? `the Worker answered ${status}` : detail,
+      {
+        retryable: problem.retryable === undefined ? isDown || status === 429 : problem.retryable === true,
+        applied: problem.applied === "no" || !isDown ? "no" : applied,
+        ...(/^\d{1,7}$/.test(retryAfter) ? { retryAfterMs: Number(retryAfter) * 1000 } : {}),
+      },
+    );
+  }
+
+  async #pause(limitMs: number, limit: Limit): Promise<void> {
+    const over = new CoordinationError("wait_timeout", "");
+    await this.#within({ ...limit, limitMs }, over, () => new Promise<never>(() => {})).catch((error: unknown) => {
+      if (error !== over) throw error;
+    });
+  }
+
+  /** The work's outcome; `late` after `limitMs`, the signal's reason on its abort, even if the work never ends. */
+  #within<T>(
+    { limitMs, signal, background = false }: Limit,
+    late: Error,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason);
+      const controller = new AbortController();
+      const finish = (): void => {
+        cancel();
+        signal?.removeEventListener("abort", onAbort);
+      };
+      const giveUp = (reason: unknown): void => {
+        finish();
+        reject(reason);
+        controller.abort();
+      };
+      const onAbort = (): void => giveUp(signal?.reason);
+      const cancel = this.#clock.setTimer(() => giveUp(late), limitMs, { background });
+      signal?.addEventListener("abort", onAbort, { once: true });
+      work(controller.signal).finally(finish).then(resolve, reject);
+    });
+  }
+}
+
+/** The part of the Worker's problem details that is read. */
+interface ProblemBody {
+  readonly code: string;
+  readonly detail: string;
+  readonly retryable: boolean;
+  readonly applied: "no" | "unknown";
+}
+
+/** The problems' codes that are, or stand for, one of the library's. */
+const CODES: ReadonlyMap<string, CoordinationErrorCode> = new Map([
+  ...(
+    [
+      "invalid_input",
+      "conflict",
+      "limit_exceeded",
+      "wait_timeout",
+      "backend_unavailable",
+      "backend_rejected",
+      "rate_limited",
+      "unauthorized",
+      "misconfigured",
+      "unsupported",
+    ] as const
+  ).map((code) => [code, code] as const),
+  ["not_found", "unsupported"],
+  ["too_large", "limit_exceeded"],
+]);
+
+/** For answers that are not the Worker's own. */
+const BY_STATUS: Readonly<Record<number, CoordinationErrorCode>> = {
+  401: "unauthorized",
+  403: "unauthorized",
+  404: "misconfigured",
+  413: "limit_exceeded",
+  429: "rate_limited",
+};
+
+function baseOf(url: string, allowHttp: boolean): string {
+  let parsedUrl: URL | undefined;
+  try {
+    parsedUrl = new URL(url);
+  } catch {
+    // The parser's own error quotes the URL.
+  }
+  const { protocol, hostname, origin, pathname, search, hash, username, password } = Object(parsedUrl) as URL;
+  const isLocal = /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
+  if (protocol !== "https:" && !(protocol === "http:" && (isLocal || allowHttp))) {
+    throw new CoordinationError("misconfigured", "url must be https, or http to this machine");
+  }
+  if (search + hash + username + password !== "") {
+    throw new CoordinationError("misconfigured", "url must carry no user, query or fragment");
+  }
+  return origin + pathname.replace(/\/+$/, "");
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function maybeApplied({ code, message, retryable, retryAfterMs }: CoordinationError): CoordinationError {
+  const wish = retryAfterMs === undefined ? {} : { retryAfterMs };
+  return new CoordinationError(code, message, { retryable, applied: "unknown", ...wish });
+}
+
+function strange(applied: "no" | "unknown"): CoordinationError {
+  return new CoordinationError("backend_rejected", "the Worker's answer has an unknown shape", { applied });
+}
+
+/** What the trackers read of an output without asking: one field each, by its kind. */
+const FIELDS: { readonly [N in TransitionName]?: readonly [field: string, kind: string] } = {
+  "kv.setIfAbsent": ["set", "boolean"],
+  "kv.expire": ["found", "boolean"],
+  "kv.delete": ["found", "boolean"],
+  "completion.register": ["outcome", "string"],
+  "completion.ack": ["results", "list"],
+  "completion.wait": ["view", "object"],
+  "completion.results": ["items", "list"],
+  "completion.take": ["taken", "boolean"],
+};
+
+function outputOf<N extends TransitionName>(transition: N, output: unknown): OutputOf<N> {
+  const fields = Object(output) as Record<string, unknown>;
+  const [field, kind] = FIELDS[transition] ?? [];
+  const { view, result, refused, values } = fields;
+  const isKey = transition.startsWith("kv.") && field === undefined;
+  const fits =
+    kindOf(output) === "object" &&
+    (field === undefined || kindOf(fields[field]) === kind) &&
+    (!isKey || typeof (result ?? refused) === "string" || Array.isArray(values)) &&
+    (view === undefined || typeof (Object(view) as { generation?: unknown }).generation === "number");
+  if (!fits) throw strange(READS.test(transition) ? "no" : "unknown");
+  return output as OutputOf<N>;
+}
+
+function kindOf(value: unknown): string {
+  return value === null ? "null" : Array.isArray(value) ? "list" : typeof value;
+}

@@ -1,0 +1,8 @@
+export {
+  DurableObjectCoordinator,
+  type DurableObjectOptions,
+  type ObjectMethods,
+  type ObjectNamespace,
+  type ObjectReply,
+} from "../backends/durable-object.js";
+export { CoordinatorObject, MAX_WATCHES } from "./object.js";

@@ -1,0 +1,290 @@
+import { DurableObject } from "cloudflare:workers";
+import {
+  DurableObjectCoordinator,
+  MAX_HOP_MS,
+  type ObjectMethods,
+  type ObjectNamespace,
+  type ObjectReply,
+} from "../backends/durable-object.js";
+import type { RetryPolicy } from "../backoff.js";
+import type { Coordinator, CoordinatorEvent, WakingMachine, Watched } from "../coordinator.js";
+import { CoordinationError } from "../errors.js";
+import { findTransition, isPublicTransition, type TransitionName } from "../machines/index.js";
+import { CompletionTracker } from "../trackers/completion.js";
+import type { Handler, Webhooks } from "../trackers/handler.js";
+import { ObjectAlarm } from "./alarm.js";
+import { LocalCoordinator } from "./local-coordinator.js";
+import { SqliteRecords } from "./records.js";
+
+/** How many watches one object holds open. */
+export const MAX_WATCHES = 10_000;
+
+const DEFAULT_KEY_PREFIX = "coord:";
+/** How many records one alarm removes at most, and how long the next sweep waits when there was no more to remove. */
+const SWEEP_LIMIT = 500;
+const SWEEP_PAUSE_MS = 10_000;
+/** Workers open six connections at a time: more deliveries at once would only wait for each other. */
+const WAKES_AT_ONCE = 6;
+/** After a record could not be woken at all, its next try. */
+const PUT_OFF_MS = 30_000;
+
+/**
+ * The Durable Object behind a `DurableObjectCoordinator`: the records in SQLite, their timers in its alarm, and the
+ * place where durable callbacks run. Extend it, name your handlers, and bind it with `new_sqlite_classes`.
+ *
+ * Handlers run from the alarm with the object's `env`, at least once, also after a crash or a deploy. They run one alarm
+ * after another: an object that waits for a slow handler still answers calls, and rings again when it is done.
+ * An object whose records have all expired removes its storage and ceases to exist.
+ *
+ * Whoever holds the binding is trusted. Declare `handlers`, `webhooks` and `retry` as fields, not as getters: fields
+ * are out of reach of RPC.
+ *
+ * @example
+ * ```ts
+ * export class AppCoordinator extends CoordinatorObject<Env> {
+ *   override readonly handlers = {
+ *     finalize: async ({ deliveryId, payload }: HandlerEvent<{ document: string }>) => {
+ *       await this.env.DB.prepare("INSERT OR IGNORE INTO done VALUES (?, ?)").bind(deliveryId, payload.document).run();
+ *     },
+ *   };
+ * }
+ * ```
+ * @see https://developers.cloudflare.com/durable-objects/api/alarms/
+ */
+export class CoordinatorObject<Env = unknown> extends DurableObject<Env> implements ObjectMethods {
+  /** Durable callbacks by the names that registrations use. */
+  declare readonly handlers?: { readonly [name: string]: Handler<never, Env> | undefined };
+  /** Sends the webhooks of registrations that name a URL; `webhookSender(…)`. Without it they wait, a day at most. */
+  declare readonly webhooks?: Webhooks | undefined;
+  /** How deliveries are repeated. Default 12 attempts, 1 s to 15 min, full jitter. */
+  declare readonly retry?: RetryPolicy;
+
+  readonly #records: SqliteRecords;
+  readonly #alarm: ObjectAlarm;
+  readonly #local: LocalCoordinator;
+  #keyPrefix: string | undefined;
+  #hasTrackers = false;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#records = new SqliteRecords(ctx.storage);
+    this.#alarm = new ObjectAlarm(ctx.storage);
+    this.#local = new LocalCoordinator({
+      records: this.#records,
+      alarm: this.#alarm,
+      now: () => this.now(),
+      onFirstWrite: () => this.#rememberPrefix(),
+    });
+    void ctx.blockConcurrencyWhile(() => this.#load());
+  }
+
+  /** Runs one public transition, atomically. Never rejects for what the caller did: faults are values. */
+  run(transition: string, id: string, input: unknown): ObjectReply {
+    return answer(() => this.#local.apply(publicTransition(transition), id, input as never));
+  }
+
+  /**
+   * Resolves once the transition's output is `ready`, at latest after `timeoutMs` (25,000 at most) with the output as it
+   * was last. The write that makes it ready resolves it in the same turn. `limit_exceeded` beyond 10,000 watches.
+   */
+  async watch(transition: string, id: string, input: unknown, timeoutMs: number): Promise<ObjectReply> {
+    let last: Watched | undefined;
+    try {
+      const name = publicTransition(transition);
+      const look = (): Watched => {
+        last = this.#local.apply(name, id, input as never) as Watched;
+        return last;
+      };
+      if (!(timeoutMs > 0)) return answer(look);
+      if (this.#local.watching >= MAX_WATCHES) {
+        throw new CoordinationError("limit_exceeded", `an object holds ${MAX_WATCHES} watches`, { retryable: true });
+      }
+      const output = await this.#local.look(name, id, look, { timeoutMs: Math.min(timeoutMs, MAX_HOP_MS) });
+      return { ok: true, output };
+    } catch (error) {
+      if (last !== undefined && error instanceof CoordinationError && error.code === "wait_timeout") {
+        return { ok: true, output: last };
+      }
+      return faultReply(error);
+    }
+  }
+
+  /**
+   * Removes what has expired, wakes what is due, and rings again at the next instant that matters. It never rejects: the
+   * platform gives up on an alarm that fails seven times, and everything here has its own time to be tried again.
+   */
+  override async alarm(): Promise<void> {
+    this.#alarm.rang();
+    const nowMs = this.now();
+    const failed = new Set<string>();
+    const pauseMs = this.#sweep(nowMs);
+    const work = this.#wakeAll(this.#records.due(nowMs), failed);
+    // Before the first await: should the object die from here on, the alarm stands for the leases and for the rest.
+    this.#rearm(failed, pauseMs);
+    await work;
+    this.#rearm(failed, pauseMs);
+  }
+
+  /** What goes wrong where nobody waits for an answer, and every attempt of a delivery. Override it to log or count. */
+  protected onEvent(_event: CoordinatorEvent): void {}
+
+  /** The clock of every decision, in milliseconds since 1970. Override it in tests. */
+  protected now(): number {
+    return Date.now();
+  }
+
+  /** How many watches are open in this object. */
+  protected get watching(): number {
+    return this.#local.watching;
+  }
+
+  /** The binding of this very class, for handlers that coordinate on. Default `env.COORDINATOR`. */
+  protected namespace(env: Env): ObjectNamespace {
+    const { COORDINATOR } = Object(env) as { COORDINATOR?: ObjectNamespace };
+    if (COORDINATOR === undefined) {
+      const hint = "bind the object's class as COORDINATOR, or override namespace(env)";
+      throw new CoordinationError("misconfigured", `ctx.coordinator needs a binding: ${hint}`);
+    }
+    return COORDINATOR;
+  }
+
+  /** The coordinator that handlers find as `ctx.coordinator`: one like the client's. Override it for other options. */
+  protected handlerCoordinator(keyPrefix: string): Coordinator {
+    return new DurableObjectCoordinator({ namespace: this.namespace(this.env), keyPrefix });
+  }
+
+  async #load(): Promise<void> {
+    await this.#alarm.load();
+    // The platform drops an alarm that it could not run seven times; who comes next puts it back.
+    if (!this.#alarm.isStanding && this.#records.exists) this.#rearm(new Set(), 0);
+  }
+
+  /** Removes what has expired; returns how long the next sweep can wait. */
+  #sweep(nowMs: number): number {
+    this.#records.sweep(nowMs, SWEEP_LIMIT);
+    const nextMs = this.#records.nextExpiryMs();
+    return nextMs !== undefined && nextMs <= nowMs ? 0 : SWEEP_PAUSE_MS;
+  }
+
+  async #wakeAll(due: readonly string[], failed: Set<string>): Promise<void> {
+    const queue = due.values();
+    const worker = async (): Promise<void> => {
+      for (const record of queue) await this.#wake(record, failed);
+    };
+    await Promise.all(Array.from({ length: Math.min(WAKES_AT_ONCE, due.length) }, worker));
+  }
+
+  /** Runs the record's `woken`, and does what it claimed. */
+  async #wake(record: string, failed: Set<string>): Promise<void> {
+    const colon = record.indexOf(":");
+    const machine = record.slice(0, colon);
+    const id = record.slice(colon + 1);
+    try {
+      this.#makeTrackers(id);
+      const woken = `${machine as WakingMachine}.woken` as const;
+      if (findTransition(woken) === undefined) {
+        throw new CoordinationError("unsupported", `this version of the object cannot wake ${machine}`);
+      }
+      const wakes = this.#local.wakesOf(machine);
+      if (wakes.length === 0) this.#local.apply(woken, id, {});
+      for (const wake of wakes) {
+        const output = this.#local.apply(woken, id, wake.input());
+        await wake.act(id, output).catch((error: unknown) => this.#report(machine, id, error));
+      }
+    } catch (error) {
+      failed.add(record);
+      this.#report(machine, id, error);
+    }
+  }
+
+  /** Late, since a subclass's fields are not there yet while this class's constructor runs. */
+  #makeTrackers(id: string): void {
+    if (this.#hasTrackers) return;
+    this.#hasTrackers = true;
+    try {
+      new CompletionTracker(this.#local, {
+        handlers: (this.handlers ?? {}) as Record<string, Handler>,
+        env: this.env,
+        webhooks: this.webhooks,
+        waitUntil: (work) => this.ctx.waitUntil(work),
+        handlerCoordinator: () => this.handlerCoordinator(this.#prefix()),
+        onEvent: (event) => this.#emit(event),
+        ...(this.retry === undefined ? {} : { retry: this.retry }),
+      });
+    } catch (error) {
+      // Deadlines still count; deliveries wait, as they do for any handler that is not there.
+      this.#report("completion", id, error);
+    }
+  }
+
+  /** Sets the alarm to the next instant that matters, or ends an object that holds nothing. */
+  #rearm(failed: ReadonlySet<string>, sweepPauseMs: number): void {
+    const records = this.#records;
+    if (records.isEmpty()) {
+      this.#prefix();
+      this.#alarm.set(undefined);
+      if (records.exists) records.forget();
+      return;
+    }
+    const nowMs = this.now();
+    const instants: number[] = [];
+    const wakeMs = records.nextWakeMs(nowMs);
+    if (wakeMs !== undefined) instants.push(wakeMs);
+    const expiryMs = records.nextExpiryMs();
+    if (expiryMs !== undefined) instants.push(Math.max(expiryMs, nowMs + sweepPauseMs));
+    const due = records.due(nowMs);
+    if (due.some((record) => !failed.has(record))) instants.push(nowMs);
+    else if (due.length > 0) instants.push(nowMs + PUT_OFF_MS);
+    this.#alarm.set(instants.length === 0 ? undefined : Math.max(nowMs + 1, Math.min(...instants)));
+  }
+
+  /** What the client put before the tag in this object's name. */
+  #prefix(): string {
+    this.#keyPrefix ??= prefixOf(this.ctx.id.name) ?? this.#records.own ?? DEFAULT_KEY_PREFIX;
+    return this.#keyPrefix;
+  }
+
+  /** An object that its alarm has started does not know its own name: what is not the default is stored with it. */
+  #rememberPrefix(): void {
+    const prefix = this.#prefix();
+    if (prefix !== DEFAULT_KEY_PREFIX) this.#records.own = prefix;
+  }
+
+  #report(machine: string, id: string, error: unknown): void {
+    this.#emit({ type: "wake_failed", machine, id, error });
+  }
+
+  #emit(event: CoordinatorEvent): void {
+    try {
+      this.onEvent(event);
+    } catch {
+      // A hook that fails must not stop the alarm that reports to it.
+    }
+  }
+}
+
+function publicTransition(name: string): TransitionName {
+  if (!isPublicTransition(name)) throw new CoordinationError("unsupported", "the object knows no such transition");
+  return name;
+}
+
+function answer(work: () => object): ObjectReply {
+  try {
+    return { ok: true, output: work() };
+  } catch (error) {
+    return faultReply(error);
+  }
+}
+
+/** Errors without their causes, which may quote what was stored. */
+function faultReply(error: unknown): ObjectReply {
+  if (error instanceof CoordinationError) {
+    return { ok: false, code: error.code, message: error.message, retryable: error.retryable };
+  }
+  return { ok: false, code: "backend_rejected", message: "the object failed", retryable: false };
+}
+
+function prefixOf(name: string | undefined): string | undefined {
+  const brace = name?.indexOf("{") ?? -1;
+  return brace < 0 ? undefined : name?.slice(0, brace);
+}

@@ -1,0 +1,316 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import {
+  DurableObjectCoordinator,
+  type DurableObjectOptions,
+  type ObjectNamespace,
+  type ObjectReply,
+} from "../../src/backends/durable-object.js";
+import { CoordinationError } from "../../src/errors.js";
+
+type Answer = () => ObjectReply | Promise<ObjectReply>;
+
+interface Call {
+  readonly method: "run" | "watch";
+  readonly place: string;
+  readonly args: readonly unknown[];
+  readonly stub: object;
+  readonly atMs: number;
+}
+
+/** A binding whose objects answer by the script, the last answer for ever. */
+function scripted(...answers: Answer[]): { namespace: ObjectNamespace; calls: Call[]; gets: unknown[] } {
+  const calls: Call[] = [];
+  const gets: unknown[] = [];
+  const make = (jurisdiction: string): ObjectNamespace => ({
+    idFromName: (name) => ({ name: `${jurisdiction}${name}` }),
+    jurisdiction: (name) => make(`${name}/`),
+    get: (id, options) => {
+      gets.push(options);
+      const place = (id as { name: string }).name;
+      const answer = (method: Call["method"], args: readonly unknown[]): ObjectReply | Promise<ObjectReply> => {
+        calls.push({ method, place, args, stub, atMs: Date.now() });
+        const next = answers.length > 1 ? answers.shift() : answers[0];
+        return (next as Answer)();
+      };
+      const stub: object = {
+        run: (...args: unknown[]) => answer("run", args),
+        watch: (...args: unknown[]) => answer("watch", args),
+      };
+      return stub;
+    },
+  });
+  return { namespace: make(""), calls, gets };
+}
+
+const one: Answer = () => ({ ok: true, output: { result: "1" } });
+const notReady: Answer = () => ({ ok: true, output: { ready: false } });
+const ready: Answer = () => ({ ok: true, output: { ready: true } });
+const never: Answer = () => new Promise(() => {});
+const fails =
+  (marks: object, Kind = Error): Answer =>
+  () =>
+    Promise.reject(Object.assign(new Kind("secret words"), marks));
+const lost = fails({ retryable: true });
+const overloaded = fails({ retryable: true, overloaded: true });
+const late =
+  (delayMs: number, answer: Answer): Answer =>
+  () =>
+    new Promise((resolve) => setTimeout(() => resolve(answer()), delayMs));
+
+function make(namespace: ObjectNamespace, options: Partial<DurableObjectOptions> = {}): DurableObjectCoordinator {
+  return new DurableObjectCoordinator({ namespace, random: () => 0.5, ...options });
+}
+
+/** What the promise rejects with, while the fake time goes on. */
+async function fault(promise: Promise<unknown>, afterMs = 60_000): Promise<CoordinationError> {
+  const caught = promise.then(
+    () => expect.unreachable("it resolved"),
+    (error: unknown) => error,
+  );
+  await vi.advanceTimersByTimeAsync(afterMs);
+  return (await caught) as CoordinationError;
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  expect(vi.getTimerCount()).toBe(0);
+  vi.useRealTimers();
+});
+
+describe("an object's name", () => {
+  it("is the prefix and the place", async () => {
+    const { namespace, calls } = scripted(one);
+    await make(namespace).getInt("{a}x");
+    await make(namespace, { keyPrefix: "t7:" }).run("completion.status", "{a}x", {});
+    expect(calls.map(({ place }) => place)).toEqual(["coord:{kv}a", "t7:{completion}{a}x"]);
+  });
+
+  it("lies in the jurisdiction, and the hint goes along", async () => {
+    const { namespace, calls, gets } = scripted(one);
+    await make(namespace, { jurisdiction: "eu", locationHint: "weur" }).getInt("k");
+    expect(calls[0]?.place).toBe("eu/coord:{kv}k");
+    expect(gets).toEqual([{ locationHint: "weur" }]);
+  });
+
+  it("is refused when the binding refuses it", async () => {
+    const { namespace, calls } = scripted(one);
+    const refuses: ObjectNamespace = {
+      ...namespace,
+      jurisdiction: () => {
+        throw new TypeError("no such jurisdiction");
+      },
+    };
+    expect(await fault(make(refuses, { jurisdiction: "mars" }).getInt("k"))).toMatchObject({ code: "misconfigured" });
+    expect(calls).toHaveLength(0);
+  });
+});
+
+describe("options", () => {
+  it("are checked when they are given", () => {
+    const { namespace } = scripted(one);
+    const broken: [Partial<DurableObjectOptions>, string][] = [
+      [{ namespace: undefined as unknown as ObjectNamespace }, "misconfigured"],
+      [{ keyPrefix: "{a}" }, "invalid_input"],
+      [{ ttlSec: -1 }, "invalid_input"],
+      [{ completionTimeoutSec: Number.NaN }, "invalid_input"],
+      [{ callTimeoutMs: 0 }, "invalid_input"],
+    ];
+    for (const [options, code] of broken) {
+      expect(() => make(namespace, options)).toThrow(expect.objectContaining({ code }));
+    }
+  });
+
+  it("leave handlers to the object", () => {
+    const wake = { input: () => ({}), act: async () => {} };
+    const { namespace } = scripted(one);
+    expect(() => make(namespace).onWake("completion", wake)).toThrow(expect.objectContaining({ code: "unsupported" }));
+  });
+});
+
+describe("a call", () => {
+  const write = { op: "op", ttlMs: 0, delta: 1 };
+
+  it("is sent once when it succeeds", async () => {
+    const { namespace, calls } = scripted(one);
+    expect(await make(namespace).getInt("k")).toBe(1);
+    expect(calls).toMatchObject([{ method: "run", args: ["kv.getInt", "k", {}] }]);
+  });
+
+  it("is sent again with a fresh stub where that is harmless", async () => {
+    const { namespace, calls } = scripted(lost, fails({ durableObjectReset: true }), one);
+    const run = make(namespace).run("kv.incr", "k", write);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(await run).toEqual({ result: "1" });
+    expect(calls).toHaveLength(3);
+    expect(new Set(calls.map(({ stub }) => stub)).size).toBe(3);
+    expect(calls.map(({ args }) => args[2])).toEqual([write, write, write]);
+  });
+
+  it("is sent three times at most", async () => {
+    const { namespace, calls } = scripted(lost);
+    expect(await fault(make(namespace).run("kv.incr", "k", write))).toMatchObject({
+      code: "backend_unavailable",
+      retryable: true,
+      applied: "unknown",
+    });
+    expect(calls).toHaveLength(3);
+  });
+
+  it.each([
+    ["it must not be", lost, { resend: false }, "backend_unavailable"],
+    ["the object is overloaded", overloaded, {}, "rate_limited"],
+    ["the platform does not say that it may help", fails({}), {}, "backend_unavailable"],
+    ["the class is another one", fails({ remote: true }, TypeError), {}, "misconfigured"],
+  ])("is not sent again when %s", async (_why, answer, options, code) => {
+    const { namespace, calls } = scripted(answer);
+    const error = await fault(make(namespace).run("kv.incr", "k", write, options));
+    expect(error).toBeInstanceOf(CoordinationError);
+    expect(error).toMatchObject({ code });
+    expect(calls).toHaveLength(1);
+  });
+
+  it("of which nobody knows the outcome says so, unless it was a read", async () => {
+    const { namespace } = scripted(fails({}));
+    expect(await fault(make(namespace).incr("k"))).toMatchObject({ applied: "unknown" });
+    expect(await fault(make(namespace).getInt("k"))).toMatchObject({ applied: "no" });
+  });
+
+  it("never shows what the platform's error says", async () => {
+    for (const answer of [lost, overloaded, fails({}), fails({ remote: true }, TypeError)]) {
+      const error = await fault(make(scripted(answer).namespace).incr("k"));
+      expect(error.message).not.toContain("secret");
+      expect(error.cause).toBeUndefined();
+    }
+  });
+
+  it("carries the object's own faults over", async () => {
+    const reply: ObjectReply = {
+      ok: false,
+      code: "backend_rejected",
+      message: "kv.incr: newer_schema",
+      retryable: false,
+    };
+    const { namespace, calls } = scripted(() => reply);
+    expect(await fault(make(namespace).run("kv.incr", "k", write))).toMatchObject({
+      code: "backend_rejected",
+      message: "kv.incr: newer_schema",
+      applied: "no",
+    });
+    expect(calls).toHaveLength(1);
+  });
+
+  it("refuses an answer of another shape", async () => {
+    for (const reply of [undefined, null, "ok", {}, { ok: "yes" }]) {
+      const { namespace } = scripted(() => reply as unknown as ObjectReply);
+      expect(await fault(make(namespace).getInt("k"))).toMatchObject({ code: "backend_rejected" });
+    }
+  });
+
+  it("ends in time with an object that is silent", async () => {
+    const { namespace } = scripted(never);
+    const t0 = Date.now();
+    const error = fault(make(namespace, { callTimeoutMs: 500 }).incr("k"), 500);
+    expect(await error).toMatchObject({ code: "backend_unavailable", applied: "unknown" });
+    expect(Date.now() - t0).toBe(500);
+  });
+
+  it("rejects with the signal's reason, at once and whenever", async () => {
+    for (const answers of [[never], [lost, never]] as Answer[][]) {
+      const abort = new AbortController();
+      const error = fault(
+        make(scripted(...answers).namespace).run("kv.incr", "k", write, { signal: abort.signal }),
+        100,
+      );
+      await vi.advanceTimersByTimeAsync(20);
+      abort.abort("stop");
+      expect(await error).toBe("stop");
+    }
+    const { namespace, calls } = scripted(one);
+    const aborted = make(namespace).run("kv.getInt", "k", {}, { signal: AbortSignal.abort("before") });
+    expect(await fault(aborted, 0)).toBe("before");
+    expect(calls).toHaveLength(0);
+  });
+});
+
+describe("a wait", () => {
+  const wait = (namespace: ObjectNamespace, timeoutMs: number, signal?: AbortSignal) =>
+    make(namespace).watch("completion.wait", "g", {}, { timeoutMs, signal });
+
+  it("goes on hop by hop with fresh stubs, the last one as long as what is left", async () => {
+    const { namespace, calls } = scripted(late(25_000, notReady), late(25_000, notReady), late(5_000, ready));
+    const watch = wait(namespace, 60_000);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(await watch).toEqual({ ready: true });
+    expect(calls.map(({ args }) => args[3])).toEqual([25_000, 25_000, 10_000]);
+    expect(new Set(calls.map(({ stub }) => stub)).size).toBe(3);
+  });
+
+  it("looks once when it has no time", async () => {
+    const { namespace, calls } = scripted(late(300, notReady));
+    expect(await fault(wait(namespace, 0), 300)).toMatchObject({ code: "wait_timeout" });
+    expect(calls).toHaveLength(1);
+    const watch = wait(scripted(late(300, ready)).namespace, 0);
+    await vi.advanceTimersByTimeAsync(300);
+    expect(await watch).toEqual({ ready: true });
+    expect(await fault(wait(scripted(lost).namespace, 0))).toMatchObject({
+      code: "backend_unavailable",
+      applied: "no",
+    });
+  });
+
+  it.each([
+    ["silent", never],
+    ["unreachable", lost],
+    ["overloaded", overloaded],
+  ])("ends within 100 ms of its time when the object is %s", async (_how, answer) => {
+    const { namespace, calls } = scripted(answer);
+    const t0 = Date.now();
+    let endedAtMs = 0;
+    const watch = wait(namespace, 40_000).finally(() => {
+      endedAtMs = Date.now();
+    });
+    expect(await fault(watch)).toMatchObject({ code: "wait_timeout" });
+    expect(endedAtMs - t0).toBeGreaterThanOrEqual(40_000);
+    expect(endedAtMs - t0).toBeLessThanOrEqual(40_100);
+    expect(calls.length).toBeLessThan(100);
+  });
+
+  it("gives a hop up that outlasts itself, and looks again", async () => {
+    const { namespace, calls } = scripted(never, ready);
+    const watch = wait(namespace, 120_000);
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(await watch).toEqual({ ready: true });
+    expect(calls[1]?.atMs).toBeLessThan((calls[0]?.atMs ?? 0) + 38_000);
+  });
+
+  it("absorbs what passes, with growing pauses of 0.25 to 2 s", async () => {
+    const { namespace, calls } = scripted(lost, lost, lost, lost, lost, lost, ready);
+    const watch = wait(namespace, 60_000);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(await watch).toEqual({ ready: true });
+    const pauses = calls.slice(1).map(({ atMs }, i) => atMs - (calls[i]?.atMs ?? 0));
+    expect(pauses).toEqual([250, 500, 1_000, 1_000, 1_000, 1_000]);
+  });
+
+  it("does not wait for what will not pass", async () => {
+    const full: Answer = () => ({ ok: false, code: "limit_exceeded", message: "full", retryable: true });
+    expect(await fault(wait(scripted(full).namespace, 60_000), 0)).toMatchObject({ code: "limit_exceeded" });
+    const { namespace } = scripted(fails({ remote: true }, TypeError));
+    expect(await fault(wait(namespace, 60_000), 0)).toMatchObject({ code: "misconfigured" });
+  });
+
+  it("rejects with the signal's reason, at once and whenever", async () => {
+    for (const answer of [never, lost]) {
+      const abort = new AbortController();
+      const error = fault(wait(scripted(answer).namespace, 60_000, abort.signal), 50);
+      await vi.advanceTimersByTimeAsync(20);
+      abort.abort("stop");
+      expect(await error).toBe("stop");
+    }
+    const { namespace, calls } = scripted(ready);
+    expect(await fault(wait(namespace, 60_000, AbortSignal.abort("before")), 0)).toBe("before");
+    expect(calls).toHaveLength(0);
+  });
+});

@@ -1,0 +1,301 @@
+import { abortAllDurableObjects, reset, runDurableObjectAlarm } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { DurableObjectCoordinator } from "../../src/durable-object/index.js";
+import { CoordinationError } from "../../src/errors.js";
+import {
+  alarmOf,
+  bench,
+  countOf,
+  groupObject,
+  inside,
+  keyObject,
+  makeTracker,
+  type Stub,
+  tablesOf,
+} from "../support/test-worker.js";
+
+afterEach(async () => {
+  await reset();
+  bench.reset();
+});
+
+const HOUR_MS = 3_600_000;
+const coordinator = () => new DurableObjectCoordinator({ namespace: env.COORDINATOR, ttlSec: 100 });
+const tracker = makeTracker();
+const record = { handler: "record" };
+const call = { handler: "call", payload: { n: 1 } };
+
+beforeEach(() => {
+  // An hour ahead of the platform, so that no alarm rings before a test says so.
+  bench.frozenAtMs = Date.now() + HOUR_MS;
+});
+
+function pass(ms: number): void {
+  bench.aheadMs += ms;
+}
+
+async function ring(stub: Stub): Promise<void> {
+  expect(await runDurableObjectAlarm(stub)).toBe(true);
+}
+
+describe("the one alarm", () => {
+  it("stands at the earliest of all instants, and moves only to an earlier one", async () => {
+    const t0 = bench.now();
+    const stub = keyObject("t");
+    const set = await inside(stub, (_, { storage }) => vi.spyOn(storage, "setAlarm"));
+    await coordinator().incr("{t}a");
+    expect(await alarmOf(stub)).toBe(t0 + 100_000);
+    await coordinator().setIfAbsent("{t}b", 50);
+    expect(await alarmOf(stub)).toBe(t0 + 50_000);
+    await coordinator().setIfAbsent("{t}c", 70);
+    pass(1_000);
+    await coordinator().incr("{t}a");
+    await coordinator().getInt("{t}a");
+    expect(await alarmOf(stub)).toBe(t0 + 50_000);
+    expect(set).toHaveBeenCalledTimes(2);
+  });
+
+  it("is known to an object that was started anew", async () => {
+    await coordinator().setIfAbsent("{t}b", 50);
+    const standing = await alarmOf(keyObject("t"));
+    await abortAllDurableObjects();
+    await coordinator().incr("{t}a");
+    expect(await alarmOf(keyObject("t"))).toBe(standing);
+  });
+
+  it("re-arms at what is left, and sweeps again after a pause at the earliest", async () => {
+    const t0 = bench.now();
+    const stub = keyObject("t");
+    await coordinator().setIfAbsent("{t}a", 50);
+    await coordinator().setIfAbsent("{t}b", 51);
+    await coordinator().setIfAbsent("{t}c", 90);
+    pass(50_000);
+    await ring(stub);
+    expect(await countOf(stub, "records")).toBe(2);
+    expect(await alarmOf(stub)).toBe(t0 + 60_000);
+    pass(10_000);
+    await ring(stub);
+    expect(await countOf(stub, "records")).toBe(1);
+    expect(await alarmOf(stub)).toBe(t0 + 90_000);
+  });
+
+  it("removes an expired record with all its members, and leaves the others theirs", async () => {
+    await coordinator().rpush("{t}old", "1", "2", "3");
+    pass(10_000);
+    await coordinator().rpush("{t}young", "4");
+    pass(90_000);
+    await ring(keyObject("t"));
+    expect(await countOf(keyObject("t"), "records")).toBe(1);
+    expect(await countOf(keyObject("t"), "members")).toBe(1);
+    expect(await coordinator().lrange("{t}young")).toEqual(["4"]);
+  });
+
+  it("rings at once for more than one sweep removes", async () => {
+    const stub = keyObject("t");
+    await coordinator().incr("{t}kept");
+    await inside(stub, (_, { storage }) => {
+      for (let i = 0; i < 600; i++) storage.sql.exec("INSERT INTO records VALUES (?, '{}', 1, NULL)", `kv:{t}${i}`);
+    });
+    await ring(stub);
+    expect(await countOf(stub, "records")).toBe(101);
+    expect(await alarmOf(stub)).toBe(bench.now() + 1);
+    await ring(stub);
+    expect(await countOf(stub, "records")).toBe(1);
+  });
+
+  it("leaves nothing behind once everything has expired, and the object begins anew", async () => {
+    const stub = groupObject("g");
+    await tracker.register("g", ["a", "b"], { timeoutSec: 60, ttlSec: 100 });
+    await tracker.ack("g", "a");
+    pass(160_000);
+    for (let i = 0; (await runDurableObjectAlarm(stub)) && i < 5; i++);
+    expect(await tablesOf(stub)).toEqual([]);
+    expect(await alarmOf(stub)).toBeNull();
+    expect(await tracker.status("g")).toBeNull();
+    expect(await tracker.register("g", ["a"])).toMatchObject({ state: "open", remaining: 1 });
+    expect(await alarmOf(stub)).not.toBeNull();
+  });
+
+  it("tidies up after a delete that leaves nothing and no timer", async () => {
+    const forever = new DurableObjectCoordinator({ namespace: env.COORDINATOR, ttlSec: 0 });
+    await forever.incr("k");
+    expect(await alarmOf(keyObject("k"))).toBeNull();
+    await forever.delete("k");
+    await ring(keyObject("k"));
+    expect(await tablesOf(keyObject("k"))).toEqual([]);
+    expect(await alarmOf(keyObject("k"))).toBeNull();
+  });
+
+  it("is put back when the platform has lost it", async () => {
+    await tracker.register("g", ["a"], { timeoutSec: 60 });
+    const standing = await alarmOf(groupObject("g"));
+    await inside(groupObject("g"), (_, { storage }) => storage.deleteAlarm());
+    await abortAllDurableObjects();
+    await tracker.status("g");
+    expect(await alarmOf(groupObject("g"))).toBe(standing);
+  });
+
+  it("rings by the platform's own clock, too", async () => {
+    bench.reset();
+    await tracker.register("g", ["a"], { timeoutSec: 0.2, onTimeout: record });
+    await vi.waitFor(() => expect(bench.deliveries).toHaveLength(1), { timeout: 5_000 });
+    expect(bench.deliveries[0]).toMatchObject({ type: "group.timed_out", attempt: 1 });
+  });
+});
+
+describe("a group's timer", () => {
+  it("ends it at the deadline, with nobody looking", async () => {
+    const { deadlineAtMs } = await tracker.register("g", ["a", "b"], { timeoutSec: 60, onTimeout: record });
+    expect(await alarmOf(groupObject("g"))).toBe(deadlineAtMs);
+    await tracker.ack("g", "a");
+    pass(60_000);
+    await ring(groupObject("g"));
+    expect(bench.deliveries).toMatchObject([{ type: "group.timed_out", status: { state: "timed_out", succeeded: 1 } }]);
+    expect(await tracker.status("g")).toMatchObject({ state: "timed_out", delivery: { state: "delivered" } });
+  });
+
+  it("delivers from the alarm, not from the request that ended the group", async () => {
+    await tracker.register("g", ["a"], { onComplete: call });
+    await tracker.ack("g", "a");
+    expect(bench.deliveries).toEqual([]);
+    expect(await alarmOf(groupObject("g"))).toBe(bench.now() + 1);
+    await ring(groupObject("g"));
+    expect(bench.deliveries).toMatchObject([{ type: "group.completed", payload: { n: 1 }, attempt: 1 }]);
+    expect(bench.events).toMatchObject([{ type: "delivery", outcome: "delivered" }]);
+  });
+
+  it("does nothing when it rings twice", async () => {
+    await tracker.register("g", ["a"], { onComplete: record });
+    await tracker.ack("g", "a");
+    await inside(groupObject("g"), (object) => Promise.all([object.alarm(), object.alarm()]));
+    await inside(groupObject("g"), (object) => object.alarm());
+    expect(bench.deliveries).toHaveLength(1);
+  });
+
+  it("survives a handler that throws ten times, though the platform would have given up", async () => {
+    bench.handler = () => {
+      throw new Error("not yet");
+    };
+    await tracker.register("g", ["a"], { onComplete: call, ttlSec: 86_400 });
+    await tracker.ack("g", "a");
+    for (let i = 0; i < 10; i++) {
+      await ring(groupObject("g"));
+      pass(900_000);
+    }
+    expect(bench.deliveries).toHaveLength(10);
+    bench.handler = undefined;
+    await ring(groupObject("g"));
+    expect(await tracker.status("g")).toMatchObject({ delivery: { state: "delivered", attempts: 11 } });
+    expect(new Set(bench.deliveries.map(({ deliveryId }) => deliveryId)).size).toBe(1);
+  });
+
+  it("takes a call's earlier timer while a handler is still running", async () => {
+    bench.handler = async (_event, ctx) => {
+      await ctx.coordinator.incr("begun");
+      while ((await ctx.coordinator.getInt("finish")) === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    };
+    await tracker.register("g", ["a"], { onComplete: call });
+    await tracker.ack("g", "a");
+    const alarm = ring(groupObject("g"));
+    await vi.waitFor(async () => expect(await coordinator().getInt("begun")).toBe(1));
+    await tracker.register("g", ["b"], { restart: true, timeoutSec: 5 });
+    expect(await alarmOf(groupObject("g"))).toBe(bench.now() + 5_000);
+    await coordinator().incr("finish");
+    await alarm;
+    expect(await alarmOf(groupObject("g"))).toBe(bench.now() + 5_000);
+    expect(await tracker.status("g")).toMatchObject({ state: "open", remaining: 1 });
+  });
+
+  it("takes up a delivery whose object died in the middle of it", async () => {
+    bench.handler = () => new Promise(() => {});
+    await tracker.register("g", ["a"], { onComplete: call });
+    await tracker.ack("g", "a");
+    await inside(groupObject("g"), (object) => {
+      void object.alarm();
+      expect(bench.deliveries).toHaveLength(1);
+    });
+    expect(await alarmOf(groupObject("g"))).toBe(bench.now() + 45_000);
+    await abortAllDurableObjects();
+    bench.handler = undefined;
+    pass(45_000);
+    await ring(groupObject("g"));
+    expect(bench.deliveries.map(({ attempt }) => attempt)).toEqual([1, 2]);
+    expect(await tracker.status("g")).toMatchObject({ delivery: { state: "delivered", attempts: 2 } });
+  });
+
+  it("keeps state, timers and the names of handlers through an eviction", async () => {
+    await tracker.register("g", ["a", "b"], { timeoutSec: 60, onComplete: record });
+    await tracker.ack("g", "a");
+    await abortAllDurableObjects();
+    expect(await tracker.ack("g", "a")).toMatchObject({ verdict: "duplicate", remaining: 1 });
+    expect(await tracker.ack("g", "b")).toMatchObject({ ended: true });
+    await abortAllDurableObjects();
+    await ring(groupObject("g"));
+    expect(bench.deliveries).toHaveLength(1);
+  });
+
+  it("leaves a record alone that it cannot wake, for a while", async () => {
+    await tracker.register("g", ["a"], { timeoutSec: 60 });
+    await inside(groupObject("g"), (_, { storage }) => {
+      storage.sql.exec(`UPDATE records SET head = '{"schema":99,"fields":{}}'`);
+    });
+    pass(60_000);
+    await ring(groupObject("g"));
+    expect(await alarmOf(groupObject("g"))).toBe(bench.now() + 30_000);
+    expect(bench.events).toMatchObject([{ type: "wake_failed", machine: "completion", id: "g" }]);
+  });
+
+  it("wakes many due records of one object, six at a time", async () => {
+    let atOnce = 0;
+    let most = 0;
+    bench.handler = async () => {
+      most = Math.max(most, ++atOnce);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      atOnce--;
+    };
+    const stub = groupObject("shared");
+    await inside(stub, (object) => {
+      for (let i = 0; i < 20; i++) {
+        const targets = { end: { route: "handler:call", body: "null" } };
+        const spec = { op: "op", spec: "s", total: 0, timeoutMs: 0, ttlMs: 1_000_000, deliveryId: `msg_${i}`, targets };
+        object.run("completion.register", `g${i}`, spec);
+      }
+    });
+    await ring(stub);
+    expect([bench.deliveries.length, most]).toEqual([20, 6]);
+  });
+});
+
+describe("a handler's coordinator", () => {
+  it.each(["coord:", "tenant-7:"])(
+    "is one like the client's (%s), in an object that its alarm started, too",
+    async (keyPrefix) => {
+      bench.reset();
+      bench.handler = async (_event, ctx) => {
+        await ctx.coordinator.incr("done");
+      };
+      const own = makeTracker(keyPrefix);
+      await own.register("g", ["a"], { onTimeout: call, timeoutSec: 0.3 });
+      // The next one to start the object is its alarm, which knows no name.
+      await abortAllDurableObjects();
+      const same = new DurableObjectCoordinator({ namespace: env.COORDINATOR, keyPrefix });
+      await vi.waitFor(async () => expect(await same.getInt("done")).toBe(1), { timeout: 5_000 });
+    },
+  );
+
+  it("is refused with a hint when the object has no binding of its own", async () => {
+    bench.handler = (_event, { coordinator: own }) => {
+      expect(own.isDistributed).toBe(true);
+    };
+    const stub = groupObject("g");
+    await inside(stub, (object) => {
+      Reflect.set(object, "namespace", () => {
+        throw new CoordinationError("misconfigured", "no binding");
+      });
+    });
+    await tracker.register("g", 0, { onEnd: call });
+    await ring(stub);
+    expect(await tracker.status("g")).toMatchObject({ delivery: { state: "pending", lastError: "no binding" } });
+  });
+});

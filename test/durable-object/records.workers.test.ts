@@ -1,0 +1,179 @@
+import { reset } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, describe, expect, it } from "vitest";
+import { DurableObjectCoordinator } from "../../src/durable-object/index.js";
+import {
+  alarmOf,
+  bench,
+  countOf,
+  groupObject,
+  inside,
+  keyObject,
+  makeTracker,
+  outputOf,
+  type Stub,
+  tablesOf,
+} from "../support/test-worker.js";
+
+afterEach(async () => {
+  await reset();
+  bench.reset();
+});
+
+const ODD = ["nul\u0000inside", "\u0000", "🦆", "__proto__", "constructor", "", "o:'\"%_", "ß\u{10FFFF}"];
+
+/** Rows that the work in the object wrote, by SQLite's own count. */
+function rowsWritten(
+  stub: Stub,
+  work: (instance: { run(...args: [string, string, unknown]): unknown }) => void,
+): Promise<number> {
+  return inside(stub, (instance, { storage }) => {
+    const { sql } = storage;
+    const exec = sql.exec.bind(sql);
+    const cursors: SqlStorageCursor<Record<string, SqlStorageValue>>[] = [];
+    const counted = (...args: Parameters<typeof sql.exec>) => {
+      const cursor = exec(...args);
+      cursors.push(cursor);
+      return cursor;
+    };
+    Object.defineProperty(sql, "exec", { value: counted, configurable: true });
+    try {
+      work(instance);
+    } finally {
+      Reflect.deleteProperty(sql, "exec");
+    }
+    expect(cursors.length).toBeGreaterThan(0);
+    return cursors.reduce((sum, cursor) => sum + cursor.rowsWritten, 0);
+  });
+}
+
+const ack = (id: string) => ({ op: `op-${id}`, tasks: [{ id }], earlyTtlMs: 60_000 });
+
+describe("rows", () => {
+  it("writes two rows for an ack, and none for a duplicate", async () => {
+    await makeTracker().register("g", ["a", "b", "c"]);
+    expect(await rowsWritten(groupObject("g"), (object) => object.run("completion.ack", "g", ack("a")))).toBe(2);
+    expect(await rowsWritten(groupObject("g"), (object) => object.run("completion.ack", "g", ack("a")))).toBe(0);
+    expect(await rowsWritten(groupObject("g"), (object) => object.run("completion.ack", "g", ack("nobody")))).toBe(0);
+  });
+
+  it("writes a row for the head and one for each task of a registration", async () => {
+    await makeTracker().register("g", 500);
+    expect([await countOf(groupObject("g"), "records"), await countOf(groupObject("g"), "members")]).toEqual([1, 0]);
+    await makeTracker().register(
+      "h",
+      Array.from({ length: 500 }, (_, i) => `${i}`),
+    );
+    expect(await countOf(groupObject("h"), "members")).toBe(500);
+  });
+
+  it("creates nothing when an unknown id is read", async () => {
+    const tracker = makeTracker();
+    const coordinator = new DurableObjectCoordinator({ namespace: env.COORDINATOR });
+    expect(await tracker.status("nobody")).toBeNull();
+    await expect(tracker.wait("nobody", { timeoutMs: 0 })).rejects.toMatchObject({ code: "wait_timeout" });
+    expect(await tracker.cancel("nobody", "because")).toBeNull();
+    expect(await coordinator.getInt("nobody")).toBe(0);
+    expect(await coordinator.scard("nobody")).toBe(0);
+    expect(await coordinator.lrange("nobody")).toEqual([]);
+    expect(await coordinator.delete("nobody")).toBe(0);
+    for (const stub of [groupObject("nobody"), keyObject("nobody")]) {
+      expect(await tablesOf(stub)).toEqual([]);
+      expect(await alarmOf(stub)).toBeNull();
+    }
+  });
+
+  it("keeps the keys of one tag in one object, and others apart", async () => {
+    const coordinator = new DurableObjectCoordinator({ namespace: env.COORDINATOR });
+    await coordinator.incr("{a}x");
+    await coordinator.incr("{a}y", 2);
+    await coordinator.incr("{b}x", 3);
+    expect(await countOf(keyObject("a"), "records")).toBe(2);
+    expect(await countOf(keyObject("b"), "records")).toBe(1);
+    expect(await Promise.all(["{a}x", "{a}y", "{b}x"].map((key) => coordinator.getInt(key)))).toEqual([1, 2, 3]);
+  });
+
+  it("keeps odd texts as they are, as ids, members and values", async () => {
+    const coordinator = new DurableObjectCoordinator({ namespace: env.COORDINATOR });
+    for (const id of ODD.filter((text) => text !== "")) {
+      expect(await coordinator.sadd(id, ...ODD)).toBe(ODD.length);
+      expect(await coordinator.sadd(id, ...ODD)).toBe(0);
+      expect(await coordinator.srem(id, ...ODD)).toBe(ODD.length);
+      expect(await coordinator.rpush(id, ...ODD)).toBe(ODD.length);
+      expect(await coordinator.lrange(id)).toEqual(ODD);
+    }
+  });
+
+  it("reads more members at once than a statement takes parameters", async () => {
+    const coordinator = new DurableObjectCoordinator({ namespace: env.COORDINATOR });
+    const values = Array.from({ length: 1_001 }, (_, i) => `value ${i}`);
+    await coordinator.rpush("list", ...values);
+    expect(await coordinator.lrange("list")).toEqual(values);
+  });
+});
+
+describe("a transition", () => {
+  const push = (values: unknown) => ({ op: "push", ttlMs: 60_000, values });
+
+  it("writes nothing when it throws after its first write", async () => {
+    const reply = await inside(keyObject("k"), (object) => {
+      const delta = 1;
+      // Read after the head was put.
+      return object.run("kv.incr", "k", {
+        op: "op",
+        delta,
+        get ttlMs(): number {
+          throw new Error("secret");
+        },
+      });
+    });
+    expect(reply).toEqual({
+      ok: false,
+      code: "backend_rejected",
+      message: "kv.incr: the transition failed",
+      retryable: false,
+    });
+    expect(await tablesOf(keyObject("k"))).toEqual([]);
+    expect(await alarmOf(keyObject("k"))).toBeNull();
+  });
+
+  it("writes nothing when its commit fails half-way, tables and alarm neither", async () => {
+    const tooLong = "x".repeat(3_000_000);
+    const stub = keyObject("k");
+    expect(await stub.run("kv.rpush", "k", push(["fits", tooLong]))).toMatchObject({
+      ok: false,
+      code: "backend_rejected",
+    });
+    expect(await tablesOf(stub)).toEqual([]);
+    expect(await alarmOf(stub)).toBeNull();
+    expect(outputOf(await stub.run("kv.rpush", "k", push(["fits"])))).toEqual({ result: "1" });
+    expect(await stub.run("kv.rpush", "k", { ...push(["more", tooLong]), op: "next" })).toMatchObject({ ok: false });
+    expect(outputOf(await stub.run("kv.lrange", "k", {}))).toEqual({ values: ["fits"] });
+  });
+
+  it("is refused on a record of a later version", async () => {
+    const stub = keyObject("k");
+    await stub.run("kv.rpush", "k", push(["one"]));
+    await inside(stub, (_, { storage }) => {
+      storage.sql.exec(`UPDATE records SET head = '{"schema":99,"fields":{}}'`);
+    });
+    expect(await stub.run("kv.lrange", "k", {})).toMatchObject({ ok: false, message: "kv.lrange: newer_schema" });
+  });
+
+  it("is refused when it is unknown, or the outbox's own", async () => {
+    for (const name of [
+      "",
+      "kv",
+      "kv.",
+      "kv.nothing",
+      "nothing.incr",
+      "kv.__proto__",
+      "completion.woken",
+      "completion.settle",
+    ]) {
+      expect(await groupObject("g").run(name, "g", {})).toMatchObject({ ok: false, code: "unsupported" });
+      expect(await groupObject("g").watch(name, "g", {}, 10)).toMatchObject({ ok: false, code: "unsupported" });
+    }
+    expect(await tablesOf(groupObject("g"))).toEqual([]);
+  });
+});
