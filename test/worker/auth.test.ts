@@ -1,0 +1,187 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { authenticate } from "../../worker/auth.js";
+import type { WorkerEnv } from "../../worker/env.js";
+import { startWorker, type WorkerProcess } from "../support/worker-process.js";
+import { type Client, clientOf } from "./client.js";
+
+/** The Worker with a count of the objects that it reached for. */
+const COUNTING = `
+  import { createWorker } from "./worker/index.js";
+  export { CoordinatorWorkerObject } from "./worker/index.js";
+  let reached = 0;
+  const counted = (objects) => ({
+    idFromName: (name) => objects.idFromName(name),
+    get: (id, options) => { reached += 1; return objects.get(id, options); },
+    jurisdiction: (place) => counted(objects.jurisdiction(place)),
+  });
+  const worker = createWorker({ namespace: (env) => counted(env.COORDINATOR) });
+  export default {
+    fetch: (request, env) => request.url.endsWith("/reached") ? Response.json(reached) : worker.fetch(request, env),
+  };
+`;
+
+const ROUTES: readonly (readonly [string, string])[] = [
+  ["PUT", "/v1/groups/a"],
+  ["GET", "/v1/groups/a"],
+  ["POST", "/v1/groups/a/acks"],
+  ["POST", "/v1/groups/a/cancel"],
+  ["POST", "/v1/groups/a/redeliver"],
+  ["POST", "/v1/groups/a/decrement"],
+  ["GET", "/v1/groups/a/results"],
+  ["POST", "/v1/run/kv/incr"],
+  ["POST", "/v1/watch/completion/wait"],
+  ["GET", "/v1/nowhere"],
+];
+
+let worker: WorkerProcess | undefined;
+
+async function started(vars: Record<string, string>): Promise<Client> {
+  worker = await startWorker({ vars, source: COUNTING });
+  return clientOf(worker.url);
+}
+
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await worker?.close();
+  worker = undefined;
+});
+
+const FIRST = "first-token-of-tests";
+const SECOND = "second-token-of-tests";
+
+describe("a request without a token that is live", () => {
+  const HEADERS: readonly (readonly [string, Record<string, string>])[] = [
+    ["none", {}],
+    ["another scheme", { authorization: `Basic ${FIRST}` }],
+    ["no token", { authorization: "Bearer" }],
+    ["a wrong token", { authorization: "Bearer wrong-token-of-tests" }],
+    ["a part of it", { authorization: `Bearer ${FIRST.slice(0, -1)}` }],
+    ["more than it", { authorization: `Bearer ${FIRST}x` }],
+    ["another case", { authorization: `Bearer ${FIRST.toUpperCase()}` }],
+    ["both of two", { authorization: `Bearer ${FIRST} ${SECOND}` }],
+    ["a very long one", { authorization: `Bearer ${"x".repeat(5_000)}` }],
+    ["the token elsewhere", { "x-api-key": FIRST }],
+  ];
+
+  it("is refused on every route, before its body is read, and reaches no object", async () => {
+    const call = await started({ COORDINATOR_TOKEN: `${FIRST} ${SECOND}` });
+    for (const [method, path] of ROUTES) {
+      for (const [what, headers] of HEADERS) {
+        // A body that would be refused on sight, if somebody looked.
+        const body = method === "GET" ? {} : { body: "{" };
+        const { status, json, headers: answered } = await call(method, path, { ...body, token: null, headers });
+        expect([what, path, status, json.code]).toEqual([what, path, 401, "unauthorized"]);
+        expect(answered.get("www-authenticate")).toMatch(/^Bearer realm="edge-coordinator"/);
+      }
+    }
+    expect((await call("GET", "/reached")).json).toBe(0);
+  });
+
+  it("is let in with any of the live ones, in any case of the scheme", async () => {
+    const call = await started({ COORDINATOR_TOKEN: ` ${FIRST}\n${SECOND} ` });
+    await call("PUT", "/v1/groups/a", { token: FIRST, body: { total: 1 } });
+    const { status, json } = await call("GET", "/v1/groups/a", {
+      token: null,
+      headers: { authorization: `bearer  ${SECOND}` },
+    });
+    expect([status, json.total]).toEqual([200, 1]);
+    expect((await call("GET", "/reached")).json).toBe(2);
+  });
+});
+
+describe("a Worker whose tokens are not set up", () => {
+  it.each([
+    ["nothing", {}, /COORDINATOR_TOKEN nor COORDINATOR_TOKENS/],
+    ["an empty token", { COORDINATOR_TOKEN: "" }, /neither/],
+    ["blanks", { COORDINATOR_TOKEN: "   " }, /neither/],
+    ["a short token", { COORDINATOR_TOKEN: "fifteen-letters" }, /COORDINATOR_TOKEN: a token must have 16 to 512/],
+    ["one short token of two", { COORDINATOR_TOKEN: `${FIRST} short` }, /16 to 512/],
+    ["letters that no header carries", { COORDINATOR_TOKEN: "a-token-with-ünïcode" }, /must be of A-Z/],
+    ["no JSON", { COORDINATOR_TOKENS: FIRST }, /COORDINATOR_TOKENS must be a JSON object/],
+    ["a list", { COORDINATOR_TOKENS: `["${FIRST}"]` }, /must be a JSON object/],
+    ["no tenant in the object", { COORDINATOR_TOKENS: "{}" }, /neither/],
+    ["an empty tenant", { COORDINATOR_TOKENS: `{"${FIRST}":""}` }, /tenant 1 must be/],
+    ["a tenant with a brace", { COORDINATOR_TOKENS: `{"${FIRST}":"a{b"}` }, /tenant 1 must be/],
+    ["a tenant with a colon", { COORDINATOR_TOKENS: `{"${FIRST}":"a:b"}` }, /tenant 1 must be/],
+    ["a tenant that is no text", { COORDINATOR_TOKENS: `{"${FIRST}":1}` }, /tenant 1 must be/],
+    ["an empty token of a tenant", { COORDINATOR_TOKENS: '{"":"a"}' }, /16 to 512/],
+    ["a token with two meanings", { COORDINATOR_TOKEN: FIRST, COORDINATOR_TOKENS: `{"${FIRST}":"a"}` }, /twice/],
+  ])("is closed: %s", async (_, vars: Record<string, string>, detail) => {
+    const call = await started(vars);
+    for (const token of [null, FIRST, "", "fifteen-letters"]) {
+      const { status, json, text } = await call("GET", "/v1/groups/a", { token });
+      expect([status, json.code]).toEqual([500, "misconfigured"]);
+      expect(json.detail).toMatch(detail);
+      expect(text).not.toContain(FIRST);
+    }
+    expect((await call("GET", "/health", { token: null })).status).toBe(200);
+    expect((await call("GET", "/reached")).json).toBe(0);
+  });
+
+  it("says that the binding is missing", async () => {
+    worker = await startWorker({
+      vars: { COORDINATOR_TOKEN: FIRST },
+      source: `
+        import { createWorker } from "./worker/index.js";
+        export { CoordinatorWorkerObject } from "./worker/index.js";
+        export default createWorker({ namespace: () => undefined });`,
+    });
+    const { json } = await clientOf(worker.url)("GET", "/v1/groups/a", { token: FIRST });
+    expect(json).toMatchObject({ status: 500, code: "misconfigured", detail: expect.stringContaining("COORDINATOR") });
+  });
+});
+
+describe("comparing tokens", () => {
+  const env: WorkerEnv = {
+    COORDINATOR_TOKEN: `${FIRST} ${SECOND}`,
+    COORDINATOR_TOKENS: JSON.stringify({
+      "token-of-tenant-a-1": "a",
+      "token-of-tenant-a-2": "a",
+      "token-of-tenant-b": "b",
+    }),
+  };
+  const asked = (token: string) =>
+    authenticate(new Request("https://worker.example/v1", { headers: { authorization: `Bearer ${token}` } }), env);
+
+  it("finds the tenant of each", async () => {
+    expect(await asked(FIRST)).toBe("coord:");
+    expect(await asked(SECOND)).toBe("coord:");
+    expect(await asked("token-of-tenant-a-1")).toBe("coord:a:");
+    expect(await asked("token-of-tenant-a-2")).toBe("coord:a:");
+    expect(await asked("token-of-tenant-b")).toBe("coord:b:");
+    await expect(asked("token-of-tenant-c")).rejects.toMatchObject({ code: "unauthorized" });
+  });
+
+  it("does the same work whichever token comes: every live one is digested, and each digest read to its end", async () => {
+    const reduce = vi.spyOn(Uint8Array.prototype, "reduce");
+    const digest = vi.spyOn(crypto.subtle, "digest");
+    for (const token of [FIRST, "token-of-tenant-b", "x", "y".repeat(500)]) {
+      reduce.mockClear();
+      digest.mockClear();
+      await asked(token).catch(() => undefined);
+      expect(digest).toHaveBeenCalledTimes(6);
+      expect(reduce.mock.contexts.map((bytes) => (bytes as Uint8Array).length)).toEqual([32, 32, 32, 32, 32]);
+    }
+  });
+
+  it("is never done with an equality operator", () => {
+    const folder = new URL("../../worker/", import.meta.url);
+    const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"));
+    const secret = /\b(presented|token|tokens|secret|secrets|digest|digests|wanted|authorization)\b/i;
+    // Against `undefined` and the empty text: whether there is one is no secret.
+    const comparison = /(\S+)\s*[!=]==?\s*(\S+)/g;
+    const faults = files.flatMap((name) =>
+      readFileSync(new URL(name, folder), "utf8")
+        .split("\n")
+        .filter((line) => !/^\s*(\*|\/)/.test(line))
+        .flatMap((line) => [...line.matchAll(comparison)])
+        .filter(([, , right = ""]) => !/^(undefined|""|"url")/.test(right))
+        .map(([text]) => text)
+        .filter((text) => secret.test(text))
+        .map((text) => `${name}: ${text}`),
+    );
+    expect(files.length).toBeGreaterThan(10);
+    expect(faults).toEqual([]);
+  });
+});

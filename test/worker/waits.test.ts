@@ -1,0 +1,168 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { preferredWaitSec } from "../../worker/prefer.js";
+import { startWorker, type WorkerProcess } from "../support/worker-process.js";
+import { type Client, clientOf, freshId, TOKEN } from "./client.js";
+
+/**
+ * The Worker, and a request whose caller goes away: workerd alone does not tell a Worker that a connection was closed
+ * while it waits, so the signal that production would abort is aborted here.
+ */
+const ABORTING = `
+  import worker from "./worker/index.js";
+  export { CoordinatorWorkerObject } from "./worker/index.js";
+  export default {
+    async fetch(request, env) {
+      const afterMs = Number(request.headers.get("x-abort-after-ms"));
+      if (!(afterMs > 0)) return worker.fetch(request, env);
+      const controller = new AbortController();
+      setTimeout(() => controller.abort(), afterMs);
+      const answer = await worker.fetch(new Request(request, { signal: controller.signal }), env);
+      return Response.json({ status: answer.status });
+    },
+  };
+`;
+
+let worker: WorkerProcess;
+let call: Client;
+
+beforeAll(async () => {
+  worker = await startWorker({ vars: { COORDINATOR_TOKEN: TOKEN }, source: ABORTING });
+  call = clientOf(worker.url);
+});
+afterAll(() => worker.close());
+
+async function timed<T>(work: Promise<T>): Promise<readonly [T, number]> {
+  const startedMs = performance.now();
+  return [await work, performance.now() - startedMs];
+}
+
+async function openGroup(): Promise<string> {
+  const path = `/v1/groups/${freshId()}`;
+  await call("PUT", path, { body: { tasks: ["a"] } });
+  return path;
+}
+
+const ackOf = (path: string) => call("POST", `${path}/acks`, { body: { tasks: [{ id: "a" }] } });
+const waitOn = (path: string, sec: number, more: { signal?: AbortSignal } = {}) =>
+  call("GET", path, { headers: { prefer: `wait=${sec}` }, ...more });
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+describe("GET with Prefer: wait", () => {
+  it("answers when the group ends", async () => {
+    const path = await openGroup();
+    const waiting = timed(waitOn(path, 30));
+    await pause(150);
+    await ackOf(path);
+    const [{ status, json, headers }, tookMs] = await waiting;
+    expect([status, json.state]).toEqual([200, "completed"]);
+    expect(headers.get("preference-applied")).toBe("wait=30");
+    expect(tookMs).toBeLessThan(1_500);
+  });
+
+  it("answers with the open group when the wait is over", async () => {
+    const path = await openGroup();
+    const [{ status, json, headers }, tookMs] = await timed(waitOn(path, 1));
+    expect([status, json.state]).toEqual([200, "open"]);
+    expect(headers.get("preference-applied")).toBe("wait=1");
+    expect(tookMs).toBeGreaterThan(990);
+    expect(tookMs).toBeLessThan(1_500);
+  });
+
+  it("waits for a registration that is still to come, and in the end says that there was none", async () => {
+    const path = `/v1/groups/${freshId()}`;
+    const waiting = waitOn(path, 10);
+    await ackOf(path);
+    await call("PUT", path, { body: { tasks: ["a"] } });
+    expect((await waiting).json.state).toBe("completed");
+    expect((await waitOn(`/v1/groups/${freshId()}`, 1)).status).toBe(404);
+  });
+
+  it("looks once for wait=0, and does not wait without the wish", async () => {
+    const path = await openGroup();
+    const [answer, tookMs] = await timed(waitOn(path, 0));
+    expect([answer.json.state, answer.headers.get("preference-applied")]).toEqual(["open", "wait=0"]);
+    expect(tookMs).toBeLessThan(500);
+    expect((await call("GET", path)).headers.get("preference-applied")).toBeNull();
+  });
+
+  it("grants a minute at most", async () => {
+    const path = await openGroup();
+    const waiting = waitOn(path, 86_400);
+    await pause(50);
+    await ackOf(path);
+    expect((await waiting).headers.get("preference-applied")).toBe("wait=60");
+  });
+
+  it("ends when its caller goes away", async () => {
+    const path = await openGroup();
+    const headers = { prefer: "wait=30", "x-abort-after-ms": "200" };
+    const [{ json }, tookMs] = await timed(call("GET", path, { headers }));
+    expect(json.status).toBe(499);
+    expect(tookMs).toBeLessThan(1_000);
+    const body = { id: "x", input: {} };
+    const [watch, watchedMs] = await timed(
+      call("POST", "/v1/watch/completion/wait", { body, headers: { "x-abort-after-ms": "200" } }),
+    );
+    expect(watch.json.status).toBe(499);
+    expect(watchedMs).toBeLessThan(1_000);
+  });
+
+  it("goes on for a second waiter of the same isolate, when the first has gone away (row 39)", async () => {
+    const path = await openGroup();
+    const leaving = new AbortController();
+    const first = waitOn(path, 30, { signal: leaving.signal }).catch(() => "gone");
+    const second = waitOn(path, 30);
+    const early = call("GET", path, { headers: { prefer: "wait=30", "x-abort-after-ms": "100" } });
+    await pause(200);
+    leaving.abort();
+    expect([await first, (await early).json.status]).toEqual(["gone", 499]);
+    const third = waitOn(path, 30);
+    await pause(100);
+    await ackOf(path);
+    expect([(await second).json.state, (await third).json.state]).toEqual(["completed", "completed"]);
+  });
+
+  it("wakes many waiters with one ack", async () => {
+    const path = await openGroup();
+    const waiting = Array.from({ length: 40 }, () => waitOn(path, 30));
+    await pause(200);
+    await ackOf(path);
+    const states = (await Promise.all(waiting)).map(({ json }) => json.state);
+    expect(new Set(states)).toEqual(new Set(["completed"]));
+  });
+});
+
+describe("the wish", () => {
+  it.each([
+    [undefined, undefined],
+    ["", undefined],
+    ["respond-async", undefined],
+    ["wait", undefined],
+    ["wait=", undefined],
+    ["wait=x", undefined],
+    ["wait=-1", undefined],
+    ["wait=1.5", undefined],
+    ["waiting=5", undefined],
+    ['foo="a, wait=5"', undefined],
+    ['foo="unclosed, wait=5', undefined],
+    ['foo="a\\"b", wait=5', 5],
+    ["wait=5", 5],
+    ["WAIT = 5", 5],
+    ['wait="5"', 5],
+    ["respond-async, wait=5", 5],
+    ["wait=5; strict", 5],
+    ["wait=5, wait=9", 5],
+    ["wait=soon, wait=9", 9],
+    ["wait=60", 60],
+    ["wait=61", 60],
+    [`wait=${"9".repeat(400)}`, 60],
+  ])("%j is %s", (header, seconds) => {
+    expect(preferredWaitSec(header)).toBe(seconds);
+  });
+
+  it("is read in time that grows with its length alone", () => {
+    const startedMs = performance.now();
+    for (const part of ['"', '"\\', ",", '","', "wait="]) preferredWaitSec(part.repeat(20_000));
+    expect(performance.now() - startedMs).toBeLessThan(500);
+  });
+});

@@ -1,0 +1,150 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { verify } from "../../src/webhook/index.js";
+import { startWorker, type WorkerProcess } from "../support/worker-process.js";
+import { type Receiver, startReceiver } from "../webhook/receiver.js";
+import { clientOf, freshId, TOKEN } from "./client.js";
+
+const SECRET = `whsec_${btoa("k".repeat(32))}`;
+
+let worker: WorkerProcess | undefined;
+let receiver: Receiver;
+let answers: number[];
+
+beforeEach(async () => {
+  answers = [];
+  receiver = await startReceiver((_, response) => {
+    response.writeHead(answers.shift() ?? 204).end();
+  });
+});
+afterEach(async () => {
+  await worker?.close();
+  await receiver.close();
+});
+
+async function started(vars: Record<string, string> = {}) {
+  worker = await startWorker({
+    vars: {
+      COORDINATOR_TOKENS: JSON.stringify({ [TOKEN]: "tenant" }),
+      WEBHOOK_SECRET: SECRET,
+      WEBHOOK_ALLOWED_HOSTS: receiver.host,
+      WEBHOOK_ALLOW_HTTP: "true",
+      ...vars,
+    },
+  });
+  return clientOf(worker.url);
+}
+
+async function until<T>(look: () => Promise<T | undefined> | T | undefined): Promise<T> {
+  for (let i = 0; i < 200; i++) {
+    const found = await look();
+    if (found !== undefined) return found;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error("did not come within ten seconds");
+}
+
+const arrived = (n: number) => until(() => receiver.received[n - 1]);
+const checked = ({ headers, body }: { headers: Record<string, string | string[] | undefined>; body: string }) =>
+  verify({ secrets: SECRET, headers, body });
+
+describe("a webhook", () => {
+  it("is delivered signed when the last task is acked", async () => {
+    const call = await started();
+    const path = `/v1/groups/${freshId()}`;
+    await call("PUT", path, { body: { tasks: ["a"], metadata: { order: 7 }, onComplete: { url: receiver.url } } });
+    await call("POST", `${path}/acks`, { body: { tasks: [{ id: "a" }] } });
+
+    const { id, payload } = await checked(await arrived(1));
+    const delivered = await until(async () => {
+      const { json } = await call("GET", path);
+      return json.delivery.state === "delivered" ? json : undefined;
+    });
+    expect(payload).toMatchObject({
+      type: "group.completed",
+      timestamp: expect.stringMatching(/^\d{4}-.*Z$/),
+      data: { groupId: delivered.groupId, state: "completed", succeeded: 1, metadata: { order: 7 } },
+    });
+    expect(delivered.delivery).toEqual({ state: "delivered", deliveryId: id, attempts: 1, lastError: null });
+    expect(receiver.received).toHaveLength(1);
+  });
+
+  it.each([
+    ["group.cancelled", { body: { reason: "enough" } }],
+    ["group.timed_out", undefined],
+  ])("tells of %s by onEnd", async (type, cancel) => {
+    const call = await started();
+    const path = `/v1/groups/${freshId()}`;
+    await call("PUT", path, { body: { total: 1, timeoutSec: cancel ? 60 : 0.3, onEnd: { url: receiver.url } } });
+    if (cancel) await call("POST", `${path}/cancel`, cancel);
+    expect((await checked(await arrived(1))).payload).toMatchObject({ type });
+  });
+
+  it("is tried again under the same id, and delivered again when it is asked for", async () => {
+    answers = [503];
+    const call = await started();
+    const path = `/v1/groups/${freshId()}`;
+    await call("PUT", path, { body: { total: 1, onEnd: { url: receiver.url } } });
+    await call("POST", `${path}/decrement`, { body: {} });
+    const first = await checked(await arrived(1));
+    const second = await checked(await arrived(2));
+    expect(second).toMatchObject({ id: first.id, payload: first.payload });
+    await until(async () => ((await call("GET", path)).json.delivery.state === "delivered" ? true : undefined));
+    await call("POST", `${path}/redeliver`);
+    expect((await checked(await arrived(3))).id).toBe(first.id);
+  });
+
+  it("goes to no host but the allowed ones, and to none when none is set up", async () => {
+    const call = await started({ WEBHOOK_ALLOWED_HOSTS: "hooks.example" });
+    const body = { total: 0, onEnd: { url: receiver.url } };
+    expect((await call("PUT", `/v1/groups/${freshId()}`, { body })).json.code).toBe("invalid_input");
+    await worker?.close();
+    const bare = await started({ WEBHOOK_SECRET: "", WEBHOOK_ALLOWED_HOSTS: "" });
+    expect((await bare("PUT", `/v1/groups/${freshId()}`, { body })).json).toMatchObject({
+      status: 501,
+      code: "unsupported",
+    });
+    expect(receiver.received).toEqual([]);
+  });
+});
+
+describe("a Worker whose webhooks are set up wrongly", () => {
+  it("still registers, acks and waits; it refuses the registrations that name a URL", async () => {
+    const call = await started({ WEBHOOK_SECRET: "whsec_short" });
+    const path = `/v1/groups/${freshId()}`;
+    const refused = await call("PUT", path, { body: { total: 1, onEnd: { url: receiver.url } } });
+    expect(refused.json).toMatchObject({
+      status: 500,
+      code: "misconfigured",
+      detail: expect.stringContaining("WEBHOOK_"),
+    });
+    await call("PUT", path, { body: { total: 1 } });
+    expect((await call("POST", `${path}/decrement`, { body: {} })).json).toEqual({ remaining: 0 });
+  });
+});
+
+describe("a Worker with handlers", () => {
+  it("runs them from the object, for the tenant that registered", async () => {
+    worker = await startWorker({
+      className: "AppCoordinator",
+      vars: { COORDINATOR_TOKENS: JSON.stringify({ [TOKEN]: "tenant" }) },
+      source: `
+        import { CoordinatorWorkerObject, createWorker } from "./worker/index.js";
+        export class AppCoordinator extends CoordinatorWorkerObject {
+          handlers = {
+            tally: async ({ payload, status }, { coordinator }) => {
+              await coordinator.incr(payload.counter, status.succeeded);
+            },
+          };
+        }
+        export default createWorker({ namespace: (env) => env.COORDINATOR });`,
+    });
+    const call = clientOf(worker.url);
+    const path = `/v1/groups/${freshId()}`;
+    const counter = freshId();
+    await call("PUT", path, { body: { total: 2, onComplete: { handler: "tally", payload: { counter } } } });
+    await call("POST", `${path}/decrement`, { body: { by: 2 } });
+    const read = async () =>
+      (await call("POST", "/v1/run/kv/getInt", { body: { id: counter, input: {} } })).json.output.result;
+    expect(await until(async () => ((await read()) === "0" ? undefined : read()))).toBe("2");
+  });
+});

@@ -1,0 +1,52 @@
+import { depthOf, MAX_DEPTH } from "./json.js";
+import { Problem } from "./problem.js";
+
+/** The most that one request may carry, in bytes. */
+export const MAX_BODY_BYTES = 262_144;
+
+/**
+ * The request's JSON. What is too large is refused by its announced length, and again while it is being read, whatever
+ * was announced.
+ *
+ * @throws {Problem} `unsupported_media_type`, `too_large`, `malformed`.
+ */
+export async function readJson(request: Request): Promise<unknown> {
+  const type = request.headers.get("content-type") ?? "";
+  const encoding = request.headers.get("content-encoding") ?? "identity";
+  if (!/^application\/json\s*(;|$)/i.test(type) || encoding.toLowerCase() !== "identity") {
+    throw new Problem("unsupported_media_type", "send JSON, uncompressed, with `Content-Type: application/json`");
+  }
+  if (Number(request.headers.get("content-length") ?? 0) > MAX_BODY_BYTES) throw tooLarge();
+  const bytes = await readCapped(request.body);
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes));
+  } catch {
+    // The parser's own error quotes the body.
+    throw new Problem("malformed", "the body is not JSON in UTF-8");
+  }
+  if (depthOf(value) > MAX_DEPTH) throw new Problem("malformed", `the JSON is nested deeper than ${MAX_DEPTH} levels`);
+  return value;
+}
+
+async function readCapped(body: ReadableStream<Uint8Array> | null): Promise<Uint8Array> {
+  const bytes = new Uint8Array(MAX_BODY_BYTES);
+  let length = 0;
+  if (body === null) return bytes.subarray(0, 0);
+  const reader = body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return bytes.subarray(0, length);
+    if (length + value.length > MAX_BODY_BYTES) {
+      // Whether the sender hears of it or not: nothing more is read.
+      reader.cancel().catch(() => undefined);
+      throw tooLarge();
+    }
+    bytes.set(value, length);
+    length += value.length;
+  }
+}
+
+function tooLarge(): Problem {
+  return new Problem("too_large", `the body must be at most ${MAX_BODY_BYTES} bytes`);
+}

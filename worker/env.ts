@@ -1,0 +1,114 @@
+import type { ObjectNamespace } from "../src/backends/durable-object.js";
+import { CoordinationError } from "../src/errors.js";
+import type { Webhooks } from "../src/trackers/handler.js";
+import { webhookSender } from "../src/webhook/index.js";
+
+/** The Worker's bindings, vars and secrets. */
+export interface WorkerEnv {
+  /** The binding of the class that extends `CoordinatorObject`. */
+  readonly COORDINATOR?: ObjectNamespace;
+  /** The bearer token; several, separated by spaces, while one is replaced. */
+  readonly COORDINATOR_TOKEN?: string;
+  /** JSON: each token with its tenant, who sees what is his alone. Several tokens may have one tenant. */
+  readonly COORDINATOR_TOKENS?: string;
+  /** What signs webhooks: `whsec_…`, several separated by spaces. */
+  readonly WEBHOOK_SECRET?: string;
+  /** `host[:port]`, separated by commas; webhooks go nowhere else. */
+  readonly WEBHOOK_ALLOWED_HOSTS?: string;
+  /** `"true"`: http and loopback too, to an allowed host. For development. */
+  readonly WEBHOOK_ALLOW_HTTP?: string;
+}
+
+/** A token that opens the Worker, and what it opens. */
+export interface LiveToken {
+  readonly token: string;
+  /** Begins the name of everything that the token's bearer can reach. */
+  readonly keyPrefix: string;
+}
+
+const KEY_PREFIX = "coord:";
+const MIN_TOKEN_LENGTH = 16;
+const MAX_TOKEN_LENGTH = 512;
+/** Every request is compared with all of them. */
+const MAX_TOKENS = 100;
+
+function misconfigured(message: string): CoordinationError {
+  return new CoordinationError("misconfigured", message);
+}
+
+/**
+ * The tokens that are valid now.
+ *
+ * @throws {CoordinationError} `misconfigured`, naming the variable, when there is none or one is malformed: a Worker
+ * without a token is closed.
+ */
+export function liveTokens(env: WorkerEnv): LiveToken[] {
+  const single = (env.COORDINATOR_TOKEN ?? "").split(/\s+/).filter((token) => token !== "");
+  const live: LiveToken[] = [];
+  for (const token of single) {
+    checkToken(token, "COORDINATOR_TOKEN");
+    live.push({ token, keyPrefix: KEY_PREFIX });
+  }
+  for (const [token, tenant] of tenantsOf(env.COORDINATOR_TOKENS ?? "")) {
+    checkToken(token, "COORDINATOR_TOKENS");
+    live.push({ token, keyPrefix: `${KEY_PREFIX}${tenant}:` });
+  }
+  if (live.length === 0) {
+    throw misconfigured("neither COORDINATOR_TOKEN nor COORDINATOR_TOKENS is set: `wrangler secret put` one of them");
+  }
+  if (live.length > MAX_TOKENS) throw misconfigured(`there must be at most ${MAX_TOKENS} tokens`);
+  if (new Set(live.map(({ token }) => token)).size < live.length) {
+    throw misconfigured("a token is given twice: in COORDINATOR_TOKEN and COORDINATOR_TOKENS");
+  }
+  return live;
+}
+
+function tenantsOf(text: string): [token: string, tenant: string][] {
+  if (text.trim() === "") return [];
+  let map: unknown;
+  try {
+    map = JSON.parse(text);
+  } catch {
+    // The parser's own error quotes the tokens.
+  }
+  if (typeof map !== "object" || map === null || Array.isArray(map)) {
+    throw misconfigured("COORDINATOR_TOKENS must be a JSON object of tokens with their tenants");
+  }
+  return Object.entries(map).map(([token, tenant], i) => {
+    if (typeof tenant !== "string" || !/^[A-Za-z0-9_.-]{1,64}$/.test(tenant)) {
+      const form = "1 to 64 of A-Z, a-z, 0-9, full stop, hyphen and underscore";
+      throw misconfigured(`COORDINATOR_TOKENS: tenant ${i + 1} must be ${form}`);
+    }
+    return [token, tenant];
+  });
+}
+
+/** @see https://www.rfc-editor.org/rfc/rfc6750#section-2.1 for what a bearer token may look like. */
+function checkToken(token: string, variable: string): void {
+  if (token.length < MIN_TOKEN_LENGTH || token.length > MAX_TOKEN_LENGTH) {
+    throw misconfigured(`${variable}: a token must have ${MIN_TOKEN_LENGTH} to ${MAX_TOKEN_LENGTH} characters`);
+  }
+  if (!/^[A-Za-z0-9._~+/-]+=*$/.test(token)) {
+    throw misconfigured(`${variable}: a token must be of A-Z, a-z, 0-9, and - . _ ~ + /, with = at its end`);
+  }
+}
+
+/**
+ * What sends webhooks; `undefined` when they are not set up.
+ *
+ * @throws {CoordinationError} `misconfigured`, naming the variable.
+ */
+export function webhooksOf(env: WorkerEnv): Webhooks | undefined {
+  const { WEBHOOK_SECRET: secrets = "", WEBHOOK_ALLOWED_HOSTS: allowedHosts = "" } = env;
+  const allowHttp = env.WEBHOOK_ALLOW_HTTP ?? "";
+  if (secrets.trim() === "" && allowedHosts.trim() === "") return undefined;
+  if (secrets.trim() === "") throw misconfigured("WEBHOOK_ALLOWED_HOSTS is set, but WEBHOOK_SECRET is not");
+  if (allowedHosts.trim() === "") throw misconfigured("WEBHOOK_SECRET is set, but WEBHOOK_ALLOWED_HOSTS is not");
+  if (!["", "true", "false"].includes(allowHttp)) throw misconfigured('WEBHOOK_ALLOW_HTTP must be "true" or "false"');
+  try {
+    return webhookSender({ secrets, allowedHosts, allowHttp: allowHttp === "true" });
+  } catch (error) {
+    // Its messages name a place in a list: here the lists are variables.
+    throw error instanceof CoordinationError ? misconfigured(`WEBHOOK_…: ${error.message}`) : error;
+  }
+}

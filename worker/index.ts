@@ -1,0 +1,73 @@
+import { Hono } from "hono";
+import { DurableObjectCoordinator, type ObjectNamespace } from "../src/backends/durable-object.js";
+import { CoordinationError } from "../src/errors.js";
+import { authenticate } from "./auth.js";
+import type { App, AppEnv } from "./context.js";
+import type { WorkerEnv } from "./env.js";
+import { isExpected, Problem, problemResponse } from "./problem.js";
+import { groupRoutes } from "./routes/groups.js";
+import { healthRoutes } from "./routes/health.js";
+import { transitionRoutes } from "./routes/transitions.js";
+
+export type { WorkerEnv } from "./env.js";
+export { CoordinatorWorkerObject } from "./object.js";
+
+export interface WorkerOptions<Env extends WorkerEnv = WorkerEnv> {
+  /** The binding of the class that extends `CoordinatorWorkerObject` (or `CoordinatorObject`). Default `env.COORDINATOR`. */
+  readonly namespace?: (env: Env) => ObjectNamespace | undefined;
+  /** Told of errors that nobody expected, for logs; the caller reads `internal` and nothing of them. */
+  readonly onError?: (error: unknown) => void;
+}
+
+/** What a module Worker exports. */
+export interface CoordinatorWorker<Env extends WorkerEnv = WorkerEnv> {
+  fetch(request: Request, env: Env): Promise<Response>;
+}
+
+/**
+ * The Worker's HTTP API over a Durable Object namespace. For those who add handlers to the object; the default export
+ * is one that was made without options.
+ *
+ * @example
+ * ```ts
+ * import { createWorker } from "edge-coordinator/worker";
+ *
+ * export default createWorker({ namespace: (env: Env) => env.APP_COORDINATOR });
+ * ```
+ */
+export function createWorker<Env extends WorkerEnv = WorkerEnv>(
+  options: WorkerOptions<Env> = {},
+): CoordinatorWorker<Env> {
+  // On the raw path: an id is decoded once, by the route that reads it.
+  const app: App = new Hono<AppEnv>({ getPath: (request) => new URL(request.url).pathname });
+  app.use("/v1/*", async (c, next) => {
+    const keyPrefix = await authenticate(c.req.raw, c.env);
+    c.set("coordinator", coordinatorOf(keyPrefix, c.env as Env, options));
+    c.header("cache-control", "no-store");
+    await next();
+  });
+  healthRoutes(app);
+  groupRoutes(app);
+  transitionRoutes(app);
+  app.notFound(() => problemResponse(new Problem("not_found", "there is nothing under this path")));
+  app.onError((error, c) => {
+    if (c.req.raw.signal.aborted) return new Response(null, { status: 499 });
+    if (!isExpected(error)) options.onError?.(error);
+    return problemResponse(error);
+  });
+  return { fetch: async (request, env) => app.fetch(request, env) };
+}
+
+function coordinatorOf<Env extends WorkerEnv>(
+  keyPrefix: string,
+  env: Env,
+  options: WorkerOptions<Env>,
+): DurableObjectCoordinator {
+  const namespace = options.namespace === undefined ? env.COORDINATOR : options.namespace(env);
+  if (namespace === undefined) {
+    throw new CoordinationError("misconfigured", "the Durable Object binding is missing: COORDINATOR in wrangler.toml");
+  }
+  return new DurableObjectCoordinator({ namespace, keyPrefix });
+}
+
+export default createWorker();

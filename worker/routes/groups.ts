@@ -1,0 +1,107 @@
+import { CoordinationError } from "../../src/errors.js";
+import { CompletionTracker } from "../../src/trackers/completion.js";
+import type { GroupStatus } from "../../src/trackers/group-status.js";
+import { checkId } from "../../src/validate.js";
+import { readJson } from "../body.js";
+import { type App, type AppContext, pathSegment, route } from "../context.js";
+import { preferredWaitSec } from "../prefer.js";
+import { Problem } from "../problem.js";
+import { acksBody, cancelBody, decrementBody, groupBody, pageQuery, parse } from "../schemas.js";
+import { checkWebhookUrls } from "../webhook-urls.js";
+
+/** `/v1/groups/:id` and what stands below it: completion groups for callers in any language. */
+export function groupRoutes(app: App): void {
+  route(app, "/v1/groups/:id", { PUT: register, GET: status });
+  route(app, "/v1/groups/:id/acks", { POST: ack });
+  route(app, "/v1/groups/:id/cancel", { POST: cancel });
+  route(app, "/v1/groups/:id/redeliver", { POST: redeliver });
+  route(app, "/v1/groups/:id/decrement", { POST: decrement });
+  route(app, "/v1/groups/:id/results", { GET: results });
+}
+
+/** Per request, as everything here that does I/O: a Worker forbids that requests share it. */
+function trackerOf(c: AppContext): CompletionTracker {
+  return new CompletionTracker(c.var.coordinator);
+}
+
+function groupIdOf(c: AppContext): string {
+  const groupId = pathSegment(c, 3);
+  checkId(groupId, "the group's id");
+  return groupId;
+}
+
+function found<T>(value: T | null): T {
+  if (value === null) throw new Problem("not_found", "there is no such group: not registered yet, or expired");
+  return value;
+}
+
+async function register(c: AppContext): Promise<Response> {
+  const groupId = groupIdOf(c);
+  const { total, tasks, ...options } = parse(groupBody, await readJson(c.req.raw));
+  const targets = [options.onComplete, options.onTimeout, options.onEnd];
+  checkWebhookUrls(
+    c.env,
+    targets.flatMap((target) => (target?.url === undefined ? [] : [target.url])),
+  );
+  const status = await trackerOf(c).register(
+    groupId,
+    tasks ?? total ?? 0,
+    options as Parameters<CompletionTracker["register"]>[2],
+  );
+  // 200 for the first registration too: a caller whose reply was lost reads the same answer when it sends again.
+  return c.json(status);
+}
+
+async function status(c: AppContext): Promise<Response> {
+  const groupId = groupIdOf(c);
+  const waitSec = preferredWaitSec(c.req.header("prefer"));
+  if (waitSec === undefined) return c.json(found(await trackerOf(c).status(groupId)));
+  c.header("preference-applied", `wait=${waitSec}`);
+  return c.json(found(await endOrStatus(c, groupId, waitSec)));
+}
+
+/** The group once it has ended, or as it stands when the wait is over. */
+async function endOrStatus(c: AppContext, groupId: string, waitSec: number): Promise<GroupStatus | null> {
+  const tracker = trackerOf(c);
+  try {
+    return await tracker.wait(groupId, { timeoutMs: waitSec * 1000, signal: c.req.raw.signal });
+  } catch (error) {
+    if (!(error instanceof CoordinationError && error.code === "wait_timeout")) throw error;
+    return tracker.status(groupId);
+  }
+}
+
+async function ack(c: AppContext): Promise<Response> {
+  const groupId = groupIdOf(c);
+  const { tasks, ...options } = parse(acksBody, await readJson(c.req.raw));
+  return c.json(
+    await trackerOf(c).ackAndStatus(groupId, tasks as Parameters<CompletionTracker["ackAndStatus"]>[1], options),
+  );
+}
+
+async function cancel(c: AppContext): Promise<Response> {
+  const groupId = groupIdOf(c);
+  const { reason } = parse(cancelBody, await readJson(c.req.raw));
+  return c.json(found(await trackerOf(c).cancel(groupId, reason)));
+}
+
+/** Takes no body, and reads none. */
+async function redeliver(c: AppContext): Promise<Response> {
+  return c.json(found(await trackerOf(c).redeliver(groupIdOf(c))));
+}
+
+async function decrement(c: AppContext): Promise<Response> {
+  const groupId = groupIdOf(c);
+  const { by, ...options } = parse(decrementBody, await readJson(c.req.raw));
+  return c.json({ remaining: found(await trackerOf(c).decrement(groupId, by, options)) });
+}
+
+async function results(c: AppContext): Promise<Response> {
+  const groupId = groupIdOf(c);
+  const query = Object.entries(c.req.query()).map(([name, value]) => [
+    name,
+    /^\d+$/.test(value) ? Number(value) : value,
+  ]);
+  const page = parse(pageQuery, Object.fromEntries(query), "query");
+  return c.json(found(await trackerOf(c).results(groupId, page)));
+}

@@ -1,0 +1,74 @@
+import type * as z from "zod/mini";
+import type { WatchableTransition } from "../../src/coordinator.js";
+import { CoordinationError } from "../../src/errors.js";
+import { type InputOf, isPublicTransition } from "../../src/machines/index.js";
+import { readJson } from "../body.js";
+import { type App, type AppContext, pathSegment, route } from "../context.js";
+import { Problem } from "../problem.js";
+import { INPUTS, type PublicTransition, parse, runBody, watchBody } from "../schemas.js";
+import { checkWebhookUrls } from "../webhook-urls.js";
+
+/** How long a watch lasts unless it says otherwise, and at most. */
+const MAX_HOP_MS = 25_000;
+
+const WATCHABLE: Readonly<Record<WatchableTransition, true>> = { "completion.wait": true };
+
+/** `/v1/run` and `/v1/watch`: what `HttpCoordinator` speaks. Public transitions only, never the outbox's own. */
+export function transitionRoutes(app: App): void {
+  route(app, "/v1/run/:machine/:transition", { POST: run });
+  route(app, "/v1/watch/:machine/:transition", { POST: watch });
+}
+
+async function run(c: AppContext): Promise<Response> {
+  const name = transitionOf(c);
+  const { id, input, resend } = parse(runBody, await readJson(c.req.raw));
+  const checked = inputOf(name, input);
+  checkWebhookUrls(c.env, urlsOf(name, checked));
+  const { signal } = c.req.raw;
+  const output = await c.var.coordinator.run(name, id, checked, resend === undefined ? { signal } : { signal, resend });
+  return c.json({ output });
+}
+
+/** Answers `{ output: null }` when the time is over: to be asked again is part of how it works, not a fault. */
+async function watch(c: AppContext): Promise<Response> {
+  const name = transitionOf(c);
+  if (!isWatchable(name)) throw unknownTransition();
+  const { id, input, timeoutMs = MAX_HOP_MS } = parse(watchBody, await readJson(c.req.raw));
+  try {
+    const options = { timeoutMs, signal: c.req.raw.signal };
+    return c.json({ output: await c.var.coordinator.watch(name, id, inputOf(name, input), options) });
+  } catch (error) {
+    if (error instanceof CoordinationError && error.code === "wait_timeout") return c.json({ output: null });
+    throw error;
+  }
+}
+
+function transitionOf(c: AppContext): PublicTransition {
+  const name = `${pathSegment(c, 3)}.${pathSegment(c, 4)}`;
+  if (!isPublicTransition(name) || !isDescribed(name)) throw unknownTransition();
+  return name;
+}
+
+function isDescribed(name: string): name is PublicTransition {
+  return Object.hasOwn(INPUTS, name);
+}
+
+function isWatchable(name: string): name is WatchableTransition {
+  return Object.hasOwn(WATCHABLE, name);
+}
+
+function unknownTransition(): Problem {
+  return new Problem("not_found", "this version of the Worker offers no such transition");
+}
+
+function inputOf<N extends PublicTransition>(name: N, input: unknown): InputOf<N> {
+  const schema: z.ZodMiniType<InputOf<N>> = INPUTS[name];
+  return parse(schema, input, "input");
+}
+
+/** Where a registration's webhooks would go. */
+function urlsOf(name: PublicTransition, input: InputOf<PublicTransition>): string[] {
+  if (name !== "completion.register") return [];
+  const { complete, timeout, end } = (input as InputOf<"completion.register">).targets ?? {};
+  return [complete, timeout, end].flatMap((target) => (target?.route === "url" ? [target.body] : []));
+}
