@@ -1,0 +1,125 @@
+import { equal, isTrue, rejects } from "../assert.js";
+import { aCase, type ConformanceCase } from "../harness.js";
+import { settle } from "../manual-clock.js";
+
+const DAY_MS = 86_400_000;
+
+/** Keeps a rejection from being reported while the case does something else. */
+function held<T>(work: Promise<T>): Promise<T> {
+  work.catch(() => {});
+  return work;
+}
+
+export const waiting: readonly ConformanceCase[] = [
+  aCase("a wait resolves by the ack of another instance that ends the group", {}, async (t) => {
+    const id = t.id();
+    await t.tracker().register(id, ["a", "b"]);
+    const wait = held(t.tracker().wait(id, { timeoutMs: 20_000 }));
+    const acker = t.tracker();
+    await acker.ack(id, "a");
+    await settle();
+    await acker.ack(id, "b");
+    equal((await wait).state, "completed", "the state");
+  }),
+  aCase("a wait for a group that has ended resolves at once", {}, async (t) => {
+    const id = t.id();
+    const tracker = t.tracker();
+    await tracker.register(id, 0);
+    equal((await tracker.wait(id, { timeoutMs: 20_000 })).state, "completed", "with time");
+    equal((await tracker.wait(id, { timeoutMs: 0 })).state, "completed", "without");
+  }),
+  aCase("a wait for an unknown group lasts until it is registered and has ended", {}, async (t) => {
+    const id = t.id();
+    let isOver = false;
+    const wait = held(t.tracker().wait(id, { timeoutMs: 20_000 })).then((status) => {
+      isOver = true;
+      return status;
+    });
+    const tracker = t.tracker();
+    await tracker.ack(id, "a");
+    await settle();
+    isTrue(!isOver, "an early ack is no end");
+    await tracker.register(id, ["a", "b"]);
+    await settle();
+    isTrue(!isOver, "a registration is no end");
+    await tracker.cancel(id, "enough");
+    equal((await wait).reason, "enough", "the reason");
+  }),
+  aCase("a wait with no time looks once", {}, async (t) => {
+    const id = t.id();
+    const tracker = t.tracker();
+    const unknown = held(tracker.wait(id, { timeoutMs: 0 }));
+    await t.advance(0);
+    await rejects(() => unknown, "wait_timeout", "an unknown group");
+    await tracker.register(id, 1);
+    const open = held(tracker.wait(id, { timeoutMs: 0 }));
+    await t.advance(0);
+    await rejects(() => open, "wait_timeout", "an open group");
+  }),
+  aCase("a wait past its time rejects, and the group goes on", {}, async (t) => {
+    const id = t.id();
+    const tracker = t.tracker();
+    await tracker.register(id, 1);
+    const wait = held(tracker.wait(id, { timeoutMs: 80 }));
+    await t.advance(80);
+    const error = await rejects(() => wait, "wait_timeout", "the wait");
+    isTrue(error.retryable, "it may be tried again");
+    equal((await tracker.status(id))?.state, "open", "the group");
+  }),
+  aCase("an abort ends a wait with the signal's reason", {}, async (t) => {
+    const id = t.id();
+    const tracker = t.tracker();
+    await tracker.register(id, 1);
+    const reason = new Error("the client is gone");
+    const outcome = async (signal: AbortSignal): Promise<unknown> => {
+      try {
+        return await tracker.wait(id, { timeoutMs: 20_000, signal });
+      } catch (error) {
+        return error;
+      }
+    };
+    isTrue((await outcome(AbortSignal.abort(reason))) === reason, "aborted beforehand");
+    const controller = new AbortController();
+    const during = outcome(controller.signal);
+    await settle();
+    controller.abort(reason);
+    isTrue((await during) === reason, "aborted meanwhile");
+    await tracker.ack(id, "a");
+    equal((await tracker.wait(id, { timeoutMs: 20_000 })).state, "completed", "the next wait");
+  }),
+  aCase("one end resolves every wait, and one that gives up leaves the others alone", {}, async (t) => {
+    const id = t.id();
+    const tracker = t.tracker();
+    await tracker.register(id, 1);
+    const waits = Array.from({ length: 12 }, (_, i) =>
+      held((i % 2 === 0 ? tracker : t.tracker()).wait(id, { timeoutMs: 20_000 })),
+    );
+    const controller = new AbortController();
+    const given = held(tracker.wait(id, { timeoutMs: 20_000, signal: controller.signal }));
+    await settle();
+    controller.abort(new Error("gives up"));
+    await given.catch(() => {});
+    await tracker.ack(id, "a");
+    const ends = await Promise.all(waits);
+    equal([...new Set(ends.map(({ state }) => state))], ["completed"], "the states");
+  }),
+  aCase("a wait resolves at the deadline though nobody writes", { needs: ["clock"] }, async (t) => {
+    const id = t.id();
+    await t.tracker().register(id, 2, { timeoutSec: 600 });
+    const wait = held(t.tracker().wait(id, { timeoutMs: DAY_MS }));
+    await settle();
+    await t.advance(601_000);
+    equal((await wait).state, "timed_out", "the state");
+  }),
+  aCase("whoever is told that a group ended reads its end", {}, async (t) => {
+    const id = t.id();
+    const tracker = t.tracker();
+    await tracker.register(id, 3);
+    const wait = held(t.tracker().wait(id, { timeoutMs: 20_000 }));
+    const acks = await tracker.ack(id, ["a", { id: "b", error: "broken" }, "c"]);
+    isTrue(acks[2]?.ended === true, "the third ack ended it");
+    const status = await wait;
+    equal([status.state, status.ok, status.failed], ["completed", false, 1], "what the wait resolved with");
+    equal(await t.tracker().status(id), status, "what a reader sees");
+  }),
+];

@@ -1,0 +1,38 @@
+import { badInput } from "./cases/bad-input.js";
+import { completion } from "./cases/completion.js";
+import { delivery } from "./cases/delivery.js";
+import { faults } from "./cases/faults.js";
+import { plainFunctions } from "./cases/plain-functions.js";
+import { primitives } from "./cases/primitives.js";
+import { waiting } from "./cases/waiting.js";
+import type { ConformanceCase } from "./harness.js";
+
+/**
+ * Everything that a backend promises, as cases for any test runner: a backend that passes them all is one that every
+ * tracker can rely on.
+ *
+ * A case that needs what the harness `lacks` says why by `whyNot`; every other must pass. Some cases wait for real time
+ * where a backend has only that: allow each 30 seconds.
+ *
+ * @example
+ * ```ts
+ * import { MemoryCoordinator } from "edge-coordinator";
+ * import { conformanceCases, type Harness, ManualClock } from "edge-coordinator/testing";
+ *
+ * function harness(): Harness {
+ *   const clock = new ManualClock();
+ *   const coordinator = new MemoryCoordinator({ clock });
+ *   return { coordinator: () => coordinator, advance: (ms) => clock.advance(ms) };
+ * }
+ *
+ * for (const aCase of conformanceCases()) {
+ *   it(aCase.name, (ctx) => {
+ *     const why = aCase.whyNot(harness());
+ *     return why === undefined ? aCase.run(harness()) : ctx.skip(why);
+ *   });
+ * }
+ * ```
+ */
+export function conformanceCases(): readonly ConformanceCase[] {
+  return [...primitives, ...waiting, ...completion, ...plainFunctions, ...delivery, ...faults, ...badInput];
+}

@@ -1,0 +1,125 @@
+import type {
+  Coordinator,
+  RunOptions,
+  Wake,
+  WakingMachine,
+  WatchableTransition,
+  WatchOptions,
+} from "../coordinator.js";
+import { CoordinationError } from "../errors.js";
+import type { InputOf, OutputOf, TransitionName } from "../machines/index.js";
+import { Primitives } from "../primitives.js";
+import { checkInteger } from "../validate.js";
+
+/** Which calls a fault meets: every n-th, or by a chance that a seed makes repeatable. Default: every one. */
+export type FaultPlan = { readonly everyNth?: number } | { readonly seed: number; readonly chance?: number };
+
+/** Numbers from 0 to 1 that a seed repeats ("mulberry32"). */
+export function seededRandom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+/**
+ * A network that loses replies: the call is applied, its reply is dropped, and the very same call is sent again, as HTTP
+ * clients do by themselves. What may not be resent fails with `applied: "unknown"`, though it was applied.
+ */
+export function losingReplies(coordinator: Coordinator, plan: FaultPlan = {}): Coordinator {
+  return new Faulty(coordinator, plan, async (send, resend) => {
+    await send();
+    if (resend) return send();
+    throw new CoordinationError("backend_unavailable", "the reply was lost", { applied: "unknown" });
+  });
+}
+
+/** A network that delivers calls twice; the caller gets the first reply. */
+export function duplicating(coordinator: Coordinator, plan: FaultPlan = {}): Coordinator {
+  return new Faulty(coordinator, plan, async (send) => {
+    const reply = await send();
+    await send();
+    return reply;
+  });
+}
+
+/**
+ * A network on which calls overtake each other.
+ *
+ * @param options.hold what a call waits for; default: some turns of the event loop, by a random number.
+ */
+export function delaying(
+  coordinator: Coordinator,
+  options: { readonly seed?: number; readonly hold?: () => Promise<void> } = {},
+): Coordinator {
+  const random = seededRandom(options.seed ?? 1);
+  const turns = async (): Promise<void> => {
+    for (let i = Math.floor(random() * 4); i > 0; i--) await new Promise((resolve) => setTimeout(resolve, 0));
+  };
+  const hold = options.hold ?? turns;
+  return new Faulty(coordinator, {}, async (send) => {
+    await hold();
+    return send();
+  });
+}
+
+type Fault = <Reply>(send: () => Promise<Reply>, resend: boolean) => Promise<Reply>;
+
+class Faulty extends Primitives {
+  readonly isDistributed: boolean;
+  readonly defaultTtlSec: number;
+  readonly completionTimeoutSec?: number;
+  readonly #inner: Coordinator;
+  readonly #isHit: () => boolean;
+  readonly #fault: Fault;
+
+  constructor(inner: Coordinator, plan: FaultPlan, fault: Fault) {
+    super();
+    this.isDistributed = inner.isDistributed;
+    this.defaultTtlSec = inner.defaultTtlSec;
+    if (inner.completionTimeoutSec !== undefined) this.completionTimeoutSec = inner.completionTimeoutSec;
+    this.#inner = inner;
+    this.#isHit = hits(plan);
+    this.#fault = fault;
+    const drain = inner.drain?.bind(inner);
+    if (drain !== undefined) this.drain = drain;
+  }
+
+  async run<N extends TransitionName>(
+    transition: N,
+    id: string,
+    input: InputOf<N>,
+    options: RunOptions = {},
+  ): Promise<OutputOf<N>> {
+    const send = (): Promise<OutputOf<N>> => this.#inner.run(transition, id, structuredClone(input), options);
+    return this.#isHit() ? this.#fault(send, options.resend !== false) : send();
+  }
+
+  watch<N extends WatchableTransition>(
+    transition: N,
+    id: string,
+    input: InputOf<N>,
+    options: WatchOptions,
+  ): Promise<OutputOf<N>> {
+    return this.#inner.watch(transition, id, input, options);
+  }
+
+  onWake<M extends WakingMachine>(machine: M, wake: Wake<M>): () => void {
+    return this.#inner.onWake(machine, wake);
+  }
+}
+
+function hits(plan: FaultPlan): () => boolean {
+  if ("seed" in plan) {
+    const { seed, chance = 0.5 } = plan;
+    const random = seededRandom(seed);
+    return () => random() < chance;
+  }
+  const everyNth = plan.everyNth ?? 1;
+  checkInteger(everyNth, "everyNth", 1, Number.MAX_SAFE_INTEGER);
+  let calls = 0;
+  return () => ++calls % everyNth === 0;
+}

@@ -1,0 +1,137 @@
+import type { Coordinator } from "../coordinator.js";
+import { CompletionTracker, type CompletionTrackerOptions } from "../trackers/completion.js";
+import type { GroupStatus } from "../trackers/group-status.js";
+import { ConformanceFailure, present } from "./assert.js";
+import { settle } from "./manual-clock.js";
+import { type CasePayloads, caseHandlers, type RecordedDelivery } from "./recording.js";
+
+/**
+ * What a case may need beyond the contract's calls.
+ *
+ * - `clock`: `advance` moves the time that the backend decides by.
+ * - `handlers`: durable callbacks to handlers, wherever they run.
+ * - `drainer`: handlers run in this process, and a client may take the steps of a drainer itself.
+ * - `plain_functions`: plain functions as callbacks.
+ */
+export type Capability = "clock" | "handlers" | "drainer" | "plain_functions";
+
+/** One backend as the cases see it. Make a new one for every case, or share one: each case uses ids of its own. */
+export interface Harness {
+  /** A client of the shared state, as another instance would have it. */
+  coordinator(): Coordinator;
+  /** Moves the backend's clock, and lets the wake-ups that are due run to their end. 0: only the latter. */
+  advance(ms: number): Promise<void>;
+  /** Where handlers run inside the backend: what `caseHandlers` wrote down there, of this group, in order. */
+  deliveries?(groupId: string): Promise<readonly RecordedDelivery[]>;
+  /** What this backend cannot do, and why: the cases that need it are skipped with that reason, no others. */
+  readonly lacks?: Readonly<Partial<Record<Capability, string>>>;
+}
+
+/** What a case is handed: its harness, and what cases have in common. */
+export class Bench {
+  readonly harness: Harness;
+  readonly #log: RecordedDelivery[] = [];
+  readonly #run = crypto.randomUUID().slice(0, 8);
+
+  constructor(harness: Harness) {
+    this.harness = harness;
+  }
+
+  /** An id that no other case uses. */
+  id(label = "group"): string {
+    return `${label}-${this.#run}`;
+  }
+
+  coordinator(): Coordinator {
+    return this.harness.coordinator();
+  }
+
+  /** A tracker of an instance of its own, with the cases' handlers where they run in this process. */
+  tracker(
+    options: Partial<CompletionTrackerOptions<CasePayloads, unknown>> & { readonly on?: Coordinator } = {},
+  ): CompletionTracker<CasePayloads> {
+    const { on = this.coordinator(), ...rest } = options;
+    const isHere = this.harness.deliveries === undefined && this.harness.lacks?.handlers === undefined;
+    const handlers = isHere ? { handlers: caseHandlers((delivery) => void this.#log.push(delivery)) } : {};
+    return new CompletionTracker<CasePayloads>(on, { ...handlers, waitUntil: () => {}, ...rest });
+  }
+
+  /** A tracker that delivers nothing, as in an instance that lacks the handlers. */
+  bareTracker(on: Coordinator = this.coordinator()): CompletionTracker<CasePayloads> {
+    return new CompletionTracker<CasePayloads>(on, { waitUntil: () => {} });
+  }
+
+  advance(ms: number): Promise<void> {
+    return this.harness.advance(ms);
+  }
+
+  async deliveries(groupId: string): Promise<readonly RecordedDelivery[]> {
+    if (this.harness.deliveries !== undefined) return this.harness.deliveries(groupId);
+    return this.#log.filter((delivery) => delivery.groupId === groupId);
+  }
+
+  /** Lets the backend work until the group's delivery stands so; moves the clock by `stepMs` between two looks. */
+  async untilDelivery(
+    groupId: string,
+    state: GroupStatus["delivery"]["state"],
+    options: { readonly stepMs?: number; readonly steps?: number } = {},
+  ): Promise<GroupStatus> {
+    const { stepMs = 0, steps = 60 } = options;
+    const tracker = this.bareTracker();
+    let status: GroupStatus | null = null;
+    for (let i = 0; i < steps; i++) {
+      await this.advance(i === 0 ? 0 : stepMs);
+      status = await tracker.status(groupId);
+      if (status?.delivery.state === state) return status;
+      await settle(2);
+    }
+    throw new ConformanceFailure(
+      `the delivery did not become ${state}: ${JSON.stringify(present(status, "the group").delivery)}`,
+    );
+  }
+
+  /** Lets the backend work until so many deliveries of the group were written down. */
+  async untilDelivered(
+    groupId: string,
+    count: number,
+    options: { readonly stepMs?: number; readonly steps?: number } = {},
+  ): Promise<readonly RecordedDelivery[]> {
+    const { stepMs = 0, steps = 60 } = options;
+    for (let i = 0; i < steps; i++) {
+      await this.advance(i === 0 ? 0 : stepMs);
+      const seen = await this.deliveries(groupId);
+      if (seen.length >= count) return seen;
+      await settle(2);
+    }
+    throw new ConformanceFailure(`expected ${count} deliveries, got ${(await this.deliveries(groupId)).length}`);
+  }
+}
+
+/** One promise of the contract, and what shows it. */
+export interface ConformanceCase {
+  readonly name: string;
+  /** The row of the fault table that it shows. */
+  readonly row?: number;
+  readonly needs: readonly Capability[];
+  /** Why it cannot run on this harness; `undefined` when it can. */
+  whyNot(harness: Harness): string | undefined;
+  /** Rejects when the backend does not keep the promise. */
+  run(harness: Harness): Promise<void>;
+}
+
+export interface CaseOptions {
+  readonly row?: number;
+  readonly needs?: readonly Capability[];
+}
+
+/** Defines a case. */
+export function aCase(name: string, options: CaseOptions, run: (t: Bench) => Promise<void>): ConformanceCase {
+  const { row, needs = [] } = options;
+  return {
+    name,
+    ...(row === undefined ? {} : { row }),
+    needs,
+    whyNot: (harness) => needs.map((need) => harness.lacks?.[need]).find((reason) => reason !== undefined),
+    run: (harness) => run(new Bench(harness)),
+  };
+}

@@ -1,0 +1,48 @@
+import { CoordinationError } from "../errors.js";
+import type { Handler, HandlerEvent, Handlers } from "../trackers/handler.js";
+
+/** What the cases' handlers take. Nobody has the handler `nobody`. */
+export type CasePayloads = {
+  /** Writes down what it received. */
+  record: unknown;
+  /** The same, and throws in its first attempts. */
+  flaky: { failures: number; message?: string };
+  /** The same; in its first attempts a backend that it calls refuses. */
+  unlucky: { failures: number };
+  /** Adds 1 to a raw key of the coordinator that it is given. */
+  counting: { key: string };
+  nobody: unknown;
+};
+
+/** One call of a handler. */
+export interface RecordedDelivery {
+  readonly handler: string;
+  readonly groupId: string;
+  readonly event: HandlerEvent;
+}
+
+/**
+ * The handlers that the cases name. Where a backend runs handlers inside itself, its test registers these there, and
+ * hands what they wrote down to the harness.
+ */
+export function caseHandlers(log: (delivery: RecordedDelivery) => void): Handlers<CasePayloads, unknown> {
+  const writing =
+    <Payload>(handler: string, then: Handler<Payload> = () => {}): Handler<Payload> =>
+    (event, ctx) => {
+      log({ handler, groupId: event.status.groupId, event });
+      return then(event, ctx);
+    };
+  return {
+    record: writing("record"),
+    flaky: writing("flaky", ({ attempt, payload }) => {
+      if (attempt <= payload.failures) throw new Error(payload.message ?? `attempt ${attempt} failed`);
+    }),
+    unlucky: writing("unlucky", ({ attempt, payload }) => {
+      if (attempt > payload.failures) return;
+      throw new CoordinationError("backend_rejected", "the backend refused");
+    }),
+    counting: writing("counting", async ({ payload }, { coordinator }) => {
+      await coordinator.incr(payload.key);
+    }),
+  };
+}
