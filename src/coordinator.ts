@@ -78,8 +78,8 @@ export type WatchableTransition = {
 /** What every watched output says. */
 export interface Watched {
   readonly ready: boolean;
-  /** The instant at which it may become ready though nobody writes. */
-  readonly recheckAtMs?: number;
+  /** It may become ready in so many milliseconds though nobody writes. Relative: the caller's clock may be wrong. */
+  readonly recheckInMs?: number;
 }
 
 /** Machines with timers: they have a `woken` step. */

@@ -25,7 +25,15 @@ export {
   type ResultPage,
 } from "./trackers/completion.js";
 export type { DeliveryStatus, GroupStatus } from "./trackers/group-status.js";
-export type { GroupEventType, Handler, HandlerContext, HandlerEvent, Handlers, PayloadsOf, Webhooks } from "./trackers/handler.js";
+export type {
+  GroupEventType,
+  Handler,
+  HandlerContext,
+  HandlerEvent,
+  Handlers,
+  PayloadsOf,
+  Webhooks,
+} from "./trackers/handler.js";
 export type {
   CompletionTarget,
   CompletionTargets,

@@ -4,7 +4,7 @@ import { CoordinationError } from "./errors.js";
 
 /**
  * Those who wait for a record of this process: each looks at once, again after every write that notifies, and at the
- * instant that its last look named. The write itself makes them look, so that nobody polls.
+ * time that its last look named. The write itself makes them look, so that nobody polls.
  */
 export class Watchers {
   readonly #clock: Clock;
@@ -48,9 +48,8 @@ export class Watchers {
         try {
           const output = look();
           if (output.ready) finish(() => resolve(output));
-          else if (output.recheckAtMs !== undefined) {
-            const delayMs = Math.max(1, output.recheckAtMs - this.#clock.now());
-            cancelRecheck = this.#clock.setTimer(again, delayMs, timer);
+          else if (output.recheckInMs !== undefined) {
+            cancelRecheck = this.#clock.setTimer(again, Math.max(1, output.recheckInMs), timer);
           }
         } catch (error) {
           finish(() => reject(error));

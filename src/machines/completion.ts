@@ -464,11 +464,12 @@ function status(store: Store, _input: object): { view?: GroupView } {
 }
 
 /** What a waiter looks at: ready once the group has ended. An unknown group may yet be registered. */
-function wait(store: Store, _input: object): { ready: boolean; recheckAtMs?: number; view?: GroupView } {
+function wait(store: Store, _input: object): { ready: boolean; recheckInMs?: number; view?: GroupView } {
   const head = open(store);
   if (!registered(head)) return { ready: false };
   if (head.state !== "open") return { ready: true, view: viewOf(store, head) };
-  return head.deadlineAtMs === undefined ? { ready: false } : { ready: false, recheckAtMs: head.deadlineAtMs };
+  if (head.deadlineAtMs === undefined) return { ready: false };
+  return { ready: false, recheckInMs: head.deadlineAtMs - store.nowMs };
 }
 
 /** Results in the order of their acks, from `after` (exclusive) on. */

@@ -112,7 +112,6 @@ export class UpstashCoordinator extends Primitives {
       look: (signal: AbortSignal | undefined) =>
         this.run(transition, id, input, { resend: false, ...(signal && { signal }) }) as Promise<OutputOf<N> & Watched>,
       listen: (ring: () => void) => this.#subscriptions.join(channel, name, ring),
-      nowMs: () => Date.now() + this.clockSkewMs(),
     };
     return watchUntilReady(watch, options);
   }

@@ -10,8 +10,6 @@ export interface Watch<Output extends Watched> {
   look(signal: AbortSignal | undefined): Promise<Output>;
   /** Has `ring` called whenever the record may have changed. */
   listen(ring: () => void): Listening;
-  /** The server's time as far as the caller knows it, in milliseconds since 1970. */
-  nowMs(): number;
 }
 
 /**
@@ -38,9 +36,7 @@ export async function watchUntilReady<Output extends Watched>(
       // A socket would keep the process alive: in the background it is enough to look from time to time.
       if (!background) listening ??= watch.listen(bell.ring);
       const delayMs =
-        "ready" in seen
-          ? pauses.afterLook(seen, { nowMs: watch.nowMs(), isLive: listening?.isLive() === true })
-          : pauses.afterFailure(seen);
+        "ready" in seen ? pauses.afterLook(seen, listening?.isLive() === true) : pauses.afterFailure(seen);
       await bell.sleep(delayMs, limit.signal, background);
       limit.signal.throwIfAborted();
     }
@@ -64,8 +60,6 @@ function passingFailure(error: unknown): CoordinationError {
 const POLL_MIN_MS = 500;
 const POLL_MAX_MS = 5_000;
 const ABSORB = { maxAttempts: 1, baseDelayMs: 250, maxDelayMs: 2_000 };
-/** The shortest pause before an instant that the server named; it doubles while the clocks disagree. */
-const RECHECK_MIN_MS = 50;
 /** So long after the named instant: a look that comes a moment early is for nothing. */
 const RECHECK_LATE_MS = 10;
 
@@ -73,19 +67,14 @@ const RECHECK_LATE_MS = 10;
 class Pauses {
   #pollMs = POLL_MIN_MS;
   #failures = 0;
-  #early = 0;
 
-  afterLook({ recheckAtMs }: Watched, { nowMs, isLive }: { nowMs: number; isLive: boolean }): number {
+  afterLook({ recheckInMs }: Watched, isLive: boolean): number {
     this.#failures = 0;
     const pollMs = isLive ? POLL_MAX_MS : this.#pollMs;
     this.#pollMs = Math.min(2 * this.#pollMs, POLL_MAX_MS);
     const jitteredMs = pollMs * (0.8 + 0.2 * Math.random());
-    if (recheckAtMs === undefined) return jitteredMs;
-    const leftMs = recheckAtMs - nowMs;
-    // By the caller's clock it is past, by the server's it is not: knock, and less and less often.
-    this.#early = leftMs > 0 ? 0 : this.#early + 1;
-    const leastMs = Math.min(RECHECK_MIN_MS * 2 ** this.#early, POLL_MAX_MS);
-    return Math.min(jitteredMs, Math.max(leftMs + RECHECK_LATE_MS, leastMs));
+    if (recheckInMs === undefined) return jitteredMs;
+    return Math.min(jitteredMs, Math.max(recheckInMs, 0) + RECHECK_LATE_MS);
   }
 
   afterFailure({ retryAfterMs = 0 }: CoordinationError): number {

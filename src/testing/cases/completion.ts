@@ -205,6 +205,13 @@ export const completion: readonly ConformanceCase[] = [
     equal(results.filter(({ ended }) => ended).length, 1, "ended");
     matches(await tracker.status(id), { state: "completed", succeeded: 1_000 }, "the status");
   }),
+  aCase("a group of 5,000 listed tasks keeps every one of them", {}, async (t) => {
+    const [tracker, id] = [t.tracker(), t.id()];
+    const tasks = Array.from({ length: 5_000 }, (_, i) => `task-${i}`);
+    equal((await tracker.register(id, tasks)).remaining, 5_000, "registered");
+    for (let from = 0; from < 5_000; from += 1_000) await tracker.ack(id, tasks.slice(from, from + 1_000));
+    matches(await tracker.status(id), { state: "completed", succeeded: 5_000 }, "the status");
+  }),
   aCase("results come back in the order of their acks, page by page", {}, async (t) => {
     const [tracker, id] = [t.tracker(), t.id()];
     await tracker.ack(id, { id: "early", result: { deep: [null, { x: [] }] } });
