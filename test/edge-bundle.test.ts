@@ -11,7 +11,9 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 /** The entry points that run on any edge, as one script that leaves `library` behind. */
 async function bundle(): Promise<{ text: string; left: readonly string[] }> {
   const entries = [".", "./upstash", "./http", "./webhook", "./testing"];
-  const contents = entries.map((entry) => `export * from ${JSON.stringify(join(root, ENTRIES[entry] ?? ""))};`).join("\n");
+  const contents = entries
+    .map((entry) => `export * from ${JSON.stringify(join(root, ENTRIES[entry] ?? ""))};`)
+    .join("\n");
   const { outputFiles, metafile } = await build({
     stdin: { contents, resolveDir: root, loader: "ts" },
     bundle: true,

@@ -1,3 +1,4 @@
+import { lostAnswer } from "../access.js";
 import { fullJitterMs, type RetryPolicy } from "../backoff.js";
 import { type Clock, systemClock } from "../clock.js";
 import type { RunOptions, Wake, WakingMachine, WatchableTransition, Watched, WatchOptions } from "../coordinator.js";
@@ -57,16 +58,6 @@ const GRACE_MS = 50;
 const RESEND: RetryPolicy = { maxAttempts: 3, baseDelayMs: 50, maxDelayMs: 200 };
 const REWATCH: RetryPolicy = { maxAttempts: 100, baseDelayMs: 250, maxDelayMs: 2_000 };
 
-/** Transitions after which nobody has to ask whether they were applied. */
-const READS: ReadonlySet<TransitionName> = new Set([
-  "kv.getInt",
-  "kv.scard",
-  "kv.lrange",
-  "completion.status",
-  "completion.wait",
-  "completion.results",
-]);
-
 /**
  * Coordination in Durable Objects: one object for each group and each raw key's tag, linearizable, with its own timer.
  * An operation is one RPC. Cheap to make, per request or once: it keeps no stub and no timer between calls.
@@ -124,7 +115,7 @@ export class DurableObjectCoordinator extends Primitives {
     options: RunOptions = {},
   ): Promise<OutputOf<N>> {
     const { signal, resend = true } = options;
-    const applied = READS.has(transition) ? "no" : "unknown";
+    const applied = lostAnswer(transition);
     const endsAtMs = this.#clock.now() + this.#callTimeoutMs;
     for (let attempt = 1; ; attempt++) {
       const limit: Limit = { limitMs: Math.max(1, endsAtMs - this.#clock.now()), signal, clock: this.#clock };

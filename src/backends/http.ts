@@ -1,3 +1,4 @@
+import { lostAnswer } from "../access.js";
 import { fullJitterMs, type RetryPolicy } from "../backoff.js";
 import { type Clock, systemClock } from "../clock.js";
 import type { RunOptions, Wake, WakingMachine, WatchableTransition, WatchOptions } from "../coordinator.js";
@@ -42,9 +43,6 @@ const MAX_RETRY_AFTER_MS = 5_000;
 
 const RESEND: RetryPolicy = { maxAttempts: 3, baseDelayMs: 100, maxDelayMs: 400 };
 const REWATCH: RetryPolicy = { maxAttempts: 100, baseDelayMs: 250, maxDelayMs: 2_000 };
-
-/** Transitions after which nobody has to ask whether they were applied. */
-const READS = /^(kv\.(getInt|scard|lrange)|completion\.(status|wait|results))$/;
 
 interface Limit {
   readonly limitMs: number;
@@ -169,7 +167,7 @@ export class HttpCoordinator extends Primitives {
 
   /** One request, and its answer's `output`. Ends with the answer, the limit or the signal, whichever is first. */
   #post(verb: "run" | "watch", transition: TransitionName, body: string, limit: Limit): Promise<unknown> {
-    const applied = READS.test(transition) ? "no" : "unknown";
+    const applied = lostAnswer(transition);
     const late = new CoordinationError("backend_unavailable", "the Worker did not answer in time", {
       retryable: true,
       applied,
@@ -356,7 +354,7 @@ function outputOf<N extends TransitionName>(transition: N, output: unknown): Out
     (field === undefined || kindOf(fields[field]) === kind) &&
     (!isKey || typeof (result ?? refused) === "string" || Array.isArray(values)) &&
     (view === undefined || typeof (Object(view) as { generation?: unknown }).generation === "number");
-  if (!fits) throw strange(READS.test(transition) ? "no" : "unknown");
+  if (!fits) throw strange(lostAnswer(transition));
   return output as OutputOf<N>;
 }
 

@@ -1,4 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
+import { isInternal, isWatchable } from "../access.js";
 import {
   DurableObjectCoordinator,
   MAX_HOP_MS,
@@ -9,8 +10,8 @@ import {
 import type { RetryPolicy } from "../backoff.js";
 import type { Coordinator, CoordinatorEvent, WakingMachine, Watched } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";
-import { findTransition, isPublicTransition, type TransitionName } from "../machines/index.js";
-import { CompletionTracker } from "../trackers/completion.js";
+import { findTransition, type TransitionName } from "../machines/index.js";
+import { type DeliveryOptions, deliver } from "../trackers/deliver.js";
 import type { Handler, Webhooks } from "../trackers/handler.js";
 import { ObjectAlarm } from "./alarm.js";
 import { LocalCoordinator } from "./local-coordinator.js";
@@ -91,6 +92,7 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     let last: Watched | undefined;
     try {
       const name = publicTransition(transition);
+      if (!isWatchable(name)) throw new CoordinationError("unsupported", "the transition cannot be watched");
       const look = (): Watched => {
         last = this.#local.apply(name, id, input as never) as Watched;
         return last;
@@ -202,15 +204,15 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     if (this.#hasTrackers) return;
     this.#hasTrackers = true;
     try {
-      new CompletionTracker(this.#local, {
+      const options: DeliveryOptions = {
         handlers: (this.handlers ?? {}) as Record<string, Handler>,
         env: this.env,
         webhooks: this.webhooks,
         waitUntil: (work) => this.ctx.waitUntil(work),
-        handlerCoordinator: () => this.handlerCoordinator(this.#prefix()),
         onEvent: (event) => this.#emit(event),
         ...(this.retry === undefined ? {} : { retry: this.retry }),
-      });
+      };
+      deliver(this.#local, options, () => this.handlerCoordinator(this.#prefix()));
     } catch (error) {
       // Deadlines still count; deliveries wait, as they do for any handler that is not there.
       this.#report("completion", id, error);
@@ -264,8 +266,10 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
 }
 
 function publicTransition(name: string): TransitionName {
-  if (!isPublicTransition(name)) throw new CoordinationError("unsupported", "the object knows no such transition");
-  return name;
+  if (findTransition(name) === undefined || isInternal(name)) {
+    throw new CoordinationError("unsupported", "the object knows no such transition");
+  }
+  return name as TransitionName;
 }
 
 function answer(work: () => object): ObjectReply {

@@ -24,14 +24,6 @@ type Step<N extends TransitionName> = N extends `${infer M}.${infer S}`
 export type InputOf<N extends TransitionName> = Step<N> extends Transition<infer Input, infer _> ? Input : never;
 export type OutputOf<N extends TransitionName> = Step<N> extends (...args: never[]) => infer Output ? Output : never;
 
-/** The steps that only a drainer may take: never offered to a client. */
-const INTERNAL: ReadonlySet<string> = new Set(["completion.woken", "completion.settle"]);
-
-/** Whether `name` is a transition, and one that a client may run. */
-export function isPublicTransition(name: string): name is TransitionName {
-  return findTransition(name) !== undefined && !INTERNAL.has(name);
-}
-
 /** The function of a transition's name; `undefined` when there is none. */
 export function findTransition(name: string): Transition<unknown, object> | undefined {
   const dot = name.indexOf(".");

@@ -1,40 +1,23 @@
-import type { RetryPolicy } from "../backoff.js";
-import type { Coordinator, OnEvent } from "../coordinator.js";
+import type { Coordinator } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";
 import type { AckResult as AckOutput, GroupState, RegisterOutput, Verdict } from "../machines/completion.js";
-import { DEFAULT_RETRY } from "../machines/delivery.js";
 import { newOp } from "../op.js";
 import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, toJson } from "../validate.js";
-import { Deliverer } from "./deliverer.js";
+import { type DeliveryOptions, deliver } from "./deliver.js";
 import { type GroupStatus, groupStatus } from "./group-status.js";
-import type { Handler, Handlers, Webhooks } from "./handler.js";
+import type { Webhooks } from "./handler.js";
 import { LocalCallbacks } from "./local-callbacks.js";
 import { specDigest } from "./spec.js";
 import { type CompletionTargets, type Payloads, splitTargets } from "./target.js";
 import { MAX_ERROR_BYTES, shortText, type Task, taskAcks } from "./task.js";
 
-export interface CompletionTrackerOptions<T extends Payloads, Env> {
-  /** Durable callbacks by name, run by this instance when a group's timer rings here. */
-  readonly handlers?: Handlers<T, Env>;
-  /** What handlers find as `ctx.env`. */
-  readonly env?: Env;
-  /** Keeps the invocation alive for work that outlives the call: `ctx.waitUntil` of Workers and Vercel. */
-  readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
-  /** Sends signed webhooks from this instance. */
-  readonly webhooks?: Webhooks | undefined;
+export interface CompletionTrackerOptions<T extends Payloads, Env> extends DeliveryOptions<T, Env> {
   /** The deadline of groups that name none, in seconds; 0 for none. Default: the coordinator's, else 1800. At most a year. */
   readonly timeoutSec?: number;
   /** How long an ended group stays readable and turns late acks away, in seconds. Default: the coordinator's, else 3600. */
   readonly ttlSec?: number;
   /** How long an ack is kept that comes before its group's registration, in seconds. Default 300. */
   readonly earlyTtlSec?: number;
-  /** How deliveries are repeated. Default 12 attempts, 1 s to 15 min, full jitter. */
-  readonly retry?: RetryPolicy;
-  /** How long one attempt of a delivery may take, in seconds. Default 30, 1 to 840. */
-  readonly attemptTimeoutSec?: number;
-  /** The coordinator that handlers see, where it is not the one that the tracker runs on. */
-  readonly handlerCoordinator?: () => Coordinator;
-  readonly onEvent?: OnEvent | undefined;
 }
 
 export interface RegisterOptions<T extends Payloads> extends CompletionTargets<T> {
@@ -116,37 +99,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
     checkTtlSec(this.#ttlSec, "ttlSec");
     this.#earlyTtlMs = checkTtlSec(options.earlyTtlSec ?? 300, "earlyTtlSec");
     this.#local = new LocalCallbacks(coordinator, options.waitUntil, options.onEvent);
-    this.#deliver(options);
-  }
-
-  #deliver(options: CompletionTrackerOptions<T, Env>): void {
-    const retry = options.retry ?? DEFAULT_RETRY;
-    checkInteger(retry.maxAttempts, "retry.maxAttempts", 1, 100);
-    checkInteger(retry.baseDelayMs, "retry.baseDelayMs", 0, MAX_SEC * 1000);
-    checkInteger(retry.maxDelayMs, "retry.maxDelayMs", retry.baseDelayMs, MAX_SEC * 1000);
-    const attemptTimeoutSec = options.attemptTimeoutSec ?? 30;
-    checkNumber(attemptTimeoutSec, "attemptTimeoutSec", 0.001, 840);
-    const handlers = new Map<string, Handler>();
-    for (const [name, handler] of Object.entries(options.handlers ?? {})) {
-      checkId(name, "handlers' names");
-      if (typeof handler !== "function") {
-        throw new CoordinationError("invalid_input", `handlers.${name} must be a function`);
-      }
-      handlers.set(name, handler as Handler);
-    }
-    if (handlers.size === 0 && options.webhooks === undefined) return;
-    const deliverer = new Deliverer({
-      coordinator: this.#coordinator,
-      handlerCoordinator: options.handlerCoordinator ?? (() => this.#coordinator),
-      handlers,
-      webhooks: options.webhooks,
-      env: options.env,
-      waitUntil: options.waitUntil,
-      retry,
-      attemptMs: Math.round(attemptTimeoutSec * 1000),
-      onEvent: options.onEvent,
-    });
-    this.#coordinator.onWake("completion", deliverer);
+    deliver(coordinator, options as DeliveryOptions);
   }
 
   /**

@@ -163,6 +163,8 @@ describe("a group's timer", () => {
     await ring(groupObject("g"));
     expect(bench.deliveries).toMatchObject([{ type: "group.completed", payload: { n: 1 }, attempt: 1 }]);
     expect(bench.events).toMatchObject([{ type: "delivery", outcome: "delivered" }]);
+    // Nothing is left to do but to expire.
+    expect(await alarmOf(groupObject("g"))).toBe(bench.now() + 3_600_000);
   });
 
   it("does nothing when it rings twice", async () => {
@@ -262,8 +264,15 @@ describe("a group's timer", () => {
         object.run("completion.register", `g${i}`, spec);
       }
     });
-    await ring(stub);
+    const standing = await inside(stub, async (object, { storage }) => {
+      const alarm = object.alarm();
+      const atMs = await storage.getAlarm();
+      await alarm;
+      return atMs;
+    });
     expect([bench.deliveries.length, most]).toEqual([20, 6]);
+    // For the fourteen that were not begun yet, should the object have died.
+    expect(standing).toBe(bench.now() + 1);
   });
 });
 

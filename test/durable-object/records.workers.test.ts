@@ -67,6 +67,13 @@ describe("rows", () => {
     expect(await countOf(groupObject("h"), "members")).toBe(500);
   });
 
+  it("leaves nothing of a generation that was restarted", async () => {
+    await makeTracker().register("g", ["a", "b", "c"]);
+    await makeTracker().ack("g", "a");
+    await makeTracker().register("g", ["d"], { restart: true });
+    expect([await countOf(groupObject("g"), "records"), await countOf(groupObject("g"), "members")]).toEqual([1, 1]);
+  });
+
   it("creates nothing when an unknown id is read", async () => {
     const tracker = makeTracker();
     const coordinator = new DurableObjectCoordinator({ namespace: env.COORDINATOR });

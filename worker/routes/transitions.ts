@@ -1,7 +1,7 @@
 import type * as z from "zod/mini";
-import type { WatchableTransition } from "../../src/coordinator.js";
+import { isWatchable } from "../../src/access.js";
 import { CoordinationError } from "../../src/errors.js";
-import { type InputOf, isPublicTransition } from "../../src/machines/index.js";
+import type { InputOf } from "../../src/machines/index.js";
 import { readJson } from "../body.js";
 import { type App, type AppContext, pathSegment, route } from "../context.js";
 import { Problem } from "../problem.js";
@@ -10,8 +10,6 @@ import { checkWebhookUrls } from "../webhook-urls.js";
 
 /** How long a watch lasts unless it says otherwise, and at most. */
 const MAX_HOP_MS = 25_000;
-
-const WATCHABLE: Readonly<Record<WatchableTransition, true>> = { "completion.wait": true };
 
 /** `/v1/run` and `/v1/watch`: what `HttpCoordinator` speaks. Public transitions only, never the outbox's own. */
 export function transitionRoutes(app: App): void {
@@ -45,16 +43,12 @@ async function watch(c: AppContext): Promise<Response> {
 
 function transitionOf(c: AppContext): PublicTransition {
   const name = `${pathSegment(c, 3)}.${pathSegment(c, 4)}`;
-  if (!isPublicTransition(name) || !isDescribed(name)) throw unknownTransition();
+  if (!isDescribed(name)) throw unknownTransition();
   return name;
 }
 
 function isDescribed(name: string): name is PublicTransition {
   return Object.hasOwn(INPUTS, name);
-}
-
-function isWatchable(name: string): name is WatchableTransition {
-  return Object.hasOwn(WATCHABLE, name);
 }
 
 function unknownTransition(): Problem {

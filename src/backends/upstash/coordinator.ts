@@ -1,3 +1,4 @@
+import { lostAnswer } from "../../access.js";
 import type {
   DrainOptions,
   DrainReport,
@@ -20,7 +21,7 @@ import { keysOf } from "./keys.js";
 import { orAborted } from "./limit.js";
 import { endpointOf, type UpstashOptions } from "./options.js";
 import { readReply, type ScriptReply } from "./reply.js";
-import { isMachine, isRead, Scripts } from "./scripts.js";
+import { isMachine, Scripts } from "./scripts.js";
 import { Subscriptions } from "./subscription.js";
 import { Wakes } from "./wakes.js";
 import { watchUntilReady } from "./watch.js";
@@ -153,7 +154,7 @@ export class UpstashCoordinator extends Primitives {
     checkId(id, "id");
     const { name, record, due, channel } = keysOf(this.#prefix, machine, id);
     const args = [step, JSON.stringify(input), name, channel, String(this.clockSkewMs())];
-    const applied: Applied = isRead(transition) ? "no" : "unknown";
+    const applied: Applied = lostAnswer(transition);
     const { signal } = options;
     return withResend(async () => {
       const redis = this.#client.commands({ signal, applied });

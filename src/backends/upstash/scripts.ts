@@ -1,21 +1,7 @@
-import type { MachineName, TransitionName } from "../../machines/index.js";
+import type { MachineName } from "../../machines/index.js";
 import { Refused } from "./failure.js";
 import type { UpstashRedis } from "./options.js";
 import { KEY_LOCKING, scripts } from "./scripts.gen.js";
-
-/** Transitions that change nothing a caller would miss: a lost answer leaves no doubt. */
-const READS: ReadonlySet<TransitionName> = new Set<TransitionName>([
-  "kv.getInt",
-  "kv.scard",
-  "kv.lrange",
-  "completion.status",
-  "completion.wait",
-  "completion.results",
-]);
-
-export function isRead(transition: TransitionName): boolean {
-  return READS.has(transition);
-}
 
 /** Whether this version has the machine. */
 export function isMachine(name: string): name is MachineName {

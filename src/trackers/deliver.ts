@@ -1,0 +1,71 @@
+import type { RetryPolicy } from "../backoff.js";
+import type { Coordinator, OnEvent } from "../coordinator.js";
+import { CoordinationError } from "../errors.js";
+import { DEFAULT_RETRY } from "../machines/delivery.js";
+import { checkId, checkInteger, checkNumber, MAX_SEC } from "../validate.js";
+import { Deliverer } from "./deliverer.js";
+import type { Handler, Handlers, Webhooks } from "./handler.js";
+import type { Payloads } from "./target.js";
+
+/** What an instance brings along to deliver the ends of groups. */
+export interface DeliveryOptions<T extends Payloads = Payloads, Env = unknown> {
+  /** Durable callbacks by name, run by this instance when a group's timer rings here. */
+  readonly handlers?: Handlers<T, Env>;
+  /** What handlers find as `ctx.env`. */
+  readonly env?: Env;
+  /** Keeps the invocation alive for work that outlives the call: `ctx.waitUntil` of Workers and Vercel. */
+  readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
+  /** Sends signed webhooks from this instance. */
+  readonly webhooks?: Webhooks | undefined;
+  /** How deliveries are repeated. Default 12 attempts, 1 s to 15 min, full jitter. */
+  readonly retry?: RetryPolicy;
+  /** How long one attempt of a delivery may take, in seconds. Default 30, 0.001 to 840. */
+  readonly attemptTimeoutSec?: number;
+  readonly onEvent?: OnEvent | undefined;
+}
+
+/**
+ * Has the groups that wake on this coordinator delivered here.
+ *
+ * @param handlerCoordinator what handlers see as `ctx.coordinator`, where it is not the one that wakes.
+ * @throws {CoordinationError} `invalid_input` for an option out of range; `unsupported` where the backend delivers by itself.
+ */
+export function deliver(
+  coordinator: Coordinator,
+  options: DeliveryOptions,
+  handlerCoordinator: () => Coordinator = () => coordinator,
+): void {
+  const retry = options.retry ?? DEFAULT_RETRY;
+  checkInteger(retry.maxAttempts, "retry.maxAttempts", 1, 100);
+  checkInteger(retry.baseDelayMs, "retry.baseDelayMs", 0, MAX_SEC * 1000);
+  checkInteger(retry.maxDelayMs, "retry.maxDelayMs", retry.baseDelayMs, MAX_SEC * 1000);
+  const attemptTimeoutSec = options.attemptTimeoutSec ?? 30;
+  checkNumber(attemptTimeoutSec, "attemptTimeoutSec", 0.001, 840);
+  const handlers = checkHandlers(options.handlers ?? {});
+  // Somebody who can deliver nothing has nothing to be woken for.
+  if (handlers.size === 0 && options.webhooks === undefined) return;
+  const deliverer = new Deliverer({
+    coordinator,
+    handlerCoordinator,
+    handlers,
+    webhooks: options.webhooks,
+    env: options.env,
+    waitUntil: options.waitUntil,
+    retry,
+    attemptMs: Math.round(attemptTimeoutSec * 1000),
+    onEvent: options.onEvent,
+  });
+  coordinator.onWake("completion", deliverer);
+}
+
+function checkHandlers(handlers: object): Map<string, Handler> {
+  const checked = new Map<string, Handler>();
+  for (const [name, handler] of Object.entries(handlers)) {
+    checkId(name, "handlers' names");
+    if (typeof handler !== "function") {
+      throw new CoordinationError("invalid_input", `handlers.${name} must be a function`);
+    }
+    checked.set(name, handler as Handler);
+  }
+  return checked;
+}

@@ -1,0 +1,67 @@
+import { Redis } from "ioredis";
+import { afterAll, describe, expect, inject, it } from "vitest";
+import { scripts } from "../../src/backends/upstash/scripts.gen.js";
+import { expectAgreement } from "./compare.js";
+import { nameOf, normal, type Said, type Step, type Stored, stored } from "./model.js";
+import { randomSteps } from "./steps.js";
+
+const SEED = Number(process.env.DIFFERENTIAL_SEED ?? 1);
+const RUNS = Number(process.env.DIFFERENTIAL_RUNS ?? 100);
+const STEPS = 300;
+/** Ahead of the real time by more than any run lasts: Redis evicts by its own clock, and must not. */
+const AHEAD_MS = 86_400_000 * 3_650;
+
+/** The script as it is deployed, with a clock that the test sets: TIME answers ARGV[6] and ARGV[7]. */
+const FIXED_TIME = `
+local ____redis = redis
+local redis = { call = function(command, ...)
+  if command == "TIME" then return { ARGV[6], ARGV[7] } end
+  return ____redis.call(command, ...)
+end }
+`;
+
+const redis = new Redis(inject("redisUrl"));
+afterAll(() => redis.disconnect());
+
+let stores = 0;
+
+async function run(steps: readonly Step[]): Promise<{ said: Said[]; state: Record<string, Stored> }> {
+  const prefix = `differential-${process.pid}-${++stores}:`;
+  const due = `${prefix}due`;
+  const shas: Record<string, string> = {};
+  for (const [machine, { lua }] of Object.entries(scripts)) {
+    shas[machine] = (await redis.script("LOAD", FIXED_TIME + lua)) as string;
+  }
+  const pipeline = redis.pipeline();
+  for (const step of steps) {
+    const [machine = "", name = ""] = step.transition.split(".");
+    const record = nameOf(step);
+    const time = [Math.floor(step.nowMs / 1_000), (step.nowMs % 1_000) * 1_000];
+    const args = [name, JSON.stringify(step.input), record, `${prefix}channel`, "0", ...time];
+    pipeline.evalsha(shas[machine] ?? "", 2, prefix + record, due, ...args);
+  }
+  const replies = (await pipeline.exec()) ?? [];
+  const said = replies.map(([error, reply]) => {
+    if (error) return { output: `error: ${error.message}`, isDue: false };
+    const text = String(reply);
+    return { output: normal(JSON.parse(text.slice(1))), isDue: text[0] === "!" };
+  });
+  const state: Record<string, Stored> = {};
+  for (const record of new Set(steps.map(nameOf))) {
+    const { h, ...members } = await redis.hgetall(prefix + record);
+    const wake = await redis.zscore(due, record);
+    const until = await redis.pexpiretime(prefix + record);
+    if (h === undefined) expect(wake, `a line of ${record}, which is gone`).toBeNull();
+    else
+      state[record] = stored(h, Object.entries(members), until < 0 ? null : until, wake === null ? null : Number(wake));
+  }
+  await redis.del(due, ...steps.map((step) => prefix + nameOf(step)));
+  return { said, state };
+}
+
+describe(`Redis and memory, ${RUNS * STEPS} transitions from seed ${SEED}`, () => {
+  it("say and hold the same, step by step", { timeout: 120_000 }, async () => {
+    const startAtMs = Date.now() + AHEAD_MS;
+    for (let i = 0; i < RUNS; i++) await expectAgreement(randomSteps(SEED * 100_000 + i, STEPS, startAtMs), run);
+  });
+});

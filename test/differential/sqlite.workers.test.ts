@@ -1,0 +1,71 @@
+import { reset } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, describe, it } from "vitest";
+import { openDraft } from "../../src/draft.js";
+import { SqliteRecords } from "../../src/durable-object/records.js";
+import { applyTransition } from "../../src/machines/index.js";
+import { inside } from "../support/test-worker.js";
+import { expectAgreement } from "./compare.js";
+import { nameOf, normal, type Said, type Step, type Stored, stored } from "./model.js";
+import { randomSteps } from "./steps.js";
+
+const SEED = Number(env.DIFFERENTIAL_SEED ?? 1);
+const RUNS = Number(env.DIFFERENTIAL_RUNS ?? 50);
+const STEPS = 300;
+
+declare global {
+  namespace Cloudflare {
+    interface Env {
+      DIFFERENTIAL_SEED?: string;
+      DIFFERENTIAL_RUNS?: string;
+    }
+  }
+}
+
+afterEach(() => reset());
+
+/** One step as the object takes it, without its alarm and its watchers. */
+function apply(records: SqliteRecords, step: Step): Said {
+  const name = nameOf(step);
+  return records.transaction(() => {
+    const draft = openDraft(records.rows(name), step.nowMs);
+    const output = applyTransition(step.transition, draft.store, structuredClone(step.input) as never);
+    const changes = draft.changes();
+    if (changes.dirty) records.commit(name, changes);
+    const { wakeAtMs } = changes;
+    return { output: normal(output), isDue: wakeAtMs !== undefined && wakeAtMs <= step.nowMs };
+  });
+}
+
+function stateOf({ sql }: DurableObjectStorage): Record<string, Stored> {
+  const state: Record<string, Stored> = {};
+  type Row = { name: string; head: string; until: number | null; wake: number | null };
+  for (const { name, head, until, wake } of sql.exec<Row>("SELECT * FROM records").toArray()) {
+    const query = "SELECT name, value FROM members WHERE record = ?";
+    const members = sql.exec<{ name: string; value: string }>(query, name).toArray();
+    state[name] = stored(
+      head,
+      members.map(({ name: member, value }) => [member, value]),
+      until,
+      wake,
+    );
+  }
+  return state;
+}
+
+let objects = 0;
+
+function run(steps: readonly Step[]): Promise<{ said: Said[]; state: Record<string, Stored> }> {
+  const stub = env.COORDINATOR.getByName(`differential-${++objects}`);
+  return inside(stub, (_, { storage }) => {
+    const records = new SqliteRecords(storage);
+    return { said: steps.map((step) => apply(records, step)), state: records.exists ? stateOf(storage) : {} };
+  });
+}
+
+describe(`SQLite and memory, ${RUNS * STEPS} transitions from seed ${SEED}`, () => {
+  it("say and hold the same, step by step", { timeout: 120_000 }, async () => {
+    const startAtMs = Date.now();
+    for (let i = 0; i < RUNS; i++) await expectAgreement(randomSteps(SEED * 100_000 + i, STEPS, startAtMs), run);
+  });
+});

@@ -1,0 +1,132 @@
+import { describe, expect, it } from "vitest";
+import { MAX_EARLY, MAX_ERRORS } from "../../src/machines/completion.js";
+import type { InputOf, OutputOf, TransitionName } from "../../src/machines/index.js";
+import { Model } from "../differential/model.js";
+
+const T0 = 1_767_225_600_000;
+
+/** One record, without any timer: nothing happens but what a test does. */
+function bench(id = "g") {
+  const model = new Model();
+  let nowMs = T0;
+  return {
+    pass: (ms: number) => {
+      nowMs += ms;
+    },
+    run: <N extends TransitionName>(transition: N, input: InputOf<N>): OutputOf<N> =>
+      model.apply({ nowMs, transition, id, input: input as Record<string, unknown> }).output as OutputOf<N>,
+    record: () => model.state()[`completion:${id}`],
+  };
+}
+
+const registration = (more: Partial<InputOf<"completion.register">> = {}): InputOf<"completion.register"> => ({
+  op: "register",
+  spec: "s",
+  total: 2,
+  timeoutMs: 0,
+  ttlMs: 600_000,
+  deliveryId: "msg_1",
+  ...more,
+});
+const ack = (op: string, ...ids: string[]): InputOf<"completion.ack"> => ({
+  op,
+  tasks: ids.map((id) => ({ id })),
+  earlyTtlMs: 300_000,
+});
+const TARGET = { route: "handler:x", body: "null" };
+
+describe("the completion machine", () => {
+  it.each([
+    ["completion.ack", ack("late", "b")],
+    ["completion.decrement", { op: "late", by: 1 }],
+    ["completion.cancel", { reason: "late" }],
+    ["completion.status", {}],
+    ["completion.wait", {}],
+    ["completion.results", { after: 0, limit: 10 }],
+    ["completion.take", { op: "late", generation: 1 }],
+    ["completion.redeliver", {}],
+    [
+      "completion.settle",
+      { generation: 1, fence: 1, retry: { maxAttempts: 1, baseDelayMs: 0, maxDelayMs: 0 }, random: 0 },
+    ],
+    ["completion.register", registration()],
+    ["completion.woken", {}],
+  ] as const)("applies a deadline that no timer announced: %s", (transition, input) => {
+    const { run, pass, record } = bench();
+    run("completion.register", registration({ timeoutMs: 60_000 }));
+    run("completion.ack", ack("a", "a"));
+    pass(60_000);
+    run(transition, input as never);
+    expect(record()?.head).toMatchObject({ fields: { state: "timed_out", succeeded: 1 } });
+  });
+
+  it("leaves the last millisecond before the deadline to the acks", () => {
+    const { run, pass } = bench();
+    run("completion.register", registration({ total: 1, timeoutMs: 60_000 }));
+    pass(59_999);
+    expect(run("completion.ack", ack("a", "a")).results).toMatchObject([{ verdict: "accepted", ended: true }]);
+  });
+
+  it("arms its timer for the deadline or the outbox, whichever is first", () => {
+    const { run, pass, record } = bench();
+    const first = run("completion.register", registration({ total: 0, targets: { complete: TARGET } }));
+    expect(record()?.wakeAtMs).toBe(T0);
+    run("completion.woken", { routes: ["handler:x"], leaseMs: 40_000 });
+    expect(record()?.wakeAtMs).toBe(T0 + 40_000);
+    const restart = { from: first.view?.generation ?? 0 };
+    run("completion.register", registration({ op: "again", spec: "t", timeoutMs: 30_000, restart }));
+    expect(record()?.wakeAtMs).toBe(T0 + 30_000);
+    pass(30_000);
+    run("completion.woken", { routes: ["handler:x"] });
+    expect(record()?.wakeAtMs).toBe(T0 + 40_000);
+  });
+
+  it("stores 100 errors and no more, and counts them all", () => {
+    const { run, record } = bench();
+    run("completion.register", registration({ total: 300 }));
+    for (let i = 0; i < 300; i++) {
+      run("completion.ack", { ...ack(`op${i}`), tasks: [{ id: `t${i}`, error: "broken" }] });
+    }
+    const names = Object.keys(record()?.members ?? {}).filter((name) => name.startsWith("e:"));
+    expect(names).toHaveLength(MAX_ERRORS);
+    expect(record()?.head).toMatchObject({ fields: { failed: 300, state: "completed" } });
+  });
+
+  it("keeps 10,000 early acks, tells further ones so, and counts those it kept", () => {
+    const { run } = bench();
+    const ids = Array.from({ length: MAX_EARLY + 1 }, (_, i) => `t${i}`);
+    for (let from = 0; from < MAX_EARLY; from += 1_000)
+      run("completion.ack", ack("op", ...ids.slice(from, from + 1_000)));
+    const { results } = run("completion.ack", ack("op", ids[MAX_EARLY] ?? "", "t0"));
+    expect(results.map(({ verdict }) => verdict)).toEqual(["unknown", "early"]);
+    expect(run("completion.register", registration({ total: MAX_EARLY + 5 })).view).toMatchObject({
+      succeeded: MAX_EARLY,
+      remaining: 5,
+    });
+  });
+
+  it("refreshes its TTL at most every quarter of it", () => {
+    const { run, pass, record } = bench();
+    run("completion.register", registration({ total: 100 }));
+    const until = () => record()?.untilMs;
+    pass(149_000);
+    run("completion.ack", ack("a", "a"));
+    expect(until()).toBe(T0 + 600_000);
+    pass(2_000);
+    run("completion.ack", ack("b", "b"));
+    expect(until()).toBe(T0 + 151_000 + 600_000);
+  });
+
+  it("leaves nothing behind when an unknown group is read, or acked with a generation", () => {
+    const { run, record } = bench();
+    run("completion.status", {});
+    run("completion.wait", {});
+    run("completion.results", { after: 0, limit: 1 });
+    run("completion.cancel", { reason: "x" });
+    run("completion.decrement", { op: "x", by: 1 });
+    run("completion.redeliver", {});
+    run("completion.woken", { routes: ["handler:x"] });
+    run("completion.ack", { ...ack("x", "a"), generation: 7 });
+    expect(record()).toBeUndefined();
+  });
+});

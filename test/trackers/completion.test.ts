@@ -1,0 +1,163 @@
+import { describe, expect, it } from "vitest";
+import {
+  CompletionTracker,
+  type CompletionTrackerOptions,
+  type CoordinatorEvent,
+  type HandlerContext,
+  MemoryCoordinator,
+} from "../../src/index.js";
+import { ManualClock, settle } from "../../src/testing/index.js";
+
+function bench(more: object = {}) {
+  const clock = new ManualClock();
+  const coordinator = new MemoryCoordinator({ clock, ...more });
+  return { clock, coordinator };
+}
+
+describe("a completion tracker", () => {
+  it.each([
+    [{ timeoutSec: -1 }, "timeoutSec"],
+    [{ timeoutSec: "60" }, "timeoutSec"],
+    [{ ttlSec: 0 }, "ttlSec"],
+    [{ ttlSec: 31_536_001 }, "ttlSec"],
+    [{ earlyTtlSec: 0 }, "earlyTtlSec"],
+    [{ retry: { maxAttempts: 0, baseDelayMs: 1, maxDelayMs: 1 } }, "retry.maxAttempts"],
+    [{ retry: { maxAttempts: 101, baseDelayMs: 1, maxDelayMs: 1 } }, "retry.maxAttempts"],
+    [{ retry: { maxAttempts: 1, baseDelayMs: -1, maxDelayMs: 1 } }, "retry.baseDelayMs"],
+    [{ retry: { maxAttempts: 1, baseDelayMs: 2, maxDelayMs: 1 } }, "retry.maxDelayMs"],
+    [{ attemptTimeoutSec: 0 }, "attemptTimeoutSec"],
+    [{ attemptTimeoutSec: 841 }, "attemptTimeoutSec"],
+    [{ handlers: { "": () => {} } }, "handlers"],
+    [{ handlers: { done: "not a function" } }, "handlers.done"],
+  ])("refuses the options %j", (options, field) => {
+    const make = () => new CompletionTracker(bench().coordinator, options as CompletionTrackerOptions<never, unknown>);
+    expect(make).toThrow(expect.objectContaining({ code: "invalid_input", message: expect.stringContaining(field) }));
+  });
+
+  it("takes its deadline from the registration, else from itself, the coordinator, the default", async () => {
+    const { clock, coordinator } = bench({ completionTimeoutSec: 60 });
+    const deadlineOf = async (options: object, registration: object) => {
+      const tracker = new CompletionTracker(coordinator, options);
+      const { deadlineAtMs } = await tracker.register(crypto.randomUUID(), 1, registration);
+      return deadlineAtMs === null ? null : deadlineAtMs - clock.now();
+    };
+    expect(await deadlineOf({ timeoutSec: 5 }, { timeoutSec: 2 })).toBe(2_000);
+    expect(await deadlineOf({ timeoutSec: 5 }, {})).toBe(5_000);
+    expect(await deadlineOf({}, {})).toBe(60_000);
+    expect(await deadlineOf({}, { timeoutSec: 0 })).toBeNull();
+    const plain = await new CompletionTracker(bench().coordinator).register("g", 1);
+    expect((plain.deadlineAtMs ?? 0) - plain.generation).toBe(1_800_000);
+  });
+
+  it("gives handlers its env, its coordinator, a signal and waitUntil", async () => {
+    const { clock, coordinator } = bench();
+    const seen: HandlerContext<{ name: string }>[] = [];
+    const background: Promise<unknown>[] = [];
+    const tracker = new CompletionTracker(coordinator, {
+      env: { name: "env" },
+      handlers: { done: (_, ctx) => void seen.push(ctx) },
+      waitUntil: (work) => void background.push(work),
+    });
+    await tracker.register("g", 0, { onComplete: { handler: "done", payload: null } });
+    await clock.advance(0);
+    expect(seen).toHaveLength(1);
+    expect(seen[0]?.env.name).toBe("env");
+    expect(seen[0]?.coordinator).toBe(coordinator);
+    expect(seen[0]?.signal.aborted).toBe(false);
+    expect(background.length).toBeGreaterThan(0);
+  });
+
+  it("ends an attempt that takes too long, and tells its handler by the signal", async () => {
+    const { clock, coordinator } = bench();
+    const events: CoordinatorEvent[] = [];
+    let signal: AbortSignal | undefined;
+    const hangs = (_: unknown, ctx: HandlerContext) => {
+      signal = ctx.signal;
+      return new Promise<void>(() => {});
+    };
+    const tracker = new CompletionTracker(coordinator, {
+      handlers: { hangs },
+      attemptTimeoutSec: 0.02,
+      onEvent: (event) => events.push(event),
+    });
+    await tracker.register("g", 0, { onComplete: { handler: "hangs", payload: null } });
+    await clock.advance(0);
+    // Real time is the subject: the attempt's own limit.
+    while (events.length === 0) await settle();
+    expect(signal?.aborted).toBe(true);
+    expect(events).toMatchObject([{ type: "delivery", attempt: 1, outcome: "retry", error: "took longer than 20 ms" }]);
+    expect((await tracker.status("g"))?.delivery).toMatchObject({ state: "pending", attempts: 1 });
+  });
+
+  it("cuts a handler's error to 256 bytes, and makes do with what is no Error", async () => {
+    const { clock, coordinator } = bench();
+    const thrown: unknown[] = [new Error("é".repeat(300)), "text", new Error("")];
+    const tracker = new CompletionTracker(coordinator, {
+      handlers: {
+        broken: () => {
+          throw thrown.shift();
+        },
+      },
+      retry: { maxAttempts: 3, baseDelayMs: 0, maxDelayMs: 0 },
+    });
+    await tracker.register("g", 0, { onComplete: { handler: "broken", payload: null } });
+    const errors: (string | null)[] = [];
+    for (let i = 0; i < 10 && errors.length < 3; i++) {
+      await clock.advance(0);
+      const error = (await tracker.status("g"))?.delivery.lastError ?? null;
+      if (errors.at(-1) !== error) errors.push(error);
+    }
+    expect(errors.at(-1)).toBe("failed without a message");
+    expect((await tracker.status("g"))?.delivery.state).toBe("dead");
+    expect(new TextEncoder().encode(errors[0] ?? "").length).toBeLessThanOrEqual(256);
+  });
+
+  it("reports each attempt, without payloads", async () => {
+    const { clock, coordinator } = bench();
+    const events: CoordinatorEvent[] = [];
+    let isDown = true;
+    const flaky = () => {
+      if (isDown) throw new Error("down");
+    };
+    const tracker = new CompletionTracker(coordinator, { handlers: { flaky }, onEvent: (event) => events.push(event) });
+    await tracker.register("g", 0, { onComplete: { handler: "flaky", payload: "canary" } });
+    await clock.advance(0);
+    isDown = false;
+    await clock.advance(1_000);
+    expect(events).toMatchObject([
+      { type: "delivery", id: "g", attempt: 1, outcome: "retry", error: "down" },
+      { type: "delivery", id: "g", attempt: 2, outcome: "delivered" },
+    ]);
+    expect(JSON.stringify(events)).not.toContain("canary");
+  });
+
+  it("reports what a plain function throws, and calls it no more", async () => {
+    const { clock, coordinator } = bench();
+    const events: CoordinatorEvent[] = [];
+    let calls = 0;
+    const onComplete = () => {
+      calls++;
+      throw new Error("broken");
+    };
+    const tracker = new CompletionTracker(coordinator, { onEvent: (event) => events.push(event) });
+    await tracker.register("g", 1, { onComplete });
+    await tracker.ack("g", "a");
+    await clock.advance(86_400_000);
+    expect(calls).toBe(1);
+    expect(events).toMatchObject([{ type: "wake_failed", machine: "completion", id: "g" }]);
+  });
+
+  it("follows a group for days, and lets go of one that expired", async () => {
+    const { clock, coordinator } = bench();
+    const states: string[] = [];
+    const tracker = new CompletionTracker(coordinator, { ttlSec: 31_536_000, timeoutSec: 0 });
+    await tracker.register("long", 1, { onComplete: ({ state }) => void states.push(state) });
+    await tracker.register("gone", 1, { ttlSec: 60, onEnd: ({ state }) => void states.push(state) });
+    await clock.advance(3 * 86_400_000);
+    await tracker.ack("long", "a");
+    await settle();
+    expect(states).toEqual(["completed"]);
+    await clock.advance(2 * 86_400_000);
+    expect(clock.pending).toBe(0);
+  });
+});

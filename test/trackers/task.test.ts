@@ -1,0 +1,50 @@
+import { describe, expect, it } from "vitest";
+import { shortText, taskAcks } from "../../src/trackers/task.js";
+
+describe("tasks as a transition reads them", () => {
+  it("are ids, ids with results, and ids with errors", () => {
+    const tasks = [
+      "a",
+      { id: "b" },
+      { id: "c", result: { x: [null] } },
+      { id: "d", result: null },
+      { id: "e", error: "" },
+    ];
+    expect(taskAcks(tasks)).toEqual([
+      { id: "a" },
+      { id: "b" },
+      { id: "c", result: '{"x":[null]}' },
+      { id: "d", result: "null" },
+      { id: "e", error: "" },
+    ]);
+  });
+
+  it("take an undefined result or error for none", () => {
+    expect(taskAcks([{ id: "a", result: undefined }])).toEqual([{ id: "a" }]);
+    expect(taskAcks([{ id: "a", error: undefined } as never])).toEqual([{ id: "a" }]);
+  });
+});
+
+describe("a text that is cut", () => {
+  it("keeps whole characters", () => {
+    expect(shortText("abc", "message", 3)).toBe("abc");
+    expect(shortText("abcd", "message", 3)).toBe("abc");
+    expect(shortText("aéb", "message", 2)).toBe("a");
+    expect(shortText("aéb", "message", 3)).toBe("aé");
+    expect(shortText("🙂🙂", "message", 7)).toBe("🙂");
+    expect(shortText("🙂", "message", 3)).toBe("");
+    expect(shortText("", "message", 3)).toBe("");
+  });
+
+  it("has half characters replaced", () => {
+    expect(shortText("a\ud800b", "message", 100)).toBe("a\ufffdb");
+  });
+
+  it("never grows beyond its limit", () => {
+    for (const text of ["é".repeat(50), "🙂".repeat(50), "\ud800".repeat(50), "x".repeat(50)]) {
+      for (let limit = 0; limit < 60; limit++) {
+        expect(new TextEncoder().encode(shortText(text, "message", limit)).length).toBeLessThanOrEqual(limit);
+      }
+    }
+  });
+});
