@@ -4,6 +4,15 @@ import { defineConfig } from "vitest/config";
 const WORKERS = "test/**/*.workers.test.ts";
 const EDGE = "test/**/*.edge.test.ts";
 
+/** What a differential test in workerd runs with, where the environment says so. */
+function seeds(): Record<string, string> {
+  const { DIFFERENTIAL_SEED, DIFFERENTIAL_RUNS } = process.env;
+  return {
+    ...(DIFFERENTIAL_SEED === undefined ? {} : { DIFFERENTIAL_SEED }),
+    ...(DIFFERENTIAL_RUNS === undefined ? {} : { DIFFERENTIAL_RUNS }),
+  };
+}
+
 export default defineConfig({
   test: {
     // At the root alone: in a project, or in one that extends the root, it would start once a project.
@@ -15,7 +24,11 @@ export default defineConfig({
           cloudflareTest(({ inject }) => ({
             wrangler: { configPath: "./test/support/wrangler.test.toml" },
             miniflare: {
-              bindings: { UPSTASH_REDIS_REST_URL: inject("restUrl"), UPSTASH_REDIS_REST_TOKEN: inject("restToken") },
+              bindings: {
+                UPSTASH_REDIS_REST_URL: inject("restUrl"),
+                UPSTASH_REDIS_REST_TOKEN: inject("restToken"),
+                ...seeds(),
+              },
             },
           })),
         ],

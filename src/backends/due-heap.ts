@@ -23,6 +23,10 @@ export class DueHeap {
     }
   }
 
+  clear(): void {
+    this.#entries.length = 0;
+  }
+
   /** Takes out the earliest entry if it is due. */
   popDue(nowMs: number): { readonly name: string; readonly atMs: number } | undefined {
     const entries = this.#entries;

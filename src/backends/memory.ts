@@ -41,6 +41,8 @@ interface MemoryRecord {
 
 /** How many expired records one write removes at most: each write makes one, so this keeps up. */
 const PRUNE_PER_WRITE = 2;
+/** A heap this small is not worth tidying. */
+const COMPACT_FROM = 1_000;
 
 /**
  * Coordination within one process: for tests, development, and servers that are alone. Nothing outlives the process,
@@ -133,6 +135,7 @@ export class MemoryCoordinator extends Primitives {
   #commit(name: string, changes: Changes, nowMs: number): void {
     // By the draft's time: a record that it found alive must not go in halves.
     this.#prune(nowMs);
+    this.#compact();
     if (changes.cleared) this.#records.delete(name);
     let record = this.#records.get(name);
     if (record === undefined) {
@@ -170,6 +173,16 @@ export class MemoryCoordinator extends Primitives {
       this.#wakeHeap.push(name, wakeAtMs);
     }
     this.#arm();
+  }
+
+  /** Drops the lines of records that are gone, once they are most of the heap. */
+  #compact(): void {
+    if (this.#untilHeap.size <= 2 * this.#records.size + COMPACT_FROM) return;
+    this.#untilHeap.clear();
+    for (const [name, record] of this.#records) {
+      record.queuedUntilMs = undefined;
+      this.#queue(name, record);
+    }
   }
 
   /** Removes a few records that have expired: work in proportion to the writes, no sweep that stops the world. */

@@ -11,6 +11,7 @@ import type { RetryPolicy } from "../backoff.js";
 import type { Coordinator, CoordinatorEvent, WakingMachine, Watched } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";
 import { findTransition, type TransitionName } from "../machines/index.js";
+import { newOp } from "../op.js";
 import { type DeliveryOptions, deliver } from "../trackers/deliver.js";
 import type { Handler, Webhooks } from "../trackers/handler.js";
 import { ObjectAlarm } from "./alarm.js";
@@ -26,6 +27,8 @@ const SWEEP_LIMIT = 500;
 const SWEEP_PAUSE_MS = 10_000;
 /** Workers open six connections at a time: more deliveries at once would only wait for each other. */
 const WAKES_AT_ONCE = 6;
+/** How soon an alarm rings again whose object died over its work; while it lives, alarms wait for each other. */
+const GUARD_MS = 2_000;
 /** After a record could not be woken at all, its next try. */
 const PUT_OFF_MS = 30_000;
 
@@ -63,6 +66,9 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
   readonly #records: SqliteRecords;
   readonly #alarm: ObjectAlarm;
   readonly #local: LocalCoordinator;
+  /** Which life of the object this is: an attempt that an earlier one had begun ended with it. */
+  readonly #incarnation = newOp();
+  #isFresh = true;
   #keyPrefix: string | undefined;
   #hasTrackers = false;
 
@@ -120,9 +126,13 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     const nowMs = this.now();
     const failed = new Set<string>();
     const pauseMs = this.#sweep(nowMs);
-    const work = this.#wakeAll(this.#records.due(nowMs), failed);
-    // Before the first await: should the object die from here on, the alarm stands for the leases and for the rest.
+    // In a new life, attempts of the last one are looked at too, though their leases would last.
+    const due = this.#isFresh ? this.#records.timed() : this.#records.due(nowMs);
+    this.#isFresh = false;
+    const work = this.#wakeAll(due, failed);
+    // Before the first await: should the object die from here on, the alarm rings in its next life, and soon.
     this.#rearm(failed, pauseMs);
+    if (due.length > 0) this.#alarm.arm(nowMs + GUARD_MS);
     await work;
     this.#rearm(failed, pauseMs);
   }
@@ -212,7 +222,10 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
         onEvent: (event) => this.#emit(event),
         ...(this.retry === undefined ? {} : { retry: this.retry }),
       };
-      deliver(this.#local, options, () => this.handlerCoordinator(this.#prefix()));
+      deliver(this.#local, options, {
+        coordinator: () => this.handlerCoordinator(this.#prefix()),
+        sole: this.#incarnation,
+      });
     } catch (error) {
       // Deadlines still count; deliveries wait, as they do for any handler that is not there.
       this.#report("completion", id, error);

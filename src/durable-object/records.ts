@@ -71,6 +71,12 @@ export class SqliteRecords {
     return this.#select<{ name: string }>(query, nowMs).map(({ name }) => name);
   }
 
+  /** The records that have a timer, the earliest first. */
+  timed(): string[] {
+    const query = "SELECT name FROM records WHERE wake IS NOT NULL ORDER BY wake";
+    return this.#select<{ name: string }>(query).map(({ name }) => name);
+  }
+
   /** Removes records that have expired, `limit` at most. */
   sweep(nowMs: number, limit: number): void {
     const expired = this.#select<{ name: string }>("SELECT name FROM records WHERE until <= ? LIMIT ?", nowMs, limit);

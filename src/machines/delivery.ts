@@ -46,8 +46,10 @@ interface Delivery {
 interface Due {
   generation: number;
   atMs: number;
-  /** An attempt is under way; at `atMs` its lease ends. */
+  /** An attempt is under way; at `atMs` its lease ends. Who holds it, and by which call. */
   leased: boolean;
+  holder?: string;
+  op?: string;
   /** How often a drainer passed it by for want of its handler. */
   passed: number;
 }
@@ -59,6 +61,13 @@ export interface OutboxHead {
 
 /** What a drainer brings along. */
 export interface WokenInput {
+  /** The call's id: its copy is handed the same leases again. */
+  op?: string;
+  /**
+   * The caller's incarnation, where one process at a time delivers (an object): a lease that an earlier incarnation
+   * holds ended with it.
+   */
+  sole?: string;
   routes?: string[];
   leaseMs?: number;
   retry?: RetryPolicy;
@@ -171,10 +180,14 @@ function bury(store: Store, head: OutboxHead, generation: number, delivery: Deli
 export function claim(store: Store, head: OutboxHead, input: WokenInput): Claim[] {
   const retry = input.retry ?? DEFAULT_RETRY;
   const claims: Claim[] = [];
-  for (const due of head.due.filter((entry) => entry.atMs <= store.nowMs)) {
+  for (const due of head.due.filter((entry) => isClaimable(entry, input, store.nowMs))) {
     const delivery = read(store, due.generation);
     if (delivery === undefined) {
       close(head, due.generation);
+      continue;
+    }
+    if (isAgain(due, input, store.nowMs)) {
+      claims.push(claimOf(store, due.generation, delivery));
       continue;
     }
     if (input.routes?.includes(delivery.route) !== true) {
@@ -191,19 +204,35 @@ export function claim(store: Store, head: OutboxHead, input: WokenInput): Claim[
     due.atMs = store.nowMs + (input.leaseMs ?? DEFAULT_LEASE_MS);
     due.leased = true;
     due.passed = 0;
-    claims.push({
-      generation: due.generation,
-      deliveryId: delivery.id,
-      fence: delivery.fence,
-      attempt: delivery.attempts,
-      type: delivery.type,
-      route: delivery.route,
-      body: delivery.body,
-      createdAtMs: delivery.createdAtMs,
-      snapshot: store.get(snapshotName(due.generation)) ?? "{}",
-    });
+    if (input.op !== undefined) due.op = input.op;
+    if (input.sole !== undefined) due.holder = input.sole;
+    claims.push(claimOf(store, due.generation, delivery));
   }
   return claims;
+}
+
+function isClaimable(due: Due, input: WokenInput, nowMs: number): boolean {
+  if (due.atMs <= nowMs || isAgain(due, input, nowMs)) return true;
+  return due.leased && input.sole !== undefined && due.holder !== input.sole;
+}
+
+/** The lease was given to a first copy of this very call, whose reply was lost. */
+function isAgain(due: Due, input: WokenInput, nowMs: number): boolean {
+  return due.leased && due.atMs > nowMs && input.op !== undefined && due.op === input.op;
+}
+
+function claimOf(store: Store, generation: number, delivery: Delivery): Claim {
+  return {
+    generation,
+    deliveryId: delivery.id,
+    fence: delivery.fence,
+    attempt: delivery.attempts,
+    type: delivery.type,
+    route: delivery.route,
+    body: delivery.body,
+    createdAtMs: delivery.createdAtMs,
+    snapshot: store.get(snapshotName(generation)) ?? "{}",
+  };
 }
 
 function pass(store: Store, head: OutboxHead, due: Due, delivery: Delivery): void {
@@ -218,10 +247,13 @@ function pass(store: Store, head: OutboxHead, due: Due, delivery: Delivery): voi
   due.atMs = store.nowMs + (pauseMs < PASS_MAX_MS ? pauseMs : PASS_MAX_MS);
 }
 
-/** Ends an attempt. False: the lease had gone to another, or the delivery was settled already; nothing changed. */
+/** Ends an attempt. False: the lease had gone to another, or the delivery was settled otherwise; nothing changed. */
 export function settle(store: Store, head: OutboxHead, input: SettleInput): boolean {
   const delivery = read(store, input.generation);
-  if (delivery === undefined || delivery.state !== "pending" || delivery.fence !== input.fence) return false;
+  if (delivery === undefined || delivery.fence !== input.fence) return false;
+  // This very call settled it, and its reply was lost.
+  if (delivery.state === "delivered" && input.error === undefined) return true;
+  if (delivery.state !== "pending") return false;
   if (input.error === undefined) {
     delivery.state = "delivered";
     write(store, input.generation, delivery);

@@ -88,6 +88,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   readonly #ttlSec: number;
   readonly #earlyTtlMs: number;
   readonly #local: LocalCallbacks;
+  readonly #stop: () => void;
 
   /** @throws {CoordinationError} `invalid_input` for an option out of range, `unsupported` for handlers where none can run. */
   constructor(coordinator: Coordinator, options: CompletionTrackerOptions<T, Env> = {}) {
@@ -99,7 +100,15 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
     checkTtlSec(this.#ttlSec, "ttlSec");
     this.#earlyTtlMs = checkTtlSec(options.earlyTtlSec ?? 300, "earlyTtlSec");
     this.#local = new LocalCallbacks(coordinator, options.waitUntil, options.onEvent);
-    deliver(coordinator, options as DeliveryOptions);
+    this.#stop = deliver(coordinator, options as DeliveryOptions);
+  }
+
+  /**
+   * Takes this tracker's handlers and webhooks out again: deliveries are left to others. For a tracker that is made per
+   * request over a coordinator that lives longer. Everything else goes on working.
+   */
+  close(): void {
+    this.#stop();
   }
 
   /**

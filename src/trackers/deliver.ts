@@ -24,17 +24,20 @@ export interface DeliveryOptions<T extends Payloads = Payloads, Env = unknown> {
   readonly onEvent?: OnEvent | undefined;
 }
 
+/** What is special where the coordinator is an object's own. */
+export interface DeliveryPlace {
+  /** What handlers see as `ctx.coordinator`, where it is not the one that wakes. */
+  readonly coordinator: () => Coordinator;
+  /** This process's id: it alone delivers, and a lease that another one holds ended with that one. */
+  readonly sole: string;
+}
+
 /**
- * Has the groups that wake on this coordinator delivered here.
+ * Has the groups that wake on this coordinator delivered here, until the function that it returns is called.
  *
- * @param handlerCoordinator what handlers see as `ctx.coordinator`, where it is not the one that wakes.
  * @throws {CoordinationError} `invalid_input` for an option out of range; `unsupported` where the backend delivers by itself.
  */
-export function deliver(
-  coordinator: Coordinator,
-  options: DeliveryOptions,
-  handlerCoordinator: () => Coordinator = () => coordinator,
-): void {
+export function deliver(coordinator: Coordinator, options: DeliveryOptions, place?: DeliveryPlace): () => void {
   const retry = options.retry ?? DEFAULT_RETRY;
   checkInteger(retry.maxAttempts, "retry.maxAttempts", 1, 100);
   checkInteger(retry.baseDelayMs, "retry.baseDelayMs", 0, MAX_SEC * 1000);
@@ -43,10 +46,11 @@ export function deliver(
   checkNumber(attemptTimeoutSec, "attemptTimeoutSec", 0.001, 840);
   const handlers = checkHandlers(options.handlers ?? {});
   // Somebody who can deliver nothing has nothing to be woken for.
-  if (handlers.size === 0 && options.webhooks === undefined) return;
+  if (handlers.size === 0 && options.webhooks === undefined) return () => {};
   const deliverer = new Deliverer({
     coordinator,
-    handlerCoordinator,
+    handlerCoordinator: place?.coordinator ?? (() => coordinator),
+    sole: place?.sole,
     handlers,
     webhooks: options.webhooks,
     env: options.env,
@@ -55,7 +59,7 @@ export function deliver(
     attemptMs: Math.round(attemptTimeoutSec * 1000),
     onEvent: options.onEvent,
   });
-  coordinator.onWake("completion", deliverer);
+  return coordinator.onWake("completion", deliverer);
 }
 
 function checkHandlers(handlers: object): Map<string, Handler> {

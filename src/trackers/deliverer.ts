@@ -1,16 +1,19 @@
-import type { RetryPolicy } from "../backoff.js";
+import { fullJitterMs, type RetryPolicy } from "../backoff.js";
 import type { Coordinator, OnEvent, Wake } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";
 import type { GroupView } from "../machines/completion.js";
 import type { Claim, WokenInput } from "../machines/delivery.js";
+import { newOp } from "../op.js";
 import { type GroupStatus, groupStatus } from "./group-status.js";
 import type { GroupEventType, Handler, HandlerContext, Webhooks } from "./handler.js";
 import { shortText } from "./task.js";
 
 export interface DelivererOptions {
   readonly coordinator: Coordinator;
-  /** What handlers see as theirs; by default `coordinator`. */
+  /** What handlers see as theirs. */
   readonly handlerCoordinator: () => Coordinator;
+  /** This process's id, where it alone delivers. */
+  readonly sole: string | undefined;
   readonly handlers: ReadonlyMap<string, Handler>;
   readonly webhooks: Webhooks | undefined;
   readonly env: unknown;
@@ -23,6 +26,8 @@ export interface DelivererOptions {
 
 /** How much longer than its attempt a lease lasts: the time to say how it went. */
 const SETTLE_MS = 15_000;
+const SETTLE_PAUSE_MS = 100;
+const SETTLE_AGAIN: RetryPolicy = { maxAttempts: 100, baseDelayMs: 250, maxDelayMs: 2_000 };
 const MAX_ERROR_BYTES = 256;
 
 /** Delivers what a woken group's outbox hands out, and tells the group how it went. */
@@ -36,10 +41,12 @@ export class Deliverer implements Wake<"completion"> {
   }
 
   input(): WokenInput {
-    const { handlers, webhooks, attemptMs, retry } = this.#options;
+    const { handlers, webhooks, attemptMs, retry, sole } = this.#options;
     const routes = [...handlers.keys()].map((name) => `handler:${name}`);
     if (webhooks !== undefined) routes.push("url");
-    return { routes, leaseMs: attemptMs + SETTLE_MS, retry };
+    const input: WokenInput = { op: newOp(), routes, leaseMs: attemptMs + SETTLE_MS, retry };
+    if (sole !== undefined) input.sole = sole;
+    return input;
   }
 
   async act(groupId: string, { claims }: { readonly claims: readonly Claim[] }): Promise<void> {
@@ -47,16 +54,26 @@ export class Deliverer implements Wake<"completion"> {
   }
 
   async #deliver(groupId: string, claim: Claim): Promise<void> {
-    const { coordinator, retry } = this.#options;
+    const leaseEndsMs = Date.now() + this.#options.attemptMs + SETTLE_MS;
     const failure = await this.#attempt(groupId, claim);
-    const settled = await coordinator.run("completion.settle", groupId, {
-      generation: claim.generation,
-      fence: claim.fence,
-      retry,
-      random: Math.random(),
-      ...failure,
-    });
+    const settled = await this.#settle(groupId, claim, failure ?? {}, leaseEndsMs);
     this.#report(groupId, claim, settled.settled ? settled.delivery?.state : undefined, failure?.error);
+  }
+
+  /** Tells how the attempt went, through an outage of the backend too: after the lease it would be made again. */
+  async #settle(groupId: string, claim: Claim, failure: object, leaseEndsMs: number) {
+    const { coordinator, retry } = this.#options;
+    const input = { generation: claim.generation, fence: claim.fence, retry, random: Math.random(), ...failure };
+    for (let tries = 1; ; tries++) {
+      try {
+        return await coordinator.run("completion.settle", groupId, input);
+      } catch (error) {
+        const pauseMs = SETTLE_PAUSE_MS + fullJitterMs(SETTLE_AGAIN, tries, Math.random());
+        const isPassing = error instanceof CoordinationError && error.retryable;
+        if (!isPassing || Date.now() + pauseMs >= leaseEndsMs) throw error;
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      }
+    }
   }
 
   /** One attempt; what it failed with, or nothing. */

@@ -69,6 +69,8 @@ export function randomSteps(seed: number, count: number, startAtMs: number, labe
     take: () => ({ op: op(), generation: pick(generations.slice(-2)) }),
     redeliver: () => ({}),
     woken: () => ({
+      op: maybe(0.5, op),
+      sole: maybe(0.5, () => pick(["life-1", "life-2"])),
       routes: maybe(0.85, () => ROUTES.filter(() => random() < 0.6)),
       leaseMs: maybe(0.8, () => pick([1, 1_000, 60_000])),
       retry: maybe(0.8, () => ({ maxAttempts: 1 + below(4), baseDelayMs: pick([0, 1_000]), maxDelayMs: 5_000 })),

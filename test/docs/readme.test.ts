@@ -58,9 +58,13 @@ function problems(name: string, block: string): string[] {
 }
 
 describe("the README", () => {
-  it.each(blocks.map((block, i) => [i + 1, block] as const))("has an example %i that compiles", (n, block) => {
-    expect(problems(`example-${n}.ts`, block)).toEqual([]);
-  }, 60_000);
+  it.each(blocks.map((block, i) => [i + 1, block] as const))(
+    "has an example %i that compiles",
+    (n, block) => {
+      expect(problems(`example-${n}.ts`, block)).toEqual([]);
+    },
+    60_000,
+  );
 
   it("begins with an example that runs and calls its handler once", async () => {
     const log = vi.spyOn(console, "log").mockImplementation(() => {});

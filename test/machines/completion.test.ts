@@ -81,6 +81,51 @@ describe("the completion machine", () => {
     expect(record()?.wakeAtMs).toBe(T0 + 40_000);
   });
 
+  it("hands a copy of a drainer's call the leases again, and a new call none", () => {
+    const { run, pass } = bench();
+    run("completion.register", registration({ total: 0, targets: { complete: TARGET } }));
+    const call = { op: "w1", routes: ["handler:x"], leaseMs: 40_000 };
+    const { claims } = run("completion.woken", call);
+    expect(claims).toMatchObject([{ attempt: 1, fence: 1 }]);
+    pass(10_000);
+    expect(run("completion.woken", call).claims).toEqual(claims);
+    expect(run("completion.woken", { ...call, op: "w2" }).claims).toEqual("(empty)");
+    pass(30_000);
+    expect(run("completion.woken", call).claims).toMatchObject([{ attempt: 2, fence: 2 }]);
+  });
+
+  it("takes over at once what an earlier life of the sole deliverer had begun, and fences it off", () => {
+    const { run } = bench();
+    const { view } = run("completion.register", registration({ total: 0, targets: { complete: TARGET } }));
+    const call = { routes: ["handler:x"], leaseMs: 40_000 };
+    run("completion.woken", { ...call, op: "w1", sole: "life-1" });
+    expect(run("completion.woken", { ...call, op: "w2", sole: "life-1" }).claims).toEqual("(empty)");
+    expect(run("completion.woken", { ...call, op: "w3", sole: "life-2" }).claims).toMatchObject([{ attempt: 2 }]);
+    const settlement = {
+      generation: view?.generation ?? 0,
+      retry: { maxAttempts: 3, baseDelayMs: 0, maxDelayMs: 0 },
+      random: 0,
+    };
+    expect(run("completion.settle", { ...settlement, fence: 1 }).settled).toBe(false);
+    expect(run("completion.settle", { ...settlement, fence: 2 }).settled).toBe(true);
+  });
+
+  it("tells a copy of the settlement that delivered the same again", () => {
+    const { run } = bench();
+    const { view } = run("completion.register", registration({ total: 0, targets: { complete: TARGET } }));
+    run("completion.woken", { routes: ["handler:x"] });
+    const input = {
+      generation: view?.generation ?? 0,
+      fence: 1,
+      retry: { maxAttempts: 3, baseDelayMs: 0, maxDelayMs: 0 },
+      random: 0,
+    };
+    const first = run("completion.settle", input);
+    expect(first).toMatchObject({ settled: true, delivery: { state: "delivered" } });
+    expect(run("completion.settle", input)).toEqual(first);
+    expect(run("completion.settle", { ...input, error: "late" }).settled).toBe(false);
+  });
+
   it("stores 100 errors and no more, and counts them all", () => {
     const { run, record } = bench();
     run("completion.register", registration({ total: 300 }));
