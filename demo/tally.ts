@@ -22,7 +22,7 @@ export class Tally {
   /** Effects by document, as the receiver told of them. */
   readonly effects = new Map<string, number>();
   readonly waiters = new Map<string, Told>();
-  /** When the reply to the ack that ended a document was there. */
+  /** When the ack that ended a document was sent. */
   readonly lastAcks = new Map<string, number>();
   readonly #chunks = new Set<string>();
 
@@ -31,12 +31,12 @@ export class Tally {
     return this.#chunks.size;
   }
 
-  acked({ documentId, chunk, verdict, ended, repliedAtMs, requests }: AckReport): void {
+  acked({ documentId, chunk, verdict, ended, sentAtMs, requests }: AckReport): void {
     this.acks.set(verdict, (this.acks.get(verdict) ?? 0) + 1);
     this.ackRequests += requests;
     if (requests === 1) this.ackedAtOnce += 1;
     this.#chunks.add(`${chunk} ${documentId}`);
-    if (ended) this.lastAcks.set(documentId, repliedAtMs);
+    if (ended) this.lastAcks.set(documentId, sentAtMs);
   }
 
   received(message: FromReceiver): void {
@@ -49,12 +49,12 @@ export class Tally {
     }
   }
 
-  /** From the reply to a document's last ack until its waiter knew, in milliseconds; ascending. */
+  /** From sending a document's last ack until its waiter knew, in milliseconds; ascending. */
   latenciesMs(): number[] {
     const found: number[] = [];
     for (const [documentId, ackedAtMs] of this.lastAcks) {
       const told = this.waiters.get(documentId);
-      // The waiter may be told before the acker has read its reply.
+      // An ack whose reply was lost is sent again, perhaps after the waiter knew.
       if (told !== undefined) found.push(Math.max(0, told.atMs - ackedAtMs));
     }
     return found.sort((a, b) => a - b);

@@ -35,8 +35,8 @@ export interface AckReport {
   readonly verdict: Verdict;
   /** This ack ended its group. */
   readonly ended: boolean;
-  /** When its reply was there; milliseconds since 1970, with a fraction. */
-  readonly repliedAtMs: number;
+  /** When it was sent, the last time; milliseconds since 1970, with a fraction. */
+  readonly sentAtMs: number;
   /** HTTP requests that it took, those among them that failed. */
   readonly requests: number;
 }
@@ -90,11 +90,15 @@ async function embedChunk(message: Message & { kind: "chunk" }, bench: Bench): P
   await bench.store.save(documentId, chunk, { text, vector: packVector(embed(text)) });
   // The message of the chunk that stalls its document is settled like any other, and its ack never made.
   if (message.isLost) return;
+  let sentAtMs = 0;
   const { value, requests } = await bench.requests.count(() =>
-    withPatience(() => bench.tracker.ack(documentId, taskId(chunk))),
+    withPatience(() => {
+      sentAtMs = preciseNow();
+      return bench.tracker.ack(documentId, taskId(chunk));
+    }),
   );
   const { verdict, ended } = value;
-  bench.acked({ documentId, chunk, verdict, ended, repliedAtMs: preciseNow(), requests });
+  bench.acked({ documentId, chunk, verdict, ended, sentAtMs, requests });
 }
 
 function taskId(chunk: number): string {
