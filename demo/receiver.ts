@@ -46,6 +46,8 @@ class Receiver {
 
   async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await bodyOf(request);
+    // The sender was killed while it spoke: it will try again.
+    if (body === undefined) return;
     const { id, payload } = await verify({ secrets: this.#secret, headers: request.headers, body });
     const { data } = payload as { data: GroupStatus };
     const isFirst = await this.#once(id, () => this.#publish(id, data));
@@ -85,9 +87,15 @@ class Receiver {
   }
 }
 
-async function bodyOf(request: IncomingMessage): Promise<Buffer> {
+/** A request's body; `undefined` when it was cut off. */
+async function bodyOf(request: IncomingMessage): Promise<Buffer | undefined> {
   const parts: Buffer[] = [];
-  for await (const part of request as AsyncIterable<Buffer>) parts.push(part);
+  try {
+    for await (const part of request as AsyncIterable<Buffer>) parts.push(part);
+  } catch (error) {
+    if (request.complete) throw error;
+    return undefined;
+  }
   return Buffer.concat(parts);
 }
 

@@ -3,7 +3,7 @@ export const ENTRIES: Readonly<Record<string, string>> = {
   ".": "src/index.ts",
   "./upstash": "src/backends/upstash/index.ts",
   "./durable-object": "src/durable-object/index.ts",
-  "./http": "src/backends/http.ts",
+  "./http": "src/backends/http/index.ts",
   "./webhook": "src/webhook/index.ts",
   "./worker": "worker/index.ts",
   "./testing": "src/testing/index.ts",

@@ -56,7 +56,10 @@ describe("the import rules", () => {
       "src/backends/upstash/index.ts",
       `import { Redis } from "@upstash/redis"; import { x } from "../../machines/kv.js";`,
     ],
-    ["src/config.ts", `import type { X } from "./backends/http.js"; await import("./backends/upstash/index.js");`],
+    [
+      "src/config.ts",
+      `import type { X } from "./backends/http/index.js"; await import("./backends/upstash/index.js");`,
+    ],
     ["src/durable-object/index.ts", `import { DurableObject } from "cloudflare:workers";`],
     ["worker/index.ts", `import { Hono } from "hono"; import { x } from "../src/durable-object/index.js";`],
     ["src/tags.ts", `const text = 'import "node:fs"'; // import "node:fs"`],

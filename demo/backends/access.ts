@@ -1,4 +1,4 @@
-import { HttpCoordinator } from "../../src/backends/http.js";
+import { HttpCoordinator } from "../../src/backends/http/index.js";
 import { UpstashCoordinator } from "../../src/backends/upstash/index.js";
 import type { Coordinator, Webhooks } from "../../src/index.js";
 import { webhookSender } from "../../src/webhook/index.js";

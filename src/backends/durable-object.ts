@@ -8,6 +8,7 @@ import { Primitives } from "../primitives.js";
 import { placeOf } from "../tags.js";
 import { checkInteger, checkKeyPrefix, checkNumber, MAX_SEC } from "../validate.js";
 import { timedOut } from "../watchers.js";
+import { type Limit, pause, within } from "../within.js";
 
 /** The part of a Durable Object binding that is used; every `DurableObjectNamespace` has it. */
 export interface ObjectNamespace {
@@ -120,14 +121,14 @@ export class DurableObjectCoordinator extends Primitives {
     for (let attempt = 1; ; attempt++) {
       const limit: Limit = { limitMs: Math.max(1, endsAtMs - this.#clock.now()), signal, clock: this.#clock };
       try {
-        return outputOf(await within(limit, () => this.#object(transition, id).run(transition, id, input)));
+        return outputOf(await within(limit, noAnswer, () => this.#object(transition, id).run(transition, id, input)));
       } catch (error) {
         signal?.throwIfAborted();
         if (error instanceof CoordinationError) throw error;
         const pauseMs = fullJitterMs(RESEND, attempt, this.#random());
         const isLast = attempt >= RESEND.maxAttempts || this.#clock.now() + pauseMs >= endsAtMs;
         if (!resend || isLast || !isTransient(error)) throw faultOf(error, applied);
-        await pause(pauseMs, limit);
+        await pause({ ...limit, limitMs: pauseMs });
       }
     }
   }
@@ -150,7 +151,7 @@ export class DurableObjectCoordinator extends Primitives {
       const limit: Limit = { limitMs, signal, clock: this.#clock, background: options.background === true };
       try {
         const call = () => this.#object(transition, id).watch(transition, id, input, hopMs);
-        const output: OutputOf<N> & Watched = outputOf(await within(limit, call));
+        const output: OutputOf<N> & Watched = outputOf(await within(limit, noAnswer, call));
         if (output.ready) return output;
         failures = 0;
         if (this.#clock.now() >= endsAtMs) throw timedOut(timeoutMs);
@@ -161,7 +162,7 @@ export class DurableObjectCoordinator extends Primitives {
         if (timeoutMs === 0 || !fault.retryable) throw fault;
         failures++;
         const pauseMs = Math.max(REWATCH.baseDelayMs, fullJitterMs(REWATCH, failures + 1, this.#random()));
-        await pause(Math.min(pauseMs, Math.max(0, endsAtMs - this.#clock.now())), limit);
+        await pause({ ...limit, limitMs: Math.min(pauseMs, Math.max(0, endsAtMs - this.#clock.now())) });
         if (this.#clock.now() >= endsAtMs) throw timedOut(timeoutMs);
       }
     }
@@ -187,44 +188,9 @@ export class DurableObjectCoordinator extends Primitives {
   }
 }
 
-interface Limit {
-  readonly limitMs: number;
-  readonly signal: AbortSignal | undefined;
-  readonly clock: Clock;
-  readonly background?: boolean;
-}
-
 /** The answer did not come in time. */
 class NoAnswer extends Error {}
-
-/** Ends with the call, the limit or the signal, whichever is first, even if the call never ends. */
-function within<T>({ limitMs, signal, clock, background }: Limit, call: () => T | Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason);
-    const finish = (settle: () => void): void => {
-      cancel();
-      signal?.removeEventListener("abort", onAbort);
-      settle();
-    };
-    const onAbort = (): void => finish(() => reject(signal?.reason));
-    const onLimit = (): void => finish(() => reject(new NoAnswer()));
-    const cancel = clock.setTimer(onLimit, limitMs, { background: background === true });
-    signal?.addEventListener("abort", onAbort, { once: true });
-    // From an async function, so that a call that throws at once ends here too.
-    (async () => call())().then(
-      (answer) => finish(() => resolve(answer)),
-      (error: unknown) => finish(() => reject(error)),
-    );
-  });
-}
-
-async function pause(delayMs: number, limit: Limit): Promise<void> {
-  try {
-    await within({ ...limit, limitMs: delayMs }, () => new Promise<never>(() => {}));
-  } catch (error) {
-    if (!(error instanceof NoAnswer)) throw error;
-  }
-}
+const noAnswer = (): NoAnswer => new NoAnswer();
 
 /** The platform's own marks on an error. */
 interface Marked {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { HttpCoordinator } from "../../src/backends/http.js";
+import { HttpCoordinator } from "../../src/backends/http/index.js";
 import { CompletionTracker, CoordinationError, type Coordinator } from "../../src/index.js";
 import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 import { FAULTS, type Fault, type FaultProxy, startFaultProxy } from "./http-fault-proxy.js";

@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { describe, expect, it } from "vitest";
-import { HttpCoordinator, type HttpFetch, type HttpOptions } from "../../src/backends/http.js";
+import { HttpCoordinator, type HttpFetch, type HttpOptions } from "../../src/backends/http/index.js";
 import { CompletionTracker, CoordinationError } from "../../src/index.js";
 
 const TOKEN = "Canary-token-of-tests";
@@ -313,7 +313,7 @@ describe("new HttpCoordinator", () => {
 
   it(`bundles to ${MAX_GZIP_BYTES} bytes at most, with no package and no machine in it`, async () => {
     const { outputFiles, metafile } = await build({
-      entryPoints: [fileURLToPath(new URL("../../src/backends/http.ts", import.meta.url))],
+      entryPoints: [fileURLToPath(new URL("../../src/backends/http/index.ts", import.meta.url))],
       bundle: true,
       minify: true,
       platform: "neutral",

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll } from "vitest";
-import { HttpCoordinator } from "../../src/backends/http.js";
+import { HttpCoordinator } from "../../src/backends/http/index.js";
 import type { Harness, RecordedDelivery } from "../../src/testing/index.js";
 import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 import { runConformanceCases } from "./run-cases.js";

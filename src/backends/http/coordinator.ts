@@ -1,12 +1,15 @@
-import { lostAnswer } from "../access.js";
-import { fullJitterMs, type RetryPolicy } from "../backoff.js";
-import { type Clock, systemClock } from "../clock.js";
-import type { RunOptions, Wake, WakingMachine, WatchableTransition, WatchOptions } from "../coordinator.js";
-import { CoordinationError, type CoordinationErrorCode } from "../errors.js";
-import type { InputOf, OutputOf, TransitionName } from "../machines/index.js";
-import { Primitives } from "../primitives.js";
-import { checkInteger, checkNumber, checkTtlSec, MAX_SEC } from "../validate.js";
-import { timedOut } from "../watchers.js";
+import { lostAnswer } from "../../access.js";
+import { fullJitterMs, type RetryPolicy } from "../../backoff.js";
+import { type Clock, systemClock } from "../../clock.js";
+import type { RunOptions, Wake, WakingMachine, WatchableTransition, WatchOptions } from "../../coordinator.js";
+import { CoordinationError } from "../../errors.js";
+import type { InputOf, OutputOf, TransitionName } from "../../machines/index.js";
+import { Primitives } from "../../primitives.js";
+import { checkInteger, checkNumber, checkTtlSec, MAX_SEC } from "../../validate.js";
+import { timedOut } from "../../watchers.js";
+import { type Limit, pause, within } from "../../within.js";
+import { baseOf } from "./address.js";
+import { outputOf, readAnswer } from "./answer.js";
 
 /** The part of `fetch` that is called. */
 export type HttpFetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -43,12 +46,6 @@ const MAX_RETRY_AFTER_MS = 5_000;
 
 const RESEND: RetryPolicy = { maxAttempts: 3, baseDelayMs: 100, maxDelayMs: 400 };
 const REWATCH: RetryPolicy = { maxAttempts: 100, baseDelayMs: 250, maxDelayMs: 2_000 };
-
-interface Limit {
-  readonly limitMs: number;
-  readonly signal: AbortSignal | undefined;
-  readonly background?: boolean;
-}
 
 /**
  * Coordination over HTTP, by the Worker of `edge-coordinator/worker`: for any runtime with `fetch`.
@@ -107,7 +104,7 @@ export class HttpCoordinator extends Primitives {
   ): Promise<OutputOf<N>> {
     const { signal, resend = true } = options;
     const body = JSON.stringify(resend ? { id, input } : { id, input, resend });
-    const limit: Limit = { limitMs: this.#requestTimeoutMs, signal };
+    const limit: Limit = { limitMs: this.#requestTimeoutMs, signal, clock: this.#clock };
     for (let attempt = 1, applied: "no" | "unknown" = "no"; ; attempt++) {
       try {
         return outputOf(transition, await this.#post("run", transition, body, limit));
@@ -118,7 +115,7 @@ export class HttpCoordinator extends Primitives {
         const waitMs = Math.max(error.retryAfterMs ?? 0, fullJitterMs(RESEND, attempt, this.#random()));
         const isLast = attempt >= RESEND.maxAttempts || waitMs > MAX_RETRY_AFTER_MS;
         if (!resend || !error.retryable || isLast) throw error.applied === applied ? error : maybeApplied(error);
-        await this.#pause(waitMs, limit);
+        await pause({ ...limit, limitMs: waitMs });
       }
     }
   }
@@ -139,7 +136,7 @@ export class HttpCoordinator extends Primitives {
       const hopMs = Math.min(MAX_HOP_MS, Math.ceil(leftMs));
       // One look, or a look that may wait: the end of the wait ends it in any case, and a silent Worker the hop.
       const limitMs = timeoutMs === 0 ? this.#requestTimeoutMs : Math.min(leftMs + GRACE_MS, hopMs + HOP_SLACK_MS);
-      const limit: Limit = { limitMs, signal, background };
+      const limit: Limit = { limitMs, signal, background, clock: this.#clock };
       let wishMs = 0;
       try {
         const output = await this.#post("watch", transition, JSON.stringify({ id, input, timeoutMs: hopMs }), limit);
@@ -154,7 +151,7 @@ export class HttpCoordinator extends Primitives {
       }
       if (failures > 0) {
         const backoffMs = Math.max(REWATCH.baseDelayMs, fullJitterMs(REWATCH, failures + 1, this.#random()), wishMs);
-        await this.#pause(Math.min(backoffMs, endsAtMs - this.#clock.now()), limit);
+        await pause({ ...limit, limitMs: Math.min(backoffMs, endsAtMs - this.#clock.now()) });
       }
       if (this.#clock.now() >= endsAtMs) throw timedOut(timeoutMs);
     }
@@ -168,11 +165,9 @@ export class HttpCoordinator extends Primitives {
   /** One request, and its answer's `output`. Ends with the answer, the limit or the signal, whichever is first. */
   #post(verb: "run" | "watch", transition: TransitionName, body: string, limit: Limit): Promise<unknown> {
     const applied = lostAnswer(transition);
-    const late = new CoordinationError("backend_unavailable", "the Worker did not answer in time", {
-      retryable: true,
-      applied,
-    });
-    return this.#within(limit, late, async (signal) => {
+    const late = (): CoordinationError =>
+      new CoordinationError("backend_unavailable", "the Worker did not answer in time", { retryable: true, applied });
+    return within(limit, late, async (signal) => {
       let response: Response;
       let text: string;
       try {
@@ -188,176 +183,12 @@ export class HttpCoordinator extends Primitives {
         // The platform's own error may quote the URL or the headers.
         throw new CoordinationError("backend_unavailable", "no answer from the Worker", { retryable: true, applied });
       }
-      return this.#outputOf(response, text, applied);
+      return readAnswer(response, text, { applied, token: this.#token });
     });
-  }
-
-  #outputOf(response: Response, text: string, applied: "no" | "unknown"): unknown {
-    const { status } = response;
-    // 0: how a browser shows a redirect that it was told not to follow.
-    if (status === 0 || (status >= 300 && status < 400)) {
-      throw new CoordinationError("misconfigured", "url answered with a redirect, which is not followed");
-    }
-    const answer = parsed(text);
-    if (!response.ok) throw this.#faultOf(response, Object(answer) as Partial<ProblemBody>, applied);
-    if (answer === undefined) {
-      const message = "the answer was cut short, or is not the Worker's";
-      throw new CoordinationError("backend_unavailable", message, { retryable: true, applied });
-    }
-    const { output } = Object(answer) as { output?: unknown };
-    if (output !== null && kindOf(output) !== "object") throw strange(applied);
-    return output;
-  }
-
-  #faultOf(response: Response, problem: Partial<ProblemBody>, applied: "no" | "unknown"): CoordinationError {
-    const { status } = response;
-    const told = CODES.get(String(problem.code));
-    const retryAfter = response.headers.get("retry-after") ?? "";
-    const isDown = status >= 500 || status === 408;
-    const detail = told === undefined ? "" : String(problem.detail).slice(0, 300);
-    return new CoordinationError(
-      told ?? BY_STATUS[status] ?? (isDown ? "backend_unavailable" : "backend_rejected"),
-      // Whoever echoes requests in his answers must not have the token logged.
-      detail === "" || detail.includes(this.#token) ? `the Worker answered ${status}` : detail,
-      {
-        retryable: problem.retryable === undefined ? isDown || status === 429 : problem.retryable === true,
-        applied: problem.applied === "no" || !isDown ? "no" : applied,
-        ...(/^\d{1,7}$/.test(retryAfter) ? { retryAfterMs: Number(retryAfter) * 1000 } : {}),
-      },
-    );
-  }
-
-  async #pause(limitMs: number, limit: Limit): Promise<void> {
-    const over = new CoordinationError("wait_timeout", "");
-    await this.#within({ ...limit, limitMs }, over, () => new Promise<never>(() => {})).catch((error: unknown) => {
-      if (error !== over) throw error;
-    });
-  }
-
-  /** The work's outcome; `late` after `limitMs`, the signal's reason on its abort, even if the work never ends. */
-  #within<T>(
-    { limitMs, signal, background = false }: Limit,
-    late: Error,
-    work: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason);
-      const controller = new AbortController();
-      const finish = (): void => {
-        cancel();
-        signal?.removeEventListener("abort", onAbort);
-      };
-      const giveUp = (reason: unknown): void => {
-        finish();
-        reject(reason);
-        controller.abort();
-      };
-      const onAbort = (): void => giveUp(signal?.reason);
-      const cancel = this.#clock.setTimer(() => giveUp(late), limitMs, { background });
-      signal?.addEventListener("abort", onAbort, { once: true });
-      work(controller.signal).finally(finish).then(resolve, reject);
-    });
-  }
-}
-
-/** The part of the Worker's problem details that is read. */
-interface ProblemBody {
-  readonly code: string;
-  readonly detail: string;
-  readonly retryable: boolean;
-  readonly applied: "no" | "unknown";
-}
-
-/** The problems' codes that are, or stand for, one of the library's. */
-const CODES: ReadonlyMap<string, CoordinationErrorCode> = new Map([
-  ...(
-    [
-      "invalid_input",
-      "conflict",
-      "limit_exceeded",
-      "wait_timeout",
-      "backend_unavailable",
-      "backend_rejected",
-      "rate_limited",
-      "unauthorized",
-      "misconfigured",
-      "unsupported",
-    ] as const
-  ).map((code) => [code, code] as const),
-  ["not_found", "unsupported"],
-  ["too_large", "limit_exceeded"],
-]);
-
-/** For answers that are not the Worker's own. */
-const BY_STATUS: Readonly<Record<number, CoordinationErrorCode>> = {
-  401: "unauthorized",
-  403: "unauthorized",
-  404: "misconfigured",
-  413: "limit_exceeded",
-  429: "rate_limited",
-};
-
-function baseOf(url: string, allowHttp: boolean): string {
-  let parsedUrl: URL | undefined;
-  try {
-    parsedUrl = new URL(url);
-  } catch {
-    // The parser's own error quotes the URL.
-  }
-  const { protocol, hostname, origin, pathname, search, hash, username, password } = Object(parsedUrl) as URL;
-  const isLocal = /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
-  if (protocol !== "https:" && !(protocol === "http:" && (isLocal || allowHttp))) {
-    throw new CoordinationError("misconfigured", "url must be https, or http to this machine");
-  }
-  if (search + hash + username + password !== "") {
-    throw new CoordinationError("misconfigured", "url must carry no user, query or fragment");
-  }
-  return origin + pathname.replace(/\/+$/, "");
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }
 
 function maybeApplied({ code, message, retryable, retryAfterMs }: CoordinationError): CoordinationError {
   const wish = retryAfterMs === undefined ? {} : { retryAfterMs };
   return new CoordinationError(code, message, { retryable, applied: "unknown", ...wish });
-}
-
-function strange(applied: "no" | "unknown"): CoordinationError {
-  return new CoordinationError("backend_rejected", "the Worker's answer has an unknown shape", { applied });
-}
-
-/** What the trackers read of an output without asking: one field each, by its kind. */
-const FIELDS: { readonly [N in TransitionName]?: readonly [field: string, kind: string] } = {
-  "kv.setIfAbsent": ["set", "boolean"],
-  "kv.expire": ["found", "boolean"],
-  "kv.delete": ["found", "boolean"],
-  "completion.register": ["outcome", "string"],
-  "completion.ack": ["results", "list"],
-  "completion.wait": ["view", "object"],
-  "completion.results": ["items", "list"],
-  "completion.take": ["taken", "boolean"],
-};
-
-function outputOf<N extends TransitionName>(transition: N, output: unknown): OutputOf<N> {
-  const fields = Object(output) as Record<string, unknown>;
-  const [field, kind] = FIELDS[transition] ?? [];
-  const { view, result, refused, values } = fields;
-  const isKey = transition.startsWith("kv.") && field === undefined;
-  const fits =
-    kindOf(output) === "object" &&
-    (field === undefined || kindOf(fields[field]) === kind) &&
-    (!isKey || typeof (result ?? refused) === "string" || Array.isArray(values)) &&
-    (view === undefined || typeof (Object(view) as { generation?: unknown }).generation === "number");
-  if (!fits) throw strange(lostAnswer(transition));
-  return output as OutputOf<N>;
-}
-
-function kindOf(value: unknown): string {
-  return value === null ? "null" : Array.isArray(value) ? "list" : typeof value;
 }

@@ -1,0 +1,1 @@
+export { HttpCoordinator, type HttpFetch, type HttpOptions } from "./coordinator.js";
