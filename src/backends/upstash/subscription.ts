@@ -71,7 +71,10 @@ export class Subscriptions {
       } catch {
         // Those who wait go on by looking from time to time.
       }
+      const wasLive = channel.isLive;
       channel.isLive = false;
+      // Who sleeps in the trust of the stream looks now, and from here on more often.
+      if (wasLive) for (const { ring } of channel.listeners) ring();
       if (Date.now() - sinceMs >= SOUND_MS) failures = 1;
       await new Bell().sleep(fullJitterMs(RECONNECT, failures, Math.random()), signal);
       if (signal.aborted) return;
