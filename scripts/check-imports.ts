@@ -36,7 +36,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: "contract",
-    files: /^src\/(access|coordinator|primitives|watchers)\.ts$/,
+    files: /^src\/(access|coordinator|events|primitives|watchers)\.ts$/,
     layers: ["root", "machines"],
     packages: [],
   },

@@ -114,7 +114,10 @@ export interface DrainReport {
   readonly nextDueAtMs: number | undefined;
 }
 
-/** What happens without a caller to tell: for logs and metrics. Holds no payload, no secret, no error text of a handler. */
+/**
+ * What happens without a caller to tell: for logs and metrics. Holds no payload and no secret, unless a handler puts one
+ * into the error that it throws.
+ */
 export type CoordinatorEvent =
   | { readonly type: "wake_failed"; readonly machine: string; readonly id: string; readonly error: unknown }
   | {

@@ -11,10 +11,13 @@ import type {
 import { CoordinationError } from "./errors.js";
 import type { InputOf, OutputOf, TransitionName } from "./machines/index.js";
 import { newOp } from "./op.js";
-import { checkId, checkInteger, checkText, checkTtlSec } from "./validate.js";
+import { checkId, checkInteger, checkText, checkTtlSec, MAX_ITEM_BYTES } from "./validate.js";
 
 /** What one call may carry. */
 const MAX_BATCH = 10_000;
+
+/** Workers open six connections at a time. */
+const DELETES_AT_ONCE = 6;
 
 const WRITE: RunOptions = { resend: false };
 
@@ -100,9 +103,19 @@ export abstract class Primitives implements Coordinator {
   }
 
   async delete(...keys: string[]): Promise<number> {
+    if (keys.length > MAX_BATCH) throw new CoordinationError("invalid_input", `keys must hold at most ${MAX_BATCH}`);
     for (const [i, key] of keys.entries()) checkId(key, `keys[${i}]`);
-    const outcomes = await Promise.all([...new Set(keys)].map((key) => this.run("kv.delete", key, {}, WRITE)));
-    return outcomes.filter(({ found }) => found).length;
+    const left = new Set(keys).values();
+    let deleted = 0;
+    const worker = async (): Promise<void> => {
+      for (const key of left) {
+        if ((await this.run("kv.delete", key, {}, WRITE)).found) deleted++;
+      }
+    };
+    const outcomes = await Promise.allSettled(Array.from({ length: Math.min(DELETES_AT_ONCE, keys.length) }, worker));
+    const failed = outcomes.find((outcome) => outcome.status === "rejected");
+    if (failed !== undefined) throw deleted > 0 ? partly(failed.reason) : failed.reason;
+    return deleted;
   }
 
   #write(): { op: string; ttlMs: number } {
@@ -114,7 +127,14 @@ function checkTexts(values: readonly string[], field: string): void {
   if (values.length > MAX_BATCH) {
     throw new CoordinationError("invalid_input", `${field} must hold at most ${MAX_BATCH}`);
   }
-  for (const [i, value] of values.entries()) checkText(value, `${field}[${i}]`);
+  for (const [i, value] of values.entries()) checkText(value, `${field}[${i}]`, MAX_ITEM_BYTES);
+}
+
+/** A failure of one call of several, of which others have landed. */
+function partly(error: unknown): unknown {
+  if (!(error instanceof CoordinationError)) return error;
+  const { code, message, retryable, retryAfterMs } = error;
+  return new CoordinationError(code, message, { retryable, retryAfterMs, applied: "unknown" });
 }
 
 function numberFrom(reply: KeyReply): number {

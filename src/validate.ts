@@ -2,8 +2,10 @@ import { CoordinationError } from "./errors.js";
 
 /** What an id or a raw key may measure, in bytes of UTF-8. */
 export const MAX_ID_BYTES = 256;
-/** What one stored value may measure: a list item, a set member, metadata, a payload; in bytes of UTF-8. */
+/** What a handler's payload may measure, in bytes of UTF-8. */
 export const MAX_VALUE_BYTES = 65_536;
+/** What a list's item or a set's member may measure, in bytes of UTF-8: a full list can still be read in one call. */
+export const MAX_ITEM_BYTES = 2_048;
 
 const encoder = new TextEncoder();
 

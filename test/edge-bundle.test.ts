@@ -39,7 +39,7 @@ test("runs on a strict edge: no Node built-in, no process, no Buffer", async () 
     const seen = [];
     for (const coordinator of [new MemoryCoordinator(), new UpstashCoordinator(${JSON.stringify(endpoint)})]) {
       const handlers = { publish: (event) => { seen.push(event.type + " " + event.payload.path); } };
-      const tracker = new CompletionTracker(coordinator, { handlers });
+      const tracker = new CompletionTracker(coordinator, { handlers, waitUntil: () => {} });
       const id = crypto.randomUUID();
       const early = await tracker.ack(id, "a");
       await tracker.register(id, ["a", "b"], { onComplete: { handler: "publish", payload: { path: "x" } } });

@@ -3,7 +3,7 @@ import { CoordinationError } from "../src/errors.js";
 import type { InputOf, TransitionName } from "../src/machines/index.js";
 import { MAX_TASKS } from "../src/trackers/completion.js";
 import { MAX_ACKS, MAX_ERROR_BYTES, MAX_RESULT_BYTES } from "../src/trackers/task.js";
-import { checkId, checkText, MAX_SEC, MAX_VALUE_BYTES } from "../src/validate.js";
+import { checkId, checkText, MAX_ITEM_BYTES, MAX_SEC, MAX_VALUE_BYTES } from "../src/validate.js";
 import { isStorableJson, MAX_DEPTH } from "./json.js";
 
 /** The steps that `/v1/run` offers; a new one has to be described here before the Worker compiles. */
@@ -131,10 +131,10 @@ export const INPUTS: { readonly [N in PublicTransition]: z.ZodMiniType<InputOf<N
   "kv.incr": z.strictObject({ ...write, delta: whole(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER) }),
   "kv.getInt": nothing,
   "kv.setIfAbsent": z.strictObject(write),
-  "kv.sadd": z.strictObject({ ...write, members: list(text(MAX_VALUE_BYTES), 1, MAX_BATCH) }),
-  "kv.srem": z.strictObject({ ...write, members: list(text(MAX_VALUE_BYTES), 1, MAX_BATCH) }),
+  "kv.sadd": z.strictObject({ ...write, members: list(text(MAX_ITEM_BYTES), 1, MAX_BATCH) }),
+  "kv.srem": z.strictObject({ ...write, members: list(text(MAX_ITEM_BYTES), 1, MAX_BATCH) }),
   "kv.scard": nothing,
-  "kv.rpush": z.strictObject({ ...write, values: list(text(MAX_VALUE_BYTES), 1, MAX_BATCH) }),
+  "kv.rpush": z.strictObject({ ...write, values: list(text(MAX_ITEM_BYTES), 1, MAX_BATCH) }),
   "kv.lrange": nothing,
   "kv.expire": z.strictObject({ ttlMs }),
   "kv.delete": nothing,
@@ -147,12 +147,12 @@ export const INPUTS: { readonly [N in PublicTransition]: z.ZodMiniType<InputOf<N
     view: z.exactOptional(z.boolean()),
   }),
   "completion.decrement": z.strictObject({ op: id, by: whole(1, MAX_TOTAL) }),
-  "completion.cancel": z.strictObject({ reason: text(MAX_ERROR_BYTES) }),
+  "completion.cancel": z.strictObject({ reason: text(MAX_ERROR_BYTES), generation: z.exactOptional(generation) }),
   "completion.status": nothing,
-  "completion.wait": nothing,
+  "completion.wait": z.strictObject({ generation: z.exactOptional(generation) }),
   "completion.results": z.strictObject({ after: whole(0, MAX_TOTAL), limit: whole(1, 1_000) }),
   "completion.take": z.strictObject({ op: id, generation }),
-  "completion.redeliver": nothing,
+  "completion.redeliver": z.strictObject({ op: id }),
 };
 
 // ---- Bodies ----
@@ -216,7 +216,7 @@ const taskOrId = z.pipe(
 export const acksBody = z.strictObject({ tasks: list(taskOrId, 1, MAX_ACKS), generation: z.exactOptional(generation) });
 
 /** `POST /v1/groups/:id/cancel`. */
-export const cancelBody = z.strictObject({ reason: z.string() });
+export const cancelBody = z.strictObject({ reason: z.string(), generation: z.exactOptional(generation) });
 
 /** `POST /v1/groups/:id/decrement`. */
 export const decrementBody = z.strictObject({

@@ -10,12 +10,13 @@ import type {
 } from "../coordinator.js";
 import { openDraft } from "../draft.js";
 import { CoordinationError } from "../errors.js";
+import { emit } from "../events.js";
 import { applyTransition, type InputOf, machineOf, type OutputOf, type TransitionName } from "../machines/index.js";
 import { TransitionRefused } from "../platform.js";
 import { Primitives } from "../primitives.js";
 import type { Changes, Rows } from "../store.js";
 import { recordName } from "../tags.js";
-import { checkNumber, MAX_SEC } from "../validate.js";
+import { checkId, checkNumber, MAX_SEC } from "../validate.js";
 import { Watchers } from "../watchers.js";
 import { DueHeap } from "./due-heap.js";
 
@@ -46,7 +47,7 @@ const COMPACT_FROM = 1_000;
 
 /**
  * Coordination within one process: for tests, development, and servers that are alone. Nothing outlives the process,
- * and no other process sees it. Its timers keep no process alive.
+ * and no other process sees it. Its timers keep no process alive, but for what is due already.
  */
 export class MemoryCoordinator extends Primitives {
   readonly isDistributed = false;
@@ -88,15 +89,18 @@ export class MemoryCoordinator extends Primitives {
     options: RunOptions = {},
   ): Promise<OutputOf<N>> {
     options.signal?.throwIfAborted();
+    checkId(id, "id");
     return this.#apply(transition, id, input);
   }
 
-  watch<N extends WatchableTransition>(
+  async watch<N extends WatchableTransition>(
     transition: N,
     id: string,
     input: InputOf<N>,
     options: WatchOptions,
   ): Promise<OutputOf<N>> {
+    checkId(id, "id");
+    checkNumber(options.timeoutMs, "timeoutMs", 0, MAX_SEC * 1000);
     const look = (): OutputOf<N> & Watched => this.#apply(transition, id, input) as OutputOf<N> & Watched;
     return this.#watchers.watch(recordName(machineOf(transition), id), look, options);
   }
@@ -175,12 +179,14 @@ export class MemoryCoordinator extends Primitives {
     this.#arm();
   }
 
-  /** Drops the lines of records that are gone, once they are most of the heap. */
+  /** Drops the lines of records that are gone, once they are most of the heaps. */
   #compact(): void {
-    if (this.#untilHeap.size <= 2 * this.#records.size + COMPACT_FROM) return;
+    if (this.#untilHeap.size + this.#wakeHeap.size <= 4 * this.#records.size + COMPACT_FROM) return;
     this.#untilHeap.clear();
+    this.#wakeHeap.clear();
     for (const [name, record] of this.#records) {
       record.queuedUntilMs = undefined;
+      record.queuedWakeMs = undefined;
       this.#queue(name, record);
     }
   }
@@ -202,7 +208,9 @@ export class MemoryCoordinator extends Primitives {
     const atMs = this.#wakeHeap.nextAtMs;
     if (atMs === undefined || (this.#timer !== undefined && this.#timer.atMs <= atMs)) return;
     this.#timer?.cancel();
-    const cancel = this.#clock.setTimer(() => this.#ring(), atMs - this.#clock.now(), { background: true });
+    const nowMs = this.#clock.now();
+    // What is due now, such as the callback of a group that has just ended, is done before the process goes.
+    const cancel = this.#clock.setTimer(() => this.#ring(), atMs - nowMs, { background: atMs > nowMs });
     this.#timer = { atMs, cancel };
   }
 
@@ -240,6 +248,6 @@ export class MemoryCoordinator extends Primitives {
   }
 
   #report(machine: string, id: string, error: unknown): void {
-    this.#onEvent?.({ type: "wake_failed", machine, id, error });
+    emit(this.#onEvent, { type: "wake_failed", machine, id, error });
   }
 }

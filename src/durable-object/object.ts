@@ -10,6 +10,7 @@ import {
 import type { RetryPolicy } from "../backoff.js";
 import type { Coordinator, CoordinatorEvent, WakingMachine, Watched } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";
+import { emit } from "../events.js";
 import { findTransition, type TransitionName } from "../machines/index.js";
 import { newOp } from "../op.js";
 import { type DeliveryOptions, deliver } from "../trackers/deliver.js";
@@ -270,11 +271,7 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
   }
 
   #emit(event: CoordinatorEvent): void {
-    try {
-      this.onEvent(event);
-    } catch {
-      // A hook that fails must not stop the alarm that reports to it.
-    }
+    emit((told) => this.onEvent(told), event);
   }
 }
 

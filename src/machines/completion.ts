@@ -11,7 +11,9 @@ import {
   nextDueMs,
   type OutboxHead,
   OWED_MS,
-  requeue,
+  owedGenerations,
+  owedUntilMs,
+  redeliverAll,
   type SettleInput,
   settle as settleDelivery,
   type Target,
@@ -35,16 +37,22 @@ export type Verdict = "accepted" | "duplicate" | "early" | "late" | "cancelled" 
 export const MAX_ERRORS = 100;
 /** How many acks of one group may come before its registration. */
 export const MAX_EARLY = 10_000;
+/** How many of them may bring a result or an error: a registration counts them all in one step. */
+export const MAX_EARLY_BODIES = 1_000;
 
 interface GroupHead extends OutboxHead {
   state: GroupState | "unregistered";
   /** How many early acks were kept, in `y:1` and on, and until when the last of them counts. */
   early: number;
   earlyUntilMs: number;
+  /** How many of them bring a result or an error. */
+  earlyBodies: number;
   generation: number;
-  /** The call that made this generation, and the generation it restarted. */
-  op: string;
+  /** The calls that made the last generations, this one's at the end, and the generation that it restarted. */
+  ops: string[];
   from?: number;
+  /** The last call that had deliveries queued again. */
+  redeliverOp?: string;
   spec: string;
   named: boolean;
   total: number;
@@ -133,7 +141,12 @@ interface EarlyAck extends TaskAck {
   untilMs: number;
 }
 
+/** Of how many generations the calls that made them are remembered. */
+const REMEMBERED_OPS = 8;
+
 const taskName = (id: string): string => `t:${id}`;
+/** The mark of a task that counted: never "", whatever the call's id. */
+const countedBy = (op: string): string => `.${op}`;
 const numbered = (list: string, n: number): string => `${list}:${formatInteger(n)}`;
 
 // ---- The record as every step finds and leaves it ----
@@ -164,8 +177,9 @@ function save(store: Store, head: GroupHead): void {
   } else {
     head.refreshedAtMs = store.nowMs;
   }
-  // Where nothing rings by itself, what is owed waits a day for whoever drains.
-  if (dueMs !== undefined && dueMs + OWED_MS > neededMs) neededMs = dueMs + OWED_MS;
+  // What is owed outlives the rest: where nothing rings by itself it waits for whoever drains, and a dead letter for help.
+  const owedMs = owedUntilMs(head);
+  if (owedMs !== undefined && owedMs > neededMs) neededMs = owedMs;
   store.put(head);
   store.wakeAt(wakeAtMs);
   store.keepUntil(neededMs + head.ttlMs);
@@ -238,7 +252,7 @@ function registered(head: GroupHead | undefined): head is GroupHead {
 
 /** Counts a task that is known not to have counted before, and ends the group when nothing more is needed. */
 function count(store: Store, head: GroupHead, task: TaskAck, op: string): void {
-  store.set(taskName(task.id), op);
+  store.set(taskName(task.id), countedBy(op));
   if (task.error !== undefined) {
     head.failed += 1;
     if (head.failed <= MAX_ERRORS) {
@@ -259,7 +273,7 @@ function verdictOf(store: Store, head: GroupHead, task: TaskAck, input: AckInput
   const mark = store.get(taskName(task.id));
   if (input.generation !== undefined && input.generation !== head.generation) return "unknown";
   if (mark === undefined && head.named) return "unknown";
-  if (mark !== undefined && mark !== "") return mark === input.op ? "accepted" : "duplicate";
+  if (mark !== undefined && mark !== "") return mark === countedBy(input.op) ? "accepted" : "duplicate";
   if (head.state === "cancelled") return "cancelled";
   if (head.state !== "open") return "late";
   count(store, head, task, input.op);
@@ -273,8 +287,10 @@ function keepEarly(store: Store, task: TaskAck, input: AckInput): Verdict {
   const head = store.head<GroupHead>() ?? unregistered();
   const mark = store.get(taskName(task.id));
   if (mark === undefined) {
-    if (head.early >= MAX_EARLY) return "unknown";
+    const hasBody = task.result !== undefined || task.error !== undefined;
+    if (head.early >= MAX_EARLY || (hasBody && head.earlyBodies >= MAX_EARLY_BODIES)) return "unknown";
     head.early += 1;
+    if (hasBody) head.earlyBodies += 1;
   }
   const name = mark === undefined ? numbered("y", head.early) : mark;
   const untilMs = store.nowMs + input.earlyTtlMs;
@@ -307,8 +323,9 @@ function unregistered(): GroupHead {
     state: "unregistered",
     early: 0,
     earlyUntilMs: 0,
+    earlyBodies: 0,
     generation: 0,
-    op: "",
+    ops: [],
     spec: "",
     named: false,
     total: 0,
@@ -321,6 +338,7 @@ function unregistered(): GroupHead {
     deliveryId: "",
     owes: false,
     due: [],
+    dead: [],
   };
 }
 
@@ -331,14 +349,14 @@ function register(store: Store, input: RegisterInput): RegisterOutput {
   const restart = input.restart;
   if (registered(head)) {
     /** This very call made it, and its reply was lost. */
-    const made = head.op === input.op;
+    const made = head.ops.includes(input.op);
     const isSameRestart = restart === undefined || (restart.from !== undefined && restart.from === head.from);
     if (made || (head.spec === input.spec && isSameRestart)) return { outcome: "exists", view: viewOf(store, head) };
     if (restart === undefined) return { outcome: "conflict", view: viewOf(store, head) };
     if (restart.from !== undefined && restart.from !== head.generation) {
       return { outcome: "restart_lost", view: viewOf(store, head) };
     }
-    if (head.due.length >= MAX_OUTBOX) return { outcome: "outbox_full", view: viewOf(store, head) };
+    if (owedGenerations(head).length >= MAX_OUTBOX) return { outcome: "outbox_full", view: viewOf(store, head) };
   } else if (restart !== undefined && restart.from !== undefined) {
     return { outcome: "restart_lost" };
   }
@@ -348,14 +366,12 @@ function register(store: Store, input: RegisterInput): RegisterOutput {
 /** Begins a generation, and counts what came before it. */
 function begin(store: Store, before: GroupHead | undefined, input: RegisterInput): GroupView {
   const early = before === undefined || registered(before) ? [] : takeEarly(store, before);
-  const due = registered(before) ? before.due : [];
-  const owed = takeMembers(store, due);
+  const owed = registered(before) ? takeMembers(store, owedGenerations(before)) : [];
   store.clear();
   for (const [name, value] of owed) store.set(name, value);
 
   const head: GroupHead = unregistered();
   head.state = "open";
-  head.op = input.op;
   head.spec = input.spec;
   head.named = input.tasks !== undefined;
   head.total = input.total;
@@ -363,7 +379,13 @@ function begin(store: Store, before: GroupHead | undefined, input: RegisterInput
   head.ttlMs = input.ttlMs;
   head.refreshedAtMs = store.nowMs;
   head.deliveryId = input.deliveryId;
-  head.due = due;
+  if (registered(before)) {
+    head.ops = before.ops;
+    head.due = before.due;
+    head.dead = before.dead;
+  }
+  head.ops.push(input.op);
+  if (head.ops.length > REMEMBERED_OPS) head.ops.shift();
   // From the server's time, so that it never falls back after the record has expired.
   head.generation = registered(before) ? Math.max(before.generation + 1, store.nowMs) : store.nowMs;
   if (input.timeoutMs > 0) head.deadlineAtMs = store.nowMs + input.timeoutMs;
@@ -398,9 +420,9 @@ function takeEarly(store: Store, head: GroupHead): EarlyAck[] {
 }
 
 /** The deliveries that an ended generation still owes. */
-function takeMembers(store: Store, due: { generation: number }[]): [string, string][] {
+function takeMembers(store: Store, generations: readonly number[]): [string, string][] {
   const taken: [string, string][] = [];
-  for (const { generation } of due) {
+  for (const generation of generations) {
     for (const name of deliveryMembers(generation)) {
       const value = store.get(name);
       if (value !== undefined) taken.push([name, value]);
@@ -448,10 +470,11 @@ function decrement(store: Store, input: { op: string; by: number }): { remaining
   return { remaining: remainingOf(head) };
 }
 
-function cancel(store: Store, input: { reason: string }): { view?: GroupView } {
+function cancel(store: Store, input: { reason: string; generation?: number }): { view?: GroupView } {
   const head = open(store);
   if (!registered(head)) return {};
-  if (head.state === "open") {
+  const isMeant = input.generation === undefined || input.generation === head.generation;
+  if (head.state === "open" && isMeant) {
     end(store, head, "cancelled", "cancel", input.reason);
     save(store, head);
   }
@@ -463,10 +486,17 @@ function status(store: Store, _input: object): { view?: GroupView } {
   return registered(head) ? { view: viewOf(store, head) } : {};
 }
 
-/** What a waiter looks at: ready once the group has ended. An unknown group may yet be registered. */
-function wait(store: Store, _input: object): { ready: boolean; recheckInMs?: number; view?: GroupView } {
+/**
+ * What a waiter looks at: ready once the group has ended. An unknown group may yet be registered. One who waits for a
+ * certain generation waits no longer than it stands.
+ */
+function wait(
+  store: Store,
+  input: { generation?: number },
+): { ready: boolean; recheckInMs?: number; view?: GroupView } {
   const head = open(store);
-  if (!registered(head)) return { ready: false };
+  if (!registered(head)) return { ready: input.generation !== undefined };
+  if (input.generation !== undefined && input.generation !== head.generation) return { ready: true };
   if (head.state !== "open") return { ready: true, view: viewOf(store, head) };
   if (head.deadlineAtMs === undefined) return { ready: false };
   return { ready: false, recheckInMs: head.deadlineAtMs - store.nowMs };
@@ -502,11 +532,14 @@ function take(store: Store, input: { op: string; generation: number }): { taken:
   return { taken: head.taker === input.op };
 }
 
-function redeliver(store: Store, _input: object): { view?: GroupView } {
+function redeliver(store: Store, input: { op: string }): { view?: GroupView } {
   const head = open(store);
   if (!registered(head)) return {};
-  requeue(store, head, head.generation);
-  save(store, head);
+  if (head.redeliverOp !== input.op) {
+    head.redeliverOp = input.op;
+    redeliverAll(store, head, head.generation);
+    save(store, head);
+  }
   return { view: viewOf(store, head) };
 }
 

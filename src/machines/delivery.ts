@@ -57,6 +57,8 @@ interface Due {
 /** A head with an outbox. */
 export interface OutboxHead {
   due: Due[];
+  /** The dead letters, of this generation and of earlier ones. */
+  dead: { generation: number; atMs: number }[];
 }
 
 /** What a drainer brings along. */
@@ -114,9 +116,13 @@ export interface DeliveryView {
 export const DEFAULT_RETRY: RetryPolicy = { maxAttempts: 12, baseDelayMs: 1_000, maxDelayMs: 900_000 };
 export const DEFAULT_LEASE_MS = 60_000;
 
-/** More undelivered generations than this and a restart is refused. */
+/** More undelivered generations than this, dead letters among them, and a restart is refused. */
 export const MAX_OUTBOX = 16;
+/** For so long a dead letter can be redelivered. */
+export const DEAD_MS = 604_800_000;
 
+/** Why a delivery that nobody has tried is not delivered. */
+const UNHANDLED = "nobody has come that has its handler, or sends webhooks";
 const PASS_BASE_MS = 5_000;
 const PASS_MAX_MS = 300_000;
 /** For so long a delivery waits, past its time, for somebody who drains and has its handler. */
@@ -174,6 +180,7 @@ function bury(store: Store, head: OutboxHead, generation: number, delivery: Deli
   delivery.lastError = error;
   write(store, generation, delivery);
   close(head, generation);
+  head.dead.push({ generation, atMs: store.nowMs });
 }
 
 /** Claims what is due and what the drainer is able to deliver; puts off the rest without spending an attempt. */
@@ -194,7 +201,14 @@ export function claim(store: Store, head: OutboxHead, input: WokenInput): Claim[
       if (input.more !== true) pass(store, head, due, delivery);
       continue;
     }
-    if (delivery.attempts - delivery.base >= retry.maxAttempts) {
+    const spent = delivery.attempts - delivery.base;
+    // An attempt that died with its holder failed like any other: a crash that comes again must not spend them all at once.
+    if (due.atMs > store.nowMs && spent > 1) {
+      due.leased = false;
+      due.atMs = store.nowMs + fullJitterMs(retry, spent, 1);
+      continue;
+    }
+    if (spent >= retry.maxAttempts) {
       bury(store, head, due.generation, delivery, delivery.lastError ?? "the last attempt never reported back");
       continue;
     }
@@ -237,11 +251,13 @@ function claimOf(store: Store, generation: number, delivery: Delivery): Claim {
 
 function pass(store: Store, head: OutboxHead, due: Due, delivery: Delivery): void {
   if (store.nowMs - delivery.queuedAtMs >= OWED_MS) {
-    bury(store, head, due.generation, delivery, "nobody came that could deliver it");
+    bury(store, head, due.generation, delivery, UNHANDLED);
     return;
   }
   let pauseMs = PASS_BASE_MS;
   for (let i = 0; i < due.passed && pauseMs < PASS_MAX_MS; i++) pauseMs *= 2;
+  delivery.lastError = UNHANDLED;
+  write(store, due.generation, delivery);
   due.leased = false;
   due.passed += 1;
   due.atMs = store.nowMs + (pauseMs < PASS_MAX_MS ? pauseMs : PASS_MAX_MS);
@@ -279,11 +295,40 @@ export function settle(store: Store, head: OutboxHead, input: SettleInput): bool
   return true;
 }
 
+/** What the outbox still owes: the generations whose delivery is pending or dead. */
+export function owedGenerations(head: OutboxHead): number[] {
+  const generations: number[] = [];
+  for (const { generation } of head.due) generations.push(generation);
+  for (const { generation } of head.dead) generations.push(generation);
+  return generations;
+}
+
+/** The last instant at which somebody may still want to deliver; `undefined` when nothing is owed. */
+export function owedUntilMs(head: OutboxHead): number | undefined {
+  let until: number | undefined;
+  const reach = (atMs: number): void => {
+    if (until === undefined || atMs > until) until = atMs;
+  };
+  for (const { atMs } of head.due) reach(atMs + OWED_MS);
+  for (const { atMs } of head.dead) reach(atMs + DEAD_MS);
+  return until;
+}
+
+/** Queues again this generation's delivery, dead or delivered, and the dead letters of earlier ones. */
+export function redeliverAll(store: Store, head: OutboxHead, generation: number): void {
+  const dead = head.dead;
+  head.dead = [];
+  for (const letter of dead) {
+    if (letter.generation !== generation) requeue(store, head, letter.generation);
+  }
+  requeue(store, head, generation);
+}
+
 /**
- * Queues a delivery again, dead or delivered, with a fresh allowance of attempts. One that waits for its next attempt
- * becomes due now; one whose attempt is under way is left alone.
+ * Queues a delivery again, with a fresh allowance of attempts. One that waits for its next attempt becomes due now; one
+ * whose attempt is under way is left alone.
  */
-export function requeue(store: Store, head: OutboxHead, generation: number): void {
+function requeue(store: Store, head: OutboxHead, generation: number): void {
   const delivery = read(store, generation);
   if (delivery === undefined) return;
   for (const due of head.due) {

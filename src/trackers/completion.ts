@@ -139,7 +139,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
       spec: await specDigest(tasks, "all-settled", durable),
       total: typeof tasks === "number" ? tasks : tasks.length,
       ...(typeof tasks === "number" ? {} : { tasks }),
-      timeoutMs: Math.round(timeoutSec * 1000),
+      timeoutMs: Math.ceil(timeoutSec * 1000),
       ttlMs,
       deliveryId: `msg_${op}`,
       ...(durable === undefined ? {} : { targets: durable }),
@@ -226,11 +226,21 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
     return output.remaining ?? null;
   }
 
-  /** Ends an open group; an ended one stays as it is. Null for an unknown group. */
-  async cancel(groupId: string, reason: string): Promise<GroupStatus | null> {
+  /**
+   * Ends an open group; an ended one stays as it is. Null for an unknown group. With `generation` it ends that
+   * registration alone, so that a delayed copy of the call spares the next one.
+   */
+  async cancel(
+    groupId: string,
+    reason: string,
+    options: { readonly generation?: number } = {},
+  ): Promise<GroupStatus | null> {
     checkId(groupId, "groupId");
+    const { generation } = options;
+    if (generation !== undefined) checkInteger(generation, "generation", 0, Number.MAX_SAFE_INTEGER);
     const { view } = await this.#coordinator.run("completion.cancel", groupId, {
       reason: shortText(reason, "reason", MAX_ERROR_BYTES),
+      ...(generation === undefined ? {} : { generation }),
     });
     return view === undefined ? null : groupStatus(groupId, view);
   }
@@ -282,12 +292,13 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   }
 
   /**
-   * Queues the group's delivery again, a dead letter or a delivered one, under the same delivery id and with a fresh
-   * allowance of attempts. Null for an unknown group; nothing happens when there is no delivery.
+   * Queues the group's delivery again, a dead letter or a delivered one, and the dead letters of its earlier
+   * generations, under the same delivery ids and with a fresh allowance of attempts. Null for an unknown group; nothing
+   * happens when there is no delivery. A dead letter is kept for a week.
    */
   async redeliver(groupId: string): Promise<GroupStatus | null> {
     checkId(groupId, "groupId");
-    const { view } = await this.#coordinator.run("completion.redeliver", groupId, {});
+    const { view } = await this.#coordinator.run("completion.redeliver", groupId, { op: newOp() });
     return view === undefined ? null : groupStatus(groupId, view);
   }
 }

@@ -1,6 +1,7 @@
 import { fullJitterMs, type RetryPolicy } from "../backoff.js";
 import type { Coordinator, OnEvent, Wake } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";
+import { emit } from "../events.js";
 import type { GroupView } from "../machines/completion.js";
 import type { Claim, WokenInput } from "../machines/delivery.js";
 import { newOp } from "../op.js";
@@ -126,7 +127,7 @@ export class Deliverer implements Wake<"completion"> {
   #report(id: string, claim: Claim, state: string | undefined, error: string | undefined): void {
     const outcome = state === "delivered" || state === "dead" ? state : state === "pending" ? "retry" : "stale";
     const { deliveryId, attempt } = claim;
-    this.#options.onEvent?.({
+    emit(this.#options.onEvent, {
       type: "delivery",
       id,
       deliveryId,
@@ -137,7 +138,7 @@ export class Deliverer implements Wake<"completion"> {
   }
 
   #reportLoose(id: string, error: unknown): void {
-    this.#options.onEvent?.({ type: "wake_failed", machine: "completion", id, error });
+    emit(this.#options.onEvent, { type: "wake_failed", machine: "completion", id, error });
   }
 }
 

@@ -1,5 +1,7 @@
 import type { Coordinator, OnEvent } from "../coordinator.js";
+import { isEphemeral } from "../ephemeral.js";
 import { CoordinationError } from "../errors.js";
+import { emit } from "../events.js";
 import { newOp } from "../op.js";
 import { type GroupStatus, groupStatus } from "./group-status.js";
 import type { LocalTargets } from "./target.js";
@@ -41,16 +43,26 @@ export class LocalCallbacks {
     if (Object.keys(targets).length === 0 || this.#followed.get(groupId) === generation) return;
     this.#followed.set(groupId, generation);
     const work = this.#follow(groupId, generation, targets)
-      .catch((error: unknown) => this.#onEvent?.({ type: "wake_failed", machine: "completion", id: groupId, error }))
+      .catch((error: unknown) => this.#report(groupId, error))
       .finally(() => {
         if (this.#followed.get(groupId) === generation) this.#followed.delete(groupId);
       });
-    this.#waitUntil?.(work);
+    try {
+      this.#waitUntil?.(work);
+    } catch (error) {
+      // The group is registered all the same.
+      this.#report(groupId, error);
+    }
+  }
+
+  #report(id: string, error: unknown): void {
+    emit(this.#onEvent, { type: "wake_failed", machine: "completion", id, error });
   }
 
   async #follow(groupId: string, generation: number, targets: LocalTargets): Promise<void> {
-    const status = await this.#end(groupId);
-    if (status === undefined || status.generation !== generation) return;
+    const status = await this.#end(groupId, generation);
+    // Restarted or expired before this instance saw the end: whoever counts on the call must hear that none came.
+    if (status === undefined) throw new CoordinationError("conflict", "the generation of a plain function is gone");
     const own = { completed: targets.onComplete, timed_out: targets.onTimeout }[status.state as string];
     const target = own ?? targets.onEnd;
     if (target === undefined) return;
@@ -58,23 +70,16 @@ export class LocalCallbacks {
     if (taken) await target(status);
   }
 
-  async #end(groupId: string): Promise<GroupStatus | undefined> {
+  /** The end of this very generation; `undefined` when it stands no more. */
+  async #end(groupId: string, generation: number): Promise<GroupStatus | undefined> {
     for (;;) {
       try {
         const options = { timeoutMs: WATCH_MS, background: true };
-        const { view } = await this.#coordinator.watch("completion.wait", groupId, {}, options);
+        const { view } = await this.#coordinator.watch("completion.wait", groupId, { generation }, options);
         return view === undefined ? undefined : groupStatus(groupId, view);
       } catch (error) {
         if (!(error instanceof CoordinationError && error.code === "wait_timeout")) throw error;
-        // A day has passed. A group that is not there any more will not end.
-        const { view } = await this.#coordinator.run("completion.status", groupId, {});
-        if (view === undefined) return undefined;
       }
     }
   }
-}
-
-function isEphemeral(): boolean {
-  const { navigator } = globalThis as { navigator?: { userAgent?: string } };
-  return navigator?.userAgent === "Cloudflare-Workers" || "EdgeRuntime" in globalThis;
 }

@@ -24,9 +24,8 @@ function routes(targets: Targets | undefined): unknown {
 
 /** The same value with its objects' keys in one order. */
 function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
+  if (Array.isArray(value)) return { list: value.map(sorted) };
   if (typeof value !== "object" || value === null) return value;
-  return Object.entries(value)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, item]) => [key, sorted(item)]);
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return { object: entries.map(([key, item]) => [key, sorted(item)]) };
 }

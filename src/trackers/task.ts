@@ -20,7 +20,8 @@ export function taskAcks(tasks: readonly Task[]): TaskAck[] {
   if (tasks.length === 0 || tasks.length > MAX_ACKS) {
     throw new CoordinationError("invalid_input", `tasks must hold 1 to ${MAX_ACKS}`);
   }
-  return tasks.map((task, i) => taskAck(task, tasks.length === 1 ? "task" : `tasks[${i}]`));
+  // A hole in the list is refused like any other value that is no task.
+  return Array.from(tasks, (task, i) => taskAck(task, tasks.length === 1 ? "task" : `tasks[${i}]`));
 }
 
 function taskAck(task: Task, field: string): TaskAck {

@@ -73,7 +73,7 @@ export async function sign(input: SignInput): Promise<string> {
  * Checks a received message by Standard Webhooks and returns what it says: any live secret may match any of its `v1`
  * signatures; other versions are passed over. Signatures are compared in constant time.
  *
- * It keeps nothing, so the same message passes again within the tolerance: claim the `id` (`DedupeWindow`) before acting.
+ * It keeps nothing, so the same message passes again within the tolerance: claim the `id` (`setIfAbsent`) before acting.
  *
  * @throws CoordinationError `unauthorized` when a header is missing, doubled or malformed, the timestamp is further off
  *   than `toleranceSec`, or no signature matches; `invalid_input` when a body that is rightly signed is not JSON, or an

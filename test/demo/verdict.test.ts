@@ -16,7 +16,12 @@ function entry(documentId: string, state: GroupState, chunks: number): IndexEntr
 }
 
 function status(groupId: string, state: GroupState, remaining: number): GroupStatus {
-  const delivery = { state: "delivered", deliveryId: `msg_${groupId}`, attempts: 1, lastError: null } as const;
+  const delivery = {
+    state: "delivered",
+    deliveryId: `msg_${groupId}`,
+    attempts: 1,
+    lastError: null,
+  } as const;
   const counts = { total: 2, succeeded: 2 - remaining, failed: 0, remaining };
   const rest = { reason: null, errors: [], metadata: null, deadlineAtMs: null, ok: state === "completed" };
   return { groupId, generation: 1, state, ...counts, ...rest, delivery };

@@ -44,7 +44,7 @@ describe("the completion machine", () => {
     ["completion.wait", {}],
     ["completion.results", { after: 0, limit: 10 }],
     ["completion.take", { op: "late", generation: 1 }],
-    ["completion.redeliver", {}],
+    ["completion.redeliver", { op: "late" }],
     [
       "completion.settle",
       { generation: 1, fence: 1, retry: { maxAttempts: 1, baseDelayMs: 0, maxDelayMs: 0 }, random: 0 },
@@ -126,6 +126,65 @@ describe("the completion machine", () => {
     expect(run("completion.settle", { ...input, error: "late" }).settled).toBe(false);
   });
 
+  it("makes a crash that comes again wait like any failure, and spends the attempts no faster", () => {
+    const { run, pass } = bench();
+    run("completion.register", registration({ total: 0, targets: { complete: TARGET } }));
+    const retry = { maxAttempts: 12, baseDelayMs: 1_000, maxDelayMs: 900_000 };
+    let claimed = 0;
+    for (let life = 0; life < 60; life++) {
+      const { claims } = run("completion.woken", {
+        routes: ["handler:x"],
+        leaseMs: 40_000,
+        sole: `life-${life}`,
+        retry,
+      });
+      claimed += Object.keys(claims).length > 0 && typeof claims !== "string" ? 1 : 0;
+      pass(2_000);
+    }
+    // Two minutes of crashes: 1 + 1 + 2 + 4 + … seconds apart, not one every two.
+    expect(claimed).toBeGreaterThan(3);
+    expect(claimed).toBeLessThan(9);
+    expect(run("completion.status", {}).view?.delivery.state).toBe("pending");
+  });
+
+  it("keeps a dead letter for a week, through a restart too, and redelivers it once a call", () => {
+    const { run, pass } = bench();
+    const first = run("completion.register", registration({ total: 0, targets: { complete: TARGET }, ttlMs: 60_000 }));
+    const retry = { maxAttempts: 1, baseDelayMs: 0, maxDelayMs: 0 };
+    const generation = first.view?.generation ?? 0;
+    run("completion.woken", { routes: ["handler:x"], retry });
+    run("completion.settle", { generation, fence: 1, error: "broken", retry, random: 0 });
+    pass(6 * 86_400_000);
+    expect(run("completion.status", {}).view?.delivery.state).toBe("dead");
+    run("completion.register", registration({ op: "again", spec: "t", total: 1, restart: { from: generation } }));
+    run("completion.redeliver", { op: "r1" });
+    const { claims } = run("completion.woken", { routes: ["handler:x"], retry });
+    expect(claims).toMatchObject([{ generation, deliveryId: "msg_1", attempt: 2 }]);
+    const fence = claims[0]?.fence ?? 0;
+    run("completion.settle", { generation, fence, retry, random: 0 });
+    run("completion.redeliver", { op: "r1" });
+    expect(run("completion.woken", { routes: ["handler:x"], retry }).claims).toEqual("(empty)");
+  });
+
+  it("tells the copy of an older restart that its generation exists, and restarts nothing", () => {
+    const { run } = bench();
+    run("completion.register", registration());
+    run("completion.register", registration({ op: "a", spec: "a", restart: {} }));
+    const second = run("completion.register", registration({ op: "b", spec: "b", restart: {} }));
+    run("completion.ack", ack("x", "1"));
+    const copy = run("completion.register", registration({ op: "a", spec: "a", restart: {} }));
+    expect(copy).toMatchObject({ outcome: "exists", view: { generation: second.view?.generation, remaining: 1 } });
+  });
+
+  it("ends a generation alone that a cancel names", () => {
+    const { run } = bench();
+    const first = run("completion.register", registration());
+    const generation = first.view?.generation ?? 0;
+    run("completion.register", registration({ op: "b", spec: "b", restart: { from: generation } }));
+    expect(run("completion.cancel", { reason: "late", generation }).view?.state).toBe("open");
+    expect(run("completion.cancel", { reason: "now" }).view?.state).toBe("cancelled");
+  });
+
   it("stores 100 errors and no more, and counts them all", () => {
     const { run, record } = bench();
     run("completion.register", registration({ total: 300 }));
@@ -169,7 +228,7 @@ describe("the completion machine", () => {
     run("completion.results", { after: 0, limit: 1 });
     run("completion.cancel", { reason: "x" });
     run("completion.decrement", { op: "x", by: 1 });
-    run("completion.redeliver", {});
+    run("completion.redeliver", { op: "x" });
     run("completion.woken", { routes: ["handler:x"] });
     run("completion.ack", { ...ack("x", "a"), generation: 7 });
     expect(record()).toBeUndefined();

@@ -81,8 +81,8 @@ async function ack(c: AppContext): Promise<Response> {
 
 async function cancel(c: AppContext): Promise<Response> {
   const groupId = groupIdOf(c);
-  const { reason } = parse(cancelBody, await readJson(c.req.raw));
-  return c.json(found(await trackerOf(c).cancel(groupId, reason)));
+  const { reason, ...options } = parse(cancelBody, await readJson(c.req.raw));
+  return c.json(found(await trackerOf(c).cancel(groupId, reason, options)));
 }
 
 /** Takes no body, and reads none. */

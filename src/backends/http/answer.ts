@@ -68,11 +68,11 @@ function faultOf(response: Response, problem: Partial<ProblemBody>, { applied, t
   const told = CODES.get(String(problem.code));
   const retryAfter = response.headers.get("retry-after") ?? "";
   const isDown = status >= 500 || status === 408;
-  const detail = told === undefined ? "" : String(problem.detail).slice(0, 300);
+  const detail = told === undefined ? "" : String(problem.detail);
   return new CoordinationError(
     told ?? BY_STATUS[status] ?? (isDown ? "backend_unavailable" : "backend_rejected"),
     // Whoever echoes requests in his answers must not have the token logged.
-    detail === "" || detail.includes(token) ? `the Worker answered ${status}` : detail,
+    detail === "" || detail.includes(token) ? `the Worker answered ${status}` : detail.slice(0, 300),
     {
       retryable: problem.retryable === undefined ? isDown || status === 429 : problem.retryable === true,
       applied: problem.applied === "no" || !isDown ? "no" : applied,

@@ -1,4 +1,6 @@
 import type { OnEvent, Wake, WakingMachine } from "../../coordinator.js";
+import { isEphemeral } from "../../ephemeral.js";
+import { emit } from "../../events.js";
 import type { InputOf, OutputOf } from "../../machines/index.js";
 
 type AnyWake = Wake<WakingMachine>;
@@ -27,9 +29,14 @@ export class Wakes {
     return () => wakes.delete(wake);
   }
 
-  /** Has a record woken, if there is somebody to act; the caller waits for nothing. */
+  /**
+   * Has a record woken, if there is somebody to act; the caller waits for nothing. Where work ends with its request
+   * and nobody said how to keep it alive, an attempt would be spent on nothing: it is left to `drain`.
+   */
   wakeSoon(machine: WakingMachine, id: string): void {
-    if (this.#byMachine.get(machine)?.size) void this.wake(machine, id);
+    const wakes = [...(this.#byMachine.get(machine) ?? [])];
+    const canLast = !isEphemeral() || wakes.some(({ waitUntil }) => waitUntil !== undefined);
+    if (wakes.length > 0 && canLast) void this.wake(machine, id);
   }
 
   /**
@@ -73,10 +80,6 @@ export class Wakes {
   }
 
   #report(machine: string, id: string, error: unknown): void {
-    try {
-      this.#onEvent?.({ type: "wake_failed", machine, id, error });
-    } catch {
-      // Nobody is left to tell.
-    }
+    emit(this.#onEvent, { type: "wake_failed", machine, id, error });
   }
 }
