@@ -15,7 +15,7 @@ import { Primitives } from "../../primitives.js";
 import { checkId, checkInteger, checkKeyPrefix, checkNumber, MAX_SEC } from "../../validate.js";
 import { Client } from "./client.js";
 import { drainLines } from "./drain.js";
-import { readDueLines } from "./due-queue.js";
+import { type DueLine, postpone, readDueLines } from "./due-queue.js";
 import { type Applied, explainRefusal, Refused, unexpectedReply, withResend } from "./failure.js";
 import { keysOf } from "./keys.js";
 import { orAborted } from "./limit.js";
@@ -124,7 +124,7 @@ export class UpstashCoordinator extends Primitives {
   /**
    * Wakes what is due: one request to see it, one or more for each record. Meant for a schedule, once a minute say, and safe
    * to run by many at once: a claim is fenced inside its record. A record that fails is reported to `onEvent` and
-   * stays due. Without anybody registered by `onWake` it still ends groups at their deadlines.
+   * put off by half a minute. Without anybody registered by `onWake` it still ends groups at their deadlines.
    *
    * @throws {CoordinationError} `invalid_input` for a `limit` that is not 1 to 10,000 or a `budgetMs` that is not 0 to
    * 900,000; whatever `run` throws when the queue cannot be read.
@@ -136,7 +136,12 @@ export class UpstashCoordinator extends Primitives {
     const perShard = Math.min(limit, MAX_PER_SHARD);
     const read = { prefix: this.#prefix, perShard, skewMs: this.clockSkewMs(), signal };
     const lines = await withResend(() => explained(readDueLines(this.#client, read)), { signal });
-    const work = drainLines(lines, ({ machine, id }) => this.#wakes.wake(machine, id), { limit, budgetMs, signal });
+    const drainer = {
+      wake: ({ machine, id }: DueLine) => this.#wakes.wake(machine, id),
+      // One that cannot be put off either is met again by the next drain.
+      postpone: (line: DueLine, atMs: number) => postpone(this.#client, line, { atMs, signal }).catch(() => {}),
+    };
+    const work = drainLines(lines, drainer, { limit, budgetMs, signal });
     return orAborted(work, signal);
   }
 

@@ -1,4 +1,5 @@
 import type { WakingMachine } from "../../coordinator.js";
+import { recordName } from "../../tags.js";
 import type { Client } from "./client.js";
 import { explainRefusal, Refused, unexpectedReply } from "./failure.js";
 import { dueKeys } from "./keys.js";
@@ -6,6 +7,8 @@ import { isMachine } from "./scripts.js";
 
 /** A line of the due queue. */
 export interface DueLine {
+  /** The queue that it stands in. */
+  readonly key: string;
   readonly machine: WakingMachine;
   readonly id: string;
   readonly atMs: number;
@@ -28,13 +31,15 @@ export async function readDueLines(
   const { prefix, perShard, skewMs, signal } = options;
   const pipeline = client.commands({ signal, applied: "no" }).pipeline();
   pipeline.time();
-  for (const key of dueKeys(prefix)) pipeline.zrange(key, 0, perShard, { withScores: true });
+  const keys = dueKeys(prefix);
+  for (const key of keys) pipeline.zrange(key, 0, perShard, { withScores: true });
   const replies: unknown[] = await pipeline.exec({ keepErrors: true });
   const [time, ...shards] = replies.map(resultOf);
   const nowMs = timeOf(time) + skewMs;
   const lines: DueLine[] = [];
   let isCut = false;
-  for (const shard of shards) {
+  for (const [i, shard] of shards.entries()) {
+    const key = keys[i] ?? "";
     const pairs = pairsOf(shard);
     const last = pairs.at(-1);
     isCut ||= pairs.length > perShard && last !== undefined && last.atMs <= nowMs;
@@ -42,10 +47,20 @@ export async function readDueLines(
       const colon = name.indexOf(":");
       const machine = name.slice(0, colon);
       // A machine of a later version is left to those who have it.
-      if (isMachine(machine)) lines.push({ machine: machine as WakingMachine, id: name.slice(colon + 1), atMs });
+      if (isMachine(machine)) lines.push({ key, machine: machine as WakingMachine, id: name.slice(colon + 1), atMs });
     }
   }
   return { nowMs, isCut, lines: lines.sort((a, b) => a.atMs - b.atMs) };
+}
+
+/** Has a line come up later, if it is still there and was to come up sooner. */
+export async function postpone(
+  client: Client,
+  { key, machine, id }: DueLine,
+  { atMs, signal }: { atMs: number; signal: AbortSignal | undefined },
+): Promise<void> {
+  const later = { score: atMs, member: recordName(machine, id) };
+  await client.commands({ signal, applied: "unknown" }).zadd(key, { xx: true, gt: true }, later);
 }
 
 function resultOf(reply: unknown): unknown {

@@ -259,6 +259,23 @@ describe("a drain", () => {
     ]);
   });
 
+  it("is not starved by records that it cannot wake, however many come first", async () => {
+    const coordinator = lab.coordinator();
+    const deliverer = new Deliverer(coordinator);
+    for (let i = 0; i < 30; i++) {
+      await coordinator.run("completion.register", `broken-${i}`, registration({ total: 0, targets: target }));
+      const [key = ""] = await lab.raw.keys(`${lab.keyPrefix}*:completion:broken-${i}`);
+      await lab.raw.hset(key, "h", JSON.stringify({ schema: 99, fields: {} }));
+    }
+    await coordinator.run("completion.register", "g", registration({ total: 0, targets: target }));
+    coordinator.onWake("completion", deliverer);
+    expect(await coordinator.drain({ limit: 1 })).toMatchObject({ woken: 1, left: true });
+    expect(deliverer.delivered).toHaveLength(1);
+    // They come up again, later.
+    expect(await coordinator.drain()).toMatchObject({ woken: 0, left: false });
+    expect(await dueLines()).toHaveLength(30);
+  });
+
   it("leaves the lines of machines that it does not know", async () => {
     const coordinator = lab.coordinator();
     for (const name of ["future:g", "toString:g", "nocolon"]) await lab.raw.zadd(`${lab.keyPrefix}{3}:due`, 1, name);
