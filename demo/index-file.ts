@@ -7,7 +7,7 @@ export interface IndexEntry {
   readonly documentId: string;
   readonly deliveryId: string;
   readonly state: GroupState;
-  /** Of a completed document all of them; otherwise none. */
+  /** Of a completed document all of them; otherwise those that were there. */
   readonly chunks: readonly StoredChunk[];
 }
 

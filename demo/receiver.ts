@@ -79,12 +79,17 @@ class Receiver {
     return true;
   }
 
-  /** Joins the embeddings of a completed document into the index; of any other end the line says only that it came. */
+  /** Joins a document's embeddings into the index: of a completed one all, of any other end those that are there. */
   async #publish(deliveryId: string, { groupId: documentId, state, total }: GroupStatus): Promise<void> {
-    const numbers = state === "completed" ? Array.from({ length: total }, (_, i) => i + 1) : [];
-    const chunks = await Promise.all(numbers.map((chunk) => this.#store.load(documentId, chunk)));
+    const loads = Array.from({ length: total }, (_, i) => this.#store.load(documentId, i + 1));
+    const found = await Promise.allSettled(loads);
+    const chunks = state === "completed" ? await Promise.all(loads) : found.flatMap(valuesOf);
     this.#index.append({ documentId, deliveryId, state, chunks } satisfies IndexEntry);
   }
+}
+
+function valuesOf<T>(outcome: PromiseSettledResult<T>): T[] {
+  return outcome.status === "fulfilled" ? [outcome.value] : [];
 }
 
 /** A request's body; `undefined` when it was cut off. */

@@ -35,7 +35,10 @@ function documentRows({ expectations, entries, tally }: Outcome): Row[] {
   const effects = [...tally.effects.values()].reduce((sum, count) => sum + count, 0);
   const most = Math.max(0, ...tally.effects.values());
   return [
-    ["documents", `${expectations.length}: ${ended("completed")} published, ${ended("timed_out")} timed out`],
+    [
+      "documents",
+      `${expectations.length}: ${ended("completed")} published, ${ended("timed_out")} timed out (made to stall, for its watchdog)`,
+    ],
     ["chunks", `${chunks}: ${tally.chunks} acked`],
     [
       "callbacks",

@@ -170,7 +170,10 @@ export class DurableObjectCoordinator extends Primitives {
 
   /** @throws {CoordinationError} `unsupported`, always. */
   onWake<M extends WakingMachine>(_machine: M, _wake: Wake<M>): () => void {
-    throw new CoordinationError("unsupported", "handlers run in the object: give them to your CoordinatorObject");
+    throw new CoordinationError(
+      "unsupported",
+      "handlers and webhooks run in the object: give them to your CoordinatorObject",
+    );
   }
 
   /** A stub for one call: one that is kept breaks with its object, and may not be used by another request. */

@@ -90,8 +90,14 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   readonly #local: LocalCallbacks;
   readonly #stop: () => void;
 
-  /** @throws {CoordinationError} `invalid_input` for an option out of range, `unsupported` for handlers where none can run. */
+  /** @throws {CoordinationError} `invalid_input` for an option out of range, `unsupported` for handlers where none can run, `misconfigured` without a coordinator. */
   constructor(coordinator: Coordinator, options: CompletionTrackerOptions<T, Env> = {}) {
+    if (typeof coordinator?.run !== "function") {
+      throw new CoordinationError(
+        "misconfigured",
+        "coordinator must be a coordinator, such as new MemoryCoordinator()",
+      );
+    }
     this.#coordinator = coordinator;
     this.#webhooks = options.webhooks;
     this.#timeoutSec = options.timeoutSec ?? coordinator.completionTimeoutSec ?? DEFAULT_TIMEOUT_SEC;

@@ -159,7 +159,10 @@ export class HttpCoordinator extends Primitives {
 
   /** @throws {CoordinationError} `unsupported`, always. */
   onWake<M extends WakingMachine>(_machine: M, _wake: Wake<M>): () => void {
-    throw new CoordinationError("unsupported", "handlers run in the Worker's object: give them to its class");
+    throw new CoordinationError(
+      "unsupported",
+      "handlers and webhooks run in the Worker's object: give them to its class",
+    );
   }
 
   /** One request, and its answer's `output`. Ends with the answer, the limit or the signal, whichever is first. */
