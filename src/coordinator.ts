@@ -54,6 +54,7 @@ export interface Coordinator {
   drain?(options?: DrainOptions): Promise<DrainReport>;
 }
 
+/** How one operation is run. */
 export interface RunOptions {
   /** Ends the call; it rejects with `signal.reason`. A write may have landed. */
   readonly signal?: AbortSignal | undefined;
@@ -61,6 +62,7 @@ export interface RunOptions {
   readonly resend?: boolean;
 }
 
+/** How long a wait lasts. */
 export interface WatchOptions {
   /** After so many milliseconds it rejects with `wait_timeout`. 0: looks once. */
   readonly timeoutMs: number;
@@ -97,6 +99,7 @@ export interface Wake<M extends WakingMachine> {
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 }
 
+/** How much one drain does. */
 export interface DrainOptions {
   /** How many records to wake at most. 1 to 10,000, default 100. */
   readonly limit?: number;
@@ -105,6 +108,7 @@ export interface DrainOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What one drain did. */
 export interface DrainReport {
   /** How many records were woken. */
   readonly woken: number;
@@ -129,4 +133,5 @@ export type CoordinatorEvent =
       readonly error?: string;
     };
 
+/** Hears of events. What it throws is ignored. */
 export type OnEvent = (event: CoordinatorEvent) => void;

@@ -24,6 +24,7 @@ export type CoordinationErrorCode =
   | "misconfigured"
   | "unsupported";
 
+/** What an error says besides its code and its message. */
 export interface CoordinationErrorOptions {
   /** Whether the same call may succeed later, unchanged. Default false. */
   readonly retryable?: boolean;
@@ -40,9 +41,13 @@ export interface CoordinationErrorOptions {
  */
 export class CoordinationError extends Error {
   override readonly name = "CoordinationError";
+  /** What went wrong, for programs. */
   readonly code: CoordinationErrorCode;
+  /** Whether the same call may succeed later, unchanged. */
   readonly retryable: boolean;
+  /** `"no"`: nothing was written. `"unknown"`: the write may have landed. */
   readonly applied: "no" | "unknown";
+  /** What the backend asked for, in milliseconds. */
   readonly retryAfterMs: number | undefined;
 
   constructor(code: CoordinationErrorCode, message: string, options: CoordinationErrorOptions = {}) {

@@ -12,6 +12,7 @@ import { transitionRoutes } from "./routes/transitions.js";
 export type { WorkerEnv } from "./env.js";
 export { CoordinatorWorkerObject } from "./object.js";
 
+/** What a Worker is made with. */
 export interface WorkerOptions<Env extends WorkerEnv = WorkerEnv> {
   /** The binding of the class that extends `CoordinatorWorkerObject` (or `CoordinatorObject`). Default `env.COORDINATOR`. */
   readonly namespace?: (env: Env) => ObjectNamespace | undefined;
@@ -70,4 +71,5 @@ function coordinatorOf<Env extends WorkerEnv>(
   return new DurableObjectCoordinator({ namespace, keyPrefix });
 }
 
+/** The Worker as it is deployed: the binding `COORDINATOR`, and no handlers. */
 export default createWorker();

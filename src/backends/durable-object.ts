@@ -30,6 +30,7 @@ export interface ObjectMethods {
   watch(transition: string, id: string, input: unknown, timeoutMs: number): Promise<ObjectReply>;
 }
 
+/** What a `DurableObjectCoordinator` is made with. */
 export interface DurableObjectOptions {
   /** The binding whose class extends `CoordinatorObject`. */
   readonly namespace: ObjectNamespace;

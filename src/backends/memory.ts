@@ -20,6 +20,7 @@ import { checkId, checkNumber, MAX_SEC } from "../validate.js";
 import { Watchers } from "../watchers.js";
 import { DueHeap } from "./due-heap.js";
 
+/** What a `MemoryCoordinator` is made with. */
 export interface MemoryOptions {
   /** How long raw keys outlive their last write, in seconds; 0 (the default): until they are deleted. At most a year. */
   readonly ttlSec?: number;

@@ -30,7 +30,9 @@ import {
  * `targets`, and the outbox's.
  */
 
+/** Where a group stands; anything but `open` is final. */
 export type GroupState = "open" | "completed" | "failed" | "timed_out" | "cancelled";
+/** What became of an ack; `AckResult` of the tracker tells them apart. */
 export type Verdict = "accepted" | "duplicate" | "early" | "late" | "cancelled" | "unknown";
 
 /** How many errors are kept word by word; the count goes on. */

@@ -23,6 +23,7 @@ export interface Targets {
   end?: Target;
 }
 
+/** Where a delivery stands. `dead`: given up, until it is redelivered. */
 export type DeliveryState = "none" | "pending" | "delivered" | "dead";
 
 /** A delivery, stored as the member `d:GENERATION`; the status it tells of stands in `s:GENERATION`. */

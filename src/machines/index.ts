@@ -5,7 +5,9 @@ import { kv } from "./kv.js";
 /** Every machine, by name. A transition is called `machine.step`. */
 export const machines = { kv, completion };
 
+/** The machines, as a type. */
 export type Machines = typeof machines;
+/** A machine's name. */
 export type MachineName = keyof Machines;
 
 /** `"completion.ack"` and its like. */
@@ -21,7 +23,9 @@ type Step<N extends TransitionName> = N extends `${infer M}.${infer S}`
     : never
   : never;
 
+/** What a transition takes. */
 export type InputOf<N extends TransitionName> = Step<N> extends Transition<infer Input, infer _> ? Input : never;
+/** What a transition answers. */
 export type OutputOf<N extends TransitionName> = Step<N> extends (...args: never[]) => infer Output ? Output : never;
 
 /** The function of a transition's name; `undefined` when there is none. */

@@ -11,6 +11,7 @@ import { specDigest } from "./spec.js";
 import { type CompletionTargets, type Payloads, splitTargets } from "./target.js";
 import { MAX_ERROR_BYTES, shortText, type Task, taskAcks } from "./task.js";
 
+/** What a `CompletionTracker` is made with. */
 export interface CompletionTrackerOptions<T extends Payloads, Env> extends DeliveryOptions<T, Env> {
   /** The deadline of groups that name none, in seconds; 0 for none. Default: the coordinator's, else 1800. At most a year. */
   readonly timeoutSec?: number;
@@ -20,6 +21,7 @@ export interface CompletionTrackerOptions<T extends Payloads, Env> extends Deliv
   readonly earlyTtlSec?: number;
 }
 
+/** What a registration says besides its tasks. */
 export interface RegisterOptions<T extends Payloads> extends CompletionTargets<T> {
   /** Any JSON value of up to 16 KB; comes back in every status. */
   readonly metadata?: unknown;
@@ -49,6 +51,7 @@ export interface AckResult {
   readonly generation: number | null;
 }
 
+/** Some of the results that acks brought. */
 export interface ResultPage {
   readonly items: readonly { readonly taskId: string; readonly result: unknown }[];
   /** What to give as `after` for the next page; null on the last. */

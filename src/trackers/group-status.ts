@@ -12,9 +12,13 @@ export interface GroupStatus {
   readonly ok: boolean;
   /** What `cancel` was told. */
   readonly reason: string | null;
+  /** How many tasks were registered. */
   readonly total: number;
+  /** How many distinct tasks were acked without an error. */
   readonly succeeded: number;
+  /** How many distinct tasks failed. */
   readonly failed: number;
+  /** How many tasks neither succeeded nor failed. */
   readonly remaining: number;
   /** The first 100 failures, in the order of their acks; `failed` is the true count. */
   readonly errors: readonly { readonly taskId: string; readonly message: string }[];
@@ -22,6 +26,7 @@ export interface GroupStatus {
   readonly metadata: unknown;
   /** When an open group times out; null without a deadline. Milliseconds since 1970, by the backend's clock. */
   readonly deadlineAtMs: number | null;
+  /** What became of the durable callback of this generation. */
   readonly delivery: DeliveryStatus;
 }
 
@@ -31,7 +36,9 @@ export interface DeliveryStatus {
   readonly state: DeliveryState;
   /** Fixed at registration: the key that makes the effect of many attempts one. */
   readonly deliveryId: string | null;
+  /** How many attempts were begun. */
   readonly attempts: number;
+  /** What the last failed attempt failed with, or why none was made. */
   readonly lastError: string | null;
 }
 

@@ -7,6 +7,7 @@ export type GroupEventType = "group.completed" | "group.failed" | "group.timed_o
 
 /** One attempt to tell a handler that a group has ended. */
 export interface HandlerEvent<Payload = unknown> {
+  /** Which end it was. */
   readonly type: GroupEventType;
   /** The same in every attempt, and in no other delivery: make the effect idempotent on it. */
   readonly deliveryId: string;
@@ -14,11 +15,13 @@ export interface HandlerEvent<Payload = unknown> {
   readonly attempt: number;
   /** What `cancel` was told. */
   readonly reason: string | null;
+  /** What the registration gave along. */
   readonly payload: Payload;
   /** The group as it stood at its end. */
   readonly status: GroupStatus;
 }
 
+/** What a handler has at hand. */
 export interface HandlerContext<Env = unknown> {
   /** What the tracker was given; in a Durable Object its bindings. */
   readonly env: Env;

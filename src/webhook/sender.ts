@@ -11,6 +11,7 @@ const MAX_TIMEOUT_MS = 300_000;
 /** The part of `fetch` that a sender calls. */
 export type WebhookFetch = (url: string, init: RequestInit) => Promise<Response>;
 
+/** What a sender is made with. */
 export interface WebhookSenderOptions {
   /** The live signing secrets, `whsec_…`, a list or separated by spaces; a message carries one signature of each. */
   readonly secrets: string | readonly string[];
@@ -26,6 +27,7 @@ export interface WebhookSenderOptions {
   readonly nowMs?: () => number;
 }
 
+/** One attempt of a message. */
 export interface WebhookMessage {
   readonly url: string;
   /** The delivery id, the same at each attempt: 1 to 256 visible ASCII characters, without a full stop. */
@@ -36,6 +38,7 @@ export interface WebhookMessage {
   readonly signal?: AbortSignal;
 }
 
+/** Sends messages, one attempt a call. */
 export interface WebhookSender {
   /**
    * Whether messages may go to this URL, by its spelling and the allow list; nothing is resolved or sent.

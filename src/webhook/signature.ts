@@ -24,6 +24,7 @@ export type SignInput = {
 /** Request headers: the web's `Headers`, or a record in any case (Node's `request.headers` fits). */
 export type WebhookHeaders = Headers | Readonly<Record<string, string | readonly string[] | undefined>>;
 
+/** A message as it came in, and what it is held against. */
 export interface VerifyInput {
   /** The live secrets, a list or separated by spaces. */
   readonly secrets: string | readonly string[];
@@ -36,6 +37,7 @@ export interface VerifyInput {
   readonly nowMs?: number;
 }
 
+/** A message whose signature holds. */
 export interface VerifiedWebhook {
   /** Stays the same over all attempts: the key to drop duplicates by. */
   readonly id: string;

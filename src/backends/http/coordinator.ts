@@ -14,6 +14,7 @@ import { outputOf, readAnswer } from "./answer.js";
 /** The part of `fetch` that is called. */
 export type HttpFetch = (url: string, init: RequestInit) => Promise<Response>;
 
+/** What an `HttpCoordinator` is made with. */
 export interface HttpOptions {
   /** Where the Worker answers, such as `https://coordinator.example.workers.dev`: https, or http to this machine. */
   readonly url: string;

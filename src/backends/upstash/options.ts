@@ -5,6 +5,7 @@ import { CoordinationError } from "../../errors.js";
 /** A client of @upstash/redis, from any of its entry points. */
 export type UpstashRedis = Pick<Redis, "evalsha" | "eval" | "pipeline">;
 
+/** What an `UpstashCoordinator` is made with: `url` and `token`, or a client that has them. */
 export interface UpstashOptions {
   /**
    * A client whose address, token and headers are used. It is never changed, and its own settings for retries, signals,
