@@ -119,15 +119,15 @@ export const DEFAULT_LEASE_MS = 60_000;
 
 /** More undelivered generations than this, dead letters among them, and a restart is refused. */
 export const MAX_OUTBOX = 16;
-/** For so long a dead letter can be redelivered. */
-export const DEAD_MS = 604_800_000;
+/** For so long, past its time, a delivery waits for whoever drains, and a dead letter for whoever redelivers it. */
+export const OWED_MS = 604_800_000;
 
 /** Why a delivery that nobody has tried is not delivered. */
 const UNHANDLED = "nobody has come that has its handler, or sends webhooks";
 const PASS_BASE_MS = 5_000;
 const PASS_MAX_MS = 300_000;
-/** For so long a delivery waits, past its time, for somebody who drains and has its handler. */
-export const OWED_MS = 86_400_000;
+/** For so long drainers pass a delivery by that none of them can make; then it is a dead letter. */
+const UNHANDLED_MS = 86_400_000;
 
 const deliveryName = (generation: number): string => `d:${formatInteger(generation)}`;
 const snapshotName = (generation: number): string => `s:${formatInteger(generation)}`;
@@ -251,7 +251,7 @@ function claimOf(store: Store, generation: number, delivery: Delivery): Claim {
 }
 
 function pass(store: Store, head: OutboxHead, due: Due, delivery: Delivery): void {
-  if (store.nowMs - delivery.queuedAtMs >= OWED_MS) {
+  if (store.nowMs - delivery.queuedAtMs >= UNHANDLED_MS) {
     bury(store, head, due.generation, delivery, UNHANDLED);
     return;
   }
@@ -311,7 +311,7 @@ export function owedUntilMs(head: OutboxHead): number | undefined {
     if (until === undefined || atMs > until) until = atMs;
   };
   for (const { atMs } of head.due) reach(atMs + OWED_MS);
-  for (const { atMs } of head.dead) reach(atMs + DEAD_MS);
+  for (const { atMs } of head.dead) reach(atMs + OWED_MS);
   return until;
 }
 
