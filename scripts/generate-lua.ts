@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
 import * as tstl from "typescript-to-lua";
+import { machines } from "../src/machines/index.js";
 
 /**
  * Compiles each machine to one Lua script for Redis, from the very functions that run in memory and in a Durable Object, and writes
@@ -96,12 +97,7 @@ function asScript(bundle: string): string {
 const sha1 = (text: string): string => createHash("sha1").update(text).digest("hex");
 
 stageSources();
-const machines = readdirSync(join(root, "src/machines"))
-  .map((name) => name.replace(/\.ts$/, ""))
-  // The outbox is part of other machines, and has no record of its own.
-  .filter((name) => name !== "index" && name !== "delivery");
-
-const entries = machines.map((machine) => {
+const entries = Object.keys(machines).map((machine) => {
   const lua = compile(machine);
   process.stdout.write(`${machine}: ${lua.length} characters of Lua, ${sha1(lua)}\n`);
   return `  ${JSON.stringify(machine)}: {

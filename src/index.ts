@@ -14,8 +14,8 @@ export type {
   WatchOptions,
 } from "./coordinator.js";
 export { CoordinationError, type CoordinationErrorCode, type CoordinationErrorOptions } from "./errors.js";
-export type { GroupState, Verdict } from "./machines/completion.js";
 export type { DeliveryState } from "./machines/delivery.js";
+export type { GroupState, Verdict } from "./machines/group.js";
 export type { InputOf, MachineName, OutputOf, TransitionName } from "./machines/index.js";
 export {
   type AckResult,

@@ -1,6 +1,7 @@
 import type { Coordinator } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";
-import type { AckResult as AckOutput, GroupState, RegisterOutput, Verdict } from "../machines/completion.js";
+import type { AckResult as AckOutput, RegisterOutput } from "../machines/completion.js";
+import type { GroupState, Verdict } from "../machines/group.js";
 import { newOp } from "../op.js";
 import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, toJson } from "../validate.js";
 import { type DeliveryOptions, deliver } from "./deliver.js";

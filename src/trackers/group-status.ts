@@ -1,5 +1,5 @@
-import type { GroupState, GroupView } from "../machines/completion.js";
 import type { DeliveryState, DeliveryView } from "../machines/delivery.js";
+import type { GroupState, GroupView } from "../machines/group.js";
 
 /** A group as one atomic step saw it. */
 export interface GroupStatus {

@@ -1,5 +1,5 @@
 import { CoordinationError } from "../errors.js";
-import type { TaskAck } from "../machines/completion.js";
+import type { TaskAck } from "../machines/group.js";
 import { checkId, toJson } from "../validate.js";
 
 /** A task that is done: by its id, with a result, or with the error that it failed with for good. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { MAX_EARLY, MAX_ERRORS } from "../../src/machines/completion.js";
+import { MAX_EARLY } from "../../src/machines/early-acks.js";
+import { MAX_ERRORS } from "../../src/machines/group.js";
 import type { InputOf, OutputOf, TransitionName } from "../../src/machines/index.js";
 import { Model } from "../differential/model.js";
 

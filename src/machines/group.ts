@@ -1,0 +1,231 @@
+import { decode, encode, formatInteger } from "../platform.js";
+import type { Store } from "../store.js";
+import {
+  type DeliveryView,
+  describe,
+  enqueue,
+  nextDueMs,
+  type OutboxHead,
+  OWED_MS,
+  owedUntilMs,
+  type Target,
+  type Targets,
+} from "./delivery.js";
+
+/**
+ * A fan-out joins: a group of tasks ends once, when all were acked, or at its deadline, or when somebody cancels it.
+ *
+ * An ack is membership in a set. The member `t:TASK` holds "" while a named task is open, and afterwards the id of the
+ * call that counted it: the retry of that call is told the same again. While the group is not registered, it names the
+ * early ack's line. Other members: `y:N` early acks, `e:N` errors, `r:N` results, `x:OP` anonymous decrements, `meta`,
+ * `targets`, and the outbox's.
+ */
+
+/** Where a group stands; anything but `open` is final. */
+export type GroupState = "open" | "completed" | "failed" | "timed_out" | "cancelled";
+/** What became of an ack; `AckResult` of the tracker tells them apart. */
+export type Verdict = "accepted" | "duplicate" | "early" | "late" | "cancelled" | "unknown";
+
+/** How many errors are kept word by word; the count goes on. */
+export const MAX_ERRORS = 100;
+
+export interface GroupHead extends OutboxHead {
+  state: GroupState | "unregistered";
+  /** How many early acks were kept, in `y:1` and on, and until when the last of them counts. */
+  early: number;
+  earlyUntilMs: number;
+  /** How many of them bring a result or an error. */
+  earlyBodies: number;
+  generation: number;
+  /** The calls that made the last generations, this one's at the end, and the generation that it restarted. */
+  ops: string[];
+  from?: number;
+  /** The last call that had deliveries queued again. */
+  redeliverOp?: string;
+  spec: string;
+  named: boolean;
+  total: number;
+  succeeded: number;
+  failed: number;
+  results: number;
+  /** What is still needed for success. Decided with `≤ 0`: one step may pass zero. */
+  need: number;
+  deadlineAtMs?: number;
+  ttlMs: number;
+  refreshedAtMs: number;
+  deliveryId: string;
+  /** Its timeout has a target. */
+  owes: boolean;
+  reason?: string;
+  /** What the end was decided by: a member's name. */
+  endedBy?: string;
+  /** The instance that runs the plain function of this generation. */
+  taker?: string;
+}
+
+export interface GroupView {
+  generation: number;
+  state: GroupState;
+  reason?: string;
+  total: number;
+  succeeded: number;
+  failed: number;
+  remaining: number;
+  errors: { taskId: string; message: string }[];
+  /** JSON text. */
+  metadata?: string;
+  deadlineAtMs?: number;
+  delivery: DeliveryView;
+}
+
+export interface TaskAck {
+  id: string;
+  /** JSON text. */
+  result?: string;
+  error?: string;
+}
+
+export const taskName = (id: string): string => `t:${id}`;
+/** The mark of a task that counted: never "", whatever the call's id. */
+export const countedBy = (op: string): string => `.${op}`;
+export const numbered = (list: string, n: number): string => `${list}:${formatInteger(n)}`;
+
+export function unregistered(): GroupHead {
+  return {
+    state: "unregistered",
+    early: 0,
+    earlyUntilMs: 0,
+    earlyBodies: 0,
+    generation: 0,
+    ops: [],
+    spec: "",
+    named: false,
+    total: 0,
+    succeeded: 0,
+    failed: 0,
+    results: 0,
+    need: 0,
+    ttlMs: 0,
+    refreshedAtMs: 0,
+    deliveryId: "",
+    owes: false,
+    due: [],
+    dead: [],
+  };
+}
+
+/** The group, with its deadline applied: an open group past its deadline has ended, whoever looks first. */
+export function open(store: Store): GroupHead | undefined {
+  const head = store.head<GroupHead>();
+  if (head === undefined) return undefined;
+  if (head.state === "open" && head.deadlineAtMs !== undefined && head.deadlineAtMs <= store.nowMs) {
+    end(store, head, "timed_out", "deadline");
+    save(store, head);
+  }
+  return head;
+}
+
+/** Stores the head and re-arms timer and TTL from the state, so that no step can forget either. */
+export function save(store: Store, head: GroupHead): void {
+  const isOpen = head.state === "open";
+  const dueMs = nextDueMs(head);
+  let wakeAtMs = dueMs;
+  /** The last instant at which somebody may need the record. */
+  let neededMs = store.nowMs;
+  if (isOpen && head.deadlineAtMs !== undefined) {
+    neededMs = head.deadlineAtMs + (head.owes ? OWED_MS : 0);
+    if (wakeAtMs === undefined || head.deadlineAtMs < wakeAtMs) wakeAtMs = head.deadlineAtMs;
+  } else if (isOpen && store.nowMs - head.refreshedAtMs < head.ttlMs / 4) {
+    neededMs = head.refreshedAtMs;
+  } else {
+    head.refreshedAtMs = store.nowMs;
+  }
+  // What is owed outlives the rest: where nothing rings by itself it waits for whoever drains, and a dead letter for help.
+  const owedMs = owedUntilMs(head);
+  if (owedMs !== undefined && owedMs > neededMs) neededMs = owedMs;
+  store.put(head);
+  store.wakeAt(wakeAtMs);
+  store.keepUntil(neededMs + head.ttlMs);
+}
+
+export function end(store: Store, head: GroupHead, state: GroupState, endedBy: string, reason?: string): void {
+  head.state = state;
+  head.endedBy = endedBy;
+  head.refreshedAtMs = store.nowMs;
+  if (reason !== undefined) head.reason = reason;
+  const text = store.get("targets");
+  if (text !== undefined) {
+    const targets = decode<Targets>(text);
+    let own: Target | undefined;
+    if (state === "completed") own = targets.complete;
+    else if (state === "timed_out") own = targets.timeout;
+    const target = own ?? targets.end;
+    if (target !== undefined) {
+      const snapshot = encode(viewOf(store, head));
+      enqueue(store, head, {
+        generation: head.generation,
+        id: head.deliveryId,
+        type: `group.${state}`,
+        target,
+        snapshot,
+      });
+    }
+  }
+  store.notify();
+}
+
+export function remainingOf(head: GroupHead): number {
+  const remaining = head.total - head.succeeded - head.failed;
+  return remaining > 0 ? remaining : 0;
+}
+
+export function viewOf(store: Store, head: GroupHead): GroupView {
+  const kept = head.failed < MAX_ERRORS ? head.failed : MAX_ERRORS;
+  const names: string[] = [];
+  for (let n = 1; n <= kept; n++) names.push(numbered("e", n));
+  store.load(names);
+  const errors: { taskId: string; message: string }[] = [];
+  for (const name of names) {
+    const text = store.get(name);
+    if (text !== undefined) errors.push(decode<{ taskId: string; message: string }>(text));
+  }
+  const view: GroupView = {
+    generation: head.generation,
+    state: head.state as GroupState,
+    total: head.total,
+    succeeded: head.succeeded,
+    failed: head.failed,
+    remaining: remainingOf(head),
+    errors,
+    delivery: describe(store, head.generation),
+  };
+  if (head.reason !== undefined) view.reason = head.reason;
+  if (head.deadlineAtMs !== undefined) view.deadlineAtMs = head.deadlineAtMs;
+  const metadata = store.get("meta");
+  if (metadata !== undefined) view.metadata = metadata;
+  return view;
+}
+
+/** The view of a group that was registered; early acks alone are not a group. */
+export function registered(head: GroupHead | undefined): head is GroupHead {
+  return head !== undefined && head.state !== "unregistered";
+}
+
+/** Counts a task that is known not to have counted before, and ends the group when nothing more is needed. */
+export function count(store: Store, head: GroupHead, task: TaskAck, op: string): void {
+  store.set(taskName(task.id), countedBy(op));
+  if (task.error !== undefined) {
+    head.failed += 1;
+    if (head.failed <= MAX_ERRORS) {
+      store.set(numbered("e", head.failed), encode({ taskId: task.id, message: task.error }));
+    }
+  } else {
+    head.succeeded += 1;
+    if (task.result !== undefined) {
+      head.results += 1;
+      store.set(numbered("r", head.results), encode({ taskId: task.id, result: task.result }));
+    }
+  }
+  head.need -= 1;
+  if (head.need <= 0) end(store, head, "completed", taskName(task.id));
+}
