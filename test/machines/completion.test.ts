@@ -167,6 +167,30 @@ describe("the completion machine", () => {
     expect(run("completion.woken", { routes: ["handler:x"], retry }).claims).toEqual("(empty)");
   });
 
+  it("redelivers once a call, what was delivered too", () => {
+    const { run } = bench();
+    const first = run("completion.register", registration({ total: 0, targets: { complete: TARGET } }));
+    const generation = first.view?.generation ?? 0;
+    const retry = { maxAttempts: 3, baseDelayMs: 0, maxDelayMs: 0 };
+    run("completion.woken", { routes: ["handler:x"] });
+    run("completion.settle", { generation, fence: 1, retry, random: 0 });
+    run("completion.redeliver", { op: "r1" });
+    const { claims } = run("completion.woken", { routes: ["handler:x"] });
+    run("completion.settle", { generation, fence: claims[0]?.fence ?? 0, retry, random: 0 });
+    expect(run("completion.redeliver", { op: "r1" }).view?.delivery).toMatchObject({ state: "delivered", attempts: 2 });
+    expect(run("completion.redeliver", { op: "r2" }).view?.delivery).toMatchObject({ state: "pending", attempts: 2 });
+  });
+
+  it("keeps 1,000 early acks with a result, and goes on to keep those without", () => {
+    const { run } = bench();
+    const early = (id: string, result?: string) =>
+      run("completion.ack", { ...ack(id), tasks: [result === undefined ? { id } : { id, result }] }).results[0]
+        ?.verdict;
+    for (let i = 0; i < 1_000; i++) expect(early(`r${i}`, "1")).toBe("early");
+    expect(early("one more", "1")).toBe("unknown");
+    expect(early("plain")).toBe("early");
+  });
+
   it("tells the copy of an older restart that its generation exists, and restarts nothing", () => {
     const { run } = bench();
     run("completion.register", registration());
