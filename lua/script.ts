@@ -8,7 +8,7 @@ import type { Changes, Rows, Transition } from "../src/store";
  * KEYS[1] the record, KEYS[2] the due queue of its shard
  * ARGV[1] the step, ARGV[2] its input (JSON), ARGV[3] the record's name in the due queue, ARGV[4] the channel
  * ARGV[5] milliseconds added to the clock, for tests; "0"
- * Returns one mark, `!` when the record is due now and `=` otherwise, and the output (JSON).
+ * Returns one mark and the output (JSON): `!` when this step made the record due, `+` when it was due before, else `=`.
  */
 
 /** @noSelf */
@@ -94,5 +94,6 @@ export function run(steps: Record<string, Transition<never, object>>): string {
   // A record that is gone leaves its line in the queue to whoever is sent there by it.
   if (step === "woken" && changes.wakeAtMs === undefined && !changes.wakeChanged) redis.call("ZREM", due, member);
   const isDue = changes.wakeAtMs !== undefined && changes.wakeAtMs <= nowMs;
-  return `${isDue ? "!" : "="}${encode(output)}`;
+  const mark = !isDue ? "=" : changes.wakeChanged ? "!" : "+";
+  return `${mark}${encode(output)}`;
 }

@@ -29,14 +29,14 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: "config",
-    files: /^src\/config\.ts$/,
+    files: /^src\/config(\.ts$|\/)/,
     layers: ["root", "machines", "contract", "trackers", "memory", "custom"],
     lazyLayers: ["upstash", "http", "durable-object backend"],
     packages: ["zod"],
   },
   {
     name: "contract",
-    files: /^src\/(access|coordinator|events|primitives|watchers)\.ts$/,
+    files: /^src\/(access|coordinator|deliverer|drain-every|drain-rounds|events|primitives|wakes|watchers)\.ts$/,
     layers: ["root", "machines"],
     packages: [],
   },

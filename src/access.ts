@@ -14,12 +14,15 @@ const READS: readonly TransitionName[] = [
   "completion.status",
   "completion.wait",
   "completion.results",
+  "request.status",
+  "request.wait",
+  "request.progress",
 ];
 
 /** The steps of whoever drains an outbox. */
 const INTERNAL: readonly TransitionName[] = ["completion.woken", "completion.settle"];
 
-const WATCHABLE: readonly WatchableTransition[] = ["completion.wait"];
+const WATCHABLE: readonly WatchableTransition[] = ["completion.wait", "request.wait", "request.progress"];
 
 /** Whether a write may have landed when the answer to this transition is lost. */
 export function lostAnswer(name: TransitionName): "no" | "unknown" {

@@ -60,6 +60,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined;
   /** Whether sending twice does no harm: by nature, or since the input carries an `op`. Default true. */
   readonly resend?: boolean;
+  /** Keeps the caller's invocation alive for what the call sets off here, such as a delivery. */
+  readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 }
 
 /** How long a wait lasts. */
@@ -124,6 +126,8 @@ export interface DrainReport {
  */
 export type CoordinatorEvent =
   | { readonly type: "wake_failed"; readonly machine: string; readonly id: string; readonly error: unknown }
+  /** A drain of `drainEvery` or of an `AlarmClock` failed; it is tried again. */
+  | { readonly type: "drain_failed"; readonly error: unknown }
   | {
       readonly type: "delivery";
       readonly id: string;
@@ -131,6 +135,13 @@ export type CoordinatorEvent =
       readonly attempt: number;
       readonly outcome: "delivered" | "retry" | "dead" | "stale";
       readonly error?: string;
+    }
+  /** The last step of a call that has done its work failed; time, or whoever comes next, makes it good. */
+  | {
+      readonly type: "followup_failed";
+      readonly transition: TransitionName;
+      readonly id: string;
+      readonly error: unknown;
     };
 
 /** Hears of events. What it throws is ignored. */

@@ -12,6 +12,19 @@ interface Envelope {
   fields: object;
 }
 
+const NOTHING: Changes = {
+  dirty: false,
+  cleared: false,
+  head: undefined,
+  names: [],
+  values: [],
+  untilMs: undefined,
+  untilChanged: false,
+  wakeAtMs: undefined,
+  wakeChanged: false,
+  notified: false,
+};
+
 /**
  * A store over one record, and what was written to it so far.
  *
@@ -40,6 +53,7 @@ export function openDraft(rows: Rows, nowMs: number): Draft {
   let wakeChanged = expired;
   let cleared = expired;
   let notified = false;
+  let discarded = false;
   /** What members hold as far as this transition knows: read or written. */
   let known: Record<string, string | false | undefined> = {};
   let names: string[] = [];
@@ -107,11 +121,15 @@ export function openDraft(rows: Rows, nowMs: number): Draft {
     notify: () => {
       notified = true;
     },
+    discard: () => {
+      discarded = true;
+    },
   };
 
   const changes = (): Changes => {
     const values: (string | false)[] = [];
     for (const name of names) values.push(known[name] ?? false);
+    if (discarded) return NOTHING;
     const touched = headChanged || untilChanged || wakeChanged;
     return {
       dirty: touched || cleared || names.length > 0,

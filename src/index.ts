@@ -1,3 +1,11 @@
+export { defineBackend } from "./backends/custom/define-backend.js";
+export type {
+  BackendDefinition,
+  BackendRecord,
+  DueRecord,
+  NextRecord,
+  StoreCallOptions,
+} from "./backends/custom/definition.js";
 export { MemoryCoordinator, type MemoryOptions } from "./backends/memory.js";
 export type { RetryPolicy } from "./backoff.js";
 export type { Clock } from "./clock.js";
@@ -13,10 +21,13 @@ export type {
   WatchableTransition,
   WatchOptions,
 } from "./coordinator.js";
+export { type DrainEveryOptions, drainEvery } from "./drain-every.js";
 export { CoordinationError, type CoordinationErrorCode, type CoordinationErrorOptions } from "./errors.js";
 export type { DeliveryState } from "./machines/delivery.js";
 export type { GroupState, Verdict } from "./machines/group.js";
 export type { InputOf, MachineName, OutputOf, TransitionName } from "./machines/index.js";
+export type { RequestVerdict } from "./machines/request.js";
+export { type CoalesceOptions, CoalesceTracker } from "./trackers/coalesce.js";
 export {
   type AckResult,
   CompletionTracker,
@@ -24,6 +35,7 @@ export {
   type RegisterOptions,
   type ResultPage,
 } from "./trackers/completion.js";
+export { type DedupeOptions, type DedupeOutcome, DedupeWindow } from "./trackers/dedupe.js";
 export type { DeliveryStatus, GroupStatus } from "./trackers/group-status.js";
 export type {
   GroupEventType,
@@ -34,12 +46,22 @@ export type {
   PayloadsOf,
   Webhooks,
 } from "./trackers/handler.js";
+export type { QueueStatus, RequestState, StageStatus } from "./trackers/request-status.js";
+export {
+  type NextRoot,
+  type RequestProgress,
+  type RequestResult,
+  type RequestWaitOptions,
+  RequestWaitTracker,
+} from "./trackers/request-wait.js";
+export { RequestStatsAccumulator, type Stats, type StatsOptions } from "./trackers/stats.js";
 export type {
   CompletionTarget,
   CompletionTargets,
   HandlerTarget,
   LocalTarget,
   Payloads,
+  RequestRootTarget,
   UrlTarget,
 } from "./trackers/target.js";
 export type { Task } from "./trackers/task.js";

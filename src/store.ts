@@ -30,6 +30,8 @@ export interface Store {
   wakeAt(atMs: number | undefined): void;
   /** Tells those who watch this record to look again. */
   notify(): void;
+  /** Forgets all that this transition wrote: for one that refuses after having begun. */
+  discard(): void;
 }
 
 /** A machine's step: reads, decides and writes one record, without waiting. Runs in one round trip where the data is. */

@@ -10,11 +10,25 @@ export function tagOf(key: string): string {
 }
 
 /**
- * The place that a record shares with others: raw keys live with all keys of their tag, everything else alone.
- * A Durable Object is made per place, and Redis keys are sharded by it.
+ * The place that a record shares with others: raw keys live with all keys of their tag, small records (claims, versions)
+ * with those of their namespace and shard, everything else alone. A Durable Object is made per place, and Redis keys are
+ * sharded by it.
  */
 export function placeOf(machine: string, id: string): string {
-  return `{${machine}}${machine === "kv" ? tagOf(id) : id}`;
+  if (machine === "kv") return `{kv}${tagOf(id)}`;
+  if (machine === "coalesce" || machine === "dedupe") return `{${machine}}${firstPartOf(id)}${shardOf(id)}`;
+  return `{${machine}}${id}`;
+}
+
+/** One id of several parts. Injective, whatever the parts contain: each tells its length first. */
+export function joinParts(parts: readonly string[]): string {
+  return parts.map((part) => `${part.length}:${part}`).join("");
+}
+
+/** The first part of a joined id, with its length; "" when the id is not one. */
+function firstPartOf(id: string): string {
+  const [length] = /^\d{1,3}:/.exec(id) ?? [];
+  return length === undefined ? "" : id.slice(0, length.length + Number.parseInt(length, 10));
 }
 
 /** A record's name within its place or process. Injective: a machine's name holds no colon. */

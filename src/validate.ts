@@ -85,3 +85,14 @@ export function toJson(value: unknown, field: string, maxBytes = MAX_VALUE_BYTES
   if (byteLength(text, maxBytes) > maxBytes) throw invalid(`${field} must be at most ${maxBytes} bytes of JSON`);
   return text;
 }
+
+/** A text cut to so many bytes of UTF-8, between two characters; half surrogates replaced. */
+export function shortText(text: unknown, field: string, maxBytes: number): string {
+  if (typeof text !== "string") throw invalid(`${field} must be a string`);
+  // No character takes less than a byte: what is beyond cannot be kept.
+  const bytes = encoder.encode(text.slice(0, maxBytes));
+  if (bytes.length <= maxBytes) return new TextDecoder().decode(bytes);
+  let end = maxBytes;
+  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
+  return new TextDecoder().decode(bytes.subarray(0, end));
+}

@@ -1,5 +1,5 @@
+import { Problem } from "../src/problem.js";
 import { type LiveToken, liveTokens, type WorkerEnv } from "./env.js";
-import { Problem } from "./problem.js";
 
 /**
  * Who asks: the key prefix that the request's bearer token opens.

@@ -1,5 +1,5 @@
+import { Problem } from "../src/problem.js";
 import { depthOf, MAX_DEPTH } from "./json.js";
-import { Problem } from "./problem.js";
 
 /** The most that one request may carry, in bytes. */
 export const MAX_BODY_BYTES = 262_144;
@@ -11,13 +11,27 @@ export const MAX_BODY_BYTES = 262_144;
  * @throws {Problem} `unsupported_media_type`, `too_large`, `malformed`.
  */
 export async function readJson(request: Request): Promise<unknown> {
-  const type = request.headers.get("content-type") ?? "";
-  const encoding = request.headers.get("content-encoding") ?? "identity";
+  checkType(request);
+  return parsed(await readCapped(request));
+}
+
+/** `readJson`, or `undefined` for a request without a body, whatever type it announces. */
+export async function readOptionalJson(request: Request): Promise<unknown> {
+  const bytes = await readCapped(request);
+  if (bytes.length === 0) return undefined;
+  checkType(request);
+  return parsed(bytes);
+}
+
+function checkType({ headers }: Request): void {
+  const type = headers.get("content-type") ?? "";
+  const encoding = headers.get("content-encoding") ?? "identity";
   if (!/^application\/json\s*(;|$)/i.test(type) || encoding.toLowerCase() !== "identity") {
     throw new Problem("unsupported_media_type", "send JSON, uncompressed, with `Content-Type: application/json`");
   }
-  if (Number(request.headers.get("content-length") ?? 0) > MAX_BODY_BYTES) throw tooLarge();
-  const bytes = await readCapped(request.body);
+}
+
+function parsed(bytes: Uint8Array): unknown {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes));
@@ -29,7 +43,8 @@ export async function readJson(request: Request): Promise<unknown> {
   return value;
 }
 
-async function readCapped(body: ReadableStream<Uint8Array> | null): Promise<Uint8Array> {
+async function readCapped({ headers, body }: Request): Promise<Uint8Array> {
+  if (Number(headers.get("content-length") ?? 0) > MAX_BODY_BYTES) throw tooLarge();
   const bytes = new Uint8Array(MAX_BODY_BYTES);
   let length = 0;
   if (body === null) return bytes.subarray(0, 0);

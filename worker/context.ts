@@ -1,7 +1,7 @@
 import type { Context, Handler, Hono } from "hono";
 import type { Coordinator } from "../src/coordinator.js";
+import { Problem } from "../src/problem.js";
 import type { WorkerEnv } from "./env.js";
-import { Problem } from "./problem.js";
 
 /** What the Worker's routes find in their context. */
 export interface AppEnv {

@@ -1,12 +1,13 @@
 import { Hono } from "hono";
 import { DurableObjectCoordinator, type ObjectNamespace } from "../src/backends/durable-object.js";
 import { CoordinationError } from "../src/errors.js";
+import { isExpected, Problem, problemResponse } from "../src/problem.js";
 import { authenticate } from "./auth.js";
 import type { App, AppEnv } from "./context.js";
 import type { WorkerEnv } from "./env.js";
-import { isExpected, Problem, problemResponse } from "./problem.js";
 import { groupRoutes } from "./routes/groups.js";
 import { healthRoutes } from "./routes/health.js";
+import { requestRoutes } from "./routes/requests.js";
 import { transitionRoutes } from "./routes/transitions.js";
 
 export type { WorkerEnv } from "./env.js";
@@ -49,6 +50,7 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
   });
   healthRoutes(app);
   groupRoutes(app);
+  requestRoutes(app);
   transitionRoutes(app);
   app.notFound(() => problemResponse(new Problem("not_found", "there is nothing under this path")));
   app.onError((error, c) => {

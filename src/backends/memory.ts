@@ -8,6 +8,7 @@ import type {
   Watched,
   WatchOptions,
 } from "../coordinator.js";
+import { Deliverer } from "../deliverer.js";
 import { openDraft } from "../draft.js";
 import { CoordinationError } from "../errors.js";
 import { emit } from "../events.js";
@@ -61,6 +62,8 @@ export class MemoryCoordinator extends Primitives {
   readonly #wakes = new Map<WakingMachine, Set<Wake<WakingMachine>>>();
   readonly #wakeHeap = new DueHeap();
   readonly #untilHeap = new DueHeap();
+  /** Lets requests go that wait for a group, where nobody else delivers. */
+  readonly #own: Wake<WakingMachine>;
   #timer: { readonly atMs: number; readonly cancel: () => void } | undefined;
 
   /** @throws {CoordinationError} `invalid_input` for a `ttlSec` out of range. */
@@ -76,6 +79,7 @@ export class MemoryCoordinator extends Primitives {
     this.#clock = clock;
     this.#onEvent = onEvent;
     this.#watchers = new Watchers(clock);
+    this.#own = new Deliverer({ coordinator: this, requests: () => this, onEvent });
   }
 
   /** How many records are held, those among them that have expired and were not removed yet. */
@@ -234,9 +238,9 @@ export class MemoryCoordinator extends Primitives {
     const colon = name.indexOf(":");
     const machine = name.slice(0, colon) as WakingMachine;
     const id = name.slice(colon + 1);
-    const wakes = [...(this.#wakes.get(machine) ?? [])];
+    const registered = [...(this.#wakes.get(machine) ?? [])];
+    const wakes = registered.length === 0 ? [this.#own] : registered;
     try {
-      if (wakes.length === 0) this.#apply(`${machine}.woken`, id, {});
       for (const [i, wake] of wakes.entries()) {
         const isLast = i === wakes.length - 1;
         const output = this.#apply(`${machine}.woken`, id, isLast ? wake.input() : { ...wake.input(), more: true });

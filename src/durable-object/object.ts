@@ -151,7 +151,10 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     return this.#local.watching;
   }
 
-  /** The binding of this very class, for handlers that coordinate on. Default `env.COORDINATOR`. */
+  /**
+   * The binding of this very class, for handlers that coordinate on and for requests that wait for a group: in a
+   * jurisdiction, that of it. Default `env.COORDINATOR`.
+   */
   protected namespace(env: Env): ObjectNamespace {
     const { COORDINATOR } = Object(env) as { COORDINATOR?: ObjectNamespace };
     if (COORDINATOR === undefined) {
@@ -201,7 +204,8 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
       const wakes = this.#local.wakesOf(machine);
       if (wakes.length === 0) this.#local.apply(woken, id, {});
       for (const wake of wakes) {
-        const output = this.#local.apply(woken, id, wake.input());
+        const input = wake === wakes.at(-1) ? wake.input() : { ...wake.input(), more: true };
+        const output = this.#local.apply(woken, id, input);
         await wake.act(id, output).catch((error: unknown) => this.#report(machine, id, error));
       }
     } catch (error) {

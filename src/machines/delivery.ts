@@ -10,7 +10,7 @@ import type { Store } from "../store.js";
 
 /** Where a delivery goes. */
 export interface Target {
-  /** What a drainer must be able to do: `handler:NAME` or `url`. */
+  /** What a drainer must be able to do: `handler:NAME`, `url`, or `request`. */
   route: string;
   /** What the drainer needs besides, opaque here. */
   body: string;
@@ -22,6 +22,9 @@ export interface Targets {
   timeout?: Target;
   end?: Target;
 }
+
+/** The route that every drainer can take: marking the root of a request, wherever that is. */
+export const REQUEST_ROUTE = "request";
 
 /** Where a delivery stands. `dead`: given up, until it is redelivered. */
 export type DeliveryState = "none" | "pending" | "delivered" | "dead";

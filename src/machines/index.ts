@@ -1,9 +1,13 @@
 import type { Store, Transition } from "../store.js";
+import { coalesce } from "./coalesce.js";
 import { completion } from "./completion.js";
+import { dedupe } from "./dedupe.js";
 import { kv } from "./kv.js";
+import { request } from "./request.js";
+import { stats } from "./stats.js";
 
 /** Every machine, by name. A transition is called `machine.step`. */
-export const machines = { kv, completion };
+export const machines = { kv, completion, request, coalesce, dedupe, stats };
 
 /** The machines, as a type. */
 export type Machines = typeof machines;

@@ -1,5 +1,6 @@
 import { formatInteger } from "../platform.js";
 import type { Store } from "../store.js";
+import { type RememberedOp, recall, remember } from "./op-memory.js";
 
 /**
  * Raw keys: a number, a set, a list, or a flag. A record a key; its kind is fixed by the first write.
@@ -15,7 +16,7 @@ interface KeyHead {
   op?: string;
   /** `expire` was called: writes leave the TTL alone. */
   pinned?: boolean;
-  ops: { op: string; result: string }[];
+  ops: RememberedOp[];
 }
 
 export interface Write {
@@ -40,16 +41,8 @@ function open(store: Store, kind: KeyHead["kind"]): KeyHead {
   return store.head<KeyHead>() ?? { kind, count: 0, ops: [] };
 }
 
-function remembered(head: KeyHead, op: string): string | undefined {
-  for (const entry of head.ops) {
-    if (entry.op === op) return entry.result;
-  }
-  return undefined;
-}
-
 function save(store: Store, head: KeyHead, input: Write, result: string): KeyOutcome {
-  head.ops.push({ op: input.op, result });
-  if (head.ops.length > REMEMBERED) head.ops.shift();
+  remember(head.ops, { op: input.op, result }, REMEMBERED);
   store.put(head);
   if (input.ttlMs > 0 && head.pinned !== true) store.keepUntil(store.nowMs + input.ttlMs);
   return { result };
@@ -58,7 +51,7 @@ function save(store: Store, head: KeyHead, input: Write, result: string): KeyOut
 function incr(store: Store, input: Write & { delta: number }): KeyOutcome {
   const head = open(store, "number");
   if (head.kind !== "number") return { refused: "wrong_kind" };
-  const before = remembered(head, input.op);
+  const before = recall(head.ops, input.op);
   if (before !== undefined) return { result: before };
   const value = Number(head.value ?? "0") + input.delta;
   if (value > MAX_INTEGER || value < -MAX_INTEGER) return { refused: "out_of_range" };
@@ -83,7 +76,7 @@ function setIfAbsent(store: Store, input: { op: string; ttlMs: number }): { set:
 function sadd(store: Store, input: Write & { members: string[] }): KeyOutcome {
   const head = open(store, "set");
   if (head.kind !== "set") return { refused: "wrong_kind" };
-  const before = remembered(head, input.op);
+  const before = recall(head.ops, input.op);
   if (before !== undefined) return { result: before };
   const names = input.members.map((member) => `m:${member}`);
   store.load(names);
@@ -104,7 +97,7 @@ function srem(store: Store, input: Write & { members: string[] }): KeyOutcome {
   const head = store.head<KeyHead>();
   if (head === undefined) return { result: "0" };
   if (head.kind !== "set") return { refused: "wrong_kind" };
-  const before = remembered(head, input.op);
+  const before = recall(head.ops, input.op);
   if (before !== undefined) return { result: before };
   const names = input.members.map((member) => `m:${member}`);
   store.load(names);
@@ -129,7 +122,7 @@ function scard(store: Store, _input: object): KeyOutcome {
 function rpush(store: Store, input: Write & { values: string[] }): KeyOutcome {
   const head = open(store, "list");
   if (head.kind !== "list") return { refused: "wrong_kind" };
-  const before = remembered(head, input.op);
+  const before = recall(head.ops, input.op);
   if (before !== undefined) return { result: before };
   if (head.count + input.values.length > MAX_ITEMS) return { refused: "full" };
   for (const value of input.values) {

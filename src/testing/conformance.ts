@@ -4,6 +4,9 @@ import { delivery } from "./cases/delivery.js";
 import { faults } from "./cases/faults.js";
 import { plainFunctions } from "./cases/plain-functions.js";
 import { primitives } from "./cases/primitives.js";
+import { requestRoot } from "./cases/request-root.js";
+import { requestWait } from "./cases/request-wait.js";
+import { smallTrackers } from "./cases/small-trackers.js";
 import { waiting } from "./cases/waiting.js";
 import type { ConformanceCase } from "./harness.js";
 
@@ -34,5 +37,16 @@ import type { ConformanceCase } from "./harness.js";
  * ```
  */
 export function conformanceCases(): readonly ConformanceCase[] {
-  return [...primitives, ...waiting, ...completion, ...plainFunctions, ...delivery, ...faults, ...badInput];
+  return [
+    ...primitives,
+    ...waiting,
+    ...completion,
+    ...plainFunctions,
+    ...delivery,
+    ...faults,
+    ...badInput,
+    ...requestWait,
+    ...requestRoot,
+    ...smallTrackers,
+  ];
 }

@@ -1,16 +1,17 @@
-import type { Coordinator } from "../coordinator.js";
+import type { Coordinator, RunOptions } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";
 import type { AckResult as AckOutput, RegisterOutput } from "../machines/completion.js";
 import type { GroupState, Verdict } from "../machines/group.js";
 import { newOp } from "../op.js";
-import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, toJson } from "../validate.js";
+import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, shortText, toJson } from "../validate.js";
+import { checkCoordinator } from "./check-coordinator.js";
 import { type DeliveryOptions, deliver } from "./deliver.js";
 import { type GroupStatus, groupStatus } from "./group-status.js";
 import type { Webhooks } from "./handler.js";
 import { LocalCallbacks } from "./local-callbacks.js";
 import { specDigest } from "./spec.js";
 import { type CompletionTargets, type Payloads, splitTargets } from "./target.js";
-import { MAX_ERROR_BYTES, shortText, type Task, taskAcks } from "./task.js";
+import { MAX_ERROR_BYTES, type Task, taskAcks } from "./task.js";
 
 /** What a `CompletionTracker` is made with. */
 export interface CompletionTrackerOptions<T extends Payloads, Env> extends DeliveryOptions<T, Env> {
@@ -92,16 +93,13 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   readonly #ttlSec: number;
   readonly #earlyTtlMs: number;
   readonly #local: LocalCallbacks;
+  /** How the calls are run that may end a group. */
+  readonly #ending: RunOptions;
   readonly #stop: () => void;
 
   /** @throws {CoordinationError} `invalid_input` for an option out of range, `unsupported` for handlers where none can run, `misconfigured` without a coordinator. */
   constructor(coordinator: Coordinator, options: CompletionTrackerOptions<T, Env> = {}) {
-    if (typeof coordinator?.run !== "function") {
-      throw new CoordinationError(
-        "misconfigured",
-        "coordinator must be a coordinator, such as new MemoryCoordinator()",
-      );
-    }
+    checkCoordinator(coordinator);
     this.#coordinator = coordinator;
     this.#webhooks = options.webhooks;
     this.#timeoutSec = options.timeoutSec ?? coordinator.completionTimeoutSec ?? DEFAULT_TIMEOUT_SEC;
@@ -110,6 +108,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
     checkTtlSec(this.#ttlSec, "ttlSec");
     this.#earlyTtlMs = checkTtlSec(options.earlyTtlSec ?? 300, "earlyTtlSec");
     this.#local = new LocalCallbacks(coordinator, options.waitUntil, options.onEvent);
+    this.#ending = { waitUntil: options.waitUntil };
     this.#stop = deliver(coordinator, options as DeliveryOptions);
   }
 
@@ -144,18 +143,23 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
     const metadata =
       options.metadata === undefined ? undefined : toJson(options.metadata, "metadata", MAX_METADATA_BYTES);
     const op = newOp();
-    const output = await this.#coordinator.run("completion.register", groupId, {
-      op,
-      spec: await specDigest(tasks, "all-settled", durable),
-      total: typeof tasks === "number" ? tasks : tasks.length,
-      ...(typeof tasks === "number" ? {} : { tasks }),
-      timeoutMs: Math.ceil(timeoutSec * 1000),
-      ttlMs,
-      deliveryId: `msg_${op}`,
-      ...(durable === undefined ? {} : { targets: durable }),
-      ...(metadata === undefined ? {} : { metadata }),
-      ...(restart === undefined ? {} : { restart }),
-    });
+    const output = await this.#coordinator.run(
+      "completion.register",
+      groupId,
+      {
+        op,
+        spec: await specDigest(tasks, "all-settled", durable),
+        total: typeof tasks === "number" ? tasks : tasks.length,
+        ...(typeof tasks === "number" ? {} : { tasks }),
+        timeoutMs: Math.ceil(timeoutSec * 1000),
+        ttlMs,
+        deliveryId: `msg_${op}`,
+        ...(durable === undefined ? {} : { targets: durable }),
+        ...(metadata === undefined ? {} : { metadata }),
+        ...(restart === undefined ? {} : { restart }),
+      },
+      this.#ending,
+    );
     const status = registered(groupId, output);
     this.#local.follow(groupId, status, local);
     return status;
@@ -196,13 +200,18 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   ): Promise<{ results: AckResult[]; status: GroupStatus | null }> {
     checkId(groupId, "groupId");
     if (generation !== undefined) checkInteger(generation, "generation", 0, Number.MAX_SAFE_INTEGER);
-    const output = await this.#coordinator.run("completion.ack", groupId, {
-      op: newOp(),
-      tasks: taskAcks(tasks),
-      earlyTtlMs: this.#earlyTtlMs,
-      ...(generation === undefined ? {} : { generation }),
-      ...(view ? { view } : {}),
-    });
+    const output = await this.#coordinator.run(
+      "completion.ack",
+      groupId,
+      {
+        op: newOp(),
+        tasks: taskAcks(tasks),
+        earlyTtlMs: this.#earlyTtlMs,
+        ...(generation === undefined ? {} : { generation }),
+        ...(view ? { view } : {}),
+      },
+      this.#ending,
+    );
     return {
       results: output.results.map(ackResult),
       status: output.view === undefined ? null : groupStatus(groupId, output.view),
@@ -229,7 +238,12 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
     checkId(groupId, "groupId");
     checkInteger(by, "by", 1, MAX_TOTAL);
     if (options.opId !== undefined) checkId(options.opId, "opId");
-    const output = await this.#coordinator.run("completion.decrement", groupId, { op: options.opId ?? newOp(), by });
+    const output = await this.#coordinator.run(
+      "completion.decrement",
+      groupId,
+      { op: options.opId ?? newOp(), by },
+      this.#ending,
+    );
     if (output.refused !== undefined) {
       throw new CoordinationError("conflict", "the group lists its tasks: ack them by id");
     }
@@ -248,10 +262,15 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
     checkId(groupId, "groupId");
     const { generation } = options;
     if (generation !== undefined) checkInteger(generation, "generation", 0, Number.MAX_SAFE_INTEGER);
-    const { view } = await this.#coordinator.run("completion.cancel", groupId, {
-      reason: shortText(reason, "reason", MAX_ERROR_BYTES),
-      ...(generation === undefined ? {} : { generation }),
-    });
+    const { view } = await this.#coordinator.run(
+      "completion.cancel",
+      groupId,
+      {
+        reason: shortText(reason, "reason", MAX_ERROR_BYTES),
+        ...(generation === undefined ? {} : { generation }),
+      },
+      this.#ending,
+    );
     return view === undefined ? null : groupStatus(groupId, view);
   }
 
@@ -308,7 +327,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
    */
   async redeliver(groupId: string): Promise<GroupStatus | null> {
     checkId(groupId, "groupId");
-    const { view } = await this.#coordinator.run("completion.redeliver", groupId, { op: newOp() });
+    const { view } = await this.#coordinator.run("completion.redeliver", groupId, { op: newOp() }, this.#ending);
     return view === undefined ? null : groupStatus(groupId, view);
   }
 }

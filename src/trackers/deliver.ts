@@ -1,10 +1,11 @@
 import type { RetryPolicy } from "../backoff.js";
 import type { Coordinator, OnEvent } from "../coordinator.js";
+import { Deliverer } from "../deliverer.js";
 import { CoordinationError } from "../errors.js";
 import { DEFAULT_RETRY } from "../machines/delivery.js";
 import { checkId, checkInteger, checkNumber, MAX_SEC } from "../validate.js";
-import { Deliverer } from "./deliverer.js";
 import type { Handler, Handlers, Webhooks } from "./handler.js";
+import { HandlerSender } from "./handler-sender.js";
 import type { Payloads } from "./target.js";
 
 /** What an instance brings along to deliver the ends of groups. */
@@ -45,19 +46,19 @@ export function deliver(coordinator: Coordinator, options: DeliveryOptions, plac
   const attemptTimeoutSec = options.attemptTimeoutSec ?? 30;
   checkNumber(attemptTimeoutSec, "attemptTimeoutSec", 0.001, 840);
   const handlers = checkHandlers(options.handlers ?? {});
-  // Somebody who can deliver nothing has nothing to be woken for.
-  if (handlers.size === 0 && options.webhooks === undefined) return () => {};
+  const { webhooks, env, waitUntil, onEvent } = options;
+  // Somebody who brings nothing along is no more able than the coordinator itself.
+  if (handlers.size === 0 && webhooks === undefined && place === undefined) return () => {};
+  const theirs = place?.coordinator ?? (() => coordinator);
   const deliverer = new Deliverer({
     coordinator,
-    handlerCoordinator: place?.coordinator ?? (() => coordinator),
+    requests: theirs,
+    sender: new HandlerSender({ handlers, webhooks, env, coordinator: theirs, waitUntil, onEvent }),
     sole: place?.sole,
-    handlers,
-    webhooks: options.webhooks,
-    env: options.env,
-    waitUntil: options.waitUntil,
+    waitUntil,
     retry,
     attemptMs: Math.round(attemptTimeoutSec * 1000),
-    onEvent: options.onEvent,
+    onEvent,
   });
   return coordinator.onWake("completion", deliverer);
 }

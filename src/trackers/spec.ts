@@ -1,3 +1,4 @@
+import { sha256Hex } from "../digest.js";
 import type { Targets } from "../machines/delivery.js";
 
 /**
@@ -10,8 +11,7 @@ export async function specDigest(
   targets: Targets | undefined,
 ): Promise<string> {
   const spec = { tasks: typeof tasks === "number" ? tasks : [...tasks].sort(), policy, targets: routes(targets) };
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(spec)));
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return sha256Hex(JSON.stringify(spec));
 }
 
 function routes(targets: Targets | undefined): unknown {

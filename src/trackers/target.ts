@@ -1,5 +1,5 @@
 import { CoordinationError } from "../errors.js";
-import type { Target, Targets } from "../machines/delivery.js";
+import { REQUEST_ROUTE, type Target, type Targets } from "../machines/delivery.js";
 import { checkId, checkText, toJson } from "../validate.js";
 import type { GroupStatus } from "./group-status.js";
 
@@ -18,11 +18,20 @@ export interface UrlTarget {
   readonly url: string;
 }
 
+/**
+ * Lets a request go that waits for the group: marks its root done when the group succeeded, and failed otherwise, with
+ * what went wrong. Durable; needs no handler. The request is found by the group's own coordinator. Register it first: one
+ * that is unknown when the group ends is taken for gone.
+ */
+export interface RequestRootTarget {
+  readonly requestRoot: { readonly requestId: string; readonly stage: string; readonly rootId: string };
+}
+
 /** Runs once, in an instance that registered it, while that instance lives. Not durable. */
 export type LocalTarget = (status: GroupStatus) => void | Promise<void>;
 
 /** Where the end of a group is told. */
-export type CompletionTarget<T extends Payloads> = HandlerTarget<T> | UrlTarget | LocalTarget;
+export type CompletionTarget<T extends Payloads> = HandlerTarget<T> | UrlTarget | RequestRootTarget | LocalTarget;
 
 /** The callbacks of a registration; `onEnd` takes every end that has no target of its own. */
 export interface CompletionTargets<T extends Payloads> {
@@ -37,6 +46,9 @@ export interface LocalTargets {
   readonly onTimeout?: LocalTarget;
   readonly onEnd?: LocalTarget;
 }
+
+/** What a stage's name may measure, in bytes of UTF-8. */
+export const MAX_STAGE_BYTES = 64;
 
 const FIELDS = { onComplete: "complete", onTimeout: "timeout", onEnd: "end" } as const;
 
@@ -57,19 +69,33 @@ export function splitTargets<T extends Payloads>(
 }
 
 function durableTarget(target: object, field: string, checkUrl: ((url: string) => void) | undefined): Target {
-  if (target !== null && typeof target === "object") {
-    if ("handler" in target && !("url" in target)) {
-      checkId(target.handler, `${field}.handler`);
-      const payload = "payload" in target && target.payload !== undefined ? target.payload : null;
-      return { route: `handler:${target.handler}`, body: toJson(payload, `${field}.payload`) };
-    }
-    if ("url" in target && !("handler" in target)) {
-      checkText(target.url, `${field}.url`, 2_048);
-      if (!URL.canParse(target.url))
-        throw new CoordinationError("invalid_input", `${field}.url must be an absolute URL`);
-      checkUrl?.(target.url);
-      return { route: "url", body: target.url };
-    }
+  const kinds = ["handler", "url", "requestRoot"].filter((kind) => Object.hasOwn(Object(target), kind));
+  if (kinds.length === 1) {
+    if (kinds[0] === "handler") return handlerTarget(target as { handler: unknown; payload?: unknown }, field);
+    if (kinds[0] === "url") return urlTarget(target as { url: unknown }, field, checkUrl);
+    return requestRootTarget(Object(target).requestRoot, `${field}.requestRoot`);
   }
-  throw new CoordinationError("invalid_input", `${field} must be a function, { handler, payload } or { url }`);
+  const forms = "a function, { handler, payload }, { url } or { requestRoot }";
+  throw new CoordinationError("invalid_input", `${field} must be ${forms}`);
+}
+
+function handlerTarget({ handler, payload = null }: { handler: unknown; payload?: unknown }, field: string): Target {
+  checkId(handler, `${field}.handler`);
+  return { route: `handler:${handler}`, body: toJson(payload, `${field}.payload`) };
+}
+
+function urlTarget({ url }: { url: unknown }, field: string, check: ((url: string) => void) | undefined): Target {
+  checkText(url, `${field}.url`, 2_048);
+  if (!URL.canParse(url)) throw new CoordinationError("invalid_input", `${field}.url must be an absolute URL`);
+  check?.(url);
+  return { route: "url", body: url };
+}
+
+function requestRootTarget(root: unknown, field: string): Target {
+  const { requestId, stage, rootId } = Object(root) as { requestId: unknown; stage: unknown; rootId: unknown };
+  checkId(requestId, `${field}.requestId`);
+  checkId(stage, `${field}.stage`);
+  checkText(stage, `${field}.stage`, MAX_STAGE_BYTES);
+  checkId(rootId, `${field}.rootId`);
+  return { route: REQUEST_ROUTE, body: JSON.stringify({ requestId, stage, rootId }) };
 }

@@ -1,6 +1,6 @@
 import { CoordinationError } from "../errors.js";
 import type { TaskAck } from "../machines/group.js";
-import { checkId, toJson } from "../validate.js";
+import { checkId, shortText, toJson } from "../validate.js";
 
 /** A task that is done: by its id, with a result, or with the error that it failed with for good. */
 export type Task =
@@ -41,15 +41,4 @@ function taskAck(task: Task, field: string): TaskAck {
   }
   if (!("result" in task) || task.result === undefined) return { id: task.id };
   return { id: task.id, result: toJson(task.result, `${field}.result`, MAX_RESULT_BYTES) };
-}
-
-/** A text cut to so many bytes of UTF-8, between two characters; half surrogates replaced. */
-export function shortText(text: unknown, field: string, maxBytes: number): string {
-  if (typeof text !== "string") throw new CoordinationError("invalid_input", `${field} must be a string`);
-  // No character takes less than a byte: what is beyond cannot be kept.
-  const bytes = new TextEncoder().encode(text.slice(0, maxBytes));
-  if (bytes.length <= maxBytes) return new TextDecoder().decode(bytes);
-  let end = maxBytes;
-  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
-  return new TextDecoder().decode(bytes.subarray(0, end));
 }

@@ -4,6 +4,7 @@ import { CompletionTracker, CoordinationError, type Coordinator } from "../../sr
 import { overshootMs } from "../support/overshoot.js";
 import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 import { FAULTS, type Fault, type FaultProxy, startFaultProxy } from "./http-fault-proxy.js";
+import { type Op, SMALL_OPS } from "./http-operations.js";
 
 const TOKEN = "the-token-of-fault-tests";
 
@@ -26,18 +27,6 @@ beforeEach(() => {
 
 const client = (requestTimeoutMs = 30_000) =>
   new HttpCoordinator({ url: proxy.url, token: TOKEN, requestTimeoutMs, random: () => 0 });
-
-/** A public operation: what prepares it, what it does, and what it should leave and return. */
-interface Op {
-  readonly name: string;
-  readonly prepare?: (c: Coordinator, id: string) => Promise<unknown>;
-  readonly act: (c: Coordinator, id: string) => Promise<unknown>;
-  readonly returns: unknown;
-  /** Reads what the operation may have changed. */
-  readonly state: (c: Coordinator, id: string) => Promise<unknown>;
-  readonly before: unknown;
-  readonly after: unknown;
-}
 
 const of = (c: Coordinator) => new CompletionTracker(c);
 const register = (c: Coordinator, id: string) => of(c).register(id, ["a", "b"]);
@@ -222,10 +211,11 @@ const OPS: readonly Op[] = [
     before: ["cancelled", 0, 0],
     after: ["cancelled", 0, 0],
   },
+  ...SMALL_OPS,
 ];
 
 /** Written once and never again, whatever happens: only their caller knows whether to send them twice. */
-const SENT_ONCE = new Set(["incr", "sadd", "srem", "rpush", "delete"]);
+const SENT_ONCE = new Set(["incr", "sadd", "srem", "rpush", "delete", "cleanup"]);
 
 async function outcomeOf(work: Promise<unknown>): Promise<{ value: unknown } | { error: unknown }> {
   try {

@@ -2,11 +2,13 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { describe, expect, it } from "vitest";
+import { lostAnswer } from "../../src/access.js";
 import { HttpCoordinator, type HttpFetch, type HttpOptions } from "../../src/backends/http/index.js";
 import { CompletionTracker, CoordinationError } from "../../src/index.js";
+import type { TransitionName } from "../../src/machines/index.js";
 
 const TOKEN = "Canary-token-of-tests";
-const MAX_GZIP_BYTES = 4_096;
+const MAX_GZIP_BYTES = 4_608;
 
 interface Sent {
   readonly url: string;
@@ -111,6 +113,65 @@ describe("a request", () => {
   });
 });
 
+type Fields = Readonly<Record<string, unknown>>;
+
+const group = { generation: 1, errors: [], delivery: {} };
+const request = { complete: true, version: 1, open: 0, stages: [], errors: [] };
+const marked: readonly [Fields, Fields] = [{ verdict: "accepted" }, { complete: true, refused: "roots" }];
+/** The fields of every transition's output: those that it must have, and those that it may have. */
+const OUTPUTS: readonly (readonly [name: TransitionName, must: Fields, may: Fields])[] = [
+  ["kv.incr", {}, { result: "1" }],
+  ["kv.getInt", {}, { refused: "wrong_kind" }],
+  ["kv.setIfAbsent", { set: true }, {}],
+  ["kv.sadd", {}, { result: "1" }],
+  ["kv.srem", {}, { result: "1" }],
+  ["kv.scard", {}, { result: "1" }],
+  ["kv.rpush", {}, { result: "1", refused: "full" }],
+  ["kv.lrange", {}, { values: ["a"], refused: "wrong_kind" }],
+  ["kv.expire", { found: true }, {}],
+  ["kv.delete", { found: false }, {}],
+  ["completion.register", { outcome: "created" }, { view: group }],
+  ["completion.ack", { results: [] }, { view: group }],
+  ["completion.decrement", {}, { remaining: 1, refused: "named" }],
+  ["completion.cancel", {}, { view: group }],
+  ["completion.status", {}, { view: group }],
+  ["completion.wait", { ready: false }, { recheckInMs: 5, view: group }],
+  ["completion.results", { found: true, items: [] }, { next: 2 }],
+  ["completion.take", { taken: true }, {}],
+  ["completion.redeliver", {}, { view: group }],
+  ["request.register", ...marked],
+  ["request.roots", ...marked],
+  ["request.seal", marked[0], { ...marked[1], view: request }],
+  ["request.mark", ...marked],
+  ["request.record", ...marked],
+  ["request.status", {}, { view: request }],
+  ["request.wait", { ready: true }, { recheckInMs: 5, view: request }],
+  ["request.progress", { ready: true }, { recheckInMs: 5, view: request }],
+  ["request.cleanup", { found: true }, {}],
+  ["coalesce.next", { version: 1 }, {}],
+  ["coalesce.seen", { stale: false }, {}],
+  ["dedupe.claim", { claimed: true }, {}],
+  ["dedupe.release", { released: true }, {}],
+  ["stats.merge", { merged: true }, {}],
+  ["stats.consume", {}, { counts: { processed: 1, requeueCount: 0, errorCount: 0 } }],
+];
+
+/** Values of other kinds, and for an object those that lack one of its fields or have one of another kind. */
+function otherThan(value: unknown): unknown[] {
+  const others = [null, "text", 5, true, [], {}].filter((other) => kindOf(other) !== kindOf(value));
+  if (kindOf(value) !== "object") return others;
+  const fields = value as Fields;
+  const lacking = Object.keys(fields).flatMap((name) => {
+    const { [name]: own, ...rest } = fields;
+    return [rest, ...otherThan(own).map((other) => ({ ...fields, [name]: other }))];
+  });
+  return [...others, ...lacking];
+}
+
+function kindOf(value: unknown): string {
+  return value === null ? "null" : Array.isArray(value) ? "list" : typeof value;
+}
+
 describe("an answer", () => {
   const html = () => new Response("<html>", { headers: { "content-type": "text/html" } });
   const text = (body: string) => () => new Response(body);
@@ -154,23 +215,27 @@ describe("an answer", () => {
     });
   });
 
-  it.each([
-    "completion.status",
-    "completion.ack",
-    "completion.results",
-    "completion.register",
-    "kv.lrange",
-    "kv.incr",
-    "kv.delete",
-  ] as const)("to %s is looked at before it is believed", async (transition) => {
-    for (const output of [
-      null,
-      { view: 3 },
-      { results: 3, items: 3, outcome: 3, values: 3, result: 3, found: 3, view: null },
-      [],
-    ]) {
-      const { c } = scripted([ok(output)]);
-      await expect(c.run(transition, "id", {} as never)).rejects.toMatchObject({ code: "backend_rejected" });
+  it.each(OUTPUTS)("to %s is looked at before it is believed", async (transition, must, may) => {
+    const answered = (output: unknown) => scripted([ok(output)]).c.run(transition, "id", {} as never);
+    const refused = { code: "backend_rejected", applied: lostAnswer(transition) };
+    const whole = { ...must, ...may };
+    expect(await answered(whole)).toEqual(whole);
+    expect(await answered({ ...whole, ofALaterVersion: 1 })).toMatchObject(whole);
+    for (const output of [null, [], [whole]]) await expect(answered(output)).rejects.toMatchObject(refused);
+    for (const field of Object.keys(must)) {
+      const { [field]: _, ...rest } = whole;
+      await expect(answered(rest)).rejects.toMatchObject(refused);
+    }
+    for (const field of Object.keys(may)) {
+      const { [field]: _, ...rest } = whole;
+      // A raw key's step says at least one thing.
+      if (Object.keys(rest).length > 0 || !transition.startsWith("kv.")) expect(await answered(rest)).toEqual(rest);
+      else await expect(answered(rest)).rejects.toMatchObject(refused);
+    }
+    for (const [field, value] of Object.entries(whole)) {
+      for (const other of otherThan(value)) {
+        await expect(answered({ ...whole, [field]: other })).rejects.toMatchObject(refused);
+      }
     }
   });
 
@@ -231,6 +296,22 @@ describe("a watch", () => {
     const failing = scripted([down]);
     const look = failing.c.watch("completion.wait", "group", {}, { timeoutMs: 0 });
     await expect(look).rejects.toMatchObject({ code: "backend_unavailable", applied: "no" });
+  });
+
+  it("goes on when the answer is not ready, and ends with one that tells of nothing", async () => {
+    const { c, sent } = scripted([ok({ ready: false, recheckInMs: 5 }), ok({ ready: true })]);
+    expect(await c.watch("request.wait", "request", {}, { timeoutMs: 5_000 })).toEqual({ ready: true });
+    expect(sent).toHaveLength(2);
+    // A generation that stands no more.
+    const gone = scripted([ok({ ready: true })]).c.watch(
+      "completion.wait",
+      "g",
+      { generation: 1 },
+      { timeoutMs: 5_000 },
+    );
+    expect(await gone).toEqual({ ready: true });
+    const strange = scripted([ok({})]).c.watch("request.wait", "request", {}, { timeoutMs: 5_000 });
+    await expect(strange).rejects.toMatchObject({ code: "backend_rejected", applied: "no" });
   });
 
   it("does not ask in a loop what answers without waiting", async () => {

@@ -9,8 +9,29 @@ const GROUPS = ["g1", "g2", "__proto__"];
 const KEYS = ["k1", "k2", "{k}3"];
 const ROUTES = ["handler:x", "handler:y", "url"];
 const HANDLER = { route: "handler:x", body: '{"n":[]}' };
+const STAGES = ["parse", "embed", "__proto__"];
 const URL_TARGET = { route: "url", body: "https://a.example/" };
 const MAX = Number.MAX_SAFE_INTEGER;
+
+/** How often a machine's turn comes, and which of its steps come more often. */
+const MACHINES = [
+  ...Array<"completion">(10).fill("completion"),
+  ...Array<"request">(6).fill("request"),
+  ...Array<"kv">(4).fill("kv"),
+  ...Array<"stats">(3).fill("stats"),
+  "coalesce",
+  "coalesce",
+  "dedupe",
+  "dedupe",
+] as const;
+const OFTEN = {
+  completion: ["register", "ack", "ack", "woken", "settle"],
+  kv: ["incr", "sadd"],
+  request: ["register", "roots", "mark", "mark"],
+  coalesce: [],
+  dedupe: [],
+  stats: ["merge"],
+} as const;
 
 /** Registrations that conflict with each other. */
 const SPECS = [
@@ -38,6 +59,7 @@ export function randomSteps(seed: number, count: number, startAtMs: number, labe
   const claims: { id: string; claim: Claim }[] = [];
   const generations: number[] = [0];
   let fresh = 0;
+  let nowMs = startAtMs;
   const op = (): string => (random() < 0.5 ? pick(OPS) : `fresh${fresh++}`);
 
   const completion: Record<string, () => Record<string, unknown>> = {
@@ -99,22 +121,65 @@ export function randomSteps(seed: number, count: number, startAtMs: number, labe
     expire: () => ({ ttlMs: pick([1, 1_000, 600_000]) }),
     delete: () => ({}),
   };
+  const roots = (): { stage: string; roots: string[] } => ({ stage: pick(STAGES), roots: some(TASKS, 3) });
+  const request: Record<string, () => Record<string, unknown>> = {
+    register: () => ({ ttlMs: pick([1, 5_000, 600_000, 3_600_000]) }),
+    roots,
+    seal: () => ({}),
+    mark: () => ({
+      op: op(),
+      stage: pick(STAGES),
+      root: pick(TASKS),
+      processed: pick([0, 1, 1, 1e9]),
+      error: maybe(0.2, () => pick(["", "broken", "é\u0000"])),
+      next: maybe(0.2, () => [roots(), roots()]),
+    }),
+    record: () => ({
+      op: op(),
+      stage: pick(STAGES),
+      processed: maybe(0.4, () => below(5)),
+      requeued: maybe(0.4, () => below(5)),
+      error: maybe(0.3, () => "on the way"),
+    }),
+    status: () => ({}),
+    wait: () => ({}),
+    progress: () => ({ after: pick([0, nowMs - 1_000, nowMs, nowMs + 10]) }),
+    cleanup: () => ({}),
+  };
+  const coalesce: Record<string, () => Record<string, unknown>> = {
+    next: () => ({ op: op(), ttlMs: pick([1, 5_000, 600_000]), held: maybe(0.4, () => true) }),
+    seen: () => ({ version: nowMs + pick([-5_000, -50, -1, 0, 1, 2, 100]), ttlMs: pick([1, 5_000, 600_000]) }),
+  };
+  const dedupe: Record<string, () => Record<string, unknown>> = {
+    claim: () => ({ op: op(), ttlMs: pick([1, 5_000, 600_000]) }),
+    release: () => ({ op: op(), holder: maybe(0.5, op) }),
+  };
+  const stats: Record<string, () => Record<string, unknown>> = {
+    merge: () => ({
+      op: op(),
+      id: pick(TASKS),
+      processed: pick([0, 1, 1e9]),
+      requeueCount: below(3),
+      errorCount: below(2),
+      maxTracked: pick([1, 2, 2, 3]),
+      ttlMs: pick([1_000, 600_000]),
+    }),
+    consume: () => ({ op: op(), id: pick(TASKS) }),
+  };
+  const kinds = { completion, kv, request, coalesce, dedupe, stats };
   const oftenIn = (names: readonly string[], often: readonly string[]): string => pick([...names, ...often, ...often]);
 
   const steps: Step[] = [];
-  let nowMs = startAtMs;
   for (let i = 0; i < count; i++) {
     const leap = random();
     if (leap < 0.6) nowMs += below(50);
     else if (leap < 0.9) nowMs += below(3_000);
     else if (leap < 0.98) nowMs += below(120_000);
     else nowMs += below(200_000_000);
-    const isGroup = random() < 0.7;
-    let id = label + pick(isGroup ? GROUPS : KEYS);
-    const name = isGroup
-      ? oftenIn(Object.keys(completion), ["register", "ack", "ack", "woken", "settle"])
-      : oftenIn(Object.keys(kv), ["incr", "sadd"]);
-    const made = (isGroup ? completion : kv)[name]?.() ?? {};
+    const machine = pick(MACHINES);
+    let id = label + pick(machine === "kv" ? KEYS : GROUPS);
+    const name = oftenIn(Object.keys(kinds[machine]), OFTEN[machine]);
+    const made = kinds[machine][name]?.() ?? {};
     if (name === "settle" && claims.length > 0) {
       const { id: owner, claim } = pick(claims.slice(-4));
       if (random() < 0.9) id = owner;
@@ -123,7 +188,7 @@ export function randomSteps(seed: number, count: number, startAtMs: number, labe
     }
     const step: Step = {
       nowMs,
-      transition: `${isGroup ? "completion" : "kv"}.${name}` as TransitionName,
+      transition: `${machine}.${name}` as TransitionName,
       id,
       // As it comes over the wire: without what is undefined.
       input: JSON.parse(JSON.stringify(made)) as Record<string, unknown>,

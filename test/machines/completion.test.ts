@@ -1,24 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { MAX_EARLY } from "../../src/machines/early-acks.js";
 import { MAX_ERRORS } from "../../src/machines/group.js";
-import type { InputOf, OutputOf, TransitionName } from "../../src/machines/index.js";
-import { Model } from "../differential/model.js";
-
-const T0 = 1_767_225_600_000;
-
-/** One record, without any timer: nothing happens but what a test does. */
-function bench(id = "g") {
-  const model = new Model();
-  let nowMs = T0;
-  return {
-    pass: (ms: number) => {
-      nowMs += ms;
-    },
-    run: <N extends TransitionName>(transition: N, input: InputOf<N>): OutputOf<N> =>
-      model.apply({ nowMs, transition, id, input: input as Record<string, unknown> }).output as OutputOf<N>,
-    record: () => model.state()[`completion:${id}`],
-  };
-}
+import type { InputOf } from "../../src/machines/index.js";
+import { bench, T0 } from "./bench.js";
 
 const registration = (more: Partial<InputOf<"completion.register">> = {}): InputOf<"completion.register"> => ({
   op: "register",
@@ -58,7 +42,7 @@ describe("the completion machine", () => {
     run("completion.ack", ack("a", "a"));
     pass(60_000);
     run(transition, input as never);
-    expect(record()?.head).toMatchObject({ fields: { state: "timed_out", succeeded: 1 } });
+    expect(record("completion")?.head).toMatchObject({ fields: { state: "timed_out", succeeded: 1 } });
   });
 
   it("leaves the last millisecond before the deadline to the acks", () => {
@@ -71,15 +55,15 @@ describe("the completion machine", () => {
   it("arms its timer for the deadline or the outbox, whichever is first", () => {
     const { run, pass, record } = bench();
     const first = run("completion.register", registration({ total: 0, targets: { complete: TARGET } }));
-    expect(record()?.wakeAtMs).toBe(T0);
+    expect(record("completion")?.wakeAtMs).toBe(T0);
     run("completion.woken", { routes: ["handler:x"], leaseMs: 40_000 });
-    expect(record()?.wakeAtMs).toBe(T0 + 40_000);
+    expect(record("completion")?.wakeAtMs).toBe(T0 + 40_000);
     const restart = { from: first.view?.generation ?? 0 };
     run("completion.register", registration({ op: "again", spec: "t", timeoutMs: 30_000, restart }));
-    expect(record()?.wakeAtMs).toBe(T0 + 30_000);
+    expect(record("completion")?.wakeAtMs).toBe(T0 + 30_000);
     pass(30_000);
     run("completion.woken", { routes: ["handler:x"] });
-    expect(record()?.wakeAtMs).toBe(T0 + 40_000);
+    expect(record("completion")?.wakeAtMs).toBe(T0 + 40_000);
   });
 
   it("hands a copy of a drainer's call the leases again, and a new call none", () => {
@@ -216,9 +200,9 @@ describe("the completion machine", () => {
     for (let i = 0; i < 300; i++) {
       run("completion.ack", { ...ack(`op${i}`), tasks: [{ id: `t${i}`, error: "broken" }] });
     }
-    const names = Object.keys(record()?.members ?? {}).filter((name) => name.startsWith("e:"));
+    const names = Object.keys(record("completion")?.members ?? {}).filter((name) => name.startsWith("e:"));
     expect(names).toHaveLength(MAX_ERRORS);
-    expect(record()?.head).toMatchObject({ fields: { failed: 300, state: "completed" } });
+    expect(record("completion")?.head).toMatchObject({ fields: { failed: 300, state: "completed" } });
   });
 
   it("keeps 10,000 early acks, tells further ones so, and counts those it kept", () => {
@@ -237,7 +221,7 @@ describe("the completion machine", () => {
   it("refreshes its TTL at most every quarter of it", () => {
     const { run, pass, record } = bench();
     run("completion.register", registration({ total: 100 }));
-    const until = () => record()?.untilMs;
+    const until = () => record("completion")?.untilMs;
     pass(149_000);
     run("completion.ack", ack("a", "a"));
     expect(until()).toBe(T0 + 600_000);
@@ -256,6 +240,6 @@ describe("the completion machine", () => {
     run("completion.redeliver", { op: "x" });
     run("completion.woken", { routes: ["handler:x"] });
     run("completion.ack", { ...ack("x", "a"), generation: 7 });
-    expect(record()).toBeUndefined();
+    expect(record("completion")).toBeUndefined();
   });
 });

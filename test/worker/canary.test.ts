@@ -35,6 +35,9 @@ afterAll(async () => {
 });
 
 const GROUP = `/v1/groups/${CANARY}`;
+const REQUEST = `/v1/requests/${CANARY}`;
+const ROOT = { requestId: CANARY, stage: CANARY, rootId: CANARY };
+const REGISTRATION = { op: CANARY, spec: "0".repeat(64), total: 1, timeoutMs: 0, ttlMs: 1, deliveryId: CANARY };
 const run = (transition: string, input: unknown, id: unknown = CANARY): [string, string, Call] => [
   "POST",
   `/v1/run/${transition}`,
@@ -76,6 +79,27 @@ const FAULTS: readonly (readonly [string, string, Call])[] = [
   ["POST", `${GROUP}/decrement`, { body: { by: 1, opId: CANARY } }],
   ["GET", `${GROUP}/results?after=${CANARY}`, {}],
   ["GET", `${GROUP}/results?a-${CANARY}=1`, {}],
+  ["GET", `${REQUEST}-unknown`, {}],
+  ["GET", `${REQUEST}%`, {}],
+  ["GET", `/v1/requests/${CANARY.repeat(50)}`, { headers: { prefer: `wait=0; ${CANARY}` } }],
+  ["POST", REQUEST, {}],
+  ["PUT", REQUEST, { body: CANARY }],
+  ["PUT", REQUEST, { body: CANARY, headers: { "content-type": `text/${CANARY}` } }],
+  ["PUT", REQUEST, { body: { ttlSec: CANARY } }],
+  ["PUT", REQUEST, { body: { [CANARY.repeat(5)]: 1 } }],
+  ["DELETE", REQUEST, { token: `wrong-${CANARY}-token` }],
+  ["POST", `${REQUEST}/roots`, { body: { stage: CANARY.repeat(9), roots: [CANARY] } }],
+  ["POST", `${REQUEST}/roots`, { body: { stage: CANARY, roots: [CANARY.repeat(50)] } }],
+  ["POST", `${REQUEST}/roots`, { body: { stage: CANARY, roots: CANARY } }],
+  ["POST", `${REQUEST}/marks`, { body: { stage: CANARY, rootId: { id: CANARY } } }],
+  ["POST", `${REQUEST}/marks`, { body: { stage: CANARY, rootId: CANARY, processed: CANARY } }],
+  ["POST", `${REQUEST}/marks`, { body: { stage: CANARY, rootId: CANARY, error: CANARY, next: [] } }],
+  ["POST", `${REQUEST}/marks`, { body: { stage: CANARY, rootId: CANARY, next: [{ stage: CANARY }] } }],
+  ["POST", `${REQUEST}-full/roots`, { body: { stage: CANARY, roots: [CANARY] } }],
+  ["PUT", GROUP, { body: { total: 1, onEnd: { requestRoot: CANARY } } }],
+  ["PUT", GROUP, { body: { total: 1, onEnd: { requestRoot: { requestId: CANARY, stage: CANARY } } } }],
+  ["PUT", GROUP, { body: { total: 1, onEnd: { requestRoot: { ...ROOT, stage: CANARY.repeat(9) } } } }],
+  ["PUT", GROUP, { body: { total: 1, onEnd: { requestRoot: ROOT, handler: CANARY } } }],
   ["POST", `/v1/run/${CANARY}/status`, { body: {} }],
   ["POST", `/v1/watch/completion/${CANARY}`, { body: {} }],
   run("completion/status", CANARY),
@@ -83,12 +107,29 @@ const FAULTS: readonly (readonly [string, string, Call])[] = [
   run("completion/ack", { op: CANARY, tasks: [{ id: CANARY, result: CANARY }], earlyTtlMs: 1 }),
   run("completion/register", { op: CANARY, spec: CANARY, total: 1, timeoutMs: 0, ttlMs: 1, deliveryId: CANARY }),
   run("completion/cancel", { reason: CANARY.repeat(99) }),
+  run("completion/register", { ...REGISTRATION, targets: { end: { route: "request", body: CANARY } } }),
+  run("completion/register", { ...REGISTRATION, targets: { end: { route: CANARY, body: JSON.stringify(ROOT) } } }),
+  run("request/register", { ttlMs: CANARY }),
+  run("request/mark", { op: CANARY, stage: CANARY, root: CANARY, processed: 1, error: CANARY }),
+  run("request/record", { op: CANARY, stage: CANARY }),
+  run("request/progress", { after: CANARY }),
+  run("coalesce/next", { op: CANARY, ttlMs: 1, held: CANARY }),
+  run("coalesce/seen", { version: CANARY, ttlMs: 1 }),
+  run("dedupe/claim", { op: CANARY.repeat(50), ttlMs: 1 }),
+  run("dedupe/release", { op: CANARY, holder: [CANARY] }),
+  run("stats/merge", { op: CANARY, ttlMs: 1, id: CANARY, processed: 1, requeueCount: 0, errorCount: CANARY }),
+  run("stats/consume", { op: CANARY, id: CANARY.repeat(50) }),
   run("kv/incr", { op: CANARY, ttlMs: 1, delta: CANARY }),
   run("kv/sadd", { op: CANARY, ttlMs: 1, members: [CANARY.repeat(9_000)] }),
 ];
 
 it("nothing that was sent comes back in an error", async () => {
   await call("PUT", GROUP, { token: TOKEN, body: { tasks: [CANARY] } });
+  await call("PUT", `${REQUEST}-full`, { token: TOKEN });
+  for (let i = 0; i < 64; i++) {
+    const body = { stage: `${CANARY}-${i}`, roots: [CANARY] };
+    await call("POST", `${REQUEST}-full/roots`, { token: TOKEN, body });
+  }
   for (const [method, path, request] of FAULTS) {
     const { status, text, headers } = await call(method, path, { token: TOKEN, ...request });
     expect([method, path, request, status >= 400]).toEqual([method, path, request, true]);

@@ -1,5 +1,22 @@
 export const TOKEN = "a-token-that-only-tests-know";
 
+/** What was counted in one stage of a request. */
+export interface StageBody {
+  readonly processed: number;
+  readonly requeueCount: number;
+  readonly errorCount: number;
+  readonly errors: readonly { readonly message: string }[];
+}
+
+/** Every field that some transition answers with. */
+export interface Output {
+  readonly result: string;
+  readonly version: number;
+  readonly stale: boolean;
+  readonly claimed: boolean;
+  readonly counts?: { readonly processed: number };
+}
+
 /** Every field that some answer has: a test reads those of the answer that it expects. */
 export interface Body {
   readonly status: number;
@@ -16,7 +33,10 @@ export interface Body {
   readonly metadata: { readonly by?: string } | null;
   readonly delivery: { readonly state: string };
   readonly results: readonly { readonly verdict: string }[];
-  readonly output: { readonly result: string };
+  readonly output: Output;
+  readonly id: string;
+  readonly verdict: string;
+  readonly queueStatus: Readonly<Record<string, StageBody>>;
 }
 
 export interface Answer {
@@ -44,6 +64,8 @@ export function clientOf(url: string): Client {
     const response = await fetch(url + path, {
       method,
       headers: {
+        // Who refuses a body unread closes the connection: on its way to be used again, it would fail the next call.
+        connection: "close",
         ...(token === null ? {} : { authorization: `Bearer ${token}` }),
         ...(body === undefined ? {} : { "content-type": "application/json" }),
         ...headers,

@@ -215,6 +215,23 @@ const REFUSALS: readonly (readonly [string, string, Call, number, string, RegExp
       /body must be at most/,
     ],
     [{ ...registration, targets: { done: target } }, /unknown field: done/],
+    ...[
+      "null",
+      "{",
+      "[]",
+      "{}",
+      '{"requestId":"a","stage":"s"}',
+      '{"requestId":"a","stage":"s","rootId":""}',
+      `{"requestId":"a","stage":"${"s".repeat(65)}","rootId":"a"}`,
+      '{"requestId":"a","stage":"s","rootId":"a","processed":2}',
+    ].map(
+      (body) =>
+        [{ ...registration, targets: { end: { route: "request", body } } }, /^input\.targets\.end must be a/] as const,
+    ),
+    [
+      { ...registration, targets: { end: { route: "request:", body: '{"requestId":"a","stage":"s","rootId":"a"}' } } },
+      /^input\.targets\.end must be a/,
+    ],
     [{ ...registration, targets: { end: { route: "url", body: "https://other.example/" } } }, /allowed/],
     [{ ...registration, targets: { end: { route: "url", body: "https://169.254.169.254/" } } }, /public/],
   ]),

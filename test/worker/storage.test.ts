@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { startWorker } from "../support/worker-process.js";
-import { clientOf, TOKEN } from "./client.js";
+import { type Client, clientOf, TOKEN } from "./client.js";
 
 /** How many objects have made their tables: a platform's empty file is none. */
 function tablesIn(folder: string): number {
@@ -12,11 +12,20 @@ function tablesIn(folder: string): number {
     .filter((name) => readFileSync(join(folder, name), "latin1").includes("CREATE TABLE records")).length;
 }
 
-it("reading ids that nobody has written stores nothing, and neither does what is refused", async () => {
+/** Runs a test on a Worker whose objects are files. */
+async function withFolder(test: (call: Client, folder: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "edge-coordinator-"));
   const worker = await startWorker({ vars: { COORDINATOR_TOKEN: TOKEN }, persistDir: folder });
   try {
-    const call = clientOf(worker.url);
+    await test(clientOf(worker.url), folder);
+  } finally {
+    await worker.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+it("reading ids that nobody has written stores nothing, and neither does what is refused", () =>
+  withFolder(async (call, folder) => {
     await call("GET", "/v1/groups/a");
     await call("GET", "/v1/groups/b", { headers: { prefer: "wait=1" } });
     await call("GET", "/v1/groups/c/results");
@@ -29,11 +38,74 @@ it("reading ids that nobody has written stores nothing, and neither does what is
     for (const read of ["kv/getInt", "kv/scard", "kv/lrange", "completion/status"]) {
       await call("POST", `/v1/run/${read}`, { body: { id: "j", input: {} } });
     }
+    await requestsOfNobody(call);
+    await smallThingsOfNobody(call);
     expect(tablesIn(folder)).toBe(0);
     await call("PUT", "/v1/groups/k", { body: { total: 1 } });
     expect(tablesIn(folder)).toBe(1);
-  } finally {
-    await worker.close();
-    rmSync(folder, { recursive: true, force: true });
+  }));
+
+/** The id of a small record, as its tracker joins it: a namespace, and a key. */
+const joined = (namespace: string, key: string) => `${namespace.length}:${namespace}${key.length}:${key}`;
+
+it(
+  "claims and versions of a namespace share 64 objects; requests and namespaces of counts have one each",
+  () =>
+    withFolder(async (call, folder) => {
+      const input = { op: "op", ttlMs: 60_000 };
+      const run = (path: string, id: string, more = {}) =>
+        call("POST", `/v1/run/${path}`, { body: { id, input: { ...input, ...more } } });
+      let before = 0;
+      const made = (): number => {
+        const all = tablesIn(folder);
+        const more = all - before;
+        before = all;
+        return more;
+      };
+      for (const path of ["dedupe/claim", "coalesce/next"]) {
+        for (let i = 0; i < 300; i += 10) {
+          await Promise.all(Array.from({ length: 10 }, (_, n) => run(path, joined("a", `key-${i + n}`))));
+        }
+        expect(made()).toBe(64);
+        await run(path, joined("b", "key-0"));
+        expect(made()).toBe(1);
+      }
+      for (let i = 0; i < 5; i++) await call("PUT", `/v1/requests/request-${i}`);
+      expect(made()).toBe(5);
+      const merged = { processed: 1, requeueCount: 0, errorCount: 0, maxTracked: 100 };
+      for (let i = 0; i < 5; i++)
+        await run("stats/merge", joined("a", "0"), { ...merged, op: `op-${i}`, id: `id-${i}` });
+      expect(made()).toBe(1);
+    }),
+  60_000,
+);
+
+/** Everything that can be done with a request, but for its registration; and registrations that are refused. */
+async function requestsOfNobody(call: Client): Promise<void> {
+  const root = { stage: "s", rootId: "a" };
+  await call("GET", "/v1/requests/a");
+  await call("GET", "/v1/requests/b", { headers: { prefer: "wait=1" } });
+  await call("POST", "/v1/requests/c/roots", { body: { stage: "s", roots: ["a"] } });
+  await call("POST", "/v1/requests/d/marks", { body: { ...root, next: [root] } });
+  await call("POST", "/v1/requests/d/marks", { body: { ...root, error: "x" } });
+  await call("POST", "/v1/requests/e/seal");
+  await call("DELETE", "/v1/requests/f");
+  await call("PUT", "/v1/requests/g", { body: { ttlSec: 0 } });
+  await call("PUT", "/v1/requests/h", { token: "a-token-that-is-unknown" });
+  const record = { op: "op", stage: "s", processed: 1 };
+  await call("POST", "/v1/run/request/record", { body: { id: "i", input: record } });
+  await call("POST", "/v1/watch/request/wait", { body: { id: "j", input: {}, timeoutMs: 100 } });
+  await call("POST", "/v1/watch/request/progress", { body: { id: "k", input: { after: 0 }, timeoutMs: 100 } });
+}
+
+/** Reads of versions, claims and counts, and writes that find nothing to change. */
+async function smallThingsOfNobody(call: Client): Promise<void> {
+  for (const [transition, input] of [
+    ["coalesce/seen", { version: 1, ttlMs: 60_000 }],
+    ["dedupe/release", { op: "op", holder: "other" }],
+    ["stats/consume", { op: "op", id: "a" }],
+    ["dedupe/claim", { op: "", ttlMs: 60_000 }],
+  ] as const) {
+    await call("POST", `/v1/run/${transition}`, { body: { id: "1:n1:k", input } });
   }
-});
+}

@@ -1,20 +1,25 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { startWorker, type WorkerProcess } from "../support/worker-process.js";
-import { type Answer, type Client, clientOf } from "./client.js";
+import { type Answer, type Client, clientOf, type Output } from "./client.js";
 
 /** The tokens, whose tenants share every id; the single token's data is a tenant of its own. */
 const TENANTS = { "token-of-tenant-a": "a", "token-of-tenant-b": "b", "token-of-tenant-a.b": "a.b" };
 const SINGLE = "token-of-nobody-else";
+const VARS = { COORDINATOR_TOKEN: SINGLE, COORDINATOR_TOKENS: JSON.stringify(TENANTS) };
 const TOKENS = [SINGLE, ...Object.keys(TENANTS)];
 /** Ids that try to reach over: into prefixes, machines, tags. */
-const IDS = ["x", "a:x", "{completion}x", "coord:a:{completion}x", "}{", "b:{kv}x", "../b/x", "a", ""];
-const OPS = 1_200;
+const IDS = ["x", "a:x", "{completion}x", "coord:a:{completion}x", "}{", "b:{kv}x", "../b/x", "a", "1:a1:x"];
+const OPS = 2_400;
+const KINDS = 14;
 
 let worker: WorkerProcess;
 let call: Client;
 
 beforeAll(async () => {
-  worker = await startWorker({ vars: { COORDINATOR_TOKEN: SINGLE, COORDINATOR_TOKENS: JSON.stringify(TENANTS) } });
+  worker = await startWorker({ vars: VARS });
   call = clientOf(worker.url);
 });
 afterAll(() => worker.close());
@@ -34,27 +39,48 @@ function seeded(seed: number): (below: number) => number {
 interface Own {
   readonly groups: Map<string, { total: number; acked: Set<string>; cancelled: boolean }>;
   readonly counters: Map<string, number>;
+  /** Each request's marked roots. */
+  readonly requests: Map<string, Set<string>>;
+  readonly claims: Set<string>;
+  readonly versions: Map<string, number>;
+  readonly sums: Map<string, number>;
+}
+
+function nothing(): Own {
+  return {
+    groups: new Map(),
+    counters: new Map(),
+    requests: new Map(),
+    claims: new Set(),
+    versions: new Map(),
+    sums: new Map(),
+  };
 }
 
 function isEnded(group: { total: number; acked: Set<string>; cancelled: boolean }): boolean {
   return group.cancelled || group.acked.size >= group.total;
 }
 
-it(`${OPS} random operations of four tenants over the same ids leak nothing`, async () => {
-  const random = seeded(20_240_611);
-  const owns = new Map<string, Own>(TOKENS.map((token) => [token, { groups: new Map(), counters: new Map() }]));
-  const ids = IDS.filter((id) => id !== "");
-  let leaks = 0;
-  for (let i = 0; i < OPS; i++) {
-    const token = TOKENS[random(TOKENS.length)] ?? SINGLE;
-    const id = ids[random(ids.length)] ?? "x";
-    const own = owns.get(token) as Own;
-    if (!(await step({ token, id, own, kind: random(6), i }))) leaks++;
-  }
-  expect(leaks).toBe(0);
+it(`${OPS} random operations of four tenants over the same ids, all at once, leak nothing`, async () => {
+  const owns = await Promise.all(TOKENS.map((token, n) => live(token, seeded(20_240_611 + n))));
+  expect(owns.map(({ leaks }) => leaks)).toEqual(TOKENS.map(() => []));
   // Each tenant has made some: silence would prove nothing.
-  for (const { groups, counters } of owns.values()) expect([groups.size > 3, counters.size > 3]).toEqual([true, true]);
-}, 60_000);
+  for (const { own } of owns) {
+    expect(Object.entries(own).filter(([, { size }]) => size <= 3)).toEqual([]);
+  }
+}, 120_000);
+
+/** One tenant's operations, one after the other; those whose answers told of more than its own deeds. */
+async function live(token: string, random: (below: number) => number): Promise<{ own: Own; leaks: string[] }> {
+  const own = nothing();
+  const leaks: string[] = [];
+  for (let i = 0; i < OPS / TOKENS.length; i++) {
+    const id = IDS[random(IDS.length)] ?? "x";
+    const kind = random(KINDS);
+    if (!(await step({ token, id, own, kind, i }))) leaks.push(`operation ${i} of kind ${kind}`);
+  }
+  return { own, leaks };
+}
 
 interface Step {
   readonly token: string;
@@ -97,9 +123,75 @@ async function step({ token, id, own, kind, i }: Step): Promise<boolean> {
       own.counters.set(id, value);
       return json.output.result === String(value);
     }
+    case 5:
+      return (await run(token, "kv/getInt", id, {})).result === String(own.counters.get(id) ?? 0);
+    default:
+      return kind < 10 ? stepOfRequest({ token, id, own, kind, i }) : stepOfSmall({ token, id, own, kind, i });
+  }
+}
+
+async function run(token: string, transition: string, id: string, input: object): Promise<Output> {
+  return (await call("POST", `/v1/run/${transition}`, { token, body: { id, input } })).json.output;
+}
+
+async function stepOfRequest({ token, id, own, kind, i }: Step): Promise<boolean> {
+  const path = `/v1/requests/${encodeURIComponent(id)}`;
+  const marked = own.requests.get(id);
+  switch (kind) {
+    case 6: {
+      const { json } = await call("PUT", path, { token });
+      if (marked === undefined) own.requests.set(id, new Set());
+      return json.verdict === (marked === undefined ? "accepted" : "duplicate");
+    }
+    case 7:
+    case 8: {
+      const rootId = `root-${i % 5}`;
+      const { json } = await call("POST", `${path}/marks`, { token, body: { stage: token, rootId } });
+      const wanted = marked === undefined ? "unknown" : marked.has(rootId) ? "duplicate" : "early";
+      marked?.add(rootId);
+      return json.verdict === wanted;
+    }
     default: {
-      const { json } = await call("POST", "/v1/run/kv/getInt", { token, body: { id, input: {} } });
-      return json.output.result === String(own.counters.get(id) ?? 0);
+      const { status, json } = await call("GET", path, { token });
+      if (marked === undefined) return status === 404;
+      return (
+        Object.keys(json.queueStatus).every((stage) => stage === token) &&
+        countOf(json.queueStatus[token]) === marked.size
+      );
+    }
+  }
+}
+
+const countOf = (stage: { readonly processed: number } | undefined): number => stage?.processed ?? 0;
+
+async function stepOfSmall({ token, id, own, kind, i }: Step): Promise<boolean> {
+  const op = { op: `op-${i}`, ttlMs: 600_000 };
+  switch (kind) {
+    case 10: {
+      const { claimed } = await run(token, "dedupe/claim", id, op);
+      const isFirst = !own.claims.has(id);
+      own.claims.add(id);
+      return claimed === isFirst;
+    }
+    case 11: {
+      // Another tenant's version would make this one stale.
+      const before = own.versions.get(id);
+      const input = { version: before ?? 0, ttlMs: 600_000 };
+      const { stale } = await run(token, "coalesce/seen", id, input);
+      own.versions.set(id, (await run(token, "coalesce/next", id, op)).version);
+      return stale === false && (before ?? 0) < (own.versions.get(id) ?? 0);
+    }
+    case 12: {
+      const counts = { processed: 1, requeueCount: 0, errorCount: 0 };
+      await run(token, "stats/merge", id, { ...op, id, ...counts, maxTracked: 100 });
+      own.sums.set(id, (own.sums.get(id) ?? 0) + 1);
+      return true;
+    }
+    default: {
+      const { counts } = await run(token, "stats/consume", id, { op: op.op, id });
+      const sum = own.sums.get(id) ?? 0;
+      own.sums.set(id, 0);
+      return countOf(counts) === sum;
     }
   }
 }
@@ -114,3 +206,59 @@ function agrees(
   const wanted = group.cancelled ? "cancelled" : isEnded(group) ? "completed" : "open";
   return metadata?.by === token && succeeded === group.acked.size && state === wanted && (reason ?? token) === token;
 }
+
+it("a tenant's group marks the root of that tenant's request, and of nobody else's", async () => {
+  const ids = ["shared", "a:shared", "coord:a:{request}shared"];
+  const requestPath = (id: string) => `/v1/requests/${encodeURIComponent(id)}`;
+  for (const token of TOKENS) {
+    for (const id of ids) {
+      await call("PUT", requestPath(id), { token });
+      await call("POST", `${requestPath(id)}/roots`, { token, body: { stage: "s", roots: ["a"] } });
+    }
+  }
+  const complete = new Set<string>();
+  for (const token of TOKENS) {
+    for (const id of ids) {
+      const onEnd = { requestRoot: { requestId: id, stage: "s", rootId: "a" } };
+      await call("PUT", `/v1/groups/${encodeURIComponent(id)}`, { token, body: { total: 0, onEnd } });
+      const waited = await call("GET", requestPath(id), { token, headers: { prefer: "wait=20" } });
+      expect(waited.json.state).toBe("complete");
+      complete.add(`${token} ${id}`);
+      const states = TOKENS.flatMap((other) => ids.map((each) => [other, each] as const)).map(async ([other, each]) => {
+        const { json } = await call("GET", requestPath(each), { token: other });
+        return [`${other} ${each}`, json.state] as const;
+      });
+      for (const [name, state] of await Promise.all(states)) {
+        expect([name, state]).toEqual([name, complete.has(name) ? "complete" : "pending"]);
+      }
+    }
+  }
+}, 60_000);
+
+it("a tenant's group finds that tenant's request after a restart too, when its alarm alone wakes it", async () => {
+  const persistDir = mkdtempSync(join(tmpdir(), "edge-coordinator-"));
+  const path = "/v1/requests/x";
+  const read = async (by: Client, token: string) => (await by("GET", path, { token })).json.state;
+  let own = await startWorker({ vars: VARS, persistDir });
+  try {
+    const before = clientOf(own.url);
+    for (const token of TOKENS) {
+      await before("PUT", path, { token });
+      await before("POST", `${path}/roots`, { token, body: { stage: "s", roots: ["a"] } });
+    }
+    const onTimeout = { requestRoot: { requestId: "x", stage: "s", rootId: "a" } };
+    await before("PUT", "/v1/groups/x", { token: "token-of-tenant-b", body: { total: 1, timeoutSec: 2, onTimeout } });
+    await own.close();
+
+    own = await startWorker({ vars: VARS, persistDir });
+    const after = clientOf(own.url);
+    const headers = { prefer: "wait=20" };
+    const { json } = await after("GET", path, { token: "token-of-tenant-b", headers });
+    expect(json.queueStatus.s?.errors).toEqual([{ message: "the group timed out" }]);
+    const states = await Promise.all(TOKENS.map((token) => read(after, token)));
+    expect(states).toEqual(TOKENS.map((token) => (token === "token-of-tenant-b" ? "complete" : "pending")));
+  } finally {
+    await own.close();
+    rmSync(persistDir, { recursive: true, force: true });
+  }
+}, 60_000);

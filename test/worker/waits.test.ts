@@ -132,6 +132,89 @@ describe("GET with Prefer: wait", () => {
   });
 });
 
+async function pendingRequest(): Promise<string> {
+  const path = `/v1/requests/${freshId()}`;
+  await call("PUT", path);
+  await call("POST", `${path}/roots`, { body: { stage: "s", roots: ["a"] } });
+  return path;
+}
+
+const markOf = (path: string) => call("POST", `${path}/marks`, { body: { stage: "s", rootId: "a" } });
+
+describe("GET of a request with Prefer: wait", () => {
+  it("answers when the last root is marked, many waiters at once", async () => {
+    const path = await pendingRequest();
+    const waiting = Array.from({ length: 40 }, () => timed(waitOn(path, 30)));
+    await pause(200);
+    await markOf(path);
+    for (const [{ status, json, headers }, tookMs] of await Promise.all(waiting)) {
+      expect([status, json.state, json.queueStatus.s?.processed]).toEqual([200, "complete", 1]);
+      expect(headers.get("preference-applied")).toBe("wait=30");
+      expect(tookMs).toBeLessThan(2_000);
+    }
+  });
+
+  it("answers with the pending request when the wait is over", async () => {
+    const path = await pendingRequest();
+    const [{ status, json, headers }, tookMs] = await timed(waitOn(path, 1));
+    expect([status, json.state]).toEqual([200, "pending"]);
+    expect(headers.get("preference-applied")).toBe("wait=1");
+    expect(tookMs).toBeGreaterThan(990);
+    expect(tookMs).toBeLessThan(1_500);
+  });
+
+  it("does not wait for a request that nobody has registered, or that is cleaned up on the way", async () => {
+    const [unknown, tookMs] = await timed(waitOn(`/v1/requests/${freshId()}`, 30));
+    expect([unknown.status, unknown.json.code]).toEqual([404, "not_found"]);
+    expect(tookMs).toBeLessThan(500);
+    const path = await pendingRequest();
+    const waiting = timed(waitOn(path, 30));
+    await pause(150);
+    await call("DELETE", path);
+    const [gone, waitedMs] = await waiting;
+    expect(gone.status).toBe(404);
+    expect(waitedMs).toBeLessThan(1_500);
+  });
+
+  it("still tells who waits how a request ended that was cleaned up a moment ago, and nobody else", async () => {
+    const path = await pendingRequest();
+    await markOf(path);
+    await call("DELETE", path);
+    const { status, json } = await waitOn(path, 30);
+    expect([status, json.state, json.queueStatus.s?.processed]).toEqual([200, "complete", 1]);
+    expect((await call("GET", path)).status).toBe(404);
+  });
+
+  it("looks once for wait=0, does not wait without the wish, and grants a minute at most", async () => {
+    const path = await pendingRequest();
+    const [answer, tookMs] = await timed(waitOn(path, 0));
+    expect([answer.json.state, answer.headers.get("preference-applied")]).toEqual(["pending", "wait=0"]);
+    expect(tookMs).toBeLessThan(500);
+    expect((await call("GET", path)).headers.get("preference-applied")).toBeNull();
+    const waiting = waitOn(path, 86_400);
+    await pause(50);
+    await markOf(path);
+    expect((await waiting).headers.get("preference-applied")).toBe("wait=60");
+  });
+
+  it("keeps a request that lives shorter than the wait", async () => {
+    const path = `/v1/requests/${freshId()}`;
+    await call("PUT", path, { body: { ttlSec: 1 } });
+    await call("POST", `${path}/roots`, { body: { stage: "s", roots: ["a"] } });
+    const [{ status, json }, tookMs] = await timed(waitOn(path, 3));
+    expect([status, json.state]).toEqual([200, "pending"]);
+    expect(tookMs).toBeGreaterThan(2_990);
+  });
+
+  it("ends when its caller goes away", async () => {
+    const path = await pendingRequest();
+    const headers = { prefer: "wait=30", "x-abort-after-ms": "200" };
+    const [{ json }, tookMs] = await timed(call("GET", path, { headers }));
+    expect(json.status).toBe(499);
+    expect(tookMs).toBeLessThan(1_000);
+  });
+});
+
 describe("the wish", () => {
   it.each([
     [undefined, undefined],

@@ -1,12 +1,13 @@
 import { CoordinationError } from "../../src/errors.js";
+import { Problem } from "../../src/problem.js";
 import { CompletionTracker } from "../../src/trackers/completion.js";
 import type { GroupStatus } from "../../src/trackers/group-status.js";
 import { checkId } from "../../src/validate.js";
 import { readJson } from "../body.js";
 import { type App, type AppContext, pathSegment, route } from "../context.js";
 import { preferredWaitSec } from "../prefer.js";
-import { Problem } from "../problem.js";
-import { acksBody, cancelBody, decrementBody, groupBody, pageQuery, parse } from "../schemas.js";
+import { acksBody, cancelBody, decrementBody, groupBody, pageQuery } from "../schemas/bodies.js";
+import { parse } from "../schemas/parse.js";
 import { checkWebhookUrls } from "../webhook-urls.js";
 
 /** `/v1/groups/:id` and what stands below it: completion groups for callers in any language. */

@@ -2,10 +2,12 @@ import type * as z from "zod/mini";
 import { isWatchable } from "../../src/access.js";
 import { CoordinationError } from "../../src/errors.js";
 import type { InputOf } from "../../src/machines/index.js";
+import { Problem } from "../../src/problem.js";
 import { readJson } from "../body.js";
 import { type App, type AppContext, pathSegment, route } from "../context.js";
-import { Problem } from "../problem.js";
-import { INPUTS, type PublicTransition, parse, runBody, watchBody } from "../schemas.js";
+import { runBody, watchBody } from "../schemas/bodies.js";
+import { parse } from "../schemas/parse.js";
+import { INPUTS, type PublicTransition } from "../schemas/transitions.js";
 import { checkWebhookUrls } from "../webhook-urls.js";
 
 /** How long a watch lasts unless it says otherwise, and at most. */

@@ -1,6 +1,9 @@
 import { lostAnswer } from "../../access.js";
 import { CoordinationError, type CoordinationErrorCode } from "../../errors.js";
+import type { GroupView } from "../../machines/group.js";
 import type { OutputOf, TransitionName } from "../../machines/index.js";
+import type { RequestView } from "../../machines/request.js";
+import type { Counts } from "../../machines/stats.js";
 
 /** The part of the Worker's problem details that is read. */
 interface ProblemBody {
@@ -93,31 +96,101 @@ function strange(applied: "no" | "unknown"): CoordinationError {
   return new CoordinationError("backend_rejected", "the Worker's answer has an unknown shape", { applied });
 }
 
-/** What the trackers read of an output without asking: one field each, by its kind. */
-const FIELDS: { readonly [N in TransitionName]?: readonly [field: string, kind: string] } = {
-  "kv.setIfAbsent": ["set", "boolean"],
-  "kv.expire": ["found", "boolean"],
-  "kv.delete": ["found", "boolean"],
-  "completion.register": ["outcome", "string"],
-  "completion.ack": ["results", "list"],
-  "completion.wait": ["view", "object"],
-  "completion.results": ["items", "list"],
-  "completion.take": ["taken", "boolean"],
+/** The outbox's own steps, which no client is offered. */
+type Internal = "completion.woken" | "completion.settle";
+
+/** A value's kind. Views and counts are objects with fields that the trackers read without asking. */
+type Kind<Value> = Value extends string
+  ? "string"
+  : Value extends number
+    ? "number"
+    : Value extends boolean
+      ? "boolean"
+      : Value extends readonly unknown[]
+        ? "list"
+        : Value extends GroupView
+          ? "group"
+          : Value extends RequestView
+            ? "request"
+            : Value extends Counts
+              ? "counts"
+              : "object";
+
+/** The kinds of an output's fields, `?` after that of one which may be absent. */
+type Shape<Output> = {
+  readonly [F in keyof Output]-?: undefined extends Output[F] ? `${Kind<NonNullable<Output[F]>>}?` : Kind<Output[F]>;
+};
+
+const KEY = { result: "string?", refused: "string?" } as const;
+const FOUND = { found: "boolean" } as const;
+const GROUP = { view: "group?" } as const;
+const MARKED = { verdict: "string", complete: "boolean?", refused: "string?" } as const;
+const REQUEST = { view: "request?" } as const;
+const LOOK = { ready: "boolean", recheckInMs: "number?" } as const;
+
+/** What is answered: a new transition has to be described here before the client compiles. */
+const SHAPES: { readonly [N in Exclude<TransitionName, Internal>]: Shape<OutputOf<N>> } = {
+  "kv.incr": KEY,
+  "kv.getInt": KEY,
+  "kv.setIfAbsent": { set: "boolean" },
+  "kv.sadd": KEY,
+  "kv.srem": KEY,
+  "kv.scard": KEY,
+  "kv.rpush": KEY,
+  "kv.lrange": { values: "list?", refused: "string?" },
+  "kv.expire": FOUND,
+  "kv.delete": FOUND,
+  "completion.register": { ...GROUP, outcome: "string" },
+  "completion.ack": { ...GROUP, results: "list" },
+  "completion.decrement": { remaining: "number?", refused: "string?" },
+  "completion.cancel": GROUP,
+  "completion.status": GROUP,
+  "completion.wait": { ...LOOK, ...GROUP },
+  "completion.results": { ...FOUND, items: "list", next: "number?" },
+  "completion.take": { taken: "boolean" },
+  "completion.redeliver": GROUP,
+  "request.register": MARKED,
+  "request.roots": MARKED,
+  "request.seal": { ...MARKED, ...REQUEST },
+  "request.mark": MARKED,
+  "request.record": MARKED,
+  "request.status": REQUEST,
+  "request.wait": { ...LOOK, ...REQUEST },
+  "request.progress": { ...LOOK, ...REQUEST },
+  "request.cleanup": FOUND,
+  "coalesce.next": { version: "number" },
+  "coalesce.seen": { stale: "boolean" },
+  "dedupe.claim": { claimed: "boolean" },
+  "dedupe.release": { released: "boolean" },
+  "stats.merge": { merged: "boolean" },
+  "stats.consume": { counts: "counts?" },
+};
+
+/** What is read of the objects within an output. */
+const INNER: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  group: { generation: "number", errors: "list", delivery: "object" },
+  request: { complete: "boolean", version: "number", open: "number", stages: "list", errors: "list" },
+  counts: { processed: "number", requeueCount: "number", errorCount: "number" },
 };
 
 /** An output of the shape that the transition has. */
 export function outputOf<N extends TransitionName>(transition: N, output: unknown): OutputOf<N> {
-  const fields = Object(output) as Record<string, unknown>;
-  const [field, kind] = FIELDS[transition] ?? [];
-  const { view, result, refused, values } = fields;
-  const isKey = transition.startsWith("kv.") && field === undefined;
-  const fits =
-    kindOf(output) === "object" &&
-    (field === undefined || kindOf(fields[field]) === kind) &&
-    (!isKey || typeof (result ?? refused) === "string" || Array.isArray(values)) &&
-    (view === undefined || typeof (Object(view) as { generation?: unknown }).generation === "number");
-  if (!fits) throw strange(lostAnswer(transition));
+  const shape: Readonly<Record<string, string>> = SHAPES[transition as keyof typeof SHAPES] ?? {};
+  // A raw key's step answers with one of its fields: which is not said by their kinds.
+  const saysNothing = transition.startsWith("kv.") && Object.keys(shape).every((f) => Object(output)[f] === undefined);
+  if (!hasShape(output, shape) || saysNothing) throw strange(lostAnswer(transition));
   return output as OutputOf<N>;
+}
+
+function hasShape(value: unknown, shape: Readonly<Record<string, string>>): boolean {
+  if (kindOf(value) !== "object") return false;
+  return Object.entries(shape).every(([name, kind]) => {
+    const field: unknown = (value as Readonly<Record<string, unknown>>)[name];
+    if (field === undefined) return kind.endsWith("?");
+    const wanted = kind.replace("?", "");
+    const inner = INNER[wanted];
+    return inner === undefined ? kindOf(field) === wanted : hasShape(field, inner);
+  });
 }
 
 function kindOf(value: unknown): string {

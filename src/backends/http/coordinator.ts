@@ -1,7 +1,7 @@
 import { lostAnswer } from "../../access.js";
 import { fullJitterMs, type RetryPolicy } from "../../backoff.js";
 import { type Clock, systemClock } from "../../clock.js";
-import type { RunOptions, Wake, WakingMachine, WatchableTransition, WatchOptions } from "../../coordinator.js";
+import type { RunOptions, Wake, WakingMachine, WatchableTransition, Watched, WatchOptions } from "../../coordinator.js";
 import { CoordinationError } from "../../errors.js";
 import type { InputOf, OutputOf, TransitionName } from "../../machines/index.js";
 import { Primitives } from "../../primitives.js";
@@ -141,7 +141,9 @@ export class HttpCoordinator extends Primitives {
       let wishMs = 0;
       try {
         const output = await this.#post("watch", transition, JSON.stringify({ id, input, timeoutMs: hopMs }), limit);
-        if (output !== null) return outputOf(transition, output);
+        const told = output === null ? undefined : (outputOf(transition, output) as OutputOf<N> & Watched);
+        // Anything else says that the hop is over.
+        if (told?.ready) return told;
         // An answer long before its time comes from something that does not wait: it must not be asked in a loop.
         failures = this.#clock.now() - hopAtMs < hopMs / 2 ? failures + 1 : 0;
       } catch (error) {

@@ -9,21 +9,22 @@ import type {
   Watched,
   WatchOptions,
 } from "../../coordinator.js";
+import { Deliverer } from "../../deliverer.js";
 import { CoordinationError } from "../../errors.js";
 import type { InputOf, OutputOf, TransitionName } from "../../machines/index.js";
 import { Primitives } from "../../primitives.js";
 import { checkId, checkInteger, checkKeyPrefix, checkNumber, MAX_SEC } from "../../validate.js";
+import { Wakes } from "../../wakes.js";
+import { orAborted } from "../../within.js";
 import { Client } from "./client.js";
 import { drainLines } from "./drain.js";
 import { type DueLine, postpone, readDueLines } from "./due-queue.js";
 import { type Applied, explainRefusal, Refused, unexpectedReply, withResend } from "./failure.js";
 import { keysOf } from "./keys.js";
-import { orAborted } from "./limit.js";
 import { endpointOf, type UpstashOptions } from "./options.js";
 import { readReply, type ScriptReply } from "./reply.js";
 import { isMachine, Scripts } from "./scripts.js";
 import { Subscriptions } from "./subscription.js";
-import { Wakes } from "./wakes.js";
 import { watchUntilReady } from "./watch.js";
 
 const MAX_DRAIN = 10_000;
@@ -77,6 +78,7 @@ export class UpstashCoordinator extends Primitives {
     this.#subscriptions = new Subscriptions(this.#client);
     this.#wakes = new Wakes(
       async (machine, id, input) => (await this.#evaluate(`${machine}.woken`, id, input, {})).output as never,
+      new Deliverer({ coordinator: this, requests: () => this, onEvent }),
       onEvent,
     );
   }
@@ -87,9 +89,11 @@ export class UpstashCoordinator extends Primitives {
     input: InputOf<N>,
     options: RunOptions = {},
   ): Promise<OutputOf<N>> {
-    const { isDue, output } = await this.#evaluate(transition, id, input, options);
+    const { due, output } = await this.#evaluate(transition, id, input, options);
     const [machine, step] = partsOf(transition);
-    if (isDue && step !== "woken") this.#wakes.wakeSoon(machine as WakingMachine, id);
+    if (due !== undefined && step !== "woken") {
+      this.#wakes.wakeSoon(machine as WakingMachine, id, { isFresh: due === "fresh", waitUntil: options.waitUntil });
+    }
     return output as OutputOf<N>;
   }
 

@@ -56,15 +56,3 @@ export class Bell {
     });
   }
 }
-
-/** The work's outcome, or the signal's reason as soon as it aborts; the work itself goes on. */
-export async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return work;
-  let abort = (): void => {};
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    if (signal.aborted) abort();
-  });
-  return Promise.race([work, aborted]).finally(() => signal.removeEventListener("abort", abort));
-}

@@ -1,7 +1,7 @@
 /** A script's reply. */
 export interface ScriptReply {
-  /** The record is due now: somebody should wake it. */
-  readonly isDue: boolean;
+  /** Somebody should wake the record: `fresh`, since this very step made it due, or `still`. */
+  readonly due: "fresh" | "still" | undefined;
   readonly output: object;
 }
 
@@ -9,7 +9,7 @@ export interface ScriptReply {
 export function readReply(reply: unknown): ScriptReply | undefined {
   if (typeof reply !== "string") return undefined;
   const mark = reply[0];
-  if (mark !== "!" && mark !== "=") return undefined;
+  if (mark !== "!" && mark !== "+" && mark !== "=") return undefined;
   let output: unknown;
   try {
     output = JSON.parse(reply.slice(1), emptyAsArray);
@@ -17,7 +17,7 @@ export function readReply(reply: unknown): ScriptReply | undefined {
     return undefined;
   }
   if (typeof output !== "object" || output === null || Array.isArray(output)) return undefined;
-  return { isDue: mark === "!", output };
+  return { due: mark === "!" ? "fresh" : mark === "+" ? "still" : undefined, output };
 }
 
 /** Lua cannot tell an empty list from an empty object, and writes `{}`. No output holds an empty object, but may be one. */

@@ -13,10 +13,13 @@ export interface Listening {
   leave(): void;
 }
 
+/** Says "look again". `isTold`: by a message about the record, not as a precaution. */
+export type Ring = (isTold?: boolean) => void;
+
 /** One waiter: which record's messages it hears, and what then happens. */
 interface Listener {
   readonly record: string;
-  readonly ring: () => void;
+  readonly ring: Ring;
 }
 
 interface Channel {
@@ -41,7 +44,7 @@ export class Subscriptions {
   }
 
   /** Rings at each message about the record, and once the stream stands: what came before it was not heard. */
-  join(name: string, record: string, ring: () => void): Listening {
+  join(name: string, record: string, ring: Ring): Listening {
     const channel = this.#channels.get(name) ?? this.#open(name);
     const { listeners, controller } = channel;
     const listener = { record: firstLine(record), ring };
@@ -92,7 +95,7 @@ function hear(channel: Channel, event: string): void {
   const head = `message,${channel.name},`;
   if (!event.startsWith(head)) return;
   const record = event.slice(head.length);
-  for (const listener of channel.listeners) if (listener.record === record) listener.ring();
+  for (const listener of channel.listeners) if (listener.record === record) listener.ring(true);
 }
 
 /** A stream's event is heard by its first line: an id may hold line breaks. */

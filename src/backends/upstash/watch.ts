@@ -3,18 +3,22 @@ import type { Watched, WatchOptions } from "../../coordinator.js";
 import { CoordinationError } from "../../errors.js";
 import { timedOut } from "../../watchers.js";
 import { Bell, limitSignal } from "./limit.js";
-import type { Listening } from "./subscription.js";
+import type { Listening, Ring } from "./subscription.js";
 
 /** What a watch needs of its coordinator. */
 export interface Watch<Output extends Watched> {
   look(signal: AbortSignal | undefined): Promise<Output>;
   /** Has `ring` called whenever the record may have changed. */
-  listen(ring: () => void): Listening;
+  listen(ring: Ring): Listening;
 }
+
+/** For so long past its end a wait still reads what it was told of, and could not read in time. */
+const LAST_READ_MS = 2_000;
 
 /**
  * Looks until the output is ready: at once, when the subscription stands, at each message, at the instant that the output
- * names, and from time to time, since a message may be lost. Passing failures are waited out.
+ * names, and from time to time, since a message may be lost. Passing failures are waited out. Who was told by a message
+ * that there is something to read, and had no answer when the time was over, has one last read of up to 2 s.
  */
 export async function watchUntilReady<Output extends Watched>(
   watch: Watch<Output>,
@@ -26,22 +30,54 @@ export async function watchUntilReady<Output extends Watched>(
   const bell = new Bell();
   const pauses = new Pauses();
   let listening: Listening | undefined;
+  /** A message came, and no look has succeeded since. */
+  let isTold = false;
+  const ring: Ring = (told = false) => {
+    isTold ||= told;
+    bell.ring();
+  };
   try {
     for (;;) {
       bell.reset();
-      const seen = await watch.look(limit.signal).catch(passingFailure);
+      const wasTold = isTold;
+      isTold = false;
+      const seen = await watch.look(limit.signal).catch((error: unknown) => {
+        isTold ||= wasTold;
+        return passingFailure(error);
+      });
       // An answer that came in time counts, even if the end came with it; a failure then does not.
       if ("ready" in seen && seen.ready) return seen;
       limit.signal.throwIfAborted();
       // A socket would keep the process alive: in the background it is enough to look from time to time.
-      if (!background) listening ??= watch.listen(bell.ring);
+      if (!background) listening ??= watch.listen(ring);
       const delayMs =
         "ready" in seen ? pauses.afterLook(seen, listening?.isLive() === true) : pauses.afterFailure(seen);
       await bell.sleep(delayMs, limit.signal, background);
       limit.signal.throwIfAborted();
     }
+  } catch (error) {
+    const isLate = isTold && !signal?.aborted && limit.signal.aborted;
+    const last = isLate ? await lastRead(watch, signal) : undefined;
+    if (last?.ready) return last;
+    throw error;
   } finally {
     listening?.leave();
+    limit.release();
+  }
+}
+
+/** One look more; `undefined` when it fails too. An abort by the caller is the caller's reason. */
+async function lastRead<Output extends Watched>(
+  watch: Watch<Output>,
+  signal: AbortSignal | undefined,
+): Promise<Output | undefined> {
+  const limit = limitSignal(signal, LAST_READ_MS, { reason: () => timedOut(LAST_READ_MS) });
+  try {
+    return await watch.look(limit.signal);
+  } catch {
+    signal?.throwIfAborted();
+    return undefined;
+  } finally {
     limit.release();
   }
 }

@@ -66,7 +66,7 @@ describe("the call that makes a record due", () => {
     expect(await dueLines()).toEqual([]);
   });
 
-  it("sends nothing when nobody could act", async () => {
+  it("looks once whether it lets a request go, and leaves the rest to others as it is", async () => {
     const coordinator = lab.coordinator();
     const leave = coordinator.onWake("completion", new Deliverer(coordinator));
     leave();
@@ -74,8 +74,15 @@ describe("the call that makes a record due", () => {
     lab.rest.requests.clear();
     await coordinator.run("completion.ack", "g", acks("a"));
     await new Promise((resolve) => setTimeout(resolve, 30));
-    expect(lab.rest.requests.count()).toBe(1);
+    expect(lab.rest.requests.count()).toBe(2);
     expect(await dueLines()).toEqual(["completion:g"]);
+    await coordinator.run("completion.status", "g", {});
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    // Whoever reads afterwards pays for his read alone.
+    expect(lab.rest.requests.count()).toBe(3);
+    const { view } = await coordinator.run("completion.status", "g", {});
+    expect(view?.delivery).toMatchObject({ state: "pending", attempts: 0 });
+    expect(view?.delivery).not.toHaveProperty("lastError");
   });
 
   it("succeeds though waking fails, which is told as an event", async () => {

@@ -269,11 +269,12 @@ describe("secrets", () => {
 
 describe("a reply", () => {
   it("has an array wherever Lua wrote an empty table, but at the top", () => {
-    expect(readReply("={}")).toEqual({ isDue: false, output: {} });
+    expect(readReply("={}")).toEqual({ due: undefined, output: {} });
     expect(readReply('!{"a":{},"b":[{"c":{}}],"d":"{}"}')).toEqual({
-      isDue: true,
+      due: "fresh",
       output: { a: [], b: [{ c: [] }], d: "{}" },
     });
+    expect(readReply("+{}")).toEqual({ due: "still", output: {} });
   });
 
   it.each([undefined, null, 7, "", "={", "{}", "?{}", "=1", "=null", "=[]", ["={}"], { result: "={}" }])(

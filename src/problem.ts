@@ -1,4 +1,4 @@
-import { CoordinationError, type CoordinationErrorCode } from "../src/errors.js";
+import { CoordinationError, type CoordinationErrorCode } from "./errors.js";
 
 /** What went wrong, for programs: the library's codes, and those that only HTTP has. */
 export type ProblemCode =
@@ -80,7 +80,7 @@ function toldOf(error: unknown): Told {
     const { code, message, retryable, applied, retryAfterMs } = error;
     return { code, detail: message, retryable, applied, retryAfterMs };
   }
-  return { code: "internal", detail: "the Worker failed", retryable: false, applied: "unknown" };
+  return { code: "internal", detail: "the server failed", retryable: false, applied: "unknown" };
 }
 
 /** Whether the error is one that was thrown on purpose. */

@@ -1,51 +1,63 @@
-import { fullJitterMs, type RetryPolicy } from "../backoff.js";
-import type { Coordinator, OnEvent, Wake } from "../coordinator.js";
-import { CoordinationError } from "../errors.js";
-import { emit } from "../events.js";
-import type { Claim, WokenInput } from "../machines/delivery.js";
-import type { GroupView } from "../machines/group.js";
-import { newOp } from "../op.js";
-import { type GroupStatus, groupStatus } from "./group-status.js";
-import type { GroupEventType, Handler, HandlerContext, Webhooks } from "./handler.js";
-import { shortText } from "./task.js";
+import { fullJitterMs, type RetryPolicy } from "./backoff.js";
+import type { Coordinator, OnEvent, Wake } from "./coordinator.js";
+import { CoordinationError } from "./errors.js";
+import { emit } from "./events.js";
+import { type Claim, DEFAULT_RETRY, REQUEST_ROUTE, type WokenInput } from "./machines/delivery.js";
+import type { GroupView } from "./machines/group.js";
+import { newOp } from "./op.js";
+import { shortText } from "./validate.js";
 
-export interface DelivererOptions {
-  readonly coordinator: Coordinator;
-  /** What handlers see as theirs. */
-  readonly handlerCoordinator: () => Coordinator;
-  /** This process's id, where it alone delivers. */
-  readonly sole: string | undefined;
-  readonly handlers: ReadonlyMap<string, Handler>;
-  readonly webhooks: Webhooks | undefined;
-  readonly env: unknown;
-  readonly waitUntil: ((work: Promise<unknown>) => void) | undefined;
-  readonly retry: RetryPolicy;
-  /** How long one attempt may take. */
-  readonly attemptMs: number;
-  readonly onEvent: OnEvent | undefined;
+/** What a deliverer can do besides letting requests go. */
+export interface Sender {
+  readonly routes: readonly string[];
+  /** Makes one attempt; a rejection has it tried again. */
+  send(groupId: string, claim: Claim, signal: AbortSignal): Promise<void>;
 }
 
+export interface DelivererOptions {
+  /** Where the groups are. */
+  readonly coordinator: Coordinator;
+  /** Where the requests are that wait for a group. */
+  readonly requests: () => Coordinator;
+  readonly sender?: Sender | undefined;
+  /** This process's id, where it alone delivers. */
+  readonly sole?: string | undefined;
+  readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
+  readonly retry?: RetryPolicy | undefined;
+  /** How long one attempt may take. */
+  readonly attemptMs?: number | undefined;
+  readonly onEvent?: OnEvent | undefined;
+}
+
+const DEFAULT_ATTEMPT_MS = 30_000;
 /** How much longer than its attempt a lease lasts: the time to say how it went. */
 const SETTLE_MS = 15_000;
 const SETTLE_PAUSE_MS = 100;
 const SETTLE_AGAIN: RetryPolicy = { maxAttempts: 100, baseDelayMs: 250, maxDelayMs: 2_000 };
 const MAX_ERROR_BYTES = 256;
+const MAX_ROOT_ERROR_BYTES = 1_024;
 
-/** Delivers what a woken group's outbox hands out, and tells the group how it went. */
+/**
+ * Delivers what a woken group's outbox hands out, and tells the group how it went. Every one can mark the root of a
+ * request that waits for the group; handlers and webhooks are its sender's.
+ */
 export class Deliverer implements Wake<"completion"> {
   readonly #options: DelivererOptions;
+  readonly #attemptMs: number;
+  readonly #retry: RetryPolicy;
   readonly waitUntil: ((work: Promise<unknown>) => void) | undefined;
 
   constructor(options: DelivererOptions) {
     this.#options = options;
+    this.#attemptMs = options.attemptMs ?? DEFAULT_ATTEMPT_MS;
+    this.#retry = options.retry ?? DEFAULT_RETRY;
     this.waitUntil = options.waitUntil;
   }
 
   input(): WokenInput {
-    const { handlers, webhooks, attemptMs, retry, sole } = this.#options;
-    const routes = [...handlers.keys()].map((name) => `handler:${name}`);
-    if (webhooks !== undefined) routes.push("url");
-    const input: WokenInput = { op: newOp(), routes, leaseMs: attemptMs + SETTLE_MS, retry };
+    const { sender, sole } = this.#options;
+    const routes = [REQUEST_ROUTE, ...(sender?.routes ?? [])];
+    const input: WokenInput = { op: newOp(), routes, leaseMs: this.#attemptMs + SETTLE_MS, retry: this.#retry };
     if (sole !== undefined) input.sole = sole;
     return input;
   }
@@ -55,7 +67,7 @@ export class Deliverer implements Wake<"completion"> {
   }
 
   async #deliver(groupId: string, claim: Claim): Promise<void> {
-    const leaseEndsMs = Date.now() + this.#options.attemptMs + SETTLE_MS;
+    const leaseEndsMs = Date.now() + this.#attemptMs + SETTLE_MS;
     const failure = await this.#attempt(groupId, claim);
     const settled = await this.#settle(groupId, claim, failure ?? {}, leaseEndsMs);
     this.#report(groupId, claim, settled.settled ? settled.delivery?.state : undefined, failure?.error);
@@ -63,8 +75,9 @@ export class Deliverer implements Wake<"completion"> {
 
   /** Tells how the attempt went, through an outage of the backend too: after the lease it would be made again. */
   async #settle(groupId: string, claim: Claim, failure: object, leaseEndsMs: number) {
-    const { coordinator, retry } = this.#options;
-    const input = { generation: claim.generation, fence: claim.fence, retry, random: Math.random(), ...failure };
+    const { coordinator } = this.#options;
+    const { generation, fence } = claim;
+    const input = { generation, fence, retry: this.#retry, random: Math.random(), ...failure };
     for (let tries = 1; ; tries++) {
       try {
         return await coordinator.run("completion.settle", groupId, input);
@@ -82,7 +95,7 @@ export class Deliverer implements Wake<"completion"> {
     groupId: string,
     claim: Claim,
   ): Promise<{ error: string; final?: boolean; notBeforeMs?: number } | undefined> {
-    const { attemptMs } = this.#options;
+    const attemptMs = this.#attemptMs;
     const timeout = new AbortController();
     const timer = setTimeout(() => timeout.abort(new Error(`took longer than ${attemptMs} ms`)), attemptMs);
     try {
@@ -96,32 +109,8 @@ export class Deliverer implements Wake<"completion"> {
   }
 
   async #send(groupId: string, claim: Claim, signal: AbortSignal): Promise<void> {
-    const status = statusAtEnd(groupId, claim);
-    const type = claim.type as GroupEventType;
-    const { handlers, webhooks, env, handlerCoordinator, waitUntil } = this.#options;
-    if (claim.route === "url") {
-      const body = JSON.stringify({ type, timestamp: new Date(claim.createdAtMs).toISOString(), data: status });
-      await webhooks?.send({ url: claim.body, id: claim.deliveryId, body, signal });
-      return;
-    }
-    const ctx: HandlerContext = {
-      env,
-      signal,
-      // Made when a handler asks for it: an object without a binding of its own can still deliver.
-      get coordinator() {
-        return handlerCoordinator();
-      },
-      waitUntil: waitUntil ?? ((work) => void work.catch((error: unknown) => this.#reportLoose(groupId, error))),
-    };
-    const event = {
-      type,
-      deliveryId: claim.deliveryId,
-      attempt: claim.attempt,
-      reason: status.reason,
-      payload: JSON.parse(claim.body),
-      status,
-    };
-    await handlers.get(claim.route.slice("handler:".length))?.(event, ctx);
+    if (claim.route === REQUEST_ROUTE) await markRoot(this.#options.requests(), claim, signal);
+    else await this.#options.sender?.send(groupId, claim, signal);
   }
 
   #report(id: string, claim: Claim, state: string | undefined, error: string | undefined): void {
@@ -136,21 +125,27 @@ export class Deliverer implements Wake<"completion"> {
       ...(error === undefined ? {} : { error }),
     });
   }
-
-  #reportLoose(id: string, error: unknown): void {
-    emit(this.#options.onEvent, { type: "wake_failed", machine: "completion", id, error });
-  }
 }
 
-/** The group as it stood when it ended: the same words in every attempt. */
-function statusAtEnd(groupId: string, claim: Claim): GroupStatus {
-  const view = JSON.parse(claim.snapshot) as GroupView;
-  const errors = Array.isArray(view.errors) ? view.errors : [];
-  return groupStatus(groupId, {
-    ...view,
-    errors,
-    delivery: { state: "pending", deliveryId: claim.deliveryId, attempts: 0 },
+/** Lets a waiting request go: its root is done when the group succeeded, and failed otherwise. */
+async function markRoot(requests: Coordinator, claim: Claim, signal: AbortSignal): Promise<void> {
+  const { requestId, stage, rootId } = JSON.parse(claim.body) as { requestId: string; stage: string; rootId: string };
+  const failure = failureAtEnd(JSON.parse(claim.snapshot) as GroupView);
+  // The delivery's id is the call's id: of many attempts one counts.
+  const input = { op: claim.deliveryId, stage, root: rootId, processed: failure === undefined ? 1 : 0 };
+  await requests.run("request.mark", requestId, failure === undefined ? input : { ...input, error: failure }, {
+    signal,
   });
+}
+
+/** What a request is told of a group that did not succeed. */
+function failureAtEnd({ state, reason, failed, total, errors }: GroupView): string | undefined {
+  if (state === "timed_out") return "the group timed out";
+  if (state === "cancelled")
+    return shortText(`the group was cancelled: ${reason ?? ""}`, "error", MAX_ROOT_ERROR_BYTES);
+  if (failed === 0) return undefined;
+  const first = Array.isArray(errors) ? errors[0]?.message : undefined;
+  return shortText(`${failed} of ${total} tasks failed: ${first ?? ""}`, "error", MAX_ROOT_ERROR_BYTES);
 }
 
 function rejectWhenAborted(signal: AbortSignal): Promise<never> {

@@ -1,0 +1,73 @@
+import type { Coordinator, OnEvent } from "../coordinator.js";
+import type { Sender } from "../deliverer.js";
+import { emit } from "../events.js";
+import type { Claim } from "../machines/delivery.js";
+import type { GroupView } from "../machines/group.js";
+import { type GroupStatus, groupStatus } from "./group-status.js";
+import type { GroupEventType, Handler, HandlerContext, Webhooks } from "./handler.js";
+
+export interface HandlerSenderOptions {
+  readonly handlers: ReadonlyMap<string, Handler>;
+  readonly webhooks: Webhooks | undefined;
+  readonly env: unknown;
+  /** What handlers see as theirs. */
+  readonly coordinator: () => Coordinator;
+  readonly waitUntil: ((work: Promise<unknown>) => void) | undefined;
+  readonly onEvent: OnEvent | undefined;
+}
+
+/** Sends the ends of groups to an instance's handlers, and as webhooks. */
+export class HandlerSender implements Sender {
+  readonly routes: readonly string[];
+  readonly #options: HandlerSenderOptions;
+
+  constructor(options: HandlerSenderOptions) {
+    const routes = [...options.handlers.keys()].map((name) => `handler:${name}`);
+    this.routes = options.webhooks === undefined ? routes : [...routes, "url"];
+    this.#options = options;
+  }
+
+  async send(groupId: string, claim: Claim, signal: AbortSignal): Promise<void> {
+    const status = statusAtEnd(groupId, claim);
+    const type = claim.type as GroupEventType;
+    const { handlers, webhooks, env, coordinator, waitUntil } = this.#options;
+    if (claim.route === "url") {
+      const body = JSON.stringify({ type, timestamp: new Date(claim.createdAtMs).toISOString(), data: status });
+      await webhooks?.send({ url: claim.body, id: claim.deliveryId, body, signal });
+      return;
+    }
+    const ctx: HandlerContext = {
+      env,
+      signal,
+      // Made when a handler asks for it: an object without a binding of its own can still deliver.
+      get coordinator() {
+        return coordinator();
+      },
+      waitUntil: waitUntil ?? ((work) => void work.catch((error: unknown) => this.#reportLoose(groupId, error))),
+    };
+    const event = {
+      type,
+      deliveryId: claim.deliveryId,
+      attempt: claim.attempt,
+      reason: status.reason,
+      payload: JSON.parse(claim.body),
+      status,
+    };
+    await handlers.get(claim.route.slice("handler:".length))?.(event, ctx);
+  }
+
+  #reportLoose(id: string, error: unknown): void {
+    emit(this.#options.onEvent, { type: "wake_failed", machine: "completion", id, error });
+  }
+}
+
+/** The group as it stood when it ended: the same words in every attempt. */
+function statusAtEnd(groupId: string, claim: Claim): GroupStatus {
+  const view = JSON.parse(claim.snapshot) as GroupView;
+  const errors = Array.isArray(view.errors) ? view.errors : [];
+  return groupStatus(groupId, {
+    ...view,
+    errors,
+    delivery: { state: "pending", deliveryId: claim.deliveryId, attempts: 0 },
+  });
+}

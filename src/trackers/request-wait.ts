@@ -1,0 +1,333 @@
+import type { Coordinator, OnEvent } from "../coordinator.js";
+import { CoordinationError } from "../errors.js";
+import { emit } from "../events.js";
+import {
+  MAX_ROOTS,
+  MAX_STAGES,
+  type RequestOutcome,
+  type RequestRefusal,
+  type RequestVerdict,
+  type StageRoots,
+} from "../machines/request.js";
+import { newOp } from "../op.js";
+import { checkId, checkInteger, checkNumber, checkText, checkTtlSec, MAX_SEC, shortText } from "../validate.js";
+import { checkCoordinator } from "./check-coordinator.js";
+import { type QueueStatus, queueStatus, type RequestState } from "./request-status.js";
+import { MAX_STAGE_BYTES } from "./target.js";
+import { MAX_ERROR_BYTES } from "./task.js";
+
+/** What a `RequestWaitTracker` is made with. */
+export interface RequestWaitOptions<S extends string> {
+  /** The stages that work passes through: 1 to 64, each of 1 to 64 bytes. */
+  readonly stages: readonly S[];
+  /**
+   * How long a request is kept after its end, and while it is pending after its last write (a quarter less at most), in
+   * seconds: 1 to a year. One that somebody waits for does not expire. Default: the coordinator's, else 3,600.
+   */
+  readonly ttlSec?: number;
+  readonly onEvent?: OnEvent | undefined;
+}
+
+/** What a root hands its work on to: roots of later stages, waited for in its place. */
+export interface NextRoot<S extends string> {
+  readonly stage: S;
+  readonly rootId: string;
+}
+
+/** What became of a call about a request. */
+export interface RequestResult {
+  /**
+   * `accepted`: it counted (or this call's first copy did). `duplicate`: it had counted before. `early`: the root is not
+   * registered yet; its mark is kept. `late`: the request is sealed and complete, nothing changed. `unknown`: there is no
+   * such request, never was, or is no more; nothing was written.
+   */
+  readonly verdict: RequestVerdict;
+  readonly state: RequestState;
+}
+
+/** How far a request has come. */
+export interface RequestProgress<S extends string> {
+  readonly state: RequestState;
+  /** Grows with every change; what to ask for news after. */
+  readonly version: number;
+  /** How many registered roots are not marked. */
+  readonly open: number;
+  readonly status: QueueStatus<S>;
+}
+
+/** How many roots one call may name. */
+export const MAX_ROOTS_A_CALL = 1_000;
+/** What one call may count. */
+export const MAX_COUNT = 1_000_000_000;
+const MIN_TTL_SEC = 1;
+const DEFAULT_TTL_SEC = 3_600;
+
+const REFUSALS: Readonly<Record<RequestRefusal, string>> = {
+  roots: `a request has ${MAX_ROOTS} roots at most`,
+  stages: `a request has ${MAX_STAGES} stages at most`,
+  counts: "a sum would pass 10^12",
+};
+
+/**
+ * Lets an HTTP request, or whoever else asked, wait until all that it set off is done: a WaitGroup whose members have
+ * names and stages, with counts of what happened in each.
+ *
+ * A request is pending until its first root is registered, or until it is sealed; then it is complete as soon as no
+ * registered root is open. Unless it is sealed, another root opens it again. Sealed and complete, it stays so. Every call
+ * is one round trip and one atomic step: no reader sees a root closed without its error, or between two stages.
+ *
+ * Not promised: that a request outlives its TTL when nobody writes to it or waits for it. It is then unknown, never
+ * complete.
+ *
+ * @typeParam S the stages' names; inferred from `stages`.
+ *
+ * @example
+ * ```ts
+ * import { MemoryCoordinator, RequestWaitTracker } from "edge-coordinator";
+ *
+ * const requests = new RequestWaitTracker(new MemoryCoordinator(), { stages: ["parse", "embed"] });
+ * await requests.registerRequest("request-1");
+ * await requests.registerRoot("request-1", "parse", "document-1");
+ * // a worker that has parsed it, and hands it on:
+ * await requests.markDone("request-1", "parse", "document-1", {
+ *   processed: 1,
+ *   next: [{ stage: "embed", rootId: "document-1" }],
+ * });
+ * await requests.markFailed("request-1", "embed", "document-1", "the model is overloaded");
+ * const status = await requests.waitForRequest("request-1", { timeoutMs: 5_000 });
+ * // { parse: { processed: 1, … }, embed: { errorCount: 1, errors: [{ message: "the model is overloaded" }], … } }
+ * ```
+ */
+export class RequestWaitTracker<S extends string = string> {
+  /** The stages, as they were given. */
+  readonly stages: readonly S[];
+  readonly #coordinator: Coordinator;
+  readonly #ttlMs: number;
+  readonly #onEvent: OnEvent | undefined;
+
+  /** @throws {CoordinationError} `invalid_input` for an option out of range, `misconfigured` without a coordinator. */
+  constructor(coordinator: Coordinator, options: RequestWaitOptions<S>) {
+    checkCoordinator(coordinator);
+    this.#coordinator = coordinator;
+    this.stages = checkStages(options?.stages);
+    const ttlSec = options.ttlSec ?? Math.max(MIN_TTL_SEC, coordinator.defaultTtlSec || DEFAULT_TTL_SEC);
+    checkNumber(ttlSec, "ttlSec", MIN_TTL_SEC, MAX_SEC);
+    this.#ttlMs = checkTtlSec(ttlSec, "ttlSec");
+    this.#onEvent = options.onEvent;
+  }
+
+  /** Announces a request, before anybody can hear of it. One that is there already stays as it is. */
+  async registerRequest(requestId: string): Promise<RequestResult> {
+    checkId(requestId, "requestId");
+    return requestResult(await this.#coordinator.run("request.register", requestId, { ttlMs: this.#ttlMs }));
+  }
+
+  /**
+   * Adds one or up to 1,000 roots that the request waits for. Registering one again does nothing, and one whose mark came
+   * first is done at once.
+   *
+   * @throws {CoordinationError} `limit_exceeded` beyond 100,000 roots, marked or registered.
+   */
+  async registerRoot(requestId: string, stage: S, rootIds: string | readonly string[]): Promise<RequestResult> {
+    checkId(requestId, "requestId");
+    this.#checkStage(stage, "stage");
+    const roots = typeof rootIds === "string" ? [rootIds] : rootIds;
+    if (!Array.isArray(roots) || roots.length === 0 || roots.length > MAX_ROOTS_A_CALL) {
+      throw new CoordinationError("invalid_input", `rootIds must be an id, or a list of 1 to ${MAX_ROOTS_A_CALL}`);
+    }
+    for (const [i, id] of roots.entries()) checkId(id, typeof rootIds === "string" ? "rootId" : `rootIds[${i}]`);
+    return requestResult(await this.#coordinator.run("request.roots", requestId, { stage, roots: [...roots] }));
+  }
+
+  /**
+   * Makes the request's end final: once no root is open it is complete for good, and no other can be registered. A request
+   * without roots is so at once.
+   */
+  async seal(requestId: string): Promise<RequestResult> {
+    return (await this.sealAndStatus(requestId)).result;
+  }
+
+  /** `seal`, and by the same step the counts of a request that is complete; null while it is pending, or unknown. */
+  async sealAndStatus(requestId: string): Promise<{ result: RequestResult; status: QueueStatus<S> | null }> {
+    checkId(requestId, "requestId");
+    const output = await this.#coordinator.run("request.seal", requestId, {});
+    return {
+      result: requestResult(output),
+      status: output.view === undefined ? null : queueStatus(this.stages, output.view),
+    };
+  }
+
+  /**
+   * Closes a root, with how much was processed for it. Any copy of a message may call it: a root counts once, and one
+   * that failed stays failed.
+   *
+   * @param processed 0 to 10⁹, default 1; or with `next`: roots that take the work on, registered in the same step, so
+   * that the request is never complete in between.
+   */
+  async markDone(
+    requestId: string,
+    stage: S,
+    rootId: string,
+    processed: number | { readonly processed?: number; readonly next?: readonly NextRoot<S>[] } = 1,
+  ): Promise<RequestResult> {
+    const done = typeof processed === "number" ? { processed } : Object(processed);
+    const { processed: count = 1, next = [] } = done as { processed?: number; next?: readonly NextRoot<S>[] };
+    checkInteger(count, "processed", 0, MAX_COUNT);
+    return this.#mark(requestId, stage, rootId, { processed: count, ...this.#grouped(next) });
+  }
+
+  /** Closes a root as failed; its error is counted by the same step. Work that will be tried again has not failed. */
+  async markFailed(requestId: string, stage: S, rootId: string, message: string): Promise<RequestResult> {
+    return this.#mark(requestId, stage, rootId, {
+      processed: 0,
+      error: shortText(message, "message", MAX_ERROR_BYTES),
+    });
+  }
+
+  /** Counts work that closes no root. Sent again, it counts once; a caller that runs again counts again. */
+  async recordProcessed(requestId: string, stage: S, n = 1): Promise<RequestResult> {
+    checkInteger(n, "n", 0, MAX_COUNT);
+    return this.#record(requestId, stage, { processed: n });
+  }
+
+  /** Counts attempts that will be made again. */
+  async recordRequeue(requestId: string, stage: S, n = 1): Promise<RequestResult> {
+    checkInteger(n, "n", 0, MAX_COUNT);
+    return this.#record(requestId, stage, { requeued: n });
+  }
+
+  /** Counts an error that closes no root. */
+  async recordError(requestId: string, stage: S, message: string): Promise<RequestResult> {
+    return this.#record(requestId, stage, { error: shortText(message, "message", MAX_ERROR_BYTES) });
+  }
+
+  /** Where the request stands. */
+  async state(requestId: string): Promise<RequestState> {
+    checkId(requestId, "requestId");
+    const { view } = await this.#coordinator.run("request.status", requestId, {});
+    return view === undefined ? "unknown" : view.complete ? "complete" : "pending";
+  }
+
+  /** What was counted so far; null when the request is unknown. */
+  async queueStatus(requestId: string): Promise<QueueStatus<S> | null> {
+    checkId(requestId, "requestId");
+    const { view } = await this.#coordinator.run("request.status", requestId, {});
+    return view === undefined ? null : queueStatus(this.stages, view);
+  }
+
+  /**
+   * Resolves with the counts once the request is complete, from the very step that saw it so; with null when it is
+   * unknown. Passing failures of the backend are waited out, 0.25 to 2 s apart, within the time.
+   *
+   * @param options.timeoutMs 0 to a day, default 30,000. On Redis, who was told of the end and could not read it in time
+   * has up to 2 s more.
+   * @throws {CoordinationError} `wait_timeout` when its time is over. An abort rejects with `signal.reason`.
+   */
+  async waitForRequest(
+    requestId: string,
+    options: { readonly timeoutMs?: number; readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<QueueStatus<S> | null> {
+    checkId(requestId, "requestId");
+    const { timeoutMs = 30_000, signal } = options;
+    checkNumber(timeoutMs, "timeoutMs", 0, 86_400_000);
+    const { view } = await this.#coordinator.watch("request.wait", requestId, {}, { timeoutMs, signal });
+    return view === undefined ? null : queueStatus(this.stages, view);
+  }
+
+  /**
+   * Resolves with the counts once there is more to tell than at `after`, at once when the request is complete or unknown:
+   * for progress bars. Steps on the way come within a second or so, several at a time; the end comes at once.
+   *
+   * @param after the `version` of what was told last; 0 to begin with.
+   * @throws {CoordinationError} `wait_timeout` when nothing happened. An abort rejects with `signal.reason`.
+   */
+  async progress(
+    requestId: string,
+    after: number,
+    options: { readonly timeoutMs?: number; readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<RequestProgress<S> | null> {
+    checkId(requestId, "requestId");
+    checkInteger(after, "after", 0, Number.MAX_SAFE_INTEGER);
+    const { timeoutMs = 30_000, signal } = options;
+    checkNumber(timeoutMs, "timeoutMs", 0, 86_400_000);
+    const { view } = await this.#coordinator.watch("request.progress", requestId, { after }, { timeoutMs, signal });
+    if (view === undefined) return null;
+    const { complete, version, open } = view;
+    return { state: complete ? "complete" : "pending", version, open, status: queueStatus(this.stages, view) };
+  }
+
+  /**
+   * Removes the request before its TTL does; false when there is none, or when that failed, which `onEvent` tells and the
+   * TTL makes good. Whoever waits for a complete request still reads how it ended, for a minute at most. Late marks are
+   * refused: nothing comes back.
+   */
+  async cleanup(requestId: string): Promise<boolean> {
+    checkId(requestId, "requestId");
+    try {
+      return (await this.#coordinator.run("request.cleanup", requestId, {}, { resend: false })).found;
+    } catch (error) {
+      emit(this.#onEvent, { type: "followup_failed", transition: "request.cleanup", id: requestId, error });
+      return false;
+    }
+  }
+
+  async #mark(
+    requestId: string,
+    stage: S,
+    rootId: string,
+    done: { processed: number; error?: string; next?: StageRoots[] },
+  ): Promise<RequestResult> {
+    checkId(requestId, "requestId");
+    this.#checkStage(stage, "stage");
+    checkId(rootId, "rootId");
+    const input = { op: newOp(), stage, root: rootId, ...done };
+    return requestResult(await this.#coordinator.run("request.mark", requestId, input));
+  }
+
+  async #record(
+    requestId: string,
+    stage: S,
+    counts: { processed?: number; requeued?: number; error?: string },
+  ): Promise<RequestResult> {
+    checkId(requestId, "requestId");
+    this.#checkStage(stage, "stage");
+    return requestResult(await this.#coordinator.run("request.record", requestId, { op: newOp(), stage, ...counts }));
+  }
+
+  #checkStage(stage: S, field: string): void {
+    if (this.stages.includes(stage)) return;
+    throw new CoordinationError("invalid_input", `${field} must be one of the tracker's stages`);
+  }
+
+  /** The next roots by their stages; nothing when there are none. */
+  #grouped(next: readonly NextRoot<S>[]): { next?: StageRoots[] } {
+    if (!Array.isArray(next) || next.length > MAX_ROOTS_A_CALL) {
+      throw new CoordinationError("invalid_input", `next must be a list of at most ${MAX_ROOTS_A_CALL} roots`);
+    }
+    const byStage = new Map<S, string[]>();
+    for (const [i, root] of (next as readonly NextRoot<S>[]).entries()) {
+      this.#checkStage(root?.stage, `next[${i}].stage`);
+      checkId(root.rootId, `next[${i}].rootId`);
+      byStage.set(root.stage, [...(byStage.get(root.stage) ?? []), root.rootId]);
+    }
+    return byStage.size === 0 ? {} : { next: Array.from(byStage, ([stage, roots]) => ({ stage, roots })) };
+  }
+}
+
+export function checkStages<S extends string>(stages: readonly S[]): readonly S[] {
+  if (!Array.isArray(stages) || stages.length === 0 || stages.length > MAX_STAGES) {
+    throw new CoordinationError("invalid_input", `stages must be a list of 1 to ${MAX_STAGES} names`);
+  }
+  for (const [i, stage] of stages.entries()) {
+    checkId(stage, `stages[${i}]`);
+    checkText(stage, `stages[${i}]`, MAX_STAGE_BYTES);
+    if (stages.indexOf(stage) < i) throw new CoordinationError("invalid_input", `stages[${i}] repeats an earlier one`);
+  }
+  return [...stages];
+}
+
+/** What a call is told; what a cap refused is thrown. */
+export function requestResult({ verdict, complete, refused }: RequestOutcome): RequestResult {
+  if (refused !== undefined) throw new CoordinationError("limit_exceeded", REFUSALS[refused]);
+  return { verdict, state: complete === undefined ? "unknown" : complete ? "complete" : "pending" };
+}

@@ -1,0 +1,36 @@
+import { sha256Hex } from "../digest.js";
+import { CoordinationError } from "../errors.js";
+import { joinParts } from "../tags.js";
+import { checkId, checkText } from "../validate.js";
+
+/** What a key of a small record (a claim, a version) may measure, in bytes of UTF-8; so may each of its parts. */
+export const MAX_KEY_BYTES = 2_048;
+const MAX_PARTS = 16;
+/** Joined keys up to this length stay readable; longer ones are stored as their digest. */
+const MAX_PLAIN_LENGTH = 48;
+const MAX_NAMESPACE_BYTES = 64;
+
+export function checkNamespace(namespace: unknown): asserts namespace is string {
+  checkId(namespace, "namespace");
+  checkText(namespace, "namespace", MAX_NAMESPACE_BYTES);
+}
+
+/** The record's id: of the namespace and the key, or the key's parts. Two different keys never share one. */
+export async function smallId(namespace: string, key: string | readonly string[]): Promise<string> {
+  const joined = joinParts(checkParts(key));
+  // A joined key begins with a digit, a digest does not.
+  return joinParts([namespace, joined.length <= MAX_PLAIN_LENGTH ? joined : `#${await sha256Hex(joined)}`]);
+}
+
+function checkParts(key: string | readonly string[]): readonly string[] {
+  if (typeof key === "string") {
+    checkText(key, "key", MAX_KEY_BYTES);
+    if (key === "") throw new CoordinationError("invalid_input", "key must not be empty");
+    return [key];
+  }
+  if (!Array.isArray(key) || key.length === 0 || key.length > MAX_PARTS) {
+    throw new CoordinationError("invalid_input", `key must be a string, or a list of 1 to ${MAX_PARTS} strings`);
+  }
+  for (const [i, part] of key.entries()) checkText(part, `key[${i}]`, MAX_KEY_BYTES);
+  return key;
+}

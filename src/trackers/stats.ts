@@ -1,0 +1,116 @@
+import type { Coordinator } from "../coordinator.js";
+import { CoordinationError } from "../errors.js";
+import type { Counts } from "../machines/stats.js";
+import { newOp } from "../op.js";
+import { joinParts, shardOf } from "../tags.js";
+import { checkId, checkInteger, checkTtlSec } from "../validate.js";
+import { checkCoordinator } from "./check-coordinator.js";
+import { checkNamespace } from "./small-key.js";
+
+/** What a `RequestStatsAccumulator` is made with. */
+export interface StatsOptions {
+  /** How many ids are tracked at most: 1 to 64,000. Beyond, the id that came first goes. Default 1,000. */
+  readonly maxTracked?: number;
+  /** How long an id is tracked after its last merge, in seconds. Default: the coordinator's, else 3,600. */
+  readonly ttlSec?: number;
+}
+
+/** What was counted for one id. */
+export interface Stats {
+  readonly processed: number;
+  readonly requeueCount: number;
+  readonly errorCount: number;
+}
+
+const DEFAULT_MAX_TRACKED = 1_000;
+const DEFAULT_TTL_SEC = 3_600;
+const MAX_ADDED = 1_000_000_000;
+/** One record holds up to so many ids, and twice as many before they are spread over several. */
+const IDS_PER_SHARD = 1_000;
+const MAX_SHARDS = 64;
+
+/**
+ * Adds up what many workers did for one id, for one reader to take: processed, requeued, failed.
+ *
+ * The counts of an id live and die together. A merge that is sent again counts once (the last 128 of an id are known),
+ * and of several consumers one gets the counts. Up to 1,999 tracked ids share one record, which makes `maxTracked` exact;
+ * more are spread over shards, of which each holds its even share.
+ *
+ * An empty id is ignored: nothing is merged, and there is nothing to consume.
+ *
+ * @example
+ * ```ts
+ * import { MemoryCoordinator, RequestStatsAccumulator } from "edge-coordinator";
+ *
+ * const stats = new RequestStatsAccumulator(new MemoryCoordinator(), "embedding", { maxTracked: 500 });
+ * await stats.merge("request-1", { processed: 3 });
+ * await stats.merge("request-1", { processed: 1, errorCount: 1 });
+ * await stats.consume("request-1"); // { processed: 4, requeueCount: 0, errorCount: 1 }
+ * await stats.consume("request-1"); // null
+ * ```
+ */
+export class RequestStatsAccumulator {
+  readonly #coordinator: Coordinator;
+  readonly #namespace: string;
+  readonly #shards: number;
+  readonly #maxTracked: number;
+  readonly #ttlMs: number;
+
+  /**
+   * @param namespace 1 to 64 bytes: accumulators of one namespace see the same ids. They must agree on `maxTracked`, which
+   * decides how the ids are spread.
+   * @throws {CoordinationError} `invalid_input` for an argument out of range, `misconfigured` without a coordinator.
+   */
+  constructor(coordinator: Coordinator, namespace: string, options: StatsOptions = {}) {
+    checkCoordinator(coordinator);
+    checkNamespace(namespace);
+    const { maxTracked = DEFAULT_MAX_TRACKED, ttlSec = coordinator.defaultTtlSec || DEFAULT_TTL_SEC } = options;
+    checkInteger(maxTracked, "maxTracked", 1, MAX_SHARDS * IDS_PER_SHARD);
+    this.#coordinator = coordinator;
+    this.#namespace = namespace;
+    this.#shards = Math.max(1, Math.floor(maxTracked / IDS_PER_SHARD));
+    this.#maxTracked = Math.floor(maxTracked / this.#shards);
+    this.#ttlMs = checkTtlSec(ttlSec, "ttlSec");
+  }
+
+  /**
+   * Adds to an id's counts: whole numbers from 0 to 10⁹, default 0.
+   *
+   * @throws {CoordinationError} `limit_exceeded` when a sum would pass 10¹².
+   */
+  async merge(id: string, counts: Partial<Stats>): Promise<void> {
+    const { processed = 0, requeueCount = 0, errorCount = 0 } = counts;
+    for (const [field, value] of Object.entries({ processed, requeueCount, errorCount })) {
+      checkInteger(value, field, 0, MAX_ADDED);
+    }
+    if (id === "") return;
+    checkId(id, "id");
+    const input = {
+      op: newOp(),
+      id,
+      processed,
+      requeueCount,
+      errorCount,
+      maxTracked: this.#maxTracked,
+      ttlMs: this.#ttlMs,
+    };
+    const { merged } = await this.#coordinator.run("stats.merge", this.#record(id), input);
+    if (!merged) throw new CoordinationError("limit_exceeded", "a sum would pass 10^12");
+  }
+
+  /** Takes an id's counts: whoever comes first gets them. Null when there are none, or their time is over. */
+  async consume(id: string): Promise<Stats | null> {
+    if (id === "") return null;
+    checkId(id, "id");
+    const { counts } = await this.#coordinator.run("stats.consume", this.#record(id), { op: newOp(), id });
+    return counts === undefined ? null : statsOf(counts);
+  }
+
+  #record(id: string): string {
+    return joinParts([this.#namespace, String(shardOf(id, this.#shards))]);
+  }
+}
+
+function statsOf({ processed, requeueCount, errorCount }: Counts): Stats {
+  return { processed, requeueCount, errorCount };
+}

@@ -1,0 +1,183 @@
+import { describe, expect, it } from "vitest";
+import { MAX_ERRORS, MAX_ROOTS, MAX_STAGES } from "../../src/machines/request.js";
+import { seededRandom } from "../../src/testing/index.js";
+import { bench, T0 } from "./bench.js";
+
+const TTL_MS = 600_000;
+const mark = (op: string, root: string, more: object = {}) => ({ op, stage: "s", root, processed: 1, ...more });
+
+function registered() {
+  const b = bench();
+  b.run("request.register", { ttlMs: TTL_MS });
+  return { ...b, untilMs: () => b.record("request")?.untilMs };
+}
+
+describe("the request machine", () => {
+  it("is kept by whoever waits for it, and puts its end off every quarter of its time at most", () => {
+    const { run, pass, untilMs } = registered();
+    run("request.roots", { stage: "s", roots: ["a"] });
+    for (let i = 0; i < 20; i++) {
+      const { ready, recheckInMs } = run("request.wait", {});
+      expect(ready).toBe(false);
+      expect(recheckInMs).toBe(TTL_MS / 4);
+      pass(TTL_MS / 4 - 1);
+      const before = untilMs();
+      run("request.wait", {});
+      expect(untilMs()).toBe(before);
+      pass(1);
+    }
+    expect(run("request.mark", mark("op", "a"))).toMatchObject({ verdict: "accepted", complete: true });
+  });
+
+  it("is forgotten after its time when nobody writes or waits, whoever reads it", () => {
+    const { run, pass } = registered();
+    for (let i = 0; i < 10; i++) {
+      pass(TTL_MS / 10 - 1);
+      expect(run("request.status", {}).view).toBeDefined();
+      expect(run("request.progress", { after: 0 }).view).toBeDefined();
+    }
+    pass(10);
+    expect(run("request.status", {})).toEqual("(empty)");
+    expect(run("request.wait", {})).toEqual({ ready: true });
+  });
+
+  it("puts its end off by writes too, every quarter of its time at most", () => {
+    const { run, pass, untilMs } = registered();
+    run("request.roots", { stage: "s", roots: ["a"] });
+    pass(TTL_MS / 4 - 1);
+    run("request.record", { op: "r1", stage: "s", processed: 1 });
+    expect(untilMs()).toBe(T0 + TTL_MS);
+    pass(1);
+    run("request.record", { op: "r2", stage: "s", processed: 1 });
+    expect(untilMs()).toBe(T0 + TTL_MS / 4 + TTL_MS);
+  });
+
+  it("keeps a complete one for its whole time, counted from the end", () => {
+    const { run, pass, untilMs } = registered();
+    run("request.roots", { stage: "s", roots: ["a"] });
+    pass(1_000);
+    run("request.mark", mark("op", "a"));
+    expect(untilMs()).toBe(T0 + 1_000 + TTL_MS);
+  });
+
+  it("lets waiters read the end of one that was cleaned up for a minute, and then nothing is left", () => {
+    const { run, pass, record } = registered();
+    run("request.roots", { stage: "s", roots: ["a", "b"] });
+    run("request.mark", mark("op1", "a", { error: "broken", processed: 0 }));
+    run("request.mark", mark("op2", "b"));
+    const view = run("request.wait", {});
+    expect(run("request.cleanup", {})).toEqual({ found: true });
+    expect(run("request.wait", {})).toEqual(view);
+    expect(Object.keys(record("request")?.members ?? {})).toEqual(["e:1"]);
+    expect(run("request.roots", { stage: "s", roots: ["c"] })).toEqual({ verdict: "unknown" });
+    pass(60_000);
+    expect(run("request.wait", {})).toEqual({ ready: true });
+  });
+
+  it("tells the retry of every call what its first copy was told, until others come in between", () => {
+    const { run } = registered();
+    const early = run("request.mark", mark("op1", "a"));
+    expect(early).toEqual({ verdict: "early", complete: false });
+    expect(run("request.mark", mark("op1", "a"))).toEqual(early);
+    run("request.roots", { stage: "s", roots: ["a", "b"] });
+    expect(run("request.mark", mark("op1", "a"))).toEqual(early);
+    expect(run("request.mark", mark("op9", "a")).verdict).toBe("duplicate");
+    for (let i = 0; i < 128; i++) run("request.record", { op: `r${i}`, stage: "s", processed: 1 });
+    expect(run("request.record", { op: "r0", stage: "s", processed: 1 }).verdict).toBe("accepted");
+    const processed = () => run("request.status", {}).view?.stages[0]?.processed;
+    expect(processed()).toBe(129);
+    run("request.record", { op: "r128", stage: "s", processed: 1 });
+    run("request.record", { op: "r0", stage: "s", processed: 1 });
+    // Documented: the last 128 are known.
+    expect(processed()).toBe(131);
+  });
+
+  it("refuses a root too many, in its own list or handed on, and writes nothing of the call", () => {
+    const { run, record } = registered();
+    const many = (from: number, n: number) => Array.from({ length: n }, (_, i) => `r${from + i}`);
+    for (let from = 0; from < MAX_ROOTS - 1; from += 9_999) {
+      run("request.roots", { stage: "s", roots: many(from, Math.min(9_999, MAX_ROOTS - 1 - from)) });
+    }
+    const before = record("request");
+    expect(run("request.roots", { stage: "t", roots: ["x", "y"] })).toEqual({ verdict: "unknown", refused: "roots" });
+    const next = [{ stage: "t", roots: ["x", "y"] }];
+    expect(run("request.mark", mark("op", "r0", { next })).refused).toBe("roots");
+    expect(record("request")).toEqual(before);
+    expect(run("request.mark", mark("op", "unregistered")).verdict).toBe("early");
+    expect(run("request.mark", mark("op2", "another")).refused).toBe("roots");
+    expect(run("request.mark", mark("op3", "r0"))).toEqual({ verdict: "accepted", complete: false });
+  });
+
+  it("counts a root that was marked first and registered afterwards once", () => {
+    const { run } = registered();
+    const roots = Array.from({ length: MAX_ROOTS / 1_000 }, (_, i) => `r${i}`);
+    for (const root of roots) run("request.mark", mark(root, root));
+    run("request.roots", { stage: "s", roots });
+    const more = (from: number) => Array.from({ length: 9_990 }, (_, i) => `m${from + i}`);
+    for (let from = 0; from < MAX_ROOTS - roots.length; from += 9_990) {
+      expect(run("request.roots", { stage: "s", roots: more(from) }).verdict).toBe("accepted");
+    }
+    expect(run("request.roots", { stage: "s", roots: ["x"] }).refused).toBe("roots");
+  });
+
+  it("refuses a stage too many and a count out of range, and writes nothing of the call", () => {
+    const { run, record } = registered();
+    for (let i = 0; i < MAX_STAGES; i++) run("request.record", { op: `op${i}`, stage: `s${i}`, processed: 1e9 });
+    const before = record("request");
+    expect(run("request.record", { op: "x", stage: "more" }).refused).toBe("stages");
+    expect(run("request.roots", { stage: "more", roots: ["a"] }).refused).toBe("stages");
+    expect(run("request.mark", { op: "x", stage: "more", root: "a", processed: 1 }).refused).toBe("stages");
+    expect(run("request.record", { op: "x", stage: "s0", processed: 1e12 }).refused).toBe("counts");
+    expect(run("request.mark", { op: "x", stage: "s0", root: "a", processed: 1e12 }).refused).toBe("counts");
+    expect(record("request")).toEqual(before);
+  });
+
+  it("keeps the first hundred errors, and counts all", () => {
+    const { run, record } = registered();
+    for (let i = 0; i < 3_000; i++) run("request.record", { op: `op${i}`, stage: "s", error: `e${i}` });
+    const { view } = run("request.status", {});
+    expect(view?.stages[0]?.errorCount).toBe(3_000);
+    expect(view?.errors).toHaveLength(MAX_ERRORS);
+    expect(Object.keys(record("request")?.members ?? {})).toHaveLength(MAX_ERRORS + 1);
+  });
+
+  it("agrees with sets of roots, whatever comes in whichever order", () => {
+    for (let seed = 1; seed <= 300; seed++) {
+      const random = seededRandom(seed);
+      const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
+      const { run } = registered();
+      const [open, closed, known] = [new Set<string>(), new Set<string>(), new Set<string>()];
+      let [sealed, processed] = [false, 0];
+      const isComplete = () => open.size === 0 && (known.size > 0 || sealed);
+      const add = (root: string): void => {
+        known.add(root);
+        if (!closed.has(root)) open.add(root);
+      };
+      for (let i = 0; i < 40; i++) {
+        const root = pick(["a", "b", "c", "d", "e"]);
+        const isFinal = sealed && isComplete();
+        const what = random();
+        if (what < 0.35) {
+          run("request.roots", { stage: "s", roots: [root] });
+          if (!isFinal) add(root);
+        } else if (what < 0.95) {
+          const next = random() < 0.3 ? [pick(["a", "b", "f"])] : [];
+          const more = next.length > 0 ? { next: [{ stage: "s", roots: next }] } : {};
+          run("request.mark", mark(`op${i}`, root, more));
+          if (!closed.has(root) && !isFinal) {
+            processed++;
+            open.delete(root);
+            closed.add(root);
+            next.forEach(add);
+          }
+        } else {
+          run("request.seal", {});
+          sealed = true;
+        }
+        const { view } = run("request.status", {});
+        expect([seed, i, view?.complete, view?.open]).toEqual([seed, i, isComplete(), open.size]);
+        expect(view?.stages[0]?.processed ?? 0).toBe(processed);
+      }
+    }
+  });
+});

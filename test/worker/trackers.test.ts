@@ -1,0 +1,122 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { HttpCoordinator } from "../../src/backends/http/index.js";
+import { CoalesceTracker } from "../../src/trackers/coalesce.js";
+import { CompletionTracker } from "../../src/trackers/completion.js";
+import { DedupeWindow } from "../../src/trackers/dedupe.js";
+import { RequestWaitTracker } from "../../src/trackers/request-wait.js";
+import { RequestStatsAccumulator } from "../../src/trackers/stats.js";
+import { startWorker, type WorkerProcess } from "../support/worker-process.js";
+import { type Client, clientOf, freshId, TOKEN } from "./client.js";
+
+let worker: WorkerProcess;
+let call: Client;
+
+beforeAll(async () => {
+  worker = await startWorker({ vars: { COORDINATOR_TOKEN: TOKEN } });
+  call = clientOf(worker.url);
+});
+afterAll(() => worker.close());
+
+const coordinator = () => new HttpCoordinator({ url: worker.url, token: TOKEN });
+const requestsOf = () => new RequestWaitTracker(coordinator(), { stages: ["parse", "embed"] });
+const NOTHING = { processed: 0, requeueCount: 0, errorCount: 0, errors: [] };
+
+describe("a RequestWaitTracker over HTTP", () => {
+  it("waits until every root is marked, and is told of the steps on the way", async () => {
+    const id = freshId();
+    const requests = requestsOf();
+    expect(await requests.registerRequest(id)).toEqual({ verdict: "accepted", state: "pending" });
+    expect(await requests.registerRoot(id, "parse", ["a", "b"])).toEqual({ verdict: "accepted", state: "pending" });
+    const waiting = requestsOf().waitForRequest(id, { timeoutMs: 20_000 });
+
+    const first = await requests.progress(id, 0);
+    expect(first).toMatchObject({ state: "pending", open: 2 });
+    const news = requests.progress(id, first?.version ?? 0, { timeoutMs: 20_000 });
+    await requests.markDone(id, "parse", "a", { processed: 3, next: [{ stage: "embed", rootId: "a" }] });
+    await requests.recordRequeue(id, "embed", 2);
+    expect((await news)?.version).toBeGreaterThan(first?.version ?? 0);
+    await requests.recordProcessed(id, "embed", 4);
+    await requests.recordError(id, "embed", "slow");
+    await requests.markDone(id, "embed", "a");
+    expect(await requests.markFailed(id, "parse", "b", "unreadable")).toEqual({
+      verdict: "accepted",
+      state: "complete",
+    });
+
+    const status = {
+      parse: { ...NOTHING, processed: 3, errorCount: 1, errors: [{ message: "unreadable" }] },
+      embed: { processed: 5, requeueCount: 2, errorCount: 1, errors: [{ message: "slow" }] },
+    };
+    expect(await waiting).toEqual(status);
+    expect(await requests.queueStatus(id)).toEqual(status);
+    expect(await requests.sealAndStatus(id)).toEqual({ result: { verdict: "accepted", state: "complete" }, status });
+    expect((await call("GET", `/v1/requests/${id}`)).json).toEqual({ id, state: "complete", queueStatus: status });
+    expect(await requests.cleanup(id)).toBe(true);
+    expect(await requests.cleanup(id)).toBe(false);
+    expect([await requests.state(id), await requests.queueStatus(id)]).toEqual(["unknown", null]);
+  });
+
+  it("says that a wait was in vain, that nobody knows the request, and that a cap was reached", async () => {
+    const id = freshId();
+    const requests = requestsOf();
+    expect(await requests.waitForRequest(id, { timeoutMs: 20_000 })).toBeNull();
+    expect(await requests.progress(id, 0)).toBeNull();
+    await requests.registerRequest(id);
+    await expect(requests.waitForRequest(id, { timeoutMs: 200 })).rejects.toMatchObject({ code: "wait_timeout" });
+    const stages = Array.from({ length: 64 }, (_, i) => `stage-${i}`);
+    const others = new RequestWaitTracker(coordinator(), { stages });
+    for (const stage of stages) await others.recordProcessed(id, stage);
+    await expect(requests.registerRoot(id, "parse", "a")).rejects.toMatchObject({ code: "limit_exceeded" });
+  });
+
+  it("is let go by the end of a group that a CompletionTracker registered", async () => {
+    const id = freshId();
+    const requests = requestsOf();
+    await requests.registerRequest(id);
+    await requests.registerRoot(id, "embed", "document");
+    const groups = new CompletionTracker(coordinator());
+    const onEnd = { requestRoot: { requestId: id, stage: "embed", rootId: "document" } };
+    await groups.register(freshId(), [], { onEnd });
+    expect(await requests.waitForRequest(id, { timeoutMs: 20_000 })).toEqual({
+      parse: NOTHING,
+      embed: { ...NOTHING, processed: 1 },
+    });
+  });
+});
+
+describe("the small trackers over HTTP", () => {
+  it("a CoalesceTracker makes older versions stale once a newer one was sent", async () => {
+    const key = freshId();
+    const versions = new CoalesceTracker(coordinator());
+    const older = await versions.supersede(key, () => {});
+    await expect(
+      versions.supersede(key, () => {
+        throw new Error("the queue is full");
+      }),
+    ).rejects.toThrow("the queue is full");
+    expect(await versions.isStale(key, older)).toBe(false);
+    const newer = await versions.next(key);
+    expect([await versions.isStale(key, older), await versions.isStale(key, newer)]).toEqual([true, false]);
+  });
+
+  it("a DedupeWindow claims a key once, and again after work that failed", async () => {
+    const key = ["account|1", freshId()];
+    const window = new DedupeWindow(coordinator());
+    const fail = window.run(key, () => Promise.reject(new Error("not enqueued")));
+    await expect(fail).rejects.toThrow("not enqueued");
+    expect(await window.run(key, () => "enqueued")).toEqual({ claimed: true, value: "enqueued" });
+    expect(await window.run(key, () => "twice")).toEqual({ claimed: false });
+    expect([await window.release(key), await window.release(key), await window.claim(key)]).toEqual([
+      true,
+      false,
+      true,
+    ]);
+  });
+
+  it("a RequestStatsAccumulator hands its counts out once", async () => {
+    const stats = new RequestStatsAccumulator(coordinator(), freshId(), { maxTracked: 64_000 });
+    await Promise.all([1, 2, 3].map((processed) => stats.merge("a", { processed, errorCount: 1 })));
+    const consumed = await Promise.all([stats.consume("a"), stats.consume("a"), stats.consume("b")]);
+    expect(consumed.filter((counts) => counts !== null)).toEqual([{ processed: 6, requeueCount: 0, errorCount: 3 }]);
+  });
+});

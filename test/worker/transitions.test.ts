@@ -1,0 +1,255 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { isInternal, isWatchable } from "../../src/access.js";
+import { machines } from "../../src/machines/index.js";
+import { startWorker, type WorkerProcess } from "../support/worker-process.js";
+import { type Client, clientOf, freshId, TOKEN } from "./client.js";
+
+let worker: WorkerProcess;
+let call: Client;
+
+beforeAll(async () => {
+  worker = await startWorker({ vars: { COORDINATOR_TOKEN: TOKEN } });
+  call = clientOf(worker.url);
+});
+afterAll(() => worker.close());
+
+const long = "x".repeat(257);
+/** A text that takes three bytes of UTF-8 a character, so that a count of characters would let it through. */
+const wide = "日".repeat(22);
+const ids = (n: number) => Array.from({ length: n }, (_, i) => `root-${i}`);
+
+type Input = Readonly<Record<string, unknown>>;
+
+/** A step of one of the small machines and of requests: what it takes, what it then answers, and what it refuses. */
+interface Step {
+  readonly input: Input;
+  readonly output: object;
+  readonly bad: readonly (readonly [change: Input, detail: RegExp])[];
+}
+
+/** A change of the good input; `undefined` leaves a field out. */
+const OP: Step["bad"] = [
+  [{ op: undefined }, /^input\.op is required/],
+  [{ op: "" }, /^input\.op must be 1 to 256/],
+  [{ op: long }, /^input\.op/],
+  [{ op: 5 }, /^input\.op must be a string/],
+];
+const TTL: Step["bad"] = [
+  [{ ttlMs: undefined }, /^input\.ttlMs is required/],
+  [{ ttlMs: 0 }, /^input\.ttlMs must be a whole number from 1 /],
+  [{ ttlMs: 1.5 }, /^input\.ttlMs/],
+  [{ ttlMs: 31_536_000_001 }, /^input\.ttlMs/],
+];
+const STAGE: Step["bad"] = [
+  [{ stage: undefined }, /^input\.stage is required/],
+  [{ stage: "" }, /^input\.stage must be 1 to 64/],
+  [{ stage: wide }, /^input\.stage must be 1 to 64/],
+  [{ stage: "\udfff" }, /^input\.stage/],
+];
+const countOf = (field: string): Step["bad"] => [
+  [{ [field]: -1 }, new RegExp(`^input\\.${field} must be a whole number from 0 to 1000000000`)],
+  [{ [field]: 0.5 }, new RegExp(`^input\\.${field}`)],
+  [{ [field]: 1_000_000_001 }, new RegExp(`^input\\.${field}`)],
+  [{ [field]: "1" }, new RegExp(`^input\\.${field} must be a number`)],
+];
+const MORE: Step["bad"] = [[{ more: 1 }, /^input has an unknown field: more/]];
+const UNKNOWN = { verdict: "unknown" };
+
+const STEPS: Readonly<Record<string, Step>> = {
+  "request.register": {
+    input: { ttlMs: 1_000 },
+    output: { verdict: "accepted", complete: false },
+    bad: [...MORE, ...TTL.slice(2), [{ ttlMs: 999 }, /^input\.ttlMs must be a whole number from 1000 /]],
+  },
+  "request.roots": {
+    input: { stage: "s", roots: ids(1_000) },
+    output: UNKNOWN,
+    bad: [
+      ...MORE,
+      ...STAGE,
+      [{ roots: undefined }, /^input\.roots is required/],
+      [{ roots: [] }, /^input\.roots must hold 1 to 1000/],
+      [{ roots: ids(1_001) }, /^input\.roots must hold 1 to 1000/],
+      [{ roots: ["a", ""] }, /^input\.roots\[1\] must be 1 to 256/],
+      [{ roots: [long] }, /^input\.roots\[0\]/],
+      [{ roots: ["\ud800"] }, /^input\.roots\[0\]/],
+    ],
+  },
+  "request.seal": { input: {}, output: UNKNOWN, bad: MORE },
+  "request.mark": {
+    input: { op: "op", stage: "s", root: "a", processed: 0, next: [{ stage: "t", roots: ids(1_000) }] },
+    output: UNKNOWN,
+    bad: [
+      ...MORE,
+      ...OP,
+      ...STAGE,
+      ...countOf("processed"),
+      [{ processed: undefined }, /^input\.processed is required/],
+      [{ root: undefined }, /^input\.root is required/],
+      [{ root: "" }, /^input\.root must be 1 to 256/],
+      [{ root: long }, /^input\.root/],
+      [{ error: "x" }, /^input\.error must stand with processed 0, and without next/],
+      [{ error: "x", next: undefined, processed: 1 }, /^input\.error must stand with processed 0/],
+      [{ error: "日".repeat(342), next: undefined }, /^input\.error must be at most 1024 bytes/],
+      [{ next: [] }, /^input\.next must hold 1 to 64/],
+      [{ next: ids(65).map((stage) => ({ stage, roots: ["a"] })) }, /^input\.next must hold 1 to 64/],
+      [{ next: [{ stage: "t", roots: [] }] }, /^input\.next\[0\]\.roots must hold 1 to 1000/],
+      [{ next: [{ stage: "t", roots: ids(1_001) }] }, /^input\.next\[0\]\.roots must hold 1 to 1000/],
+      [
+        { next: ["t", "u"].map((stage) => ({ stage, roots: ids(501) })) },
+        /^input\.next must name at most 1000 roots in all/,
+      ],
+      [{ next: [{ stage: wide, roots: ["a"] }] }, /^input\.next\[0\]\.stage/],
+      [{ next: [{ stage: "t", roots: ["a"], more: 1 }] }, /^input\.next\[0\] has an unknown field/],
+    ],
+  },
+  "request.record": {
+    input: { op: "op", stage: "s", processed: 1_000_000_000, requeued: 0, error: "日".repeat(341) },
+    output: UNKNOWN,
+    bad: [
+      ...MORE,
+      ...OP,
+      ...STAGE,
+      ...countOf("processed"),
+      ...countOf("requeued"),
+      [{ error: "日".repeat(342) }, /^input\.error must be at most 1024 bytes/],
+      [
+        { processed: undefined, requeued: undefined, error: undefined },
+        /^input must have processed, requeued or error/,
+      ],
+    ],
+  },
+  "request.status": { input: {}, output: {}, bad: MORE },
+  "request.wait": { input: {}, output: { ready: true }, bad: MORE },
+  "request.progress": {
+    input: { after: Number.MAX_SAFE_INTEGER },
+    output: { ready: true },
+    bad: [
+      ...MORE,
+      [{ after: undefined }, /^input\.after is required/],
+      [{ after: -1 }, /^input\.after must be a whole number from 0/],
+      [{ after: 0.5 }, /^input\.after/],
+      [{ after: 2 ** 53 }, /^input\.after/],
+    ],
+  },
+  "request.cleanup": { input: {}, output: { found: false }, bad: MORE },
+  "coalesce.next": {
+    input: { op: "op", ttlMs: 31_536_000_000, held: true },
+    output: { version: expect.any(Number) },
+    bad: [...MORE, ...OP, ...TTL, [{ held: 1 }, /^input\.held must be true or false/]],
+  },
+  "coalesce.seen": {
+    input: { version: Number.MAX_SAFE_INTEGER, ttlMs: 60_000 },
+    output: { stale: false },
+    bad: [
+      ...MORE,
+      ...TTL,
+      [{ version: undefined }, /^input\.version is required/],
+      [{ version: -1 }, /^input\.version must be a whole number from 0/],
+      [{ version: 0.5 }, /^input\.version/],
+      [{ version: 2 ** 53 }, /^input\.version/],
+    ],
+  },
+  "dedupe.claim": { input: { op: "op", ttlMs: 60_000 }, output: { claimed: true }, bad: [...MORE, ...OP, ...TTL] },
+  "dedupe.release": {
+    input: { op: "op", holder: "other" },
+    output: { released: false },
+    bad: [...MORE, ...OP, [{ holder: "" }, /^input\.holder must be 1 to 256/], [{ holder: null }, /^input\.holder/]],
+  },
+  "stats.merge": {
+    input: { op: "op", id: "a", processed: 1, requeueCount: 0, errorCount: 0, maxTracked: 64_000, ttlMs: 60_000 },
+    output: { merged: true },
+    bad: [
+      ...MORE,
+      ...OP,
+      ...TTL,
+      ...["processed", "requeueCount", "errorCount"].flatMap(countOf),
+      [{ processed: undefined }, /^input\.processed is required/],
+      [{ id: "" }, /^input\.id must be 1 to 256/],
+      [{ id: long }, /^input\.id/],
+      [{ maxTracked: 0 }, /^input\.maxTracked must be a whole number from 1 to 64000/],
+      [{ maxTracked: 64_001 }, /^input\.maxTracked/],
+    ],
+  },
+  "stats.consume": {
+    input: { op: "op", id: "a" },
+    output: {},
+    bad: [...MORE, ...OP, [{ id: undefined }, /^input\.id is required/], [{ id: "" }, /^input\.id must be 1 to 256/]],
+  },
+};
+
+const pathOf = (name: string, verb = "run") => `/v1/${verb}/${name.replace(".", "/")}`;
+
+describe("a transition over /v1/run", () => {
+  it("is offered if it is public, and is known here if it is one of a new machine", async () => {
+    for (const [machine, steps] of Object.entries(machines)) {
+      for (const step of Object.keys(steps)) {
+        const name = `${machine}.${step}`;
+        const { status } = await call("POST", pathOf(name), { body: { id: freshId() } });
+        expect([name, status]).toEqual([name, isInternal(name) ? 404 : 422]);
+        expect([name, machine === "kv" || machine === "completion" || name in STEPS]).toEqual([name, true]);
+      }
+    }
+  });
+
+  it.each(Object.entries(STEPS))("%s takes what its tracker sends, and nothing else", async (name, step) => {
+    const id = freshId();
+    for (const [change, detail] of step.bad) {
+      const input = { ...step.input, ...change };
+      const { status, json } = await call("POST", pathOf(name), { body: { id, input } });
+      expect([change, status, json.code, json.applied]).toEqual([change, 422, "invalid_input", "no"]);
+      expect(json.detail).toMatch(detail);
+    }
+    for (const input of [null, [], "text", 5]) {
+      const { status, json } = await call("POST", pathOf(name), { body: { id, input } });
+      expect([status, json.detail]).toEqual([422, "input must be an object"]);
+    }
+    // An answer as if nothing had come before: what was refused has left nothing behind.
+    const { status, json } = await call("POST", pathOf(name), { body: { id, input: step.input } });
+    expect([status, json.output]).toEqual([200, step.output]);
+  });
+});
+
+describe("a transition over /v1/watch", () => {
+  it.each(Object.entries(STEPS))("%s is offered if there is something to wait for", async (name, step) => {
+    const id = freshId();
+    const body = { id, input: step.input, timeoutMs: 0 };
+    const { status, json } = await call("POST", pathOf(name, "watch"), { body });
+    if (!isWatchable(name)) return expect([status, json.code]).toEqual([404, "not_found"]);
+    expect([status, json.output]).toEqual([200, step.output]);
+    for (const [change, detail] of step.bad) {
+      const refused = await call("POST", pathOf(name, "watch"), {
+        body: { ...body, input: { ...step.input, ...change } },
+      });
+      expect([change, refused.status, refused.json.code]).toEqual([change, 422, "invalid_input"]);
+      expect(refused.json.detail).toMatch(detail);
+    }
+  });
+
+  it("ends with the hop while a request is pending, and with what it counted once it is complete", async () => {
+    const id = freshId();
+    const path = `/v1/requests/${id}`;
+    await call("PUT", path);
+    await call("POST", `${path}/roots`, { body: { stage: "s", roots: ["a"] } });
+    const hop = { id, input: {}, timeoutMs: 100 };
+    expect((await call("POST", pathOf("request.wait", "watch"), { body: hop })).json).toEqual({ output: null });
+
+    const progress = { id, input: { after: 0 }, timeoutMs: 5_000 };
+    const { version } = (
+      (await call("POST", pathOf("request.progress", "watch"), { body: progress })).json.output as {
+        view?: { version: number };
+      }
+    ).view ?? { version: 0 };
+    const news = { id, input: { after: version }, timeoutMs: 100 };
+    expect((await call("POST", pathOf("request.progress", "watch"), { body: news })).json).toEqual({ output: null });
+
+    const waiting = ["request.wait", "request.progress"].map((name) =>
+      call("POST", pathOf(name, "watch"), { body: { id, input: name === "request.wait" ? {} : { after: version } } }),
+    );
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await call("POST", `${path}/marks`, { body: { stage: "s", rootId: "a" } });
+    for (const { json } of await Promise.all(waiting)) {
+      expect(json.output).toMatchObject({ ready: true, view: { complete: true, open: 0, stages: [{ processed: 1 }] } });
+    }
+  });
+});

@@ -1,0 +1,102 @@
+import { CoordinationError } from "../../src/errors.js";
+import type { RequestView } from "../../src/machines/request.js";
+import { Problem } from "../../src/problem.js";
+import { queueStatus } from "../../src/trackers/request-status.js";
+import { RequestWaitTracker, requestResult } from "../../src/trackers/request-wait.js";
+import { checkId, checkTtlSec } from "../../src/validate.js";
+import { readJson, readOptionalJson } from "../body.js";
+import { type App, type AppContext, pathSegment, route } from "../context.js";
+import { preferredWaitSec } from "../prefer.js";
+import { markBody, requestBody, rootsBody, stagesOf } from "../schemas/bodies.js";
+import { parse } from "../schemas/parse.js";
+
+/**
+ * `/v1/requests/:id` and what stands below it: requests that wait for their roots, for callers in any language. Stages
+ * are whatever the callers name.
+ *
+ * Where the library answers with a verdict, so does HTTP, with 200: a mark of a request that is gone is `unknown`, and
+ * no fault. Where it answers null, HTTP answers 404.
+ */
+export function requestRoutes(app: App): void {
+  route(app, "/v1/requests/:id", { PUT: register, GET: status, DELETE: cleanup });
+  route(app, "/v1/requests/:id/roots", { POST: addRoots });
+  route(app, "/v1/requests/:id/marks", { POST: mark });
+  route(app, "/v1/requests/:id/seal", { POST: seal });
+}
+
+function requestIdOf(c: AppContext): string {
+  const requestId = pathSegment(c, 3);
+  checkId(requestId, "the request's id");
+  return requestId;
+}
+
+/** Per call: what a tracker checks stages against are here the stages that the call names. */
+function trackerOf(c: AppContext, stages: readonly string[]): RequestWaitTracker {
+  return new RequestWaitTracker(c.var.coordinator, { stages });
+}
+
+/** A body is optional: most callers have nothing to say but the id. */
+async function register(c: AppContext): Promise<Response> {
+  const requestId = requestIdOf(c);
+  const body = await readOptionalJson(c.req.raw);
+  const { ttlSec = c.var.coordinator.defaultTtlSec } = body === undefined ? {} : parse(requestBody, body);
+  const ttlMs = checkTtlSec(ttlSec, "ttlSec");
+  return c.json(requestResult(await c.var.coordinator.run("request.register", requestId, { ttlMs })));
+}
+
+async function addRoots(c: AppContext): Promise<Response> {
+  const requestId = requestIdOf(c);
+  const { stage, roots } = parse(rootsBody, await readJson(c.req.raw));
+  return c.json(await trackerOf(c, [stage]).registerRoot(requestId, stage, roots));
+}
+
+/** Takes no opId: a root is marked once, whoever marks it and however often. */
+async function mark(c: AppContext): Promise<Response> {
+  const requestId = requestIdOf(c);
+  const { stage, rootId, processed = 1, next = [], error } = parse(markBody, await readJson(c.req.raw));
+  const tracker = trackerOf(c, stagesOf(stage, next));
+  const result =
+    error === undefined
+      ? await tracker.markDone(requestId, stage, rootId, { processed, next })
+      : await tracker.markFailed(requestId, stage, rootId, error);
+  return c.json(result);
+}
+
+/** Takes no body, and reads none. */
+async function seal(c: AppContext): Promise<Response> {
+  return c.json(requestResult(await c.var.coordinator.run("request.seal", requestIdOf(c), {})));
+}
+
+/** One that is not there is gone as well: who asks again, since the reply was lost, hears the same. */
+async function cleanup(c: AppContext): Promise<Response> {
+  await c.var.coordinator.run("request.cleanup", requestIdOf(c), {}, { resend: false });
+  return c.body(null, 204);
+}
+
+async function status(c: AppContext): Promise<Response> {
+  const requestId = requestIdOf(c);
+  const waitSec = preferredWaitSec(c.req.header("prefer"));
+  if (waitSec !== undefined) c.header("preference-applied", `wait=${waitSec}`);
+  const view = waitSec === undefined ? await look(c, requestId) : await endOrLook(c, requestId, waitSec);
+  if (view === undefined) throw new Problem("not_found", "there is no such request: not registered, or gone");
+  return c.json({ id: requestId, state: stateOf(view), queueStatus: queueStatus([], view) });
+}
+
+async function look(c: AppContext, requestId: string): Promise<RequestView | undefined> {
+  return (await c.var.coordinator.run("request.status", requestId, {})).view;
+}
+
+/** The request once it is complete, or as it stands when the wait is over; an unknown one at once. */
+async function endOrLook(c: AppContext, requestId: string, waitSec: number): Promise<RequestView | undefined> {
+  try {
+    const options = { timeoutMs: waitSec * 1000, signal: c.req.raw.signal };
+    return (await c.var.coordinator.watch("request.wait", requestId, {}, options)).view;
+  } catch (error) {
+    if (!(error instanceof CoordinationError && error.code === "wait_timeout")) throw error;
+    return look(c, requestId);
+  }
+}
+
+function stateOf({ complete }: { readonly complete: boolean }): "complete" | "pending" {
+  return complete ? "complete" : "pending";
+}

@@ -1,0 +1,129 @@
+import * as z from "zod/mini";
+import { MAX_STAGES } from "../../src/machines/request.js";
+import { MAX_ROOTS_A_CALL } from "../../src/trackers/request-wait.js";
+import { MAX_ACKS } from "../../src/trackers/task.js";
+import {
+  count,
+  generation,
+  id,
+  list,
+  MAX_PAGE,
+  MAX_TOTAL,
+  MAX_URL_BYTES,
+  notBoth,
+  requestRoot,
+  rootIds,
+  seconds,
+  stage,
+  taskIds,
+  text,
+  ttlSeconds,
+  whole,
+} from "./fields.js";
+
+// ---- Transitions ----
+
+/** `/v1/run`; `resend: false` when the caller would not want its call to be sent twice. */
+export const runBody = z.strictObject({ id, input: z.unknown(), resend: z.exactOptional(z.boolean()) });
+
+/** `/v1/watch`. */
+export const watchBody = z.strictObject({ id, input: z.unknown(), timeoutMs: z.exactOptional(whole(0, 25_000)) });
+
+// ---- Groups ----
+
+const groupTarget = z
+  .strictObject({
+    url: z.exactOptional(text(MAX_URL_BYTES)),
+    handler: z.exactOptional(id),
+    payload: z.exactOptional(z.unknown()),
+    requestRoot: z.exactOptional(requestRoot),
+  })
+  .check(z.refine(isOneTarget, { error: "must be { url }, { handler, payload } or { requestRoot }" }));
+
+function isOneTarget({ url, handler, payload, requestRoot }: Readonly<Record<string, unknown>>): boolean {
+  const kinds = [url, handler, requestRoot].filter((kind) => kind !== undefined);
+  return kinds.length === 1 && (payload === undefined || handler !== undefined);
+}
+
+/** `PUT /v1/groups/:id`. */
+export const groupBody = z
+  .strictObject({
+    total: z.exactOptional(whole(0, MAX_TOTAL)),
+    tasks: z.exactOptional(taskIds),
+    onComplete: z.exactOptional(groupTarget),
+    onTimeout: z.exactOptional(groupTarget),
+    onEnd: z.exactOptional(groupTarget),
+    metadata: z.exactOptional(z.unknown()),
+    timeoutSec: z.exactOptional(seconds(0)),
+    ttlSec: z.exactOptional(ttlSeconds),
+    restart: z.exactOptional(
+      z.union([z.literal(true), z.strictObject({ from: generation })], {
+        error: "must be true or { from: generation }",
+      }),
+    ),
+  })
+  .check(
+    z.refine(({ total, tasks }) => (total === undefined) !== (tasks === undefined), {
+      error: "must have total or tasks, and not both",
+    }),
+  );
+
+const task = z
+  .strictObject({ id, result: z.exactOptional(z.unknown()), error: z.exactOptional(z.string()) })
+  .check(z.refine(notBoth, { error: "must not have both a result and an error" }));
+
+/** A task that is done without more to say may be its id alone. */
+const taskOrId = z.pipe(
+  z.transform((value: unknown) => (typeof value === "string" ? { id: value } : value)),
+  task,
+);
+
+/** `POST /v1/groups/:id/acks`. */
+export const acksBody = z.strictObject({ tasks: list(taskOrId, 1, MAX_ACKS), generation: z.exactOptional(generation) });
+
+/** `POST /v1/groups/:id/cancel`. */
+export const cancelBody = z.strictObject({ reason: z.string(), generation: z.exactOptional(generation) });
+
+/** `POST /v1/groups/:id/decrement`. */
+export const decrementBody = z.strictObject({
+  by: z.exactOptional(whole(1, MAX_TOTAL)),
+  opId: z.exactOptional(id),
+});
+
+/** What stands in the query of `GET /v1/groups/:id/results`. */
+export const pageQuery = z.strictObject({
+  after: z.exactOptional(whole(0, MAX_TOTAL)),
+  limit: z.exactOptional(whole(1, MAX_PAGE)),
+});
+
+// ---- Requests ----
+
+/** `PUT /v1/requests/:id`; may be left out. */
+export const requestBody = z.strictObject({ ttlSec: z.exactOptional(seconds(1)) });
+
+/** `POST /v1/requests/:id/roots`: of one stage, so that they are registered in one step. */
+export const rootsBody = z.strictObject({ stage, roots: rootIds });
+
+/** `POST /v1/requests/:id/marks`: one root, done or failed. */
+export const markBody = z
+  .strictObject({
+    stage,
+    rootId: id,
+    processed: z.exactOptional(count),
+    next: z.exactOptional(list(z.strictObject({ stage, rootId: id }), 0, MAX_ROOTS_A_CALL)),
+    error: z.exactOptional(z.string()),
+  })
+  .check(
+    z.refine(({ processed, next, error }) => error === undefined || (processed === undefined && next === undefined), {
+      error: "must not have an error together with processed or next",
+    }),
+    z.refine(({ stage, next = [] }) => stagesOf(stage, next).length <= MAX_STAGES, {
+      path: ["next"],
+      error: `must name at most ${MAX_STAGES} stages, with the mark's own`,
+    }),
+  );
+
+/** The stages that a mark names, each once. */
+export function stagesOf(stage: string, next: readonly { readonly stage: string }[]): string[] {
+  return [...new Set([stage, ...next.map((root) => root.stage)])];
+}

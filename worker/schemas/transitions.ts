@@ -1,0 +1,195 @@
+import * as z from "zod/mini";
+import { REQUEST_ROUTE } from "../../src/machines/delivery.js";
+import type { InputOf, TransitionName } from "../../src/machines/index.js";
+import { MAX_STAGES } from "../../src/machines/request.js";
+import { MAX_ROOTS_A_CALL } from "../../src/trackers/request-wait.js";
+import { MAX_ACKS, MAX_ERROR_BYTES, MAX_RESULT_BYTES } from "../../src/trackers/task.js";
+import { MAX_ITEM_BYTES, MAX_SEC, MAX_VALUE_BYTES } from "../../src/validate.js";
+import { isStorableJson } from "../json.js";
+import {
+  count,
+  generation,
+  id,
+  jsonText,
+  list,
+  MAX_METADATA_BYTES,
+  MAX_PAGE,
+  MAX_TOTAL,
+  MAX_URL_BYTES,
+  matching,
+  notBoth,
+  requestRoot,
+  rootIds,
+  stage,
+  taskIds,
+  text,
+  ttlMs,
+  version,
+  whole,
+} from "./fields.js";
+
+/** The steps that `/v1/run` offers; a new one has to be described here before the Worker compiles. */
+export type PublicTransition = Exclude<TransitionName, "completion.woken" | "completion.settle">;
+
+/** How many members or items one write of a raw key may carry. */
+const MAX_BATCH = 10_000;
+/** How many ids a record of counts may be told to track. */
+const MAX_TRACKED = 64_000;
+
+const nothing = z.strictObject({});
+const write = { op: id, ttlMs };
+
+// ---- Groups ----
+
+const target = z.strictObject({ route: text(MAX_URL_BYTES), body: text(MAX_VALUE_BYTES) }).check(
+  z.refine(isDeliverable, {
+    error: "must be a URL, a named handler with its payload as JSON text, or a request's root as JSON text",
+  }),
+);
+
+function isDeliverable({ route, body }: { readonly route: string; readonly body: string }): boolean {
+  if (route === "url") return URL.canParse(body);
+  if (route === REQUEST_ROUTE) return isRootText(body);
+  return isHandlerRoute(route) && isStorableJson(body);
+}
+
+function isHandlerRoute(route: string): boolean {
+  return route.startsWith("handler:") && z.safeParse(id, route.slice("handler:".length)).success;
+}
+
+/** The deliverer reads it without asking. */
+function isRootText(body: string): boolean {
+  try {
+    return z.safeParse(requestRoot, JSON.parse(body)).success;
+  } catch {
+    return false;
+  }
+}
+
+const register = z
+  .strictObject({
+    op: id,
+    spec: matching(/^[0-9a-f]{64}$/, "64 hexadecimal digits"),
+    total: whole(0, MAX_TOTAL),
+    tasks: z.exactOptional(taskIds),
+    timeoutMs: whole(0, MAX_SEC * 1000),
+    ttlMs,
+    // A webhook's receiver reads it as the message's id, and a full stop ends it there.
+    deliveryId: matching(/^[!-\-/-~]{1,256}$/, "1 to 256 visible ASCII characters without a full stop"),
+    targets: z.exactOptional(
+      z.strictObject({
+        complete: z.exactOptional(target),
+        timeout: z.exactOptional(target),
+        end: z.exactOptional(target),
+      }),
+    ),
+    metadata: z.exactOptional(jsonText(MAX_METADATA_BYTES)),
+    restart: z.exactOptional(z.strictObject({ from: z.exactOptional(generation) })),
+  })
+  .check(
+    z.refine(({ total, tasks }) => tasks === undefined || tasks.length === total, {
+      path: ["total"],
+      error: "must be the number of tasks",
+    }),
+  );
+
+const taskAck = z
+  .strictObject({
+    id,
+    result: z.exactOptional(jsonText(MAX_RESULT_BYTES)),
+    error: z.exactOptional(text(MAX_ERROR_BYTES)),
+  })
+  .check(z.refine(notBoth, { error: "must not have both a result and an error" }));
+
+// ---- Requests ----
+
+const roots = z.strictObject({ stage, roots: rootIds });
+type Roots = z.output<typeof roots>;
+
+const next = list(roots, 1, MAX_STAGES).check(
+  z.refine((stages: readonly Roots[]) => stages.reduce((sum, each) => sum + each.roots.length, 0) <= MAX_ROOTS_A_CALL, {
+    error: `must name at most ${MAX_ROOTS_A_CALL} roots in all`,
+  }),
+);
+
+const mark = z
+  .strictObject({
+    op: id,
+    stage,
+    root: id,
+    processed: count,
+    error: z.exactOptional(text(MAX_ERROR_BYTES)),
+    next: z.exactOptional(next),
+  })
+  .check(
+    z.refine(({ processed, error, next }) => error === undefined || (processed === 0 && next === undefined), {
+      path: ["error"],
+      error: "must stand with processed 0, and without next",
+    }),
+  );
+
+const record = z
+  .strictObject({
+    op: id,
+    stage,
+    processed: z.exactOptional(count),
+    requeued: z.exactOptional(count),
+    error: z.exactOptional(text(MAX_ERROR_BYTES)),
+  })
+  .check(
+    z.refine(({ processed, requeued, error }) => (processed ?? requeued ?? error) !== undefined, {
+      error: "must have processed, requeued or error",
+    }),
+  );
+
+/** The input of every transition that a client may run: as strict as the trackers that make it. */
+export const INPUTS: { readonly [N in PublicTransition]: z.ZodMiniType<InputOf<N>> } = {
+  "kv.incr": z.strictObject({ ...write, delta: whole(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER) }),
+  "kv.getInt": nothing,
+  "kv.setIfAbsent": z.strictObject(write),
+  "kv.sadd": z.strictObject({ ...write, members: list(text(MAX_ITEM_BYTES), 1, MAX_BATCH) }),
+  "kv.srem": z.strictObject({ ...write, members: list(text(MAX_ITEM_BYTES), 1, MAX_BATCH) }),
+  "kv.scard": nothing,
+  "kv.rpush": z.strictObject({ ...write, values: list(text(MAX_ITEM_BYTES), 1, MAX_BATCH) }),
+  "kv.lrange": nothing,
+  "kv.expire": z.strictObject({ ttlMs }),
+  "kv.delete": nothing,
+  "completion.register": register,
+  "completion.ack": z.strictObject({
+    op: id,
+    tasks: list(taskAck, 1, MAX_ACKS),
+    generation: z.exactOptional(generation),
+    earlyTtlMs: ttlMs,
+    view: z.exactOptional(z.boolean()),
+  }),
+  "completion.decrement": z.strictObject({ op: id, by: whole(1, MAX_TOTAL) }),
+  "completion.cancel": z.strictObject({ reason: text(MAX_ERROR_BYTES), generation: z.exactOptional(generation) }),
+  "completion.status": nothing,
+  "completion.wait": z.strictObject({ generation: z.exactOptional(generation) }),
+  "completion.results": z.strictObject({ after: whole(0, MAX_TOTAL), limit: whole(1, MAX_PAGE) }),
+  "completion.take": z.strictObject({ op: id, generation }),
+  "completion.redeliver": z.strictObject({ op: id }),
+  // A shorter life would end between two looks of whoever waits, and keeps it.
+  "request.register": z.strictObject({ ttlMs: whole(1_000, MAX_SEC * 1000) }),
+  "request.roots": roots,
+  "request.seal": nothing,
+  "request.mark": mark,
+  "request.record": record,
+  "request.status": nothing,
+  "request.wait": nothing,
+  "request.progress": z.strictObject({ after: version }),
+  "request.cleanup": nothing,
+  "coalesce.next": z.strictObject({ ...write, held: z.exactOptional(z.boolean()) }),
+  "coalesce.seen": z.strictObject({ version, ttlMs }),
+  "dedupe.claim": z.strictObject(write),
+  "dedupe.release": z.strictObject({ op: id, holder: z.exactOptional(id) }),
+  "stats.merge": z.strictObject({
+    ...write,
+    id,
+    processed: count,
+    requeueCount: count,
+    errorCount: count,
+    maxTracked: whole(1, MAX_TRACKED),
+  }),
+  "stats.consume": z.strictObject({ op: id, id }),
+};
