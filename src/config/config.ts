@@ -1,0 +1,71 @@
+/** The backends that need no entry in `backends`. */
+export type BuiltInBackend = "memory" | "upstash" | "durable-object" | "http";
+
+/** Where an `UpstashCoordinator` finds its database, and how it keeps keys there. */
+export interface UpstashConfig {
+  /** The REST address: https, or http in development. Default: `UPSTASH_REDIS_REST_URL` of the environment. */
+  readonly url?: string | undefined;
+  /** A secret, better left to the environment. Default: `UPSTASH_REDIS_REST_TOKEN` of the environment. */
+  readonly token?: string | undefined;
+  /** What all keys begin with: at most 256 bytes, no braces. Default `"coord:"`. */
+  readonly keyPrefix?: string | undefined;
+  /** How long raw keys outlive their last write, in seconds: 0 (for ever) to a year. Default 3,600. */
+  readonly ttlSec?: number | undefined;
+}
+
+/** Which objects a `DurableObjectCoordinator` calls. */
+export interface DurableObjectConfig {
+  /** The name of the binding in `env`. Default `"COORDINATOR"`. A `namespace` that is handed in takes its place. */
+  readonly binding?: string | undefined;
+  /** What the name of every object begins with: at most 256 bytes, no braces. Default `"coord:"`. */
+  readonly keyPrefix?: string | undefined;
+  /** How long raw keys outlive their last write, in seconds: 0 (for ever) to a year. Default 3,600. */
+  readonly ttlSec?: number | undefined;
+}
+
+/** Which Worker an `HttpCoordinator` talks to. */
+export interface HttpConfig {
+  /** Where the Worker answers: https, or http to this machine. Default: `COORDINATOR_URL` of the environment. */
+  readonly url?: string | undefined;
+  /** A secret, better left to the environment. Default: `COORDINATOR_TOKEN` of the environment. */
+  readonly token?: string | undefined;
+}
+
+/** What a coordinator is made from. Every field is optional, and a field that is not listed is refused. */
+export interface CoordinatorConfig {
+  /**
+   * A built-in backend, or a name in the `backends` of `createCoordinator`. Default `"memory"`, which no other process sees:
+   * nothing that stands in the environment changes the backend.
+   */
+  readonly backend?: BuiltInBackend | (string & Record<never, never>) | undefined;
+  /** Read by the backend `"upstash"` alone. */
+  readonly upstash?: UpstashConfig | undefined;
+  /** Read by the backend `"durable-object"` alone. */
+  readonly durableObject?: DurableObjectConfig | undefined;
+  /** Read by the backend `"http"` alone. */
+  readonly http?: HttpConfig | undefined;
+  /** The deadline of groups that give none, in seconds: 0 (none) to a year. Default 1,800. */
+  readonly completionTimeoutSec?: number | undefined;
+  /** Whatever a custom backend wants to be told; passed on as it is. Default `{}`. */
+  readonly customParams?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/**
+ * A config that was checked, with every default in place. It is a `CoordinatorConfig` as well. A `url` or `token` that is left
+ * to the environment is not in it.
+ */
+export interface ParsedConfig {
+  /** The chosen backend. Whether `backends` has a custom one is known only to `createCoordinator`. */
+  readonly backend: string;
+  readonly upstash: {
+    readonly url?: string | undefined;
+    readonly token?: string | undefined;
+    readonly keyPrefix: string;
+    readonly ttlSec: number;
+  };
+  readonly durableObject: { readonly binding: string; readonly keyPrefix: string; readonly ttlSec: number };
+  readonly http: { readonly url?: string | undefined; readonly token?: string | undefined };
+  /** 0: none. */
+  readonly completionTimeoutSec: number;
+  readonly customParams: Readonly<Record<string, unknown>>;
+}

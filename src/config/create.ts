@@ -1,0 +1,147 @@
+import type { ObjectNamespace } from "../backends/durable-object.js";
+import type { UpstashRedis } from "../backends/upstash/index.js";
+import type { Coordinator } from "../coordinator.js";
+import { CoordinationError } from "../errors.js";
+import type { CoordinatorConfig, ParsedConfig } from "./config.js";
+import { type CustomBackends, checkNames, fromCustom } from "./custom.js";
+import { environmentOf, settingOf } from "./environment.js";
+import { misconfigured } from "./misconfigured.js";
+import { parseConfig } from "./parse.js";
+
+/** A client of @upstash/redis, described without its types, so that users of other backends need not install them. */
+export interface RedisClient {
+  readonly eval: (...args: never[]) => unknown;
+  readonly evalsha: (...args: never[]) => unknown;
+  readonly pipeline: (...args: never[]) => unknown;
+}
+
+/** What a config cannot hold: live things. Those that the chosen backend does not need are left alone. */
+export interface CreateCoordinatorOptions {
+  /**
+   * Where secrets and bindings are found: the `env` of a Worker, `process.env`. When it is given, nothing else is read; when
+   * it is not, secrets are looked up in `process.env`, where the platform has one.
+   */
+  readonly env?: object | undefined;
+  /** Custom backends by the name that `config.backend` chooses them by. A built-in name is refused. */
+  readonly backends?: CustomBackends | undefined;
+  /** A client of @upstash/redis in place of `upstash.url` and `upstash.token`: its address and token are used. */
+  readonly redis?: RedisClient | undefined;
+  /** A Durable Object namespace in place of `durableObject.binding`. */
+  readonly namespace?: ObjectNamespace | undefined;
+}
+
+/**
+ * Makes the coordinator that a config describes, and loads its backend alone. Nothing is sent yet: a wrong token shows in the
+ * first call. With the backend `"memory"` each call makes a state of its own, so make it once.
+ *
+ * A secret in the config goes before one in the environment, field by field. Workers hand in their `env`. A bundler follows
+ * every `import()`: where @upstash/redis is not installed, mark it external.
+ *
+ * @param config what `parseConfig` takes, or what it returned. Default: all defaults, which means memory.
+ * @throws {CoordinationError} `misconfigured`, naming the field, for everything that is wrong; the message holds no value. What
+ * a custom backend threw is its `cause`.
+ *
+ * @example
+ * ```ts
+ * import { CompletionTracker } from "edge-coordinator";
+ * import { createCoordinator } from "edge-coordinator/config";
+ *
+ * // UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN are in process.env.
+ * const coordinator = await createCoordinator({ backend: "upstash", upstash: { keyPrefix: "shop:" } });
+ * const tracker = new CompletionTracker(coordinator);
+ * ```
+ */
+export async function createCoordinator(
+  config: CoordinatorConfig = {},
+  options: CreateCoordinatorOptions = {},
+): Promise<Coordinator> {
+  const { backends = {} } = options;
+  const parsed = parseConfig(config);
+  checkNames(backends);
+  switch (parsed.backend) {
+    case "memory":
+      return memory(parsed);
+    case "upstash":
+      return upstash(parsed, options);
+    case "durable-object":
+      return durableObject(parsed, options);
+    case "http":
+      return http(parsed, options);
+    default:
+      return fromCustom(parsed, backends);
+  }
+}
+
+async function memory({ completionTimeoutSec }: ParsedConfig): Promise<Coordinator> {
+  const { MemoryCoordinator } = await import("../backends/memory.js");
+  return new MemoryCoordinator({ completionTimeoutSec });
+}
+
+async function upstash(config: ParsedConfig, { env, redis }: CreateCoordinatorOptions): Promise<Coordinator> {
+  const { completionTimeoutSec } = config;
+  const { url, token, keyPrefix, ttlSec } = config.upstash;
+  const rest = { keyPrefix, ttlSec, completionTimeoutSec };
+  if (redis === undefined) {
+    const variables = environmentOf(env);
+    const endpoint = {
+      url: settingOf(variables, { field: "upstash.url", given: url, variable: "UPSTASH_REDIS_REST_URL" }),
+      token: settingOf(variables, { field: "upstash.token", given: token, variable: "UPSTASH_REDIS_REST_TOKEN" }),
+    };
+    const { UpstashCoordinator } = await loadUpstash();
+    return made("upstash.", () => new UpstashCoordinator({ ...endpoint, ...rest }));
+  }
+  if (url !== undefined || token !== undefined) {
+    throw misconfigured("redis takes the place of upstash.url and upstash.token: give one or the other");
+  }
+  if (typeof redis?.evalsha !== "function") throw misconfigured("redis must be a client of @upstash/redis");
+  const { UpstashCoordinator } = await loadUpstash();
+  return made("redis: ", () => new UpstashCoordinator({ redis: redis as UpstashRedis, ...rest }));
+}
+
+/** The one backend that needs a package which may not be there. */
+async function loadUpstash(): Promise<typeof import("../backends/upstash/index.js")> {
+  try {
+    return await import("../backends/upstash/index.js");
+  } catch (error) {
+    throw misconfigured('the backend "upstash" cannot be loaded: is the package @upstash/redis installed?', error);
+  }
+}
+
+async function durableObject(config: ParsedConfig, options: CreateCoordinatorOptions): Promise<Coordinator> {
+  const { completionTimeoutSec, durableObject } = config;
+  const { binding, keyPrefix, ttlSec } = durableObject;
+  const namespace = (options.namespace ?? environmentOf(options.env)[binding]) as ObjectNamespace | undefined;
+  if (typeof namespace?.idFromName !== "function") {
+    const place = 'durableObject.binding (default "COORDINATOR")';
+    throw misconfigured(
+      options.namespace === undefined
+        ? `${place} names no Durable Object namespace in env: hand in the Worker's env, or the namespace itself`
+        : "namespace must be a Durable Object namespace",
+    );
+  }
+  const { DurableObjectCoordinator } = await import("../backends/durable-object.js");
+  const build = () => new DurableObjectCoordinator({ namespace, keyPrefix, ttlSec, completionTimeoutSec });
+  return made("durableObject.", build);
+}
+
+async function http(config: ParsedConfig, { env }: CreateCoordinatorOptions): Promise<Coordinator> {
+  const { url, token } = config.http;
+  const { completionTimeoutSec } = config;
+  const variables = environmentOf(env);
+  const endpoint = {
+    url: settingOf(variables, { field: "http.url", given: url, variable: "COORDINATOR_URL" }),
+    token: settingOf(variables, { field: "http.token", given: token, variable: "COORDINATOR_TOKEN" }),
+  };
+  const { HttpCoordinator } = await import("../backends/http/index.js");
+  return made("http.", () => new HttpCoordinator({ ...endpoint, completionTimeoutSec }));
+}
+
+/** Runs a constructor. Its faults begin with an option's name: `place` makes that the config's. */
+function made<C extends Coordinator>(place: string, build: () => C): C {
+  try {
+    return build();
+  } catch (error) {
+    if (!(error instanceof CoordinationError)) throw error;
+    throw misconfigured(`${place}${error.message}`, error);
+  }
+}

@@ -1,0 +1,84 @@
+import * as z from "zod/mini";
+import { checkKeyPrefix, MAX_SEC } from "../validate.js";
+import type { CoordinatorConfig, ParsedConfig } from "./config.js";
+import { misconfigured } from "./misconfigured.js";
+
+const text = z.string().check(z.refine((value) => value !== "", { error: "must not be empty" }));
+
+const keyPrefix = z._default(
+  z.string().check(z.refine(isKeyPrefix, { error: "must be at most 256 bytes of well-formed text without { or }" })),
+  "coord:",
+);
+
+const seconds = (byDefault: number) =>
+  z._default(
+    z.number().check(z.refine((value) => value >= 0 && value <= MAX_SEC, { error: `must be 0 to ${MAX_SEC} seconds` })),
+    byDefault,
+  );
+
+function isKeyPrefix(value: string): boolean {
+  try {
+    checkKeyPrefix(value, "");
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The types are written out, not inferred, so that an editor shows them and a user's build needs no types of zod. */
+const schema: z.ZodMiniType<ParsedConfig, CoordinatorConfig> = z.strictObject({
+  backend: z._default(text, "memory"),
+  upstash: z.prefault(
+    z.strictObject({ url: z.optional(text), token: z.optional(text), keyPrefix, ttlSec: seconds(3_600) }),
+    {},
+  ),
+  durableObject: z.prefault(
+    z.strictObject({ binding: z._default(text, "COORDINATOR"), keyPrefix, ttlSec: seconds(3_600) }),
+    {},
+  ),
+  http: z.prefault(z.strictObject({ url: z.optional(text), token: z.optional(text) }), {}),
+  completionTimeoutSec: seconds(1_800),
+  customParams: z._default(z.record(z.string(), z.unknown()), {}),
+});
+
+/**
+ * Checks a config and puts the defaults in. It reads no environment, so what it returns holds no secret but those that
+ * `input` holds. Whether an address answers, and whether a custom backend exists, is left to `createCoordinator`.
+ *
+ * @param input a `CoordinatorConfig` of any origin, such as parsed JSON; a result of this function comes back equal.
+ * @throws {CoordinationError} `misconfigured`: the message names every wrong field and what it must be, and no value.
+ *
+ * @example
+ * ```ts
+ * import { parseConfig } from "edge-coordinator/config";
+ *
+ * const config = parseConfig(JSON.parse('{ "backend": "upstash", "upstash": { "keyPrefix": "shop:" } }'));
+ * config.upstash.ttlSec; // 3600
+ * ```
+ */
+export function parseConfig(input: unknown): ParsedConfig {
+  const outcome = z.safeParse(schema, input, { error: wrong });
+  if (outcome.success) return outcome.data;
+  throw misconfigured(outcome.error.issues.map(sentence).join("; "));
+}
+
+function sentence({ path, message }: z.core.$ZodIssue): string {
+  return `${path.length === 0 ? "the config" : path.map(String).join(".")} ${message}`;
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  string: "a string",
+  number: "a number",
+  object: "an object",
+  record: "an object",
+};
+
+function wrong(issue: z.core.$ZodRawIssue): string {
+  if (issue.code === "invalid_type") return `must be ${KINDS[issue.expected] ?? "of another type"}`;
+  if (issue.code === "unrecognized_keys") {
+    // What is no plain name may be a secret that slipped into a name's place.
+    const [name = ""] = issue.keys;
+    return /^[A-Za-z_][A-Za-z0-9_]{0,31}$/.test(name) ? `has an unknown field: ${name}` : "has an unknown field";
+  }
+  return "is invalid";
+}
