@@ -1,0 +1,158 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { Miniflare } from "miniflare";
+import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest";
+import { UpstashCoordinator } from "../../../src/backends/upstash/index.js";
+import { CompletionTracker } from "../../../src/index.js";
+import { newOp } from "../../../src/op.js";
+import type {} from "../../support/provided.js";
+import { startWorker, type WorkerProcessOptions } from "../../support/worker-process.js";
+
+const root = fileURLToPath(new URL("../../../", import.meta.url));
+
+/**
+ * A Worker as its author writes it, with nothing of a test runner around it: in the test pool, each class is wrapped in one
+ * that extends `DurableObject`.
+ */
+const SOURCE = `
+  import { AlarmClock, UpstashCoordinator } from "./src/backends/upstash/index.js";
+  import { CompletionTracker } from "./src/index.js";
+
+  function coordinatorOf(env) {
+    const coordinator = new UpstashCoordinator({ url: env.REST_URL, token: env.REST_TOKEN, keyPrefix: env.KEY_PREFIX });
+    new CompletionTracker(coordinator, { handlers: { done: () => {} }, env });
+    return coordinator;
+  }
+
+  export class DrainClock extends AlarmClock {
+    everyMs = 500;
+    coordinator(env) {
+      return coordinatorOf(env);
+    }
+  }
+
+  export default {
+    async fetch(request, env) {
+      await AlarmClock[new URL(request.url).pathname.slice(1)](env.COORDINATOR);
+      return new Response("done");
+    },
+    async scheduled(_controller, env) {
+      await coordinatorOf(env).drain();
+    },
+  };
+`;
+
+const cleanUps: (() => unknown)[] = [];
+let keyPrefix = "";
+beforeEach(() => {
+  keyPrefix = `alarm-clock-${newOp()}:`;
+});
+afterEach(async () => {
+  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
+});
+
+function vars(): Record<string, string> {
+  return { REST_URL: inject("restUrl"), REST_TOKEN: inject("restToken"), KEY_PREFIX: keyPrefix };
+}
+
+/** Registers elsewhere, with no handler at hand. */
+function makeOwner(): CompletionTracker {
+  return new CompletionTracker(
+    new UpstashCoordinator({ url: inject("restUrl"), token: inject("restToken"), keyPrefix }),
+  );
+}
+
+const done = { onEnd: { handler: "done" } };
+
+/** Waits until the group's end is delivered; returns by how much that was late, as far as looking can tell. */
+async function delivered(owner: CompletionTracker, id: string): Promise<number> {
+  let deadlineAtMs = 0;
+  await vi.waitFor(
+    async () => {
+      const status = await owner.status(id);
+      deadlineAtMs = status?.deadlineAtMs ?? 0;
+      expect(status).toMatchObject({ state: "timed_out", delivery: { state: "delivered", attempts: 1 } });
+    },
+    { timeout: 30_000, interval: 50 },
+  );
+  return Date.now() - deadlineAtMs;
+}
+
+async function startKillable(options: WorkerProcessOptions): Promise<{ url: string; kill(): Promise<void> }> {
+  const program = join(root, "test/support/killable-worker.ts");
+  const tsx = join(root, "node_modules/tsx/dist/cli.mjs");
+  const child: ChildProcess = spawn(process.execPath, [tsx, program, JSON.stringify(options)], {
+    detached: true,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const kill = async (): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+    const gone = once(child, "exit");
+    process.kill(-child.pid, "SIGKILL");
+    await gone;
+  };
+  cleanUps.push(kill);
+  const [line] = (await once(child.stdout as NonNullable<typeof child.stdout>, "data")) as [Buffer];
+  return { url: line.toString().trim(), kill };
+}
+
+describe("in bare workerd", () => {
+  it("a class that extends nothing rings, drains and stops", async () => {
+    const owner = makeOwner();
+    const worker = await startWorker({ source: SOURCE, className: "DrainClock", vars: vars() });
+    cleanUps.push(() => worker.close());
+    expect(await (await fetch(`${worker.url}/start`)).text()).toBe("done");
+    await owner.register("g", 1, { timeoutSec: 0.7, ...done });
+    // The interval, and what a busy machine adds.
+    expect(await delivered(owner, "g")).toBeLessThan(500 + 5_000);
+    expect(await (await fetch(`${worker.url}/stop`)).text()).toBe("done");
+    await owner.register("later", 1, { timeoutSec: 0.2, ...done });
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    expect(await owner.status("later")).toMatchObject({
+      state: "timed_out",
+      delivery: { state: "pending", attempts: 0 },
+    });
+  }, 60_000);
+
+  it("goes on after kill -9, though nobody starts it again", async () => {
+    const owner = makeOwner();
+    const persistDir = mkdtempSync(join(tmpdir(), "edge-coordinator-clock-"));
+    cleanUps.push(() => rmSync(persistDir, { recursive: true, force: true }));
+    const options = { source: SOURCE, className: "DrainClock", persistDir, vars: vars() };
+    const first = await startKillable(options);
+    expect(await (await fetch(`${first.url}/start`)).text()).toBe("done");
+    await first.kill();
+    await owner.register("g", 1, { timeoutSec: 0.2, ...done });
+    await startKillable(options);
+    await delivered(owner, "g");
+  }, 90_000);
+
+  it("a cron trigger drains with one line", async () => {
+    const { outputFiles } = await build({
+      absWorkingDir: root,
+      stdin: { contents: SOURCE, resolveDir: root, loader: "ts" },
+      bundle: true,
+      format: "esm",
+      target: "es2022",
+      conditions: ["workerd", "worker", "import"],
+      write: false,
+    });
+    const miniflare = new Miniflare({
+      modules: [{ type: "ESModule", path: "worker.js", contents: outputFiles[0]?.text ?? "" }],
+      compatibilityDate: "2026-05-03",
+      bindings: vars(),
+    });
+    cleanUps.push(() => miniflare.dispose());
+    const owner = makeOwner();
+    await owner.register("g", 1, { timeoutSec: 0.05, ...done });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const worker = await miniflare.getWorker();
+    expect(await worker.scheduled({ cron: "* * * * *" })).toMatchObject({ outcome: "ok" });
+    expect(await owner.status("g")).toMatchObject({ state: "timed_out", delivery: { state: "delivered" } });
+  }, 60_000);
+});
