@@ -1,0 +1,204 @@
+import type { RetryPolicy } from "../../backoff.js";
+import { type Clock, systemClock } from "../../clock.js";
+import type {
+  Coordinator,
+  DrainOptions,
+  DrainReport,
+  RunOptions,
+  Wake,
+  WakingMachine,
+  WatchableTransition,
+  Watched,
+  WatchOptions,
+} from "../../coordinator.js";
+import { Deliverer } from "../../deliverer.js";
+import { isEphemeral } from "../../ephemeral.js";
+import { CoordinationError } from "../../errors.js";
+import { findTransition, type InputOf, machineOf, type OutputOf, type TransitionName } from "../../machines/index.js";
+import { Primitives } from "../../primitives.js";
+import { checkId, checkInteger, checkNumber, MAX_SEC } from "../../validate.js";
+import { Wakes } from "../../wakes.js";
+import { type Limit, orAborted, within } from "../../within.js";
+import { CheckedStore } from "./checked-store.js";
+import { type BackendDefinition, checkDefinition } from "./definition.js";
+import { drainDue } from "./drain.js";
+import { storeName } from "./names.js";
+import { Operation, type OperationOptions, type OperationSettings, type Outcome } from "./operation.js";
+import { Bells, type Watch, watchUntilReady } from "./watch.js";
+
+const CONTENTION: RetryPolicy = { maxAttempts: 100, baseDelayMs: 10, maxDelayMs: 500 };
+/** How often a call is repeated after failures of the store. */
+const PATIENCE = 2;
+const MAX_DRAIN = 10_000;
+const MAX_BUDGET_MS = 900_000;
+
+/**
+ * A coordinator over any store that can replace a text if nobody else did so meanwhile: `load` and `compareAndSet` are
+ * enough for every machine, and with `due` it has `drain`.
+ *
+ * It promises what the store keeps. A read is one call of the store, a write two; of those who write one record at once
+ * one wins and the others begin again, so that a record takes few writes a second (some 8 on a local D1, some
+ * 40 with a store that is 20 ms away). A record is one text, read
+ * and written as a whole: groups of some thousand tasks are well, of a hundred thousand they are not.
+ *
+ * Nothing rings by itself: any call that touches a record which is due wakes it, and `drain` wakes all that are. Call
+ * `drain` from a schedule, or deadlines and second attempts wait for the next call that happens by. A wait looks from
+ * time to time (50 ms to 2 s); this instance's own writes, and those that `subscribe` tells of, it hears at once, except
+ * that on edge platforms a request hears nothing of another's.
+ *
+ * @throws {CoordinationError} `misconfigured` for a function that is missing, `invalid_input` for a number out of range.
+ *
+ * @example
+ * ```ts
+ * import { type BackendRecord, CompletionTracker, defineBackend } from "edge-coordinator";
+ *
+ * const records = new Map<string, BackendRecord>();
+ * const coordinator = defineBackend({
+ *   isDistributed: false,
+ *   load: async (name) => records.get(name) ?? null,
+ *   compareAndSet: async (name, version, next) => {
+ *     if ((records.get(name)?.version ?? null) !== version) return false;
+ *     if (next === null) records.delete(name);
+ *     else records.set(name, next);
+ *     return true;
+ *   },
+ * });
+ * const tracker = new CompletionTracker(coordinator);
+ * await tracker.register("document-1", 2);
+ * ```
+ */
+export function defineBackend(definition: BackendDefinition): Coordinator {
+  checkDefinition(definition);
+  return new CustomCoordinator(definition);
+}
+
+class CustomCoordinator extends Primitives {
+  readonly isDistributed: boolean;
+  readonly defaultTtlSec: number;
+  readonly completionTimeoutSec?: number;
+  readonly #definition: BackendDefinition;
+  readonly #store: CheckedStore;
+  readonly #clock: Clock;
+  readonly #settings: OperationSettings;
+  readonly #bells = new Bells();
+  readonly #wakes: Wakes;
+
+  constructor(definition: BackendDefinition) {
+    super();
+    const { isDistributed = true, ttlSec = 3_600, completionTimeoutSec, clock = systemClock } = definition;
+    this.isDistributed = isDistributed;
+    this.defaultTtlSec = ttlSec;
+    if (completionTimeoutSec !== undefined) this.completionTimeoutSec = completionTimeoutSec;
+    this.#definition = definition;
+    this.#store = new CheckedStore(definition);
+    this.#clock = clock;
+    this.#settings = {
+      store: this.#store,
+      clock,
+      random: definition.random ?? Math.random,
+      callTimeoutMs: definition.callTimeoutMs ?? 10_000,
+      maxRecordBytes: definition.maxRecordBytes ?? Number.POSITIVE_INFINITY,
+      contention: definition.contention ?? CONTENTION,
+    };
+    const { onEvent } = definition;
+    this.#wakes = new Wakes(
+      (machine, id, input) => this.run(`${machine}.woken`, id, input),
+      new Deliverer({ coordinator: this, requests: () => this, onEvent }),
+      onEvent,
+    );
+    if (definition.due !== undefined) this.drain = (options) => this.#drain(options);
+  }
+
+  async run<N extends TransitionName>(
+    transition: N,
+    id: string,
+    input: InputOf<N>,
+    options: RunOptions = {},
+  ): Promise<OutputOf<N>> {
+    const { signal, resend = true, waitUntil } = options;
+    const outcome = await this.#operate(transition, id, input, { signal, resend, patience: PATIENCE });
+    this.#wakeIfDue(transition, id, outcome, waitUntil);
+    return outcome.output;
+  }
+
+  async watch<N extends WatchableTransition>(
+    transition: N,
+    id: string,
+    input: InputOf<N>,
+    options: WatchOptions,
+  ): Promise<OutputOf<N>> {
+    const { timeoutMs, background = false } = options;
+    checkId(id, "id");
+    checkNumber(timeoutMs, "timeoutMs", 0, MAX_SEC * 1000);
+    const name = storeName(machineOf(transition), id);
+    const { subscribe } = this.#definition;
+    // Who waits looks again after a failure, within the wait's own time; who looks once has only this look.
+    const patience = timeoutMs === 0 ? PATIENCE : 0;
+    const watch: Watch<OutputOf<N> & Watched> = {
+      clock: this.#clock,
+      random: this.#settings.random,
+      look: async (signal) => {
+        const outcome = await this.#operate(transition, id, input, { signal, resend: true, patience, background });
+        this.#wakeIfDue(transition, id, outcome, undefined);
+        return outcome.output as OutputOf<N> & Watched;
+      },
+      // Workers let no request go on with another's work: there each looks for itself.
+      listen: (ring) => (isEphemeral() ? () => {} : this.#bells.join(name, ring)),
+      subscribe: subscribe && ((ring) => subscribe.call(this.#definition, name, ring)),
+    };
+    return watchUntilReady(watch, options);
+  }
+
+  onWake<M extends WakingMachine>(machine: M, wake: Wake<M>): () => void {
+    return this.#wakes.add(machine, wake as unknown as Wake<WakingMachine>);
+  }
+
+  async #operate<N extends TransitionName>(
+    transition: N,
+    id: string,
+    input: InputOf<N>,
+    options: OperationOptions,
+  ): Promise<Outcome<N>> {
+    checkId(id, "id");
+    if (findTransition(transition) === undefined) {
+      throw new CoordinationError("invalid_input", "there is no such transition");
+    }
+    const outcome = await new Operation(this.#settings, options, { transition, id, input }).run();
+    if (outcome.isNotified) this.#bells.ring(storeName(machineOf(transition), id));
+    return outcome;
+  }
+
+  #wakeIfDue<N extends TransitionName>(
+    transition: N,
+    id: string,
+    { due }: Outcome<N>,
+    waitUntil: RunOptions["waitUntil"],
+  ): void {
+    if (due === undefined || transition.endsWith(".woken")) return;
+    this.#wakes.wakeSoon(machineOf(transition) as WakingMachine, id, { isFresh: due === "fresh", waitUntil });
+  }
+
+  async #drain(options: DrainOptions = {}): Promise<DrainReport> {
+    const { limit = 100, budgetMs = 10_000, signal } = options;
+    checkInteger(limit, "limit", 1, MAX_DRAIN);
+    checkInteger(budgetMs, "budgetMs", 0, MAX_BUDGET_MS);
+    const nowMs = await this.#ask(signal, (inner) => this.#store.now(inner));
+    const drainer = {
+      clock: this.#clock,
+      nowMs,
+      due: (asked: number) => this.#ask(signal, (inner) => this.#store.due(asked, inner)),
+      wake: (machine: WakingMachine, id: string) => this.#wakes.wake(machine, id),
+    };
+    const report = await orAborted(drainDue(drainer, { limit, budgetMs, signal }), signal);
+    await this.#ask(signal, (inner) => this.#store.sweep(nowMs, inner));
+    return report;
+  }
+
+  /** One question to the store that is about no record. */
+  #ask<T>(signal: AbortSignal | undefined, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const limit: Limit = { limitMs: this.#settings.callTimeoutMs, signal, clock: this.#clock };
+    const late = () =>
+      new CoordinationError("backend_unavailable", "the backend gave no answer in time", { retryable: true });
+    return within(limit, late, ask);
+  }
+}

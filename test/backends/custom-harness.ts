@@ -1,0 +1,51 @@
+import type { Coordinator, Wake, WakingMachine } from "../../src/index.js";
+import { type Harness, settle } from "../../src/testing/index.js";
+
+/** For so long a harness waits for what is under way: a case may hold a call up on purpose. */
+const PATIENCE_MS = 1_000;
+
+/**
+ * A harness over custom backends that share a store: `make` gives one that is ahead of the real time by what `aheadMs`
+ * says. Time moves only between calls and deliveries, never under them: a lease would be over before it was used.
+ */
+export function customHarness(make: (aheadMs: () => number) => Coordinator): Harness {
+  const able = new Set<Coordinator>();
+  const underWay = new Set<Promise<unknown>>();
+  let aheadMs = 0;
+
+  const track = <T>(work: Promise<T>): Promise<T> => {
+    const over = (): void => void underWay.delete(work);
+    underWay.add(work);
+    work.then(over, over);
+    return work;
+  };
+  const coordinator = (): Coordinator => {
+    const one = make(() => aheadMs);
+    const [run, onWake] = [one.run.bind(one), one.onWake.bind(one)];
+    one.run = (transition, id, input, options) => track(run(transition, id, input, options));
+    one.onWake = <M extends WakingMachine>(machine: M, wake: Wake<M>) => {
+      able.add(one);
+      const { waitUntil } = wake;
+      const act: Wake<M>["act"] = (id, output) => track(wake.act(id, output));
+      return onWake(machine, { input: () => wake.input(), act, waitUntil });
+    };
+    return one;
+  };
+  const idle = coordinator();
+  const rest = async (): Promise<void> => {
+    const stopAtMs = Date.now() + PATIENCE_MS;
+    for (let quiet = 0; quiet < 2 && Date.now() < stopAtMs; quiet = underWay.size === 0 ? quiet + 1 : 0) {
+      await settle(2);
+    }
+  };
+  const advance = async (ms: number): Promise<void> => {
+    await rest();
+    aheadMs += ms;
+    for (let woken = 1; woken > 0; ) {
+      woken = 0;
+      for (const one of able.size > 0 ? able : [idle]) woken += (await one.drain?.())?.woken ?? 0;
+    }
+    await rest();
+  };
+  return { coordinator, advance };
+}

@@ -1,0 +1,35 @@
+import { reset } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { d1Backend, SCHEMA } from "../../examples/custom-backend/src/d1-backend.js";
+import { customHarness } from "../backends/custom-harness.js";
+import { runConformanceCases } from "./run-cases.js";
+
+beforeEach(() => env.DB.batch(SCHEMA.map((statement) => env.DB.prepare(statement))));
+afterEach(() => reset());
+
+runConformanceCases("D1", () => customHarness((aheadMs) => d1Backend(env.DB, { now: () => Date.now() + aheadMs() })));
+
+const countRows = async (): Promise<number | null> => env.DB.prepare("SELECT count(*) AS n FROM records").first("n");
+
+it("decides by the database's clock, and leaves no row behind", async () => {
+  const coordinator = d1Backend(env.DB);
+  const input = { op: "o", spec: "s", total: 1, timeoutMs: 60_000, ttlMs: 1_000, deliveryId: "d" };
+  const { view } = await coordinator.run("completion.register", "g", input);
+  expect(Math.abs((view?.generation ?? 0) - Date.now())).toBeLessThan(10_000);
+  expect(await countRows()).toBe(1);
+  const report = await d1Backend(env.DB, { now: () => Date.now() + 3_600_000 }).drain?.();
+  expect(report).toEqual({ woken: 1, left: false, nextDueAtMs: undefined });
+  expect(await countRows()).toBe(0);
+});
+
+it("refuses a record that no row can hold, and keeps what was there", async () => {
+  const coordinator = d1Backend(env.DB, { maxRecordBytes: 1_000 });
+  await coordinator.rpush("list", "x".repeat(500));
+  await expect(coordinator.rpush("list", "x".repeat(500))).rejects.toMatchObject({
+    code: "limit_exceeded",
+    retryable: false,
+    applied: "no",
+  });
+  expect(await coordinator.lrange("list")).toHaveLength(1);
+});
