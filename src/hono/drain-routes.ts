@@ -1,0 +1,111 @@
+import { type Context, Hono } from "hono";
+import { type Clock, systemClock } from "../clock.js";
+import type { Coordinator, DrainReport } from "../coordinator.js";
+import { drainOf } from "../drain-rounds.js";
+import { CoordinationError } from "../errors.js";
+import { Problem, problemResponse } from "../problem.js";
+import { timingSafeEqual } from "../timing-safe.js";
+import { checkInteger } from "../validate.js";
+import { ownErrors } from "./coordination-errors.js";
+import { coordinatorOf } from "./settings.js";
+
+/** What `drainRoutes` is made with. */
+export interface DrainRoutesOptions {
+  /** What is drained; as a function it is asked once per request that has the secret. */
+  readonly coordinator: Coordinator | ((c: Context) => Coordinator);
+  /**
+   * What the caller must send as a bearer token: 16 to 512 visible ASCII characters. While it is replaced, the new and the
+   * old one (up to 10), separated by spaces. `undefined` is refused like an empty one: the route is never open.
+   */
+  readonly secret: string | undefined | ((c: Context) => string | undefined);
+  /** How many records one pass wakes at most: 1 to 10,000. Default 100. */
+  readonly limit?: number | undefined;
+  /**
+   * For how long new records are begun, in milliseconds: 1 to 600,000. Default 10,000. What was begun is finished, so leave
+   * your handlers their time within what the platform allows.
+   */
+  readonly budgetMs?: number | undefined;
+  /** Default: the system's. */
+  readonly clock?: Clock | undefined;
+}
+
+const SECRET = /^[!-~]{16,512}$/;
+const MAX_SECRETS = 10;
+
+/**
+ * A route for schedules (`GET` by Vercel Cron, `POST` by QStash): wakes what is due, again and again while something is left
+ * and the time lasts, and answers `{ woken, left, nextDueAtMs }`.
+ *
+ * The caller proves itself by `Authorization: Bearer SECRET`; one that cannot reaches neither the coordinator nor its
+ * storage. Calls at the same time do no harm, and neither does one that is repeated.
+ *
+ * @throws {CoordinationError} `misconfigured` when the secret is missing, or none: at once for a text, at the request (500)
+ * for a function. `invalid_input` for an option out of range. A coordinator without `drain` is answered `unsupported` (501).
+ * @see https://vercel.com/docs/cron-jobs/manage-cron-jobs#securing-cron-jobs
+ * @example
+ * ```ts
+ * import { Hono } from "hono";
+ * import { drainRoutes } from "edge-coordinator/hono";
+ * import { UpstashCoordinator } from "edge-coordinator/upstash";
+ *
+ * const coordinator = new UpstashCoordinator({ url, token });
+ * const app = new Hono().route("/api/drain", drainRoutes({ coordinator, secret: process.env.CRON_SECRET }));
+ * ```
+ */
+export function drainRoutes(options: DrainRoutesOptions): Hono {
+  const { coordinator, secret, limit = 100, budgetMs = 10_000, clock = systemClock } = options;
+  checkInteger(limit, "limit", 1, 10_000);
+  checkInteger(budgetMs, "budgetMs", 1, 600_000);
+  if (typeof secret !== "function") liveSecrets(secret);
+  const app = new Hono();
+  app.onError(ownErrors);
+  app.on(["GET", "POST"], "/", async function drain(c) {
+    const secrets = liveSecrets(typeof secret === "function" ? secret(c) : secret);
+    const refusal = await refusalOf(c, secrets);
+    if (refusal !== undefined) return problemResponse(refusal);
+    const report = await drainWithin(coordinatorOf(coordinator, c), limit, budgetMs, clock);
+    return c.json({ ...report, nextDueAtMs: report.nextDueAtMs ?? null }, 200, { "cache-control": "no-store" });
+  });
+  return app;
+}
+
+/** Pass after pass, while the last one left something over that can be woken. */
+async function drainWithin(
+  coordinator: Coordinator,
+  limit: number,
+  budgetMs: number,
+  clock: Clock,
+): Promise<DrainReport> {
+  const drain = drainOf(coordinator);
+  const untilMs = clock.now() + budgetMs;
+  let woken = 0;
+  for (let leftMs = budgetMs; ; leftMs = untilMs - clock.now()) {
+    const report = await drain({ limit, budgetMs: Math.ceil(leftMs) });
+    woken += report.woken;
+    if (!report.left || report.woken === 0 || clock.now() >= untilMs) return { ...report, woken };
+  }
+}
+
+/** The secrets that are valid now; a refusal tells nothing of them. */
+function liveSecrets(text: unknown): readonly string[] {
+  const secrets = typeof text === "string" ? text.split(/\s+/).filter((part) => part !== "") : [];
+  if (secrets.length > 0 && secrets.length <= MAX_SECRETS && secrets.every((part) => SECRET.test(part))) return secrets;
+  const form = "each of 16 to 512 visible ASCII characters";
+  throw new CoordinationError("misconfigured", `secret must be 1 to ${MAX_SECRETS} secrets, ${form}`);
+}
+
+/**
+ * Every live secret is compared, and to its end: the time it takes tells neither how much of one was right, nor which.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc6750
+ */
+async function refusalOf(c: Context, secrets: readonly string[]): Promise<Problem | undefined> {
+  const presented = /^Bearer +([!-~]{1,512}) *$/i.exec(c.req.header("authorization") ?? "")?.[1];
+  if (presented === undefined) return unauthorized("send the secret as `Authorization: Bearer …`");
+  const matches = await Promise.all(secrets.map((secret) => timingSafeEqual(presented, secret)));
+  return matches.includes(true) ? undefined : unauthorized("this is not the secret", ', error="invalid_token"');
+}
+
+function unauthorized(detail: string, error = ""): Problem {
+  return new Problem("unauthorized", detail, { "www-authenticate": `Bearer realm="drain"${error}` });
+}

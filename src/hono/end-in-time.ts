@@ -1,0 +1,76 @@
+import type { Clock } from "../clock.js";
+import type { OnEvent } from "../coordinator.js";
+import { CoordinationError } from "../errors.js";
+import { emit } from "../events.js";
+import type { QueueStatus } from "../trackers/request-status.js";
+import type { RequestWaitTracker } from "../trackers/request-wait.js";
+import { type Limit, within } from "../within.js";
+
+/** What is waited for, and how long. */
+export interface EndWait<S extends string> {
+  readonly tracker: RequestWaitTracker<S>;
+  /** The record's id. */
+  readonly id: string;
+  /** What is left of the client's wait, in milliseconds; 0: one look. */
+  readonly waitMs: number;
+  /** What is left of the longest wait that is granted to anybody; below 0 when the handler took longer. */
+  readonly leftMs: number;
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  readonly onEvent: OnEvent | undefined;
+}
+
+/** For so long the seal is waited for, though nobody waits for more; and even where the handler took all the time. */
+const SEAL_MS = 1_000;
+const LATE_SEAL_MS = 50;
+
+/**
+ * Seals the request, and waits for its end. Resolves with its counts, or with null when it is not known to be complete: it
+ * is still pending, the client has gone, or the backend failed or stalled, which `onEvent` is told. Never rejects, and
+ * never takes longer than it may.
+ */
+export async function endInTime<S extends string>(wait: EndWait<S>): Promise<QueueStatus<S> | null> {
+  const { tracker, id, waitMs, leftMs, signal, clock, onEvent } = wait;
+  const limitMs = Math.max(waitMs, Math.min(SEAL_MS, Math.max(leftMs, LATE_SEAL_MS)));
+  const untilMs = clock.now() + waitMs;
+  let step: "request.seal" | "request.wait" = "request.seal";
+  const late = (): CoordinationError => (step === "request.seal" ? silent(limitMs) : timeIsOver());
+  try {
+    return await within({ limitMs, signal, clock }, late, async (ended) => {
+      const { status } = await tracker.sealAndStatus(id);
+      const timeoutMs = untilMs - clock.now();
+      if (status !== null || timeoutMs <= 0) return status;
+      step = "request.wait";
+      // An unknown one too: its end can be read for a moment after it was cleaned up.
+      const end = await tracker.waitForRequest(id, { timeoutMs, signal: ended });
+      if (end === null) throw new CoordinationError("conflict", "the request has expired, or was cleaned up");
+      return end;
+    });
+  } catch (error) {
+    if (!signal.aborted && !isTimeOver(error)) emit(onEvent, { type: "followup_failed", transition: step, id, error });
+    return null;
+  }
+}
+
+/** A wait that nobody knows the end of. */
+export function timeIsOver(): CoordinationError {
+  // It was accepted, and may be done by now.
+  return new CoordinationError("wait_timeout", "the request was not complete in time; it goes on", {
+    retryable: true,
+    applied: "unknown",
+  });
+}
+
+export function isTimeOver(error: unknown): boolean {
+  return error instanceof CoordinationError && error.code === "wait_timeout";
+}
+
+/** The work's outcome, or an error once the backend has been silent for too long. */
+export function answered<T>(limit: Limit, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  return within(limit, () => silent(limit.limitMs), work);
+}
+
+function silent(limitMs: number): CoordinationError {
+  const message = `the backend did not answer within ${Math.ceil(limitMs)} ms`;
+  return new CoordinationError("backend_unavailable", message, { retryable: true, applied: "unknown" });
+}

@@ -1,0 +1,157 @@
+import type { Context, MiddlewareHandler } from "hono";
+import type { QueueStatus } from "../trackers/request-status.js";
+import type { RequestResult, RequestWaitTracker } from "../trackers/request-wait.js";
+import { acceptedAnswer, doneAnswer, isHoldable, timeoutAnswer } from "./answer.js";
+import { answered, endInTime } from "./end-in-time.js";
+import { withJsonField } from "./json-field.js";
+import type { RequestOptions } from "./options.js";
+import { isPublicId, recordIdOf } from "./request-id.js";
+import { type Settings, settingsOf } from "./settings.js";
+import { type Wish, wishOf } from "./wish.js";
+
+/** What a handler behind `requestWait` finds in `c.var.requestWait`. */
+export interface RequestWait<S extends string> {
+  /**
+   * What goes into messages: workers mark with it, by a plain `RequestWaitTracker`, and need no scope. It is the public id
+   * with the scope in front, if there is one.
+   */
+  readonly id: string;
+  /** What the client knows: `X-Request-Id`, and the end of `Location`. */
+  readonly publicId: string;
+  /** For all else that can be told of the request, such as `recordError(id, …)`. */
+  readonly tracker: RequestWaitTracker<S>;
+  /**
+   * Adds roots that the response waits for: before the handler returns, and before or after their messages are sent.
+   *
+   * The verdict is `late` when the client has sent the id of a request that is complete already: nothing is added, and
+   * the answer will be that request's. Send no messages then.
+   *
+   * @throws {CoordinationError} as `RequestWaitTracker.registerRoot` does.
+   */
+  registerRoot(stage: S, rootIds: string | readonly string[]): Promise<RequestResult>;
+}
+
+/**
+ * What `requestWait` adds to the environment of the handlers behind it. Where handlers hand their context on to functions of
+ * your own, make it part of the application's: `new Hono<{ Bindings: Env } & RequestWaitEnv<"parse" | "embed">>()`.
+ */
+export interface RequestWaitEnv<S extends string> {
+  Variables: { requestWait: RequestWait<S> };
+}
+
+/** How long the request's registration may take. */
+const REGISTER_MS = 10_000;
+
+/**
+ * Middleware that lets an HTTP request wait until all that its handler has set off is done.
+ *
+ * Before the handler the request is registered. The handler registers roots, sends their messages with
+ * `c.var.requestWait.id`, and returns its response, as a rule a 202. What follows is the client's wish:
+ *
+ * - `Prefer: wait=N`, or `?wait=true&timeout=N` (seconds from its arrival, cut to `maxWaitMs`): the response is held back
+ *   until the request is complete. Then a 202 is made a 200, and a JSON object gains `queueStatus`. When the time is over
+ *   first: 202 with `Location` and `Retry-After`, or 504 (`onTimeout`).
+ * - `Prefer: respond-async`: 202 at once. With `wait=N`: 202 when the time is over, whatever `onTimeout` says.
+ * - none: the response as it is; a 202 gains `Location`.
+ *
+ * Every response carries `X-Request-Id`. Errors, redirects and event streams of the handler are passed on at once, other
+ * bodies than JSON objects up to 1 MB untouched. That the request is complete says that all its roots are closed, not that
+ * none has failed: `queueStatus` counts errors.
+ *
+ * Not promised: that a handler runs once per request id. Sent again it runs again, so derive the roots' ids from the input.
+ * A backend that fails before the handler is an error (503), after it a 202: the work was accepted.
+ *
+ * @throws {CoordinationError} `invalid_input` for an option out of range, `misconfigured` at a request whose scope is empty.
+ * @see https://www.rfc-editor.org/rfc/rfc7240
+ * @example
+ * ```ts
+ * import { Hono } from "hono";
+ * import { MemoryCoordinator, RequestWaitTracker } from "edge-coordinator";
+ * import { requestStatusRoutes, requestWait } from "edge-coordinator/hono";
+ *
+ * const coordinator = new MemoryCoordinator();
+ * const options = { coordinator, stages: ["parse", "embed"] as const };
+ * const worker = new RequestWaitTracker(coordinator, options);
+ *
+ * const app = new Hono()
+ *   .post("/documents", requestWait(options), async (c) => {
+ *     const { id, registerRoot } = c.var.requestWait;
+ *     await registerRoot("parse", "document-1");
+ *     queueMicrotask(() => worker.markDone(id, "parse", "document-1")); // or a queue
+ *     return c.json({ document: "document-1" }, 202);
+ *   })
+ *   .route("/requests", requestStatusRoutes(options));
+ * ```
+ */
+export function requestWait<const S extends string>(options: RequestOptions<S>): MiddlewareHandler<RequestWaitEnv<S>> {
+  const settings = settingsOf(options);
+  return async function requestWait(c, next) {
+    const arrivedAtMs = settings.clock.now();
+    const wait = await register(c, settings);
+    c.set("requestWait", wait);
+    await next();
+    const isHeld = c.error === undefined && isHoldable(c.res);
+    if (isHeld) await hold(c, settings, wait, arrivedAtMs);
+    c.header("X-Request-Id", wait.publicId);
+    if (isHeld && c.req.method === "GET") c.header("Vary", "Prefer", { append: true });
+  };
+}
+
+/** Before the handler: so that a mark which overtakes the registration of its root finds something to be kept in. */
+async function register<S extends string>(c: Context, settings: Settings<S>): Promise<RequestWait<S>> {
+  const { scope, requestId, clock } = settings;
+  const claimed = requestId(c);
+  const publicId = isPublicId(claimed) ? claimed : crypto.randomUUID();
+  // Here already, for the answer to an error.
+  c.header("X-Request-Id", publicId);
+  const id = await recordIdOf(c, scope, publicId);
+  const tracker = settings.trackerOf(c);
+  await answered({ limitMs: REGISTER_MS, signal: c.req.raw.signal, clock }, () => tracker.registerRequest(id));
+  return { id, publicId, tracker, registerRoot: (stage, rootIds) => tracker.registerRoot(id, stage, rootIds) };
+}
+
+/** Holds the handler's response back as long as the client wishes, and makes of it what came out. */
+async function hold<S extends string>(
+  c: Context,
+  settings: Settings<S>,
+  { id, publicId, tracker }: RequestWait<S>,
+  arrivedAtMs: number,
+): Promise<void> {
+  const { clock, onEvent, maxWaitMs } = settings;
+  const wish = wishOf(c, maxWaitMs);
+  const isAsked = wish.respondAsync || wish.waitMs !== undefined;
+  // Nobody waits, and nobody is told to come again.
+  if (!isAsked && c.res.status !== 202) return;
+  const tookMs = clock.now() - arrivedAtMs;
+  const waitMs = Math.max(0, (wish.waitMs ?? 0) - tookMs);
+  const leftMs = maxWaitMs - tookMs;
+  const end = await endInTime({ tracker, id, waitMs, leftMs, signal: c.req.raw.signal, clock, onEvent });
+  const location = `${settings.statusPath}/${encodeURIComponent(publicId)}`;
+  if (!isAsked) {
+    if (!c.res.headers.has("location")) c.header("Location", location);
+    return;
+  }
+  const answer = await answerOf(c.res, wish, end, location, settings);
+  // Else the old headers would come back.
+  c.res = undefined;
+  c.res = answer;
+  if (wish.respondAsync && answer.status === 202) c.header("Preference-Applied", "respond-async", { append: true });
+  if (wish.waitApplied !== undefined) c.header("Preference-Applied", wish.waitApplied, { append: true });
+}
+
+/** What the client is told, by how its request stands. */
+function answerOf<S extends string>(
+  response: Response,
+  wish: Wish,
+  end: QueueStatus<S> | null,
+  location: string,
+  { queueStatusField, isTimeoutAccepted, clock }: Settings<S>,
+): Response | Promise<Response> {
+  if (end !== null && wish.waitMs !== undefined) {
+    const done = doneAnswer(response);
+    return queueStatusField === false ? done : withJsonField(done, queueStatusField, end, clock);
+  }
+  return isTimeoutAccepted || wish.respondAsync
+    ? acceptedAnswer(response, location)
+    : timeoutAnswer(response, location);
+}

@@ -1,0 +1,128 @@
+import { type Context, Hono } from "hono";
+import { Problem, problemResponse } from "../problem.js";
+import type { QueueStatus, RequestState } from "../trackers/request-status.js";
+import type { RequestProgress, RequestWaitTracker } from "../trackers/request-wait.js";
+import { RETRY_AFTER_SEC } from "./answer.js";
+import { ownErrors } from "./coordination-errors.js";
+import { answered, isTimeOver } from "./end-in-time.js";
+import type { RequestOptions } from "./options.js";
+import { progressStream } from "./progress-stream.js";
+import { isPublicId, recordIdOf } from "./request-id.js";
+import { type Settings, settingsOf } from "./settings.js";
+import { wishOf } from "./wish.js";
+
+/** The record behind a path, and who reads it. */
+interface Asked<S extends string> {
+  readonly tracker: RequestWaitTracker<S>;
+  readonly id: string;
+}
+
+/** What one look may take. */
+const LOOK_MS = 10_000;
+/** The part of a wait that is kept for the look at its end, and its most. */
+const LAST_LOOK_PART = 1 / 4;
+const LAST_LOOK_MS = 500;
+const EVENTS_HEADERS = {
+  "content-type": "text/event-stream",
+  // Compression and buffering on the way would hold events back.
+  "cache-control": "no-store, no-transform",
+  "x-accel-buffering": "no",
+};
+
+/**
+ * Routes that tell how far requests have come: mount them at `statusPath`, with the options that `requestWait` has.
+ *
+ * - `GET /:id`: `{ id, state: "pending" | "complete", queueStatus }`, 404 when there is no such request, or when it is
+ *   another scope's. `Prefer: wait=N`, or `?wait=true&timeout=N`, waits for the end, `maxWaitMs` at most: 200 as it stands
+ *   then, with `Retry-After` while it is pending.
+ * - `GET /:id/events`: server-sent events, for `EventSource`. `progress` with `{ state, open, queueStatus }` when there is
+ *   something new, a second later at most, several steps at a time; a last `complete` at once. Their `id` is a version: with
+ *   `Last-Event-ID` a client goes on after what it has seen. A stream ends after `maxStreamMs`, for the client to come
+ *   again; who has seen `complete` is answered 204, at which an `EventSource` stops.
+ *
+ * They write nothing, and nothing is cached. Whoever may call them reads what `scope` gives them, so put what
+ * authenticates in front of them.
+ *
+ * @throws {CoordinationError} `invalid_input` for an option out of range.
+ * @see https://html.spec.whatwg.org/multipage/server-sent-events.html
+ */
+export function requestStatusRoutes<const S extends string>(options: RequestOptions<S>): Hono {
+  const settings = settingsOf(options);
+  const app = new Hono();
+  app.onError(ownErrors);
+  app.get("/:id", function requestStatus(c) {
+    return answerStatus(c, settings);
+  });
+  app.get("/:id/events", function requestEvents(c) {
+    return answerEvents(c, settings);
+  });
+  return app;
+}
+
+async function answerStatus<S extends string>(c: Context, settings: Settings<S>): Promise<Response> {
+  const { maxWaitMs, clock } = settings;
+  const { waitMs, waitApplied } = wishOf(c, maxWaitMs);
+  const asked = await askedFor(c, settings);
+  if (asked === undefined) return notFound();
+  const limitMs = waitMs ? waitMs : LOOK_MS;
+  const seen = await answered({ limitMs, signal: c.req.raw.signal, clock }, (signal) =>
+    waitMs ? endOrLook(asked, waitMs, signal) : look(asked, signal),
+  );
+  if (seen === null) return notFound();
+  const headers: Record<string, string> = { "cache-control": "no-store" };
+  if (seen.state === "pending") headers["retry-after"] = RETRY_AFTER_SEC;
+  if (waitApplied !== undefined) headers["preference-applied"] = waitApplied;
+  return c.json({ id: c.req.param("id"), state: seen.state, queueStatus: seen.status }, 200, headers);
+}
+
+async function askedFor<S extends string>(c: Context, settings: Settings<S>): Promise<Asked<S> | undefined> {
+  const publicId = c.req.param("id");
+  if (!isPublicId(publicId)) return undefined;
+  const id = await recordIdOf(c, settings.scope, publicId);
+  return { tracker: settings.trackerOf(c), id };
+}
+
+/** How the request stands, in one round trip. */
+function look<S extends string>({ tracker, id }: Asked<S>, signal: AbortSignal): Promise<RequestProgress<S> | null> {
+  return tracker.progress(id, 0, { timeoutMs: 0, signal });
+}
+
+/** The request once it is complete, or as it stands a moment before the time is over. */
+async function endOrLook<S extends string>(
+  asked: Asked<S>,
+  waitMs: number,
+  signal: AbortSignal,
+): Promise<{ state: RequestState; status: QueueStatus<S> } | null> {
+  const timeoutMs = waitMs - Math.min(LAST_LOOK_MS, waitMs * LAST_LOOK_PART);
+  try {
+    const status = await asked.tracker.waitForRequest(asked.id, { timeoutMs, signal });
+    return status === null ? null : { state: "complete", status };
+  } catch (error) {
+    if (!isTimeOver(error)) throw error;
+    return look(asked, signal);
+  }
+}
+
+async function answerEvents<S extends string>(c: Context, settings: Settings<S>): Promise<Response> {
+  const { clock, onEvent, maxStreamMs } = settings;
+  const asked = await askedFor(c, settings);
+  if (asked === undefined) return notFound();
+  const { signal } = c.req.raw;
+  const seen = await answered({ limitMs: LOOK_MS, signal, clock }, (ended) => look(asked, ended));
+  if (seen === null) return notFound();
+  const after = lastEventId(c);
+  // The end was told: an EventSource would come again for ever.
+  if (seen.state === "complete" && seen.version === after) return c.body(null, 204);
+  const stream = progressStream({ ...asked, seen, after, signal, clock, onEvent, maxStreamMs });
+  return c.body(stream, 200, EVENTS_HEADERS);
+}
+
+/** The version that the client has seen; 0 for none, or for what is no version. */
+function lastEventId(c: Context): number {
+  const text = c.req.header("last-event-id") ?? "";
+  return /^\d{1,15}$/.test(text) ? Number(text) : 0;
+}
+
+function notFound(): Response {
+  return problemResponse(new Problem("not_found", "there is no such request"));
+}

@@ -1,0 +1,130 @@
+import { Hono } from "hono";
+import { cors } from "hono/cors";
+import { HTTPException } from "hono/http-exception";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { type CoordinationErrorsOptions, coordinationErrors } from "../../src/hono/index.js";
+import { CoordinationError, type CoordinationErrorCode } from "../../src/index.js";
+
+const STATUSES: readonly (readonly [CoordinationErrorCode, number])[] = [
+  ["invalid_input", 422],
+  ["conflict", 409],
+  ["limit_exceeded", 422],
+  ["wait_timeout", 504],
+  ["backend_unavailable", 503],
+  ["backend_rejected", 502],
+  ["rate_limited", 429],
+  ["unauthorized", 401],
+  ["misconfigured", 500],
+  ["unsupported", 501],
+];
+
+// Hono's own error handler, which runs before a middleware sees the error, logs.
+beforeEach(() => void vi.spyOn(console, "error").mockImplementation(() => {}));
+afterEach(() => vi.restoreAllMocks());
+
+const PLACES = {
+  "as an error handler": (thrown: unknown, options?: CoordinationErrorsOptions) =>
+    new Hono().onError(coordinationErrors(options)).get("/", () => {
+      throw thrown;
+    }),
+  "as a middleware": (thrown: unknown, options?: CoordinationErrorsOptions) =>
+    new Hono().use(coordinationErrors(options)).get("/", () => {
+      throw thrown;
+    }),
+};
+
+describe.each(Object.entries(PLACES))("a CoordinationError, %s", (_, app) => {
+  it.each(STATUSES)("is a problem with its status: %s", async (code, status) => {
+    const error = new CoordinationError(code, "what went wrong", { retryable: true, applied: "unknown" });
+    const response = await app(error).request("/");
+    // A cap that gives way with time is the caller's pace.
+    const expected = code === "limit_exceeded" ? 429 : status;
+    expect([response.status, response.headers.get("content-type")]).toEqual([expected, "application/problem+json"]);
+    expect(response.headers.get("cache-control")).toBe("no-store");
+    expect(await response.json()).toEqual({
+      type: "about:blank",
+      title: expect.stringMatching(/\w/),
+      status: expected,
+      detail: "what went wrong",
+      code,
+      retryable: true,
+      applied: "unknown",
+    });
+  });
+
+  it("says when to come again", async () => {
+    const retryAfter = async (code: CoordinationErrorCode, retryAfterMs?: number) =>
+      (await app(new CoordinationError(code, "later", { retryable: true, retryAfterMs })).request("/")).headers.get(
+        "retry-after",
+      );
+    expect(await retryAfter("rate_limited", 1_500)).toBe("2");
+    expect(await retryAfter("rate_limited")).toBe("1");
+    expect(await retryAfter("backend_unavailable")).toBe("1");
+    expect(await retryAfter("conflict")).toBeNull();
+  });
+
+  it("tells nothing of its cause (S6)", async () => {
+    const cause = new Error("Canary7f3a91");
+    const response = await app(new CoordinationError("backend_unavailable", "no answer", { cause })).request("/");
+    expect(JSON.stringify([...response.headers]) + (await response.text())).not.toContain("Canary");
+  });
+});
+
+describe("another error", () => {
+  it("is a plain 500 that tells nothing, as an error handler; the hook hears of it", async () => {
+    const error = new Error("Canary7f3a91");
+    const heard: Error[] = [];
+    const response = await PLACES["as an error handler"](error, { onError: (e) => heard.push(e) }).request("/");
+    expect([response.status, await response.text(), heard]).toEqual([500, "Internal Server Error", [error]]);
+    const throwing = {
+      onError: () => {
+        throw new Error("hook");
+      },
+    };
+    expect((await PLACES["as an error handler"](error, throwing).request("/")).status).toBe(500);
+    expect((await PLACES["as an error handler"](error).request("/")).status).toBe(500);
+  });
+
+  it("is the application's, as a middleware", async () => {
+    const app = PLACES["as a middleware"](new Error("mine")).onError((error, c) =>
+      c.text(`app: ${error.message}`, 418),
+    );
+    expect(await (await app.request("/")).text()).toBe("app: mine");
+    const fine = new Hono().use(coordinationErrors()).get("/", (c) => c.text("fine"));
+    expect(await (await fine.request("/")).text()).toBe("fine");
+  });
+
+  it.each(Object.entries(PLACES))("gives its own response when it is an HTTPException, %s", async (_, app) => {
+    const own = new HTTPException(403, { res: new Response("no entry", { headers: { "x-own": "1" } }) });
+    const response = await app(own).request("/");
+    expect([response.status, response.headers.get("x-own"), await response.text()]).toEqual([403, "1", "no entry"]);
+    expect((await app(new HTTPException(418, { message: "tea" })).request("/")).status).toBe(418);
+  });
+
+  it("is nobody's once the client has gone", async () => {
+    const heard = vi.fn();
+    const app = PLACES["as an error handler"](new DOMException("gone", "AbortError"), { onError: heard });
+    const response = await app.request(new Request("http://a.example/", { signal: AbortSignal.abort() }));
+    expect([response.status, heard.mock.calls]).toEqual([499, []]);
+  });
+});
+
+describe("headers", () => {
+  it.each(["error handler", "middleware"])(
+    "of other middleware stay, those of the failed answer do not win: %s",
+    async (how) => {
+      const app = new Hono().use(cors({ origin: "https://a.example" }));
+      if (how === "middleware") app.use(coordinationErrors());
+      else app.onError(coordinationErrors());
+      app.get("/", (c) => {
+        c.header("cache-control", "max-age=60");
+        c.header("x-own", "1");
+        throw new CoordinationError("conflict", "no");
+      });
+      const { headers } = await app.request("/", { headers: { origin: "https://a.example" } });
+      expect(headers.get("access-control-allow-origin")).toBe("https://a.example");
+      expect([headers.get("cache-control"), headers.get("x-own")]).toEqual(["no-store", "1"]);
+      expect(headers.get("content-type")).toBe("application/problem+json");
+    },
+  );
+});

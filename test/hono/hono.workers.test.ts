@@ -1,0 +1,94 @@
+import { reset } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { Hono } from "hono";
+import { afterEach, expect, it, vi } from "vitest";
+import { DurableObjectCoordinator } from "../../src/durable-object/index.js";
+import { coordinationErrors, drainRoutes, requestStatusRoutes, requestWait } from "../../src/hono/index.js";
+import { RequestWaitTracker } from "../../src/trackers/request-wait.js";
+import { bench, inside, type Stub } from "../support/test-worker.js";
+
+afterEach(async () => {
+  bench.reset();
+  await reset();
+});
+
+type Bindings = typeof env;
+const STAGES = ["parse", "embed"] as const;
+const ids: string[] = [];
+
+/** A Worker's application: what does I/O is made per request. */
+const options = {
+  coordinator: (c: { readonly env: Bindings }) => new DurableObjectCoordinator({ namespace: c.env.COORDINATOR }),
+  stages: STAGES,
+  scope: (c: { readonly req: { header(name: string): string | undefined } }) => c.req.header("x-user") ?? "",
+};
+const app = new Hono<{ Bindings: Bindings }>()
+  .onError(coordinationErrors())
+  .post("/documents", requestWait(options), async (c) => {
+    const { id, registerRoot } = c.var.requestWait;
+    await registerRoot("parse", ["a", "b"]);
+    ids.push(id);
+    return c.json({ document: "document" }, 202);
+  })
+  .route("/requests", requestStatusRoutes(options))
+  .route("/drain", drainRoutes({ ...options, secret: "a-secret-of-these-tests" }));
+
+const call = async (method: string, path: string, headers: Record<string, string> = {}, signal?: AbortSignal) => {
+  const init = { method, headers: { "x-user": "alice", ...headers }, ...(signal === undefined ? {} : { signal }) };
+  return app.fetch(new Request(`https://a.example${path}`, init), env);
+};
+
+const worker = () =>
+  new RequestWaitTracker(new DurableObjectCoordinator({ namespace: env.COORDINATOR }), { stages: STAGES });
+const requestObject = (id: string): Stub => env.COORDINATOR.getByName(`coord:{request}${id}`);
+const openWatches = (id: string): Promise<number> => inside(requestObject(id), (object) => object.openWatches());
+
+async function begun(headers: Record<string, string>, signal?: AbortSignal) {
+  ids.length = 0;
+  const waiting = call("POST", "/documents", headers, signal);
+  await vi.waitFor(() => expect(ids).toHaveLength(1));
+  return { waiting, id: ids[0] ?? "" };
+}
+
+it("waits, polls and follows a request in a Durable Object", async () => {
+  const { waiting, id } = await begun({ prefer: "wait=10", "x-request-id": "r" });
+  const stream = await call("GET", "/requests/r/events");
+  expect((await call("GET", "/requests/r", { "x-user": "bob" })).status).toBe(404);
+  await worker().markDone(id, "parse", "a");
+  await worker().markFailed(id, "parse", "b", "broken");
+  const response = await waiting;
+  expect([response.status, response.headers.get("x-request-id")]).toEqual([200, "r"]);
+  const { document, queueStatus } = await response.json<{ document: string; queueStatus: unknown }>();
+  expect([document, queueStatus]).toMatchObject(["document", { parse: { processed: 1, errorCount: 1 } }]);
+  const text = await stream.text();
+  expect(text.match(/^event: .*$/gm)?.at(-1)).toBe("event: complete");
+  expect(await (await call("GET", "/requests/r")).json()).toEqual({ id: "r", state: "complete", queueStatus });
+});
+
+it("answers 202 when the time is over, and goes on in the status", async () => {
+  const { waiting, id } = await begun({ prefer: "wait=1" });
+  const response = await waiting;
+  expect([response.status, response.headers.get("preference-applied")]).toEqual([202, "wait=1"]);
+  const polling = call("GET", response.headers.get("location") ?? "", { prefer: "wait=10" });
+  await worker().markDone(id, "parse", "a");
+  await worker().markDone(id, "parse", "b");
+  expect((await (await polling).json<{ state: string }>()).state).toBe("complete");
+  expect(await openWatches(id)).toBe(0);
+});
+
+it("leaves no watch in the object when its client goes", async () => {
+  const leaving = new AbortController();
+  const { waiting, id } = await begun({ prefer: "wait=2" }, leaving.signal);
+  await vi.waitFor(async () => expect(await openWatches(id)).toBe(1));
+  leaving.abort();
+  const startedMs = performance.now();
+  await waiting;
+  expect(performance.now() - startedMs).toBeLessThan(500);
+  // An object hears of no abort: its watch ends with the wait that was asked for, or with its hop of 25 s.
+  await vi.waitFor(async () => expect(await openWatches(id)).toBe(0), { timeout: 4_000 });
+});
+
+it("has no queue to drain: an object rings by itself", async () => {
+  const response = await call("POST", "/drain", { authorization: "Bearer a-secret-of-these-tests" });
+  expect([response.status, (await response.json<{ code: string }>()).code]).toEqual([501, "unsupported"]);
+});

@@ -1,0 +1,648 @@
+import { HTTPException } from "hono/http-exception";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { requestWait } from "../../src/hono/index.js";
+import { CoordinationError, type Coordinator } from "../../src/index.js";
+import { settle } from "../../src/testing/index.js";
+import { type Bench, blackHole, held, makeBench, registering, STAGES, tamper } from "./bench.js";
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+const none = { processed: 0, requeueCount: 0, errorCount: 0, errors: [] };
+const DONE = { parse: { ...none, processed: 1 }, embed: none };
+const WAIT = { prefer: "wait=10" };
+
+afterEach(() => vi.restoreAllMocks());
+
+const idOf = (bench: Bench): string => bench.ids.at(-1) ?? "";
+const told = ({ headers }: Response) =>
+  Object.fromEntries(["location", "retry-after", "preference-applied"].map((name) => [name, headers.get(name)]));
+
+describe("a client's wish", () => {
+  const PATH = "/requests/request-1";
+  const AT_ONCE = { location: PATH, "retry-after": "1", "preference-applied": "respond-async" };
+  const NOT_ASKED = { location: PATH, "retry-after": null, "preference-applied": null };
+
+  it.each([
+    ["none", {}, "/work", NOT_ASKED],
+    ["one that is not understood", { prefer: "wait=soon" }, "/work", NOT_ASKED],
+    ["a wait of minus one", { prefer: "wait=-1" }, "/work", NOT_ASKED],
+    ["another preference", { prefer: 'return=minimal; foo="wait=5"' }, "/work", NOT_ASKED],
+    ["wait=false in the query", {}, "/work?wait=false&timeout=5", NOT_ASKED],
+    ["a timeout alone", {}, "/work?timeout=5", NOT_ASKED],
+    ["respond-async", { prefer: "respond-async" }, "/work", AT_ONCE],
+    [
+      "respond-async in capitals, with a parameter",
+      { prefer: "handling=lenient, Respond-Async; foo" },
+      "/work",
+      AT_ONCE,
+    ],
+    ["respond-async, over the query", { prefer: "respond-async" }, "/work?wait=true", AT_ONCE],
+  ])("is answered at once: %s", async (_, headers: Record<string, string>, path, expected) => {
+    const bench = makeBench();
+    const response = await bench.post({ "x-request-id": "request-1", ...headers }, path);
+    expect([response.status, told(response)]).toEqual([202, expected]);
+    expect(await response.json()).toEqual({ document: "a" });
+  });
+
+  it.each([
+    ["wait=10", { prefer: "wait=10" }, "/work", 10_000, "wait=10"],
+    ["in quotes, with blanks", { prefer: 'foo, wait = "3"' }, "/work", 3_000, "wait=3"],
+    ["the first of two", { prefer: "wait=2, wait=5" }, "/work", 2_000, "wait=2"],
+    ["more than is granted", { prefer: "wait=86400" }, "/work", 20_000, "wait=20"],
+    ["more than a number holds", { prefer: `wait=${"9".repeat(400)}` }, "/work", 20_000, "wait=20"],
+    ["respond-async, wait=4", { prefer: "respond-async, wait=4" }, "/work", 4_000, "respond-async, wait=4"],
+    ["the header over the query", { prefer: "wait=4" }, "/work?wait=true&timeout=9", 4_000, "wait=4"],
+    ["wait=true", {}, "/work?wait=true", 20_000, null],
+    ["with a timeout", {}, "/work?wait=true&timeout=1.5", 1_500, null],
+    ["with too long a timeout", {}, "/work?timeout=300&wait=true", 20_000, null],
+    ["with a timeout that is none", {}, "/work?wait=true&timeout=soon", 20_000, null],
+  ])("is granted for its time, then 202: %s", async (_, headers: Record<string, string>, path, waitMs, applied) => {
+    const bench = makeBench();
+    const waiting = await held(bench.post({ "x-request-id": "request-1", ...headers }, path));
+    await bench.clock.advance(waitMs - 1);
+    expect(waiting.isHeld()).toBe(true);
+    await bench.clock.advance(1);
+    expect(waiting.isHeld()).toBe(false);
+    const response = await waiting.response;
+    const expected = { location: PATH, "retry-after": "1", "preference-applied": applied };
+    expect([response.status, told(response)]).toEqual([202, expected]);
+    expect(await response.json()).toEqual({ document: "a" });
+    expect(bench.clock.pending).toBe(0);
+    expect(bench.events).toEqual([]);
+  });
+
+  it("counts from the arrival: what the handler took is gone", async () => {
+    const bench: Bench = makeBench({
+      handler: async (c) => {
+        await bench.clock.advance(4_000);
+        return registering(c);
+      },
+    });
+    const waiting = await held(bench.post({ prefer: "wait=5" }));
+    await bench.clock.advance(999);
+    expect(waiting.isHeld()).toBe(true);
+    await bench.clock.advance(1);
+    expect((await waiting.response).status).toBe(202);
+  });
+
+  it("is looked at once when the handler took all the time: the request is sealed all the same", async () => {
+    const bench: Bench = makeBench({
+      handler: async (c) => {
+        await bench.clock.advance(30_000);
+        return c.json({}, 202);
+      },
+    });
+    const response = await bench.post(WAIT);
+    // Complete, and the look says so: there is no root.
+    expect([response.status, await bench.worker.state(idOf(bench))]).toEqual([200, "complete"]);
+  });
+
+  it("wait=0 is one look", async () => {
+    const open = await makeBench().post({ prefer: "wait=0" });
+    expect([open.status, told(open)["preference-applied"]]).toEqual([202, "wait=0"]);
+    const nothing = await makeBench({ handler: (c) => c.json({}, 202) }).post({ prefer: "wait=0" });
+    expect([nothing.status, Object.keys(await nothing.json())]).toEqual([200, ["queueStatus"]]);
+  });
+
+  it("says on what it depends, where caches could keep it", async () => {
+    const bench = makeBench();
+    expect((await bench.get("/work")).headers.get("vary")).toBe("Prefer");
+    expect((await bench.post()).headers.get("vary")).toBeNull();
+  });
+});
+
+describe("a request that is done in time", () => {
+  it("gives the handler's response, its 202 a 200, with what was counted", async () => {
+    const bench = makeBench();
+    const waiting = await held(bench.post(WAIT));
+    expect(waiting.isHeld()).toBe(true);
+    await bench.worker.markDone(idOf(bench), "parse", "a");
+    const response = await waiting.response;
+    expect([response.status, told(response)]).toEqual([
+      200,
+      { location: null, "retry-after": null, "preference-applied": "wait=10" },
+    ]);
+    expect(response.headers.get("content-type")).toBe("application/json");
+    expect(await response.json()).toEqual({ document: "a", queueStatus: DONE });
+    expect([bench.clock.pending, bench.events]).toEqual([0, []]);
+  });
+
+  it("counts failures, and is done all the same", async () => {
+    const bench = makeBench();
+    const waiting = await held(bench.post(WAIT));
+    await bench.worker.markFailed(idOf(bench), "parse", "a", "broken");
+    const response = await waiting.response;
+    expect(response.status).toBe(200);
+    expect((await response.json()).queueStatus.parse).toMatchObject({ errorCount: 1, errors: [{ message: "broken" }] });
+  });
+
+  it("waits for what roots hand on", async () => {
+    const bench = makeBench();
+    const waiting = await held(bench.post(WAIT));
+    await bench.worker.markDone(idOf(bench), "parse", "a", { next: [{ stage: "embed", rootId: "a" }] });
+    await settle();
+    expect(waiting.isHeld()).toBe(true);
+    await bench.worker.markDone(idOf(bench), "embed", "a");
+    expect((await waiting.response).status).toBe(200);
+  });
+
+  it("keeps a mark that overtakes the registration of its root (row 18)", async () => {
+    const bench: Bench = makeBench({
+      handler: async (c) => {
+        const early = await bench.worker.markDone(c.var.requestWait.id, "parse", "a");
+        expect(early.verdict).toBe("early");
+        return registering(c);
+      },
+    });
+    const response = await bench.post(WAIT);
+    expect([response.status, (await response.json()).queueStatus]).toEqual([200, DONE]);
+  });
+
+  it("takes one round trip after the handler when all is done by then", async () => {
+    const bench: Bench = makeBench({
+      handler: async (c) => {
+        await registering(c);
+        await bench.worker.markDone(c.var.requestWait.id, "parse", "a");
+        return c.body(null, 204);
+      },
+    });
+    const calls: string[] = [];
+    tamper(bench.coordinator, (transition) => void calls.push(transition));
+    const response = await bench.post(WAIT);
+    expect([response.status, response.body]).toEqual([204, null]);
+    expect(calls).toEqual(["request.register", "request.roots", "request.mark", "request.seal"]);
+  });
+
+  it("costs one round trip when nobody asks, and the handler told nobody to come again", async () => {
+    const bench = makeBench({ handler: (c) => c.text("ok") });
+    const calls: string[] = [];
+    tamper(bench.coordinator, (transition) => void calls.push(transition));
+    const response = await bench.post();
+    expect([response.status, response.headers.get("location"), calls]).toEqual([200, null, ["request.register"]]);
+  });
+
+  it("is complete for who polls, though the handler registered nothing", async () => {
+    const bench = makeBench({ handler: (c) => c.json({}, 202) });
+    const accepted = await bench.post();
+    expect((await (await bench.get(accepted.headers.get("location") ?? "")).json()).state).toBe("complete");
+  });
+
+  it("tells the same to a client that sends the request again after its end", async () => {
+    const bench = makeBench();
+    const headers = { ...WAIT, "x-request-id": "again" };
+    const waiting = await held(bench.post(headers));
+    await bench.worker.markDone(idOf(bench), "parse", "a");
+    const first = await (await waiting.response).json();
+    const again = await bench.post(headers);
+    expect([again.status, await again.json()]).toEqual([200, first]);
+  });
+
+  it("tells the end of one that a worker has cleaned up", async () => {
+    const bench = makeBench();
+    const waiting = await held(bench.post(WAIT));
+    await bench.worker.markDone(idOf(bench), "parse", "a");
+    await bench.worker.cleanup(idOf(bench));
+    expect((await waiting.response).status).toBe(200);
+    const fast: Bench = makeBench({
+      handler: async (c) => {
+        const response = await registering(c);
+        await fast.worker.markDone(c.var.requestWait.id, "parse", "a");
+        await fast.worker.seal(c.var.requestWait.id);
+        await fast.worker.cleanup(c.var.requestWait.id);
+        return response;
+      },
+    });
+    const response = await fast.post(WAIT);
+    expect([response.status, (await response.json()).queueStatus]).toEqual([200, DONE]);
+  });
+});
+
+describe("a request that is not done in time", () => {
+  it("is a gateway timeout where the application says so, and says where it goes on", async () => {
+    const bench = makeBench({ onTimeout: "gateway-timeout", statusPath: "https://api.example/v1/requests/" });
+    const waiting = await held(bench.post({ ...WAIT, "x-request-id": "a+b=c" }));
+    await bench.clock.advance(10_000);
+    const response = await waiting.response;
+    expect([response.status, told(response)]).toEqual([
+      504,
+      {
+        location: "https://api.example/v1/requests/a%2Bb%3Dc",
+        "retry-after": "1",
+        "preference-applied": "wait=10",
+      },
+    ]);
+    expect(response.headers.get("content-type")).toBe("application/problem+json");
+    expect(response.headers.get("x-request-id")).toBe("a+b=c");
+    const { detail, ...problem } = await response.json();
+    expect(problem).toEqual({
+      type: "about:blank",
+      title: "Gateway Timeout",
+      status: 504,
+      code: "wait_timeout",
+      retryable: true,
+      applied: "unknown",
+    });
+    expect(detail).toMatch(/not complete in time/);
+  });
+
+  it("keeps what middleware has said when it becomes a problem, and nothing of the handler's body", async () => {
+    const cancelled = vi.fn();
+    const bench = makeBench({
+      onTimeout: "gateway-timeout",
+      handler: async (c) => {
+        await registering(c);
+        const body = new ReadableStream({ cancel: cancelled });
+        const headers = { etag: '"1"', "content-disposition": "attachment", "content-security-policy": "none" };
+        return new Response(body, { headers: { ...headers, "set-cookie": "a=b", "content-length": "7" } });
+      },
+    });
+    const { headers } = await bench.post({ prefer: "wait=0" });
+    expect([headers.get("etag"), headers.get("content-disposition"), headers.get("content-length")]).toEqual([
+      null,
+      null,
+      null,
+    ]);
+    expect([headers.get("set-cookie"), headers.get("content-security-policy")]).toEqual(["a=b", "none"]);
+    expect(cancelled).toHaveBeenCalledOnce();
+  });
+
+  it("is a 202 for a client that takes one, whatever the application says", async () => {
+    const bench = makeBench({ onTimeout: "gateway-timeout" });
+    const waiting = await held(bench.post({ prefer: "respond-async, wait=1" }));
+    await bench.clock.advance(1_000);
+    expect((await waiting.response).status).toBe(202);
+    expect((await bench.post({ prefer: "respond-async" })).status).toBe(202);
+  });
+
+  it.each([
+    ["a 202 with its own", 202, "/jobs/1", "/jobs/1"],
+    ["a 201 with the new resource", 201, "/documents/1", "/requests/r"],
+    ["a 200 without", 200, undefined, "/requests/r"],
+  ] as const)("points to the status: %s", async (_, status, own, location) => {
+    const bench = makeBench({
+      handler: async (c) => {
+        await registering(c);
+        return c.json({}, status, own === undefined ? {} : { location: own, "retry-after": "7" });
+      },
+    });
+    const response = await bench.post({ prefer: "wait=0", "x-request-id": "r" });
+    const retryAfter = own === undefined ? "1" : "7";
+    expect([response.status, told(response)]).toMatchObject([202, { location, "retry-after": retryAfter }]);
+  });
+
+  it("is never called complete when the request is no more", async () => {
+    const bench: Bench = makeBench({
+      ttlSec: 1,
+      handler: async (c) => {
+        const response = await registering(c);
+        await bench.clock.advance(5_000);
+        return response;
+      },
+    });
+    const response = await bench.post(WAIT);
+    expect(response.status).toBe(202);
+    expect((await bench.get(response.headers.get("location") ?? "")).status).toBe(404);
+    expect(bench.events).toMatchObject([
+      { type: "followup_failed", transition: "request.wait", error: { code: "conflict" } },
+    ]);
+  });
+
+  it("outlives its TTL while it is waited for", async () => {
+    const bench = makeBench({ ttlSec: 1 });
+    const waiting = await held(bench.post(WAIT));
+    await bench.clock.advance(9_000);
+    await bench.worker.markDone(idOf(bench), "parse", "a");
+    expect((await waiting.response).status).toBe(200);
+  });
+});
+
+describe("an answer that is passed on at once", () => {
+  it.each([
+    ["a refusal", (): Response => new Response("no", { status: 422 }), 422],
+    ["a fault", (): Response => new Response("no", { status: 500 }), 500],
+    ["a redirect", (): Response => Response.redirect("https://a.example/", 303), 303],
+    [
+      "an HTTPException",
+      (): Response => {
+        throw new HTTPException(418, { message: "no" });
+      },
+      418,
+    ],
+    [
+      "an error",
+      (): Response => {
+        throw new Error("no");
+      },
+      500,
+    ],
+    [
+      "a CoordinationError",
+      (): Response => {
+        throw new CoordinationError("conflict", "no");
+      },
+      409,
+    ],
+    [
+      "an event stream",
+      (): Response => new Response("data: 1\n\n", { headers: { "content-type": "text/event-stream" } }),
+      200,
+    ],
+    ["a chunked stream", (): Response => new Response("{}", { headers: { "transfer-encoding": "chunked" } }), 200],
+  ])("%s", async (_, handler, status) => {
+    const bench = makeBench({
+      handler: async (c) => {
+        await registering(c);
+        return handler();
+      },
+    });
+    const calls: string[] = [];
+    tamper(bench.coordinator, (transition) => void calls.push(transition));
+    const response = await bench.post({ ...WAIT, "x-request-id": "r" });
+    expect([response.status, told(response)["preference-applied"]]).toEqual([status, null]);
+    expect(response.headers.get("x-request-id")).toBe("r");
+    expect(calls).toEqual(["request.register", "request.roots"]);
+  });
+});
+
+describe("the request's id", () => {
+  const answered = async (headers: Record<string, string>, options = {}): Promise<string | null> =>
+    (await makeBench(options).post(headers)).headers.get("x-request-id");
+
+  it.each([
+    "a",
+    "0d9cf5c5-9a67-4c4d-a7f2-7ffb4f04f1a0",
+    "Root=1-67891233-abcdef012345678912345678",
+    "a.b_c~d+e=",
+    "x".repeat(128),
+  ])("is the client's, when it is usable: %s", async (id) => {
+    expect(await answered({ "x-request-id": id })).toBe(id);
+  });
+
+  it.each([
+    ["none", undefined],
+    ["empty", ""],
+    ["too long", "x".repeat(129)],
+    ["a path", "a/b"],
+    ["a step upwards", ".."],
+    ["a step on the spot", "."],
+    ["a blank", "a b"],
+    ["two headers", "a, b"],
+    ["a colon, which parts scope and id", "1:a1:b"],
+    ["percent signs", "%2e%2e"],
+    ["other letters", "\u00e4"],
+    ["markup", "<script>"],
+  ])("is a fresh one for what is not: %s", async (_, id) => {
+    expect(await answered(id === undefined ? {} : { "x-request-id": id })).toMatch(UUID);
+  });
+
+  it("is the idempotency key where there is no other", async () => {
+    expect(await answered({ "idempotency-key": "key-1" })).toBe("key-1");
+    expect(await answered({ "idempotency-key": '"8e03978e-40d5"' })).toBe("8e03978e-40d5");
+    expect(await answered({ "idempotency-key": "key-1", "x-request-id": "id-1" })).toBe("id-1");
+    expect(await answered({ "idempotency-key": "key-1", "x-request-id": "a/b" })).toBe("key-1");
+    expect(await answered({ "idempotency-key": '"a"b"' })).toMatch(UUID);
+  });
+
+  it("is the application's, when it says which", async () => {
+    expect(await answered({ "x-request-id": "id-1" }, { requestId: () => "mine" })).toBe("mine");
+    expect(await answered({ "x-request-id": "id-1" }, { requestId: () => undefined })).toMatch(UUID);
+    expect(await answered({ "x-request-id": "id-1" }, { requestId: () => "a/b" })).toMatch(UUID);
+  });
+
+  it("goes into messages as it stands: a worker needs no scope", async () => {
+    const bench = makeBench({ scope: () => "alice@example.com" });
+    const waiting = await held(bench.post({ ...WAIT, "x-request-id": "r" }));
+    expect(idOf(bench)).not.toBe("r");
+    await bench.worker.markDone(idOf(bench), "parse", "a");
+    const response = await waiting.response;
+    expect([response.status, response.headers.get("x-request-id")]).toEqual([200, "r"]);
+  });
+});
+
+describe("another user's request (row 40)", () => {
+  const scope = (c: { req: { header(name: string): string | undefined } }): string => c.req.header("x-user") ?? "";
+  const as = (user: string, more: Record<string, string> = {}) => ({
+    "x-user": user,
+    "x-request-id": "shared",
+    ...more,
+  });
+
+  it.each(["x-request-id", "idempotency-key"])("is not joined, told or held up by its %s", async (header) => {
+    const bench = makeBench({ scope });
+    const of = (user: string) => ({ "x-user": user, [header]: "shared", prefer: "wait=5" });
+    const alice = await held(bench.post(of("alice")));
+    await bench.worker.markFailed(idOf(bench), "parse", "a", "secret of alice");
+    expect((await (await alice.response).json()).queueStatus.parse.errorCount).toBe(1);
+    const bob = await held(bench.post(of("bob")));
+    expect(bob.isHeld()).toBe(true);
+    await bench.worker.markDone(idOf(bench), "parse", "a");
+    expect((await (await bob.response).json()).queueStatus).toEqual(DONE);
+    expect(new Set(bench.ids).size).toBe(2);
+  });
+
+  it("is unknown to the status, to a waiter and to events", async () => {
+    const bench = makeBench({ scope });
+    await bench.post(as("alice"));
+    await bench.worker.recordError(idOf(bench), "parse", "secret of alice");
+    for (const [path, headers] of [
+      ["/requests/shared", {}],
+      ["/requests/shared", { prefer: "wait=5" }],
+      ["/requests/shared/events", {}],
+      ["/requests/shared/events", { "last-event-id": "5" }],
+      // The record's own name, should it ever become known.
+      [`/requests/${encodeURIComponent(idOf(bench))}`, {}],
+    ] as const) {
+      const response = await bench.get(path, as("bob", headers));
+      expect([path, response.status]).toEqual([path, 404]);
+      expect(await response.text()).not.toContain("alice");
+      expect((await bench.get("/requests/shared", as("alice"))).status).toBe(200);
+    }
+  });
+
+  it("has another record, whatever the two say: no pair of scope and id passes for another", async () => {
+    const bench = makeBench({ scope });
+    const long = "x".repeat(2_000);
+    // The digest of a long scope, should somebody be called so.
+    const pairs = [
+      ["a", "bc"],
+      ["ab", "c"],
+      ["a1", "b"],
+      ["a", "1b"],
+      ["1:a", "b"],
+      [long, "b"],
+      [`${long}x`, "b"],
+      ["ü", "b"],
+    ];
+    for (const [user = "", id = ""] of pairs) {
+      await bench.post({ "x-user": encodeURI(user), "x-request-id": id });
+    }
+    await bench.post({ "x-user": bench.ids[5]?.slice(3, 68) ?? "", "x-request-id": "b" });
+    expect(new Set(bench.ids).size).toBe(pairs.length + 1);
+    for (const id of bench.ids) expect(id.length).toBeLessThan(256);
+  });
+
+  it("is nobody's without a scope: a missing one is a fault, and not everybody's", async () => {
+    for (const broken of [() => "", () => undefined as unknown as string, () => 5 as unknown as string]) {
+      const bench = makeBench({ scope: broken });
+      for (const response of [
+        await bench.post(),
+        await bench.get("/requests/a"),
+        await bench.get("/requests/a/events"),
+      ]) {
+        expect([response.status, (await response.json()).code]).toEqual([500, "misconfigured"]);
+      }
+      expect([bench.ids, bench.coordinator.size]).toEqual([[], 0]);
+    }
+  });
+});
+
+describe("a client that goes", () => {
+  it("ends its wait, and leaves nothing behind", async () => {
+    const bench = makeBench();
+    const leaving = new AbortController();
+    const waiting = await held(bench.post(WAIT, "/work", leaving.signal));
+    expect([waiting.isHeld(), bench.clock.pending > 0]).toEqual([true, true]);
+    leaving.abort();
+    await waiting.response;
+    expect([bench.clock.pending, bench.events]).toEqual([0, []]);
+    // Who polls finds it, sealed.
+    await bench.worker.markDone(idOf(bench), "parse", "a");
+    expect((await bench.worker.registerRoot(idOf(bench), "parse", "b")).verdict).toBe("late");
+  });
+
+  it("does not begin what it has left already", async () => {
+    const bench = makeBench();
+    const response = await bench.post(WAIT, "/work", AbortSignal.abort());
+    expect([response.status, bench.ids]).toEqual([499, []]);
+  });
+});
+
+describe("a backend that fails", () => {
+  const unavailable = () => new CoordinationError("backend_unavailable", "no answer", { retryable: true });
+
+  it("before the handler: nothing is begun, and the client is told to come again", async () => {
+    const bench = makeBench();
+    tamper(bench.coordinator, (transition) =>
+      transition === "request.register" ? Promise.reject(unavailable()) : undefined,
+    );
+    const response = await bench.post({ "x-request-id": "r" });
+    expect([response.status, response.headers.get("retry-after"), response.headers.get("x-request-id")]).toEqual([
+      503,
+      "1",
+      "r",
+    ]);
+    expect(await response.json()).toMatchObject({ code: "backend_unavailable", retryable: true });
+    expect(bench.ids).toEqual([]);
+  });
+
+  it("before the handler, by silence: the same, within 10 s", async () => {
+    const bench = makeBench();
+    tamper(bench.coordinator, (transition) => (transition === "request.register" ? blackHole() : undefined));
+    const waiting = await held(bench.post(WAIT));
+    await bench.clock.advance(10_000);
+    expect([(await waiting.response).status, bench.ids]).toEqual([503, []]);
+  });
+
+  it.each(["request.seal", "request.wait"])(
+    "after the handler, in %s: the work was accepted, and its answer counts",
+    async (step) => {
+      const bench = makeBench();
+      const error = unavailable();
+      tamper(bench.coordinator, (transition) => (transition === step ? Promise.reject(error) : undefined));
+      const response = await bench.post({ ...WAIT, "x-request-id": "r" });
+      expect([response.status, response.headers.get("location"), await response.json()]).toEqual([
+        202,
+        "/requests/r",
+        { document: "a" },
+      ]);
+      expect(bench.events).toEqual([{ type: "followup_failed", transition: step, id: "r", error }]);
+      expect(bench.clock.pending).toBe(0);
+    },
+  );
+
+  it("after the handler, though nobody asked: its answer as it is", async () => {
+    const bench = makeBench();
+    tamper(bench.coordinator, (transition) =>
+      transition === "request.seal" ? Promise.reject(unavailable()) : undefined,
+    );
+    const response = await bench.post();
+    expect([response.status, bench.events.length]).toEqual([202, 1]);
+  });
+
+  it.each([
+    ["request.seal", 1],
+    ["request.wait", 0],
+  ])("after the handler, by silence in %s: the answer comes when the wait is over", async (step, events) => {
+    const bench = makeBench();
+    tamper(bench.coordinator, (transition) => (transition === step ? blackHole() : undefined));
+    const waiting = await held(bench.post({ prefer: "wait=60" }));
+    await bench.clock.advance(19_999);
+    expect(waiting.isHeld()).toBe(true);
+    await bench.clock.advance(1);
+    expect((await waiting.response).status).toBe(202);
+    expect([bench.events.length, bench.clock.pending]).toEqual([events, 0]);
+  });
+
+  it.each([
+    ["respond-async", 1_000],
+    ["wait=0", 1_000],
+  ])("by silence, where nobody waits: the seal has a second (%s)", async (prefer, limitMs) => {
+    const bench = makeBench();
+    tamper(bench.coordinator, (transition) => (transition === "request.seal" ? blackHole() : undefined));
+    const waiting = await held(bench.post({ prefer }));
+    await bench.clock.advance(limitMs - 1);
+    expect(waiting.isHeld()).toBe(true);
+    await bench.clock.advance(1);
+    expect((await waiting.response).status).toBe(202);
+  });
+
+  it("by silence, where the handler took all the time: the seal has a moment", async () => {
+    const bench: Bench = makeBench({
+      handler: async (c) => {
+        const response = await registering(c);
+        await bench.clock.advance(19_990);
+        return response;
+      },
+    });
+    tamper(bench.coordinator, (transition) => (transition === "request.seal" ? blackHole() : undefined));
+    const waiting = await held(bench.post({ prefer: "wait=20" }));
+    await bench.clock.advance(50);
+    expect(waiting.isHeld()).toBe(false);
+  });
+
+  it("tells a hook that throws, to no harm", async () => {
+    const bench = makeBench({
+      onEvent: () => {
+        throw new Error("hook");
+      },
+    });
+    tamper(bench.coordinator, (transition) =>
+      transition === "request.seal" ? Promise.reject(unavailable()) : undefined,
+    );
+    expect((await bench.post(WAIT)).status).toBe(202);
+  });
+});
+
+describe("options out of range", () => {
+  it("are refused when the middleware is made: no coordinator", () => {
+    const make = () => requestWait({ coordinator: {} as Coordinator, stages: STAGES });
+    expect(make).toThrow(expect.objectContaining({ code: "misconfigured" }));
+  });
+
+  it.each([
+    ["no stages", { stages: [] }, /stages/],
+    ["a stage twice", { stages: ["a", "a"] }, /stages\[1\]/],
+    ["a wait below 0", { maxWaitMs: -1 }, /maxWaitMs/],
+    ["a wait of days", { maxWaitMs: 600_001 }, /maxWaitMs/],
+    ["a short stream", { maxStreamMs: 999 }, /maxStreamMs/],
+    ["a TTL of 0", { ttlSec: 0 }, /ttlSec/],
+    ["another end", { onTimeout: "hang" as "accepted" }, /onTimeout/],
+    ["a path without a slash", { statusPath: "requests" }, /statusPath/],
+    ["a path with a line break", { statusPath: "/a\r\nb: c" }, /statusPath/],
+    ["a field without a name", { queueStatusField: "" }, /queueStatusField/],
+  ])("are refused when the middleware is made: %s", (_, options, message) => {
+    const bench = makeBench();
+    const make = () =>
+      requestWait({ coordinator: () => bench.coordinator, stages: STAGES as readonly string[], ...options });
+    expect(make).toThrow(expect.objectContaining({ code: "invalid_input", message: expect.stringMatching(message) }));
+  });
+});

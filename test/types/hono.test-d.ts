@@ -1,0 +1,92 @@
+import { type Context, Hono } from "hono";
+import { HTTPException } from "hono/http-exception";
+import {
+  coordinationErrors,
+  drainRoutes,
+  type RequestWaitEnv,
+  requestStatusRoutes,
+  requestWait,
+} from "../../src/hono/index.js";
+import { type Coordinator, MemoryCoordinator, RequestWaitTracker } from "../../src/index.js";
+
+/** Checked by the compiler alone: what must not compile stands below `@ts-expect-error`. */
+
+interface Bindings {
+  readonly CRON_SECRET: string;
+  readonly coordinator: Coordinator;
+}
+interface Variables {
+  readonly user: { readonly id: string };
+}
+
+const coordinator = new MemoryCoordinator();
+const options = { coordinator, stages: ["parse", "embed"] } as const;
+
+/** The stages are inferred from literals, chained and not, and beside an application's own environment. */
+export const app = new Hono<{ Bindings: Bindings; Variables: Variables }>()
+  .onError(coordinationErrors())
+  .use(coordinationErrors())
+  .use("/documents/*", coordinationErrors({ onError: (error) => void error.message }))
+  .post("/documents", requestWait({ coordinator, stages: ["parse", "embed"] }), async (c) => {
+    const { id, publicId, registerRoot, tracker } = c.var.requestWait;
+    const result = await registerRoot("parse", ["a", "b"]);
+    result.verdict satisfies "accepted" | "duplicate" | "early" | "late" | "unknown";
+    // @ts-expect-error: there is no such stage
+    await c.var.requestWait.registerRoot("no-such-stage", "a");
+    // @ts-expect-error: a root has an id
+    await registerRoot("parse", 5);
+    // @ts-expect-error: the tracker has the same stages
+    await tracker.recordError(id, "no-such-stage", "no");
+    // @ts-expect-error: it is what the client knows, and stays so
+    c.var.requestWait.publicId = id;
+    // The application's own environment is there still.
+    return c.json({ id: publicId, user: c.var.user.id, secret: c.env.CRON_SECRET }, 202);
+  })
+  .post("/shared", requestWait(options), async (c) => {
+    await c.var.requestWait.registerRoot("embed", "a");
+    // @ts-expect-error: there is no such stage
+    await c.var.requestWait.registerRoot("publish", "a");
+    return c.body(null, 204);
+  })
+  .route("/requests", requestStatusRoutes(options))
+  .route("/drain", drainRoutes({ coordinator: (c) => c.env.coordinator, secret: (c) => c.env.CRON_SECRET }))
+  .get("/plain", (c) => {
+    // @ts-expect-error: not behind the middleware
+    c.var.requestWait.id;
+    throw new HTTPException(404);
+  });
+
+/** Where contexts are handed on, the application's environment says what the middleware adds. */
+type AppEnv = { Bindings: Bindings } & RequestWaitEnv<"parse" | "embed">;
+const start = (c: Context<AppEnv>) => c.var.requestWait.registerRoot("parse", c.env.CRON_SECRET);
+export const handingOn = new Hono<AppEnv>().post("/", requestWait(options), async (c) => c.json(await start(c), 202));
+
+/** Stages that are known at run time alone are texts. */
+export function anyStage(stages: readonly string[]): Hono {
+  const made = new Hono();
+  made.post("/", requestWait({ coordinator, stages }), async (c) => {
+    await c.var.requestWait.registerRoot("whatever", "a");
+    return c.body(null, 202);
+  });
+  return made;
+}
+
+// One object serves the middleware, the routes and the workers.
+new RequestWaitTracker(coordinator, options);
+requestWait({ ...options, scope: (c) => c.req.header("x-user") ?? "anonymous", onTimeout: "gateway-timeout" });
+drainRoutes({ coordinator, secret: undefined });
+
+// @ts-expect-error: a scope is a text
+requestWait({ ...options, scope: () => undefined });
+// @ts-expect-error: there is no such end
+requestWait({ ...options, onTimeout: "hang" });
+// @ts-expect-error: true names no field
+requestWait({ ...options, queueStatusField: true });
+// @ts-expect-error: there is no such option
+requestWait({ ...options, timeoutMs: 5 });
+// @ts-expect-error: the stages are missing
+requestStatusRoutes({ coordinator });
+// @ts-expect-error: the secret is missing
+drainRoutes({ coordinator });
+// @ts-expect-error: a coordinator is one
+drainRoutes({ coordinator: {}, secret: "x" });
