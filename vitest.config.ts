@@ -1,8 +1,14 @@
+import { fileURLToPath } from "node:url";
 import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
 
 const WORKERS = "test/**/*.workers.test.ts";
 const EDGE = "test/**/*.edge.test.ts";
+
+/** The examples import the package by its name: here it is the sources, so that no build has to come first. */
+const resolve = {
+  alias: [{ find: /^edge-coordinator$/, replacement: fileURLToPath(new URL("src/index.ts", import.meta.url)) }],
+};
 
 /** What a differential test in workerd runs with, where the environment says so. */
 function seeds(): Record<string, string> {
@@ -18,7 +24,10 @@ export default defineConfig({
     // At the root alone: in a project, or in one that extends the root, it would start once a project.
     globalSetup: ["test/support/global-setup.ts"],
     projects: [
-      { test: { name: "node", include: ["test/**/*.test.ts"], exclude: [WORKERS, EDGE], environment: "node" } },
+      {
+        resolve,
+        test: { name: "node", include: ["test/**/*.test.ts"], exclude: [WORKERS, EDGE], environment: "node" },
+      },
       {
         plugins: [
           cloudflareTest(({ inject }) => ({
@@ -32,9 +41,10 @@ export default defineConfig({
             },
           })),
         ],
+        resolve,
         test: { name: "workers", include: [WORKERS] },
       },
-      { test: { name: "edge", include: [EDGE], environment: "edge-runtime" } },
+      { resolve, test: { name: "edge", include: [EDGE], environment: "edge-runtime" } },
     ],
   },
 });

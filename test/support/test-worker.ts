@@ -1,6 +1,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env as bindings } from "cloudflare:workers";
-import type { CoordinatorEvent } from "../../src/coordinator.js";
+import { AlarmClock } from "../../src/backends/upstash/index.js";
+import type { Coordinator, CoordinatorEvent } from "../../src/coordinator.js";
 import { CoordinatorObject, DurableObjectCoordinator, type ObjectReply } from "../../src/durable-object/index.js";
 import { CompletionTracker } from "../../src/trackers/completion.js";
 import type { HandlerContext, HandlerEvent } from "../../src/trackers/handler.js";
@@ -10,10 +11,19 @@ declare global {
   namespace Cloudflare {
     interface Env {
       COORDINATOR: DurableObjectNamespace<TestCoordinatorObject>;
+      DRAIN_CLOCK: DurableObjectNamespace<TestDrainClock>;
+      DB: D1Database;
       UPSTASH_REDIS_REST_URL: string;
       UPSTASH_REDIS_REST_TOKEN: string;
     }
   }
+}
+
+/** What an alarm clock drains, and how fast. */
+interface DrainPlan {
+  coordinator: (env: Cloudflare.Env) => Coordinator;
+  everyMs?: number;
+  limit?: number;
 }
 
 type TestHandler = (event: HandlerEvent, ctx: HandlerContext<Cloudflare.Env>) => void | Promise<void>;
@@ -29,6 +39,8 @@ export const bench = {
   frozenAtMs: undefined as number | undefined,
   /** Called by the handler `call`. */
   handler: undefined as TestHandler | undefined,
+  /** What the alarm clock is made with. */
+  drains: undefined as DrainPlan | undefined,
   deliveries: [] as HandlerEvent[],
   events: [] as CoordinatorEvent[],
 
@@ -36,6 +48,7 @@ export const bench = {
     bench.aheadMs = 0;
     bench.frozenAtMs = undefined;
     bench.handler = undefined;
+    bench.drains = undefined;
     bench.deliveries = [];
     bench.events = [];
   },
@@ -68,6 +81,25 @@ export class TestCoordinatorObject extends CoordinatorObject<Cloudflare.Env> {
 
   openWatches(): number {
     return this.watching;
+  }
+
+  protected override now(): number {
+    return bench.now();
+  }
+
+  protected override onEvent(event: CoordinatorEvent): void {
+    bench.events.push(event);
+  }
+}
+
+/** An alarm clock with a clock that tests turn, and a coordinator that they choose. */
+export class TestDrainClock extends AlarmClock<Cloudflare.Env> {
+  protected override readonly everyMs = bench.drains?.everyMs ?? 15_000;
+  protected override readonly limit = bench.drains?.limit ?? 100;
+
+  protected override coordinator(env: Cloudflare.Env): Coordinator {
+    if (bench.drains === undefined) throw new Error("the test has no drains");
+    return bench.drains.coordinator(env);
   }
 
   protected override now(): number {

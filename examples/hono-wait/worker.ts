@@ -1,0 +1,40 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Coordinator, type RequestWaitOptions, RequestWaitTracker } from "edge-coordinator";
+import type { Job } from "./queue.js";
+
+type Stage = "parse" | "embed";
+
+/** What a page takes in each stage. */
+const PAGE_MS = 100;
+
+/** Does the work. It needs the request's id and the coordinator, and may as well be another process. */
+export class Worker {
+  readonly #requests: RequestWaitTracker<Stage>;
+
+  constructor(options: RequestWaitOptions<Stage> & { readonly coordinator: Coordinator }) {
+    this.#requests = new RequestWaitTracker(options.coordinator, options);
+  }
+
+  async work({ requestId, documentId, pages }: Job): Promise<void> {
+    if (pages === 0) {
+      await this.#requests.markFailed(requestId, "parse", documentId, "the document has no pages");
+      return;
+    }
+    await this.#eachPage(requestId, "parse", pages);
+    // In one step: between the two stages there is no moment in which the request looks complete.
+    await this.#requests.markDone(requestId, "parse", documentId, {
+      processed: 0,
+      next: [{ stage: "embed", rootId: documentId }],
+    });
+    await this.#eachPage(requestId, "embed", pages);
+    await this.#requests.markDone(requestId, "embed", documentId, 0);
+  }
+
+  /** Pages are counted one by one, which the event stream shows; what closes the root adds none. */
+  async #eachPage(requestId: string, stage: Stage, pages: number): Promise<void> {
+    for (let page = 1; page <= pages; page++) {
+      await sleep(PAGE_MS);
+      await this.#requests.recordProcessed(requestId, stage);
+    }
+  }
+}

@@ -1,0 +1,69 @@
+import { coordinationErrors, drainRoutes, requestStatusRoutes, requestWait } from "edge-coordinator/hono";
+import { Hono } from "hono";
+import { bearerAuth } from "hono/bearer-auth";
+import { timingSafeEqual } from "hono/utils/buffer";
+import { type ChunkMessage, countWords, sendChunks, splitIntoChunks } from "./chunks.js";
+import { coordinatorOf, documentsOf, STAGES, type Waiting } from "./documents.js";
+import type { AppContext, Env } from "./env.js";
+
+const MAX_CHUNKS = 100;
+
+/** An edge function has to begin its response within 25 s. */
+const waiting = { coordinator: coordinatorOf, stages: STAGES, maxWaitMs: 20_000 };
+
+export const app = new Hono<{ Bindings: Env }>();
+app.onError(coordinationErrors({ onError: (error) => console.error(error) }));
+
+/** Accepts a document. Sending it again with the same `Idempotency-Key` does no harm. */
+app.post("/documents", requestWait(waiting), async (c) => {
+  const chunks = splitIntoChunks(await c.req.text());
+  if (chunks.length === 0 || chunks.length > MAX_CHUNKS) {
+    return c.json({ detail: `a document has 1 to ${MAX_CHUNKS} paragraphs` }, 422);
+  }
+  const { id, publicId, registerRoot } = c.var.requestWait;
+  const root: Waiting = { requestId: id, stage: "index", rootId: publicId };
+  const messages = chunks.map((text, i): ChunkMessage => ({ documentId: id, chunkId: String(i + 1), text }));
+  await registerRoot(root.stage, root.rootId);
+  const status = await documentsOf(c).register(
+    id,
+    messages.map(({ chunkId }) => chunkId),
+    {
+      onComplete: { handler: "publish", payload: root },
+      // A document that never ends lets the request go all the same, as failed.
+      onTimeout: { requestRoot: root },
+    },
+  );
+  // Registered first: should this request die now, its copy sends the chunks, or else the deadline ends the document.
+  if (status.state === "open") await sendChunks(c, messages);
+  return c.json({ document: publicId, chunks: chunks.length }, 202);
+});
+
+/** `GET /requests/ID` and `GET /requests/ID/events`. */
+app.route("/requests", requestStatusRoutes(waiting));
+
+app.use(
+  "/internal/chunks",
+  bearerAuth<{ Bindings: Env }>({ verifyToken: (token, c) => timingSafeEqual(token, secretOf(c)) }),
+);
+
+/** Works on a chunk. It may come twice, or too late: the verdict says so, and nothing counts twice. */
+app.post("/internal/chunks", async (c) => {
+  const { documentId, chunkId, text } = await c.req.json<ChunkMessage>();
+  const { verdict, remaining } = await documentsOf(c).ack(documentId, { id: chunkId, result: countWords(text) });
+  return c.json({ verdict, remaining });
+});
+
+/** The net: deadlines that nobody looked at, and what a function left that died. Called by the cron in vercel.json. */
+app.route("/internal/drain", drainRoutes({ coordinator: drained, secret: secretOf, limit: 1_000, budgetMs: 10_000 }));
+
+/** The handlers have to be there when it drains. */
+function drained(c: AppContext) {
+  const coordinator = coordinatorOf(c);
+  documentsOf(c, coordinator);
+  return coordinator;
+}
+
+function secretOf(c: AppContext): string {
+  if (!c.env.CRON_SECRET) throw new Error("CRON_SECRET is not set");
+  return c.env.CRON_SECRET;
+}
