@@ -1,0 +1,171 @@
+import type { Claim } from "../../src/machines/delivery.js";
+import type { GroupView } from "../../src/machines/group.js";
+import type { InputOf, OutputOf, TransitionName } from "../../src/machines/index.js";
+import { RequestOracle } from "./request-oracle.js";
+import type { World } from "./world.js";
+
+/** An invariant that does not hold: the run ends with it. */
+export class Violation extends Error {
+  override readonly name = "Violation";
+}
+
+interface Generation {
+  readonly tasks: ReadonlySet<string> | undefined;
+  readonly total: number;
+  readonly deadlineAtMs: number | undefined;
+  readonly hasTarget: boolean;
+  /** The distinct tasks whose acks counted, each with the call that did. */
+  readonly counted: Map<string, string>;
+  readonly registeredAtMs: number;
+  isCancelled: boolean;
+  state: string;
+  deliveryId: string | undefined;
+  effects: number;
+}
+
+interface Group {
+  readonly generations: Map<number, Generation>;
+  readonly early: Map<string, { readonly op: string; readonly untilMs: number }>;
+  newest: number;
+}
+
+/** Watches every step that the server applies and every effect, and knows what must never be. */
+export class Oracle {
+  readonly #world: World;
+  readonly #groups = new Map<string, Group>();
+  readonly requests: RequestOracle;
+
+  constructor(world: World) {
+    this.#world = world;
+    this.requests = new RequestOracle(world);
+  }
+
+  observe(transition: TransitionName, id: string, input: unknown, output: unknown): void {
+    this.#world.say(`  ${transition} ${id} ${JSON.stringify(input)} → ${JSON.stringify(output)}`);
+    if (transition.startsWith("request.")) this.requests.observe(transition, input as never, output as never);
+    if (!transition.startsWith("completion.")) return;
+    const group = this.#group(id);
+    if (transition === "completion.register") this.#registered(group, input as never, output as never);
+    if (transition === "completion.ack") this.#acked(group, input as never, output as never);
+    const view = (output as { view?: GroupView }).view;
+    if (transition === "completion.cancel" && view?.state === "cancelled") this.#of(group, view).isCancelled = true;
+    if (view !== undefined) this.#seen(group, view);
+  }
+
+  /** A handler's effect: made once for a delivery id, whatever comes again. */
+  delivered(id: string, claim: Claim): void {
+    this.#world.say(`  effect of ${claim.deliveryId}, ${claim.type}, attempt ${claim.attempt}`);
+    const generation = this.#group(id).generations.get(claim.generation);
+    if (generation === undefined) throw new Violation(`a delivery of a generation of ${id} that never was`);
+    if (!generation.hasTarget) throw new Violation(`a delivery of ${id}, which has no target`);
+    if (generation.deliveryId !== undefined && generation.deliveryId !== claim.deliveryId) {
+      throw new Violation(`two delivery ids for one generation of ${id}`);
+    }
+    const state = claim.type.slice("group.".length);
+    this.#mayEnd(id, generation, state);
+    if (generation.state !== "open" && generation.state !== state) {
+      throw new Violation(`${id} ended as ${generation.state}, and was delivered as ${state}`);
+    }
+    generation.deliveryId = claim.deliveryId;
+    generation.effects++;
+  }
+
+  /** After the storm: what must have come about, by the statuses that stand. */
+  settled(statusOf: (id: string) => GroupView | undefined): void {
+    for (const [id, { generations, newest }] of this.#groups) {
+      const generation = generations.get(newest);
+      if (generation === undefined) continue;
+      const view = statusOf(id);
+      if (view === undefined) throw new Violation(`${id} is gone before its time`);
+      const isAll = this.#isAll(generation);
+      if (view.state === "open" && isAll) throw new Violation(`${id} is open with all of its tasks done`);
+      if (view.state === "open" && generation.deadlineAtMs !== undefined) throw new Violation(`${id} has no end`);
+      if (view.succeeded + view.failed !== generation.counted.size) throw new Violation(`${id} counts otherwise`);
+      if (view.state !== "open" && generation.hasTarget && generation.effects === 0) {
+        throw new Violation(`${id} ended as ${view.state}, and nobody was told`);
+      }
+    }
+    this.requests.settled();
+  }
+
+  #group(id: string): Group {
+    const group = this.#groups.get(id) ?? { generations: new Map(), early: new Map(), newest: -1 };
+    this.#groups.set(id, group);
+    return group;
+  }
+
+  #of(group: Group, { generation }: GroupView): Generation {
+    const found = group.generations.get(generation);
+    if (found === undefined) throw new Violation(`a view of generation ${generation}, which nobody has registered`);
+    return found;
+  }
+
+  #registered(group: Group, input: InputOf<"completion.register">, output: OutputOf<"completion.register">): void {
+    const { view } = output;
+    if (view === undefined || group.generations.has(view.generation)) return;
+    if (view.generation <= group.newest) throw new Violation("a generation that falls back");
+    const tasks = input.tasks === undefined ? undefined : new Set(input.tasks);
+    const counted = new Map<string, string>();
+    // Early acks count for the first registration only: a restart has had its record all the time.
+    for (const [task, { op, untilMs }] of group.early) {
+      const isIn = (tasks?.has(task) ?? true) && counted.size < input.total;
+      if (untilMs > this.#world.nowMs && isIn) counted.set(task, op);
+    }
+    group.early.clear();
+    group.generations.set(view.generation, {
+      tasks,
+      total: input.total,
+      deadlineAtMs: view.deadlineAtMs,
+      hasTarget: input.targets?.end !== undefined,
+      counted,
+      registeredAtMs: this.#world.nowMs,
+      isCancelled: false,
+      state: "open",
+      deliveryId: undefined,
+      effects: 0,
+    });
+    group.newest = view.generation;
+  }
+
+  #acked(group: Group, input: InputOf<"completion.ack">, { results }: OutputOf<"completion.ack">): void {
+    for (const [i, { verdict, generation }] of results.entries()) {
+      const task = input.tasks[i]?.id ?? "";
+      if (verdict === "early") {
+        const before = group.early.get(task);
+        group.early.set(task, { op: before?.op ?? input.op, untilMs: this.#world.nowMs + input.earlyTtlMs });
+      }
+      if (verdict !== "accepted" || generation === undefined) continue;
+      const entry = group.generations.get(generation);
+      if (entry === undefined) throw new Violation("an ack of a generation that nobody has registered");
+      const before = entry.counted.get(task);
+      if (before !== undefined && before !== input.op) throw new Violation(`${task} counts twice`);
+      entry.counted.set(task, input.op);
+    }
+  }
+
+  #seen(group: Group, view: GroupView): void {
+    const generation = this.#of(group, view);
+    if (view.generation < group.newest) throw new Violation("a view of a generation that stands no more");
+    if (generation.state !== "open" && view.state !== generation.state) {
+      throw new Violation(`ended as ${generation.state}, and is ${view.state} now`);
+    }
+    if (view.state !== "open") this.#mayEnd("the group", generation, view.state);
+    generation.state = view.state;
+    const counted = view.succeeded + view.failed;
+    if (counted !== generation.counted.size) throw new Violation(`${generation.counted.size} acks count as ${counted}`);
+    if (counted + view.remaining !== generation.total)
+      throw new Violation("what is counted and what remains is not all");
+  }
+
+  #mayEnd(id: string, generation: Generation, state: string): void {
+    const { nowMs } = this.#world;
+    if (state === "completed" && !this.#isAll(generation)) throw new Violation(`${id} completed with tasks missing`);
+    const isLate = generation.deadlineAtMs !== undefined && generation.deadlineAtMs <= nowMs;
+    if (state === "timed_out" && !isLate) throw new Violation(`${id} timed out before its deadline`);
+    if (state === "cancelled" && !generation.isCancelled) throw new Violation(`nobody has cancelled ${id}`);
+  }
+
+  #isAll({ tasks, total, counted }: Generation): boolean {
+    return tasks === undefined ? counted.size >= total : [...tasks].every((task) => counted.has(task));
+  }
+}

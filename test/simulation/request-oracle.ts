@@ -1,0 +1,115 @@
+import type { TransitionName } from "../../src/machines/index.js";
+import type { RequestOutcome, RequestView, StageRoots } from "../../src/machines/request.js";
+import { Violation } from "./oracle.js";
+import type { World } from "./world.js";
+
+interface Life {
+  readonly roots: Set<string>;
+  readonly marks: Map<string, { readonly op: string; readonly failed: boolean }>;
+  processed: number;
+  sealed: boolean;
+}
+
+interface Input {
+  readonly op: string;
+  readonly stage: string;
+  readonly root: string;
+  readonly roots: readonly string[];
+  readonly processed: number;
+  readonly error?: string;
+  readonly next?: readonly StageRoots[];
+}
+
+type Output = RequestOutcome & { readonly view?: RequestView; readonly ready?: boolean; readonly found?: boolean };
+
+const nameOf = (stage: string, root: string): string => `${stage}/${root}`;
+
+/** The one request of a run: what it must be by the steps that were applied. */
+export class RequestOracle {
+  readonly #world: World;
+  #life: Life | undefined;
+  /** What waiters may be told for a minute after the cleanup. */
+  #cleaned: { readonly life: Life; readonly untilMs: number } | undefined;
+  #cleanups = 0;
+  /** Whether some waiter was told of the end. */
+  told = false;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  observe(transition: TransitionName, input: Input, output: Output): void {
+    const life = this.#life;
+    if (transition === "request.register" && output.verdict === "accepted") {
+      if (life !== undefined) throw new Violation("a request that stands was registered anew");
+      this.#life = { roots: new Set(), marks: new Map(), processed: 0, sealed: false };
+      return;
+    }
+    if (life === undefined) {
+      this.#afterwards(transition, output);
+      return;
+    }
+    if (output.verdict === "unknown") throw new Violation("a request that stands is unknown");
+    if (transition === "request.roots" && output.verdict === "accepted") this.#add(life, input.stage, input.roots);
+    if (transition === "request.seal") life.sealed = true;
+    if (transition === "request.mark") this.#marked(life, input, output);
+    if (transition === "request.cleanup") {
+      if (isComplete(life)) this.#cleaned = { life, untilMs: this.#world.nowMs + 60_000 };
+      this.#life = undefined;
+      this.#cleanups++;
+    }
+    if (output.view !== undefined) this.#seen(life, output.view);
+    if (output.ready === true && output.view === undefined)
+      throw new Violation("a waiter of a known request hears nothing");
+    if (transition === "request.wait" && output.ready === true) this.told = true;
+  }
+
+  settled(): void {
+    // One that was cleaned up and begun again waits for messages that are done.
+    if (this.#cleanups > 0) return;
+    if (this.#life !== undefined && !isComplete(this.#life)) throw new Violation("the request is not complete");
+    if (this.#life !== undefined && !this.told) throw new Violation("no waiter was told that the request is complete");
+  }
+
+  /** A request that is gone: nobody brings it back but a registration, and nobody reads success. */
+  #afterwards(transition: TransitionName, { verdict, ready, view }: Output): void {
+    if (verdict !== undefined && verdict !== "unknown")
+      throw new Violation(`${transition} counts for a request that is gone`);
+    if (ready !== undefined && view !== undefined) {
+      if (this.#cleaned === undefined || this.#cleaned.untilMs <= this.#world.nowMs)
+        throw new Violation("a ghost is read");
+      this.#seen(this.#cleaned.life, view);
+      this.told = true;
+    } else if (view !== undefined) throw new Violation("a request that is gone has a status");
+  }
+
+  #add({ roots }: Life, stage: string, added: readonly string[]): void {
+    for (const root of added) roots.add(nameOf(stage, root));
+  }
+
+  #marked(life: Life, input: Input, { verdict }: Output): void {
+    if (verdict !== "accepted" && verdict !== "early") return;
+    const name = nameOf(input.stage, input.root);
+    const before = life.marks.get(name);
+    if (before !== undefined && before.op !== input.op) throw new Violation(`the root ${name} counts twice`);
+    if (before !== undefined) return;
+    life.marks.set(name, { op: input.op, failed: input.error !== undefined });
+    life.processed += input.processed;
+    for (const { stage, roots } of input.next ?? []) this.#add(life, stage, roots);
+  }
+
+  #seen(life: Life, view: RequestView): void {
+    if (view.complete !== isComplete(life))
+      throw new Violation(`complete: ${view.complete}, and it is ${!view.complete}`);
+    const failed = [...life.marks.values()].filter((mark) => mark.failed).length;
+    const sum = (field: "processed" | "errorCount"): number =>
+      view.stages.reduce((all, stage) => all + stage[field], 0);
+    if (sum("errorCount") !== failed) throw new Violation(`${failed} failures read as ${sum("errorCount")}`);
+    if (sum("processed") !== life.processed)
+      throw new Violation(`${life.processed} processed read as ${sum("processed")}`);
+  }
+}
+
+function isComplete({ roots, marks, sealed }: Life): boolean {
+  return [...roots].every((root) => marks.has(root)) && (roots.size > 0 || sealed);
+}

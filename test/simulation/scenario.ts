@@ -1,0 +1,215 @@
+import type { TaskAck } from "../../src/machines/group.js";
+import type { StageRoots } from "../../src/machines/request.js";
+import { Network, type Weather } from "./network.js";
+import type { Oracle } from "./oracle.js";
+import type { Server } from "./server.js";
+import type { Instance, Process, World } from "./world.js";
+
+const RETRY = { maxAttempts: 12, baseDelayMs: 1_000, maxDelayMs: 60_000 };
+const TTL_MS = 3_600_000;
+const EARLY_TTL_MS = 300_000;
+const LEASE_MS = 30_000;
+const TARGETS = { end: { route: "handler:publish", body: "null" } };
+
+/** For so long everything goes wrong; then the weather clears, and what was promised has to come about. */
+export const STORM_MS = 600_000;
+
+/** What a few instances do with a few groups and a request, while the network and the instances fail. All by the seed. */
+export class Scenario {
+  readonly #world: World;
+  readonly #oracle: Oracle;
+  readonly #network: Network;
+  readonly #instances: Instance[];
+  readonly #weather: { -readonly [Kind in keyof Weather]: number };
+  #ops = 0;
+
+  constructor(world: World, server: Server, oracle: Oracle) {
+    this.#world = world;
+    this.#oracle = oracle;
+    const worst = world.pick([0, 0.05, 0.3]);
+    const some = (): number => world.random() * worst;
+    this.#weather = { lost: some(), replyLost: some(), doubled: some(), slow: some() };
+    this.#network = new Network(world, server, this.#weather);
+    this.#instances = Array.from({ length: 2 + world.below(3) }, (_, i) => ({ name: `instance ${i}`, life: 0 }));
+    server.onDue = (machine, id) => {
+      if (machine === "completion") world.spawn(this.#instance(), this.#drain(id));
+    };
+  }
+
+  begin(): void {
+    const world = this.#world;
+    world.after(STORM_MS, () => {
+      world.say("the weather clears");
+      Object.assign(this.#weather, { lost: 0, replyLost: 0, doubled: 0, slow: 0 });
+    });
+    const kills = world.below(6);
+    for (let i = 0; i < kills; i++) world.after(world.below(STORM_MS), () => world.kill(this.#instance()));
+    const groups = 1 + world.below(2);
+    for (let i = 0; i < groups; i++) this.#group(`group-${i}`);
+    this.#request("request");
+  }
+
+  #instance(): Instance {
+    return this.#world.pick(this.#instances);
+  }
+
+  #op(): string {
+    return `op${this.#ops++}`;
+  }
+
+  /** A message of a queue: handed out again until some instance has come to its end with it; now and then twice for nothing. */
+  #message(work: () => Process): void {
+    const world = this.#world;
+    let isDone = false;
+    const once = function* (): Process {
+      yield* work();
+      isDone = true;
+    };
+    const hand = (): void => {
+      if (isDone) return;
+      world.spawn(this.#instance(), once());
+      world.after(20_000 + world.below(40_000), hand);
+    };
+    world.after(world.below(60_000), hand);
+    if (world.chance(0.3)) world.after(world.below(300_000), () => world.spawn(this.#instance(), work()));
+  }
+
+  #group(id: string): void {
+    const world = this.#world;
+    const tasks = Array.from({ length: 1 + world.below(5) }, (_, i) => `task-${i}`);
+    const named = world.chance(0.6);
+    const input = {
+      spec: "spec",
+      total: tasks.length,
+      ...(named ? { tasks } : {}),
+      timeoutMs: world.pick([0, 30_000, 120_000, 1_200_000]),
+      ttlMs: TTL_MS,
+      ...(world.chance(0.8) ? { targets: TARGETS } : {}),
+    };
+    this.#message(() => this.#register(id, input));
+    for (const task of tasks) this.#message(() => this.#ack(id, [{ id: task }]));
+    if (world.chance(0.2))
+      this.#message(() =>
+        this.#ack(
+          id,
+          tasks.map((task) => ({ id: task, error: "broken" })),
+        ),
+      );
+    if (world.chance(0.1)) this.#message(() => this.#cancel(id));
+    if (world.chance(0.2)) this.#message(() => this.#restart(id, { ...input, spec: "again" }, tasks));
+  }
+
+  *#register(id: string, input: object): Process {
+    for (;;) {
+      const op = this.#op();
+      const made = { ...input, op, deliveryId: `msg_${op}` } as never;
+      const { output } = yield* this.#network.call("completion.register", id, made);
+      if (output !== undefined) return;
+      yield { sleepMs: 1_000 };
+    }
+  }
+
+  /** Begins the next generation from the one that it reads, and does its tasks. */
+  *#restart(id: string, input: object, tasks: readonly string[]): Process {
+    yield { sleepMs: this.#world.below(200_000) };
+    const { output } = yield* this.#network.call("completion.status", id, {});
+    if (output?.view === undefined) return;
+    const op = this.#op();
+    const made = { ...input, op, deliveryId: `msg_${op}`, restart: { from: output.view.generation } } as never;
+    yield* this.#network.call("completion.register", id, made);
+    for (const task of tasks) this.#message(() => this.#ack(id, [{ id: task }]));
+  }
+
+  *#ack(id: string, tasks: TaskAck[]): Process {
+    yield { sleepMs: this.#world.below(30_000) };
+    for (;;) {
+      const { output } = yield* this.#network.call("completion.ack", id, {
+        op: this.#op(),
+        tasks,
+        earlyTtlMs: EARLY_TTL_MS,
+      });
+      // An early ack is kept for minutes only: its message is not done before the group has it.
+      if (output?.results.every(({ verdict }) => verdict !== "early")) return;
+      yield { sleepMs: 1_000 + this.#world.below(20_000) };
+    }
+  }
+
+  *#cancel(id: string): Process {
+    yield { sleepMs: this.#world.below(200_000) };
+    yield* this.#network.call("completion.cancel", id, { reason: "enough" });
+  }
+
+  *#drain(id: string): Process {
+    const world = this.#world;
+    const isCalm = world.chance(this.#weather.lost === 0 ? 1 : 0.7);
+    const routes = isCalm || world.chance(0.5) ? ["handler:publish"] : [];
+    const woken = { op: this.#op(), routes, leaseMs: LEASE_MS, retry: RETRY };
+    const { output } = yield* this.#network.call("completion.woken", id, woken);
+    for (const claim of output?.claims ?? []) {
+      yield { sleepMs: world.below(40_000) };
+      const works = isCalm || world.chance(0.6);
+      if (works) this.#oracle.delivered(id, claim);
+      yield { sleepMs: world.below(2_000) };
+      const { generation, fence } = claim;
+      const settled = { generation, fence, retry: RETRY, random: world.random() };
+      yield* this.#network.call("completion.settle", id, works ? settled : { ...settled, error: "broken" });
+    }
+  }
+
+  #request(id: string): void {
+    const world = this.#world;
+    const roots = Array.from({ length: world.below(4) }, (_, i) => `root-${i}`);
+    this.#message(() => this.#open(id, roots));
+    for (const root of roots) {
+      // Decided once: every copy of a message does the same.
+      const next = world.chance(0.5) ? [{ stage: "embed", roots: [root] }] : undefined;
+      const error = next === undefined && world.chance(0.3) ? "broken" : undefined;
+      this.#message(() => this.#mark(id, root, next, error));
+    }
+    for (let i = 1 + world.below(2); i > 0; i--) this.#message(() => this.#wait(id));
+    if (world.chance(0.1)) world.after(world.below(STORM_MS), () => world.spawn(this.#instance(), this.#cleanup(id)));
+  }
+
+  *#open(id: string, roots: string[]): Process {
+    const registered = yield* this.#network.call("request.register", id, { ttlMs: TTL_MS });
+    if (registered.output === undefined) return yield* this.#open(id, roots);
+    if (roots.length > 0) {
+      const added = yield* this.#network.call("request.roots", id, { stage: "parse", roots });
+      if (added.output === undefined) return yield* this.#open(id, roots);
+    }
+    const sealed = yield* this.#network.call("request.seal", id, {});
+    if (sealed.output === undefined) yield* this.#open(id, roots);
+  }
+
+  /** Parses, hands on to a later stage, and ends there; or fails. */
+  *#mark(id: string, root: string, next: StageRoots[] | undefined, error: string | undefined): Process {
+    const base = { stage: "parse", root, processed: error === undefined ? 1 : 0 };
+    for (let tries = 0; ; tries++) {
+      const input = { ...base, op: this.#op(), ...(error && { error }), ...(next && { next }) };
+      const { output } = yield* this.#network.call("request.mark", id, input);
+      if (output !== undefined && output.verdict !== "unknown") break;
+      // Gone, or not there yet: the message is tried for a while.
+      if (tries === 300) return;
+      yield { sleepMs: 1_000 + this.#world.below(10_000) };
+    }
+    if (next === undefined) return;
+    yield { sleepMs: this.#world.below(10_000) };
+    for (;;) {
+      const { output } = yield* this.#network.call("request.mark", id, { ...base, stage: "embed", op: this.#op() });
+      if (output !== undefined) return;
+      yield { sleepMs: 1_000 };
+    }
+  }
+
+  *#wait(id: string): Process {
+    for (let tries = 0; tries < 2_000; tries++) {
+      const { output } = yield* this.#network.call("request.wait", id, {});
+      if (output?.ready === true && output.view !== undefined) return;
+      yield { sleepMs: 20_000 };
+    }
+  }
+
+  *#cleanup(id: string): Process {
+    yield* this.#network.call("request.cleanup", id, {});
+  }
+}

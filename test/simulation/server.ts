@@ -1,0 +1,90 @@
+import { openDraft } from "../../src/draft.js";
+import {
+  applyTransition,
+  type InputOf,
+  machineOf,
+  type OutputOf,
+  type TransitionName,
+} from "../../src/machines/index.js";
+import { recordName } from "../../src/tags.js";
+import type { World } from "./world.js";
+
+interface ServerRecord {
+  head: string;
+  members: Map<string, string>;
+  untilMs: number | undefined;
+  wakeAtMs: number | undefined;
+}
+
+/** Told of every step that was applied, in the order in which they were. */
+export type Observer = (transition: TransitionName, id: string, input: unknown, output: unknown) => void;
+
+/** The storage: one record an id, each step atomic, by the world's clock. Evicts what has expired, late and by chance. */
+export class Server {
+  readonly #world: World;
+  readonly #observe: Observer;
+  readonly #records = new Map<string, ServerRecord>();
+  /** Called when a record's time to wake has come. */
+  onDue: (machine: string, id: string) => void = () => {};
+
+  constructor(world: World, observe: Observer) {
+    this.#world = world;
+    this.#observe = observe;
+  }
+
+  /** How many records are stored that have not expired. */
+  get alive(): number {
+    const { nowMs } = this.#world;
+    return [...this.#records.values()].filter(({ untilMs }) => untilMs === undefined || untilMs > nowMs).length;
+  }
+
+  apply<N extends TransitionName>(transition: N, id: string, input: InputOf<N>): OutputOf<N> {
+    const name = recordName(machineOf(transition), id);
+    const record = this.#records.get(name);
+    const rows = {
+      readHead: () => record?.head,
+      read: (names: readonly string[]) => names.map((member) => record?.members.get(member) ?? (false as const)),
+    };
+    const draft = openDraft(rows, this.#world.nowMs);
+    // What a step is given and gives crosses a wire.
+    const output = copy(applyTransition(transition, draft.store, copy(input)));
+    const changes = draft.changes();
+    if (changes.dirty) {
+      if (changes.cleared) this.#records.delete(name);
+      if (changes.head !== undefined) {
+        const members = changes.cleared || record === undefined ? new Map<string, string>() : record.members;
+        for (const [i, member] of changes.names.entries()) {
+          const value = changes.values[i];
+          if (typeof value === "string") members.set(member, value);
+          else members.delete(member);
+        }
+        const { head, untilMs, wakeAtMs } = changes;
+        this.#records.set(name, { head, members, untilMs, wakeAtMs });
+        if (wakeAtMs !== undefined) this.#ring(name, wakeAtMs);
+      }
+    }
+    this.#observe(transition, id, input, output);
+    return output;
+  }
+
+  /** Rings at the record's time, or late, and again and again while it stays due: as an alarm, or a schedule that drains. */
+  #ring(name: string, atMs: number): void {
+    const world = this.#world;
+    const lateMs = world.chance(0.9) ? world.below(50) : world.below(60_000);
+    world.after(Math.max(0, atMs - world.nowMs) + lateMs, () => {
+      const record = this.#records.get(name);
+      // Another ring stands for another time.
+      if (record?.wakeAtMs !== atMs) return;
+      if (record.untilMs !== undefined && record.untilMs <= world.nowMs) return;
+      const colon = name.indexOf(":");
+      this.onDue(name.slice(0, colon), name.slice(colon + 1));
+      world.after(2_000 + world.below(20_000), () => {
+        if (this.#records.get(name)?.wakeAtMs === atMs) this.#ring(name, atMs);
+      });
+    });
+  }
+}
+
+function copy<T>(value: T): T {
+  return JSON.parse(JSON.stringify(value)) as T;
+}

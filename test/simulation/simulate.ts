@@ -1,0 +1,40 @@
+import { Oracle, Violation } from "./oracle.js";
+import { Scenario, STORM_MS } from "./scenario.js";
+import { Server } from "./server.js";
+import { World } from "./world.js";
+
+const START_MS = 1_767_225_600_000;
+/** Long enough after the storm for every retry, lease and deadline. */
+const CALM_MS = 3_000_000;
+/** Longer than the TTL of anything, what is owed among it. */
+const FOREVER_MS = 10 * 86_400_000;
+
+export interface Outcome {
+  readonly seed: number;
+  readonly steps: number;
+  /** What does not hold; undefined when all is well. */
+  readonly violation: string | undefined;
+  readonly trace: readonly string[];
+}
+
+/** One run, from its seed alone: the same seed is the same run, to the last step. */
+export function simulate(seed: number): Outcome {
+  const world = new World(seed, START_MS);
+  const oracle = new Oracle(world);
+  let steps = 0;
+  const server = new Server(world, (transition, id, input, output) => {
+    steps++;
+    oracle.observe(transition, id, input, output);
+  });
+  const outcome = (violation: string | undefined): Outcome => ({ seed, steps, violation, trace: world.trace });
+  try {
+    new Scenario(world, server, oracle).begin();
+    world.run(START_MS + STORM_MS + CALM_MS);
+    oracle.settled((id) => server.apply("completion.status", id, {}).view);
+    world.run(START_MS + FOREVER_MS);
+    if (server.alive > 0) throw new Violation(`${server.alive} records have no end`);
+    return outcome(undefined);
+  } catch (error) {
+    return outcome(error instanceof Violation ? error.message : String((error as Error).stack));
+  }
+}
