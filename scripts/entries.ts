@@ -4,7 +4,9 @@ export const ENTRIES: Readonly<Record<string, string>> = {
   "./upstash": "src/backends/upstash/index.ts",
   "./durable-object": "src/durable-object/index.ts",
   "./http": "src/backends/http/index.ts",
+  "./hono": "src/hono/index.ts",
   "./webhook": "src/webhook/index.ts",
+  "./config": "src/config/index.ts",
   "./worker": "worker/index.ts",
   "./testing": "src/testing/index.ts",
 };

@@ -10,7 +10,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
 /** The entry points that run on any edge, as one script that leaves `library` behind. */
 async function bundle(): Promise<{ text: string; left: readonly string[] }> {
-  const entries = [".", "./upstash", "./http", "./webhook", "./testing"];
+  const entries = [".", "./upstash", "./http", "./webhook", "./config", "./testing"];
   const contents = entries
     .map((entry) => `export * from ${JSON.stringify(join(root, ENTRIES[entry] ?? ""))};`)
     .join("\n");
@@ -35,9 +35,11 @@ test("runs on a strict edge: no Node built-in, no process, no Buffer", async () 
   const vm = new EdgeVM({ initialCode: `delete globalThis.process; delete globalThis.Buffer; ${text}` });
   const endpoint = { url: inject("restUrl"), token: inject("restToken"), keyPrefix: "edge-bundle:" };
   const outcome = await vm.evaluate<Promise<string>>(`(async () => {
-    const { CompletionTracker, MemoryCoordinator, UpstashCoordinator } = library;
+    const { CompletionTracker, MemoryCoordinator, UpstashCoordinator, createCoordinator } = library;
+    const upstash = ${JSON.stringify(endpoint)};
+    const made = await createCoordinator({ backend: "upstash", upstash });
     const seen = [];
-    for (const coordinator of [new MemoryCoordinator(), new UpstashCoordinator(${JSON.stringify(endpoint)})]) {
+    for (const coordinator of [new MemoryCoordinator(), new UpstashCoordinator(upstash), made]) {
       const handlers = { publish: (event) => { seen.push(event.type + " " + event.payload.path); } };
       const tracker = new CompletionTracker(coordinator, { handlers, waitUntil: () => {} });
       const id = crypto.randomUUID();
@@ -54,5 +56,5 @@ test("runs on a strict edge: no Node built-in, no process, no Buffer", async () 
     return JSON.stringify(seen.sort());
   })()`);
   const once = ["early true completed", "group.completed x"];
-  expect(JSON.parse(outcome)).toEqual([...once, ...once].sort());
+  expect(JSON.parse(outcome)).toEqual([...once, ...once, ...once].sort());
 });

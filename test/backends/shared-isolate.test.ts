@@ -1,6 +1,6 @@
 import { build } from "esbuild";
 import { Miniflare } from "miniflare";
-import { afterEach, expect, inject, it } from "vitest";
+import { afterEach, describe, expect, inject, it } from "vitest";
 import type {} from "../support/provided.js";
 import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 
@@ -8,19 +8,35 @@ const TOKEN = "a-token-for-tests";
 
 /** A Worker that keeps its coordinator at module scope, so that the requests of an isolate share it. */
 const source = (make: string): string => `
-  import { CompletionTracker, MemoryCoordinator } from "./src/index.ts";
+  import { CompletionTracker, MemoryCoordinator, RequestWaitTracker } from "./src/index.ts";
   import { UpstashCoordinator } from "./src/backends/upstash/index.ts";
   import { HttpCoordinator } from "./src/backends/http/index.ts";
+  import { d1Backend, SCHEMA } from "./examples/custom-backend/src/d1-backend.ts";
   let coordinator;
   export default {
     async fetch(request, env) {
+      if (coordinator === undefined) await env.DB.batch(SCHEMA.map((statement) => env.DB.prepare(statement)));
       coordinator ??= ${make};
-      const tracker = new CompletionTracker(coordinator);
-      const { verb, id, timeoutMs } = await request.json();
-      const outcome = verb === "register" ? tracker.register(id, 1) : verb === "ack" ? tracker.ack(id, "a") : tracker.wait(id, { timeoutMs });
-      return new Response(await outcome.then(({ state }) => state, (error) => error.code ?? String(error)));
+      const { tracker, verb, id, timeoutMs } = await request.json();
+      const outcome = tracker === "group" ? group(verb, id, timeoutMs) : wait(verb, id, timeoutMs);
+      return new Response(await outcome.catch((error) => error.code ?? String(error)));
     },
   };
+  async function group(verb, id, timeoutMs) {
+    const tracker = new CompletionTracker(coordinator);
+    if (verb === "begin") return (await tracker.register(id, 1)).state;
+    return (await (verb === "end" ? tracker.ack(id, "a") : tracker.wait(id, { timeoutMs }))).state;
+  }
+  async function wait(verb, id, timeoutMs) {
+    const tracker = new RequestWaitTracker(coordinator, { stages: ["s"] });
+    if (verb === "begin") {
+      await tracker.registerRequest(id);
+      await tracker.registerRoot(id, "s", "a");
+      return "open";
+    }
+    if (verb === "end") return (await tracker.markDone(id, "s", "a")).state + "d";
+    return (await tracker.waitForRequest(id, { timeoutMs })).s.processed === 1 ? "completed" : "empty";
+  }
 `;
 
 const opened: { close(): Promise<unknown> }[] = [];
@@ -31,6 +47,7 @@ afterEach(async () => {
 async function start(make: string, bindings: Record<string, string>, compatibilityDate: string): Promise<Miniflare> {
   const { outputFiles } = await build({
     stdin: { contents: source(make), resolveDir: process.cwd(), loader: "js" },
+    alias: { "edge-coordinator": "./src/index.ts" },
     bundle: true,
     write: false,
     format: "esm",
@@ -38,7 +55,8 @@ async function start(make: string, bindings: Record<string, string>, compatibili
     mainFields: ["module", "main"],
     conditions: ["workerd", "worker", "import"],
   });
-  const worker = new Miniflare({ modules: true, script: outputFiles[0]?.text ?? "", compatibilityDate, bindings });
+  const script = outputFiles[0]?.text ?? "";
+  const worker = new Miniflare({ modules: true, script, compatibilityDate, bindings, d1Databases: ["DB"] });
   opened.push({ close: () => worker.dispose() });
   await worker.ready;
   return worker;
@@ -48,36 +66,40 @@ async function start(make: string, bindings: Record<string, string>, compatibili
 const OLD = "2024-01-01";
 const NEW = "2026-05-03";
 
-it.each([
-  ["memory", NEW, "new MemoryCoordinator()"],
-  ["upstash", OLD, 'new UpstashCoordinator({ url: env.URL, token: env.TOKEN, keyPrefix: "shared:" })'],
-  ["upstash", NEW, 'new UpstashCoordinator({ url: env.URL, token: env.TOKEN, keyPrefix: "shared:" })'],
-  ["http", OLD, "new HttpCoordinator({ url: env.URL, token: env.TOKEN })"],
-  ["http", NEW, "new HttpCoordinator({ url: env.URL, token: env.TOKEN })"],
-])(
-  "requests of one isolate wait and ack through one coordinator, the first ends early: %s, %s",
-  async (name, date, make) => {
-    let bindings = { URL: inject("restUrl"), TOKEN: inject("restToken") };
-    if (name === "http") {
-      const behind: WorkerProcess = await startWorker({ vars: { COORDINATOR_TOKEN: TOKEN } });
-      opened.push(behind);
-      bindings = { URL: behind.url, TOKEN };
-    }
-    const worker = await start(make, bindings, date);
-    const id = crypto.randomUUID();
-    const ask = async (verb: string, timeoutMs = 0): Promise<string> => {
-      const body = JSON.stringify({ verb, id, timeoutMs });
-      return (await worker.dispatchFetch("http://worker", { method: "POST", body })).text();
-    };
-    expect(await ask("register")).toBe("open");
-    const first = ask("wait", 500);
-    const others = Array.from({ length: 5 }, () => ask("wait", 10_000));
-    expect(await first).toBe("wait_timeout");
-    const sinceMs = Date.now();
-    expect(await ask("ack")).toBe("completed");
-    expect(await Promise.all(others)).toEqual(Array(5).fill("completed"));
-    // By the write, not by the next look.
-    expect(Date.now() - sinceMs).toBeLessThan(3_000);
-  },
-  30_000,
-);
+describe.each(["group", "request"])("fault 39, a %s", (tracker) => {
+  it.each([
+    ["memory", NEW, "new MemoryCoordinator()"],
+    ["upstash", OLD, 'new UpstashCoordinator({ url: env.URL, token: env.TOKEN, keyPrefix: "shared:" })'],
+    ["upstash", NEW, 'new UpstashCoordinator({ url: env.URL, token: env.TOKEN, keyPrefix: "shared:" })'],
+    ["http", OLD, "new HttpCoordinator({ url: env.URL, token: env.TOKEN })"],
+    ["http", NEW, "new HttpCoordinator({ url: env.URL, token: env.TOKEN })"],
+    ["custom", OLD, "d1Backend(env.DB)"],
+    ["custom", NEW, "d1Backend(env.DB)"],
+  ])(
+    "requests of one isolate wait and ack through one coordinator, the first ends early: %s, %s",
+    async (name, date, make) => {
+      let bindings = { URL: inject("restUrl"), TOKEN: inject("restToken") };
+      if (name === "http") {
+        const behind: WorkerProcess = await startWorker({ vars: { COORDINATOR_TOKEN: TOKEN } });
+        opened.push(behind);
+        bindings = { URL: behind.url, TOKEN };
+      }
+      const worker = await start(make, bindings, date);
+      const id = crypto.randomUUID();
+      const ask = async (verb: string, timeoutMs = 0): Promise<string> => {
+        const body = JSON.stringify({ tracker, verb, id, timeoutMs });
+        return (await worker.dispatchFetch("http://worker", { method: "POST", body })).text();
+      };
+      expect(await ask("begin")).toBe("open");
+      const first = ask("wait", 500);
+      const others = Array.from({ length: 5 }, () => ask("wait", 10_000));
+      expect(await first).toBe("wait_timeout");
+      const sinceMs = Date.now();
+      expect(await ask("end")).toBe("completed");
+      expect(await Promise.all(others)).toEqual(Array(5).fill("completed"));
+      // By the write, not by the next look.
+      expect(Date.now() - sinceMs).toBeLessThan(3_000);
+    },
+    30_000,
+  );
+});

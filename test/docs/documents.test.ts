@@ -1,0 +1,107 @@
+import { execFile } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import ts from "typescript";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ENTRIES } from "../../scripts/entries.js";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
+const readme = readFileSync(join(root, "README.md"), "utf8");
+const pages = readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md"));
+/** Every example of the README and of the pages beside it; those of `docs/api` come from the docstrings. */
+const blocks = [
+  ...blocksOf("README.md", readme),
+  ...pages.flatMap((name) => blocksOf(name, readFileSync(join(root, "docs", name), "utf8"))),
+];
+
+function blocksOf(page: string, text: string): { name: string; block: string }[] {
+  return [...text.matchAll(/```ts\n([\s\S]*?)```/g)].map((match, i) => ({
+    name: `${page.replace(/\W/g, "-")}-${i + 1}`,
+    block: match[1] ?? "",
+  }));
+}
+
+/** What a reader has at hand where the README's examples begin. */
+const AT_HAND = `
+declare global {
+  const url: string;
+  const token: string;
+  const waitUntil: (work: Promise<unknown>) => void;
+}
+`;
+
+/** Beside the sources, so that packages resolve; removed in the end. */
+const folder = mkdtempSync(join(root, "node_modules/.readme-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function write(name: string, block: string): string {
+  let text = block;
+  for (const [subpath, source] of Object.entries(ENTRIES)) {
+    const specifier = subpath === "." ? "edge-coordinator" : `edge-coordinator/${subpath.slice(2)}`;
+    text = text.replaceAll(`"${specifier}"`, JSON.stringify(join(root, source).replace(/\.ts$/, ".js")));
+  }
+  const file = join(folder, name);
+  writeFileSync(file, text);
+  return file;
+}
+
+/** What the compiler says of each example; the globals of Node and of Workers clash, so there are two programs. */
+function problemsOf(examples: typeof blocks, globals: string, lib: string[]): Map<string, string[]> {
+  const found = new Map(examples.map(({ name, block }) => [write(`${name}.ts`, block), [] as string[]]));
+  const program = ts.createProgram([...found.keys(), write("at-hand.d.ts", `export {};${AT_HAND}`), globals], {
+    target: ts.ScriptTarget.ES2022,
+    module: ts.ModuleKind.NodeNext,
+    moduleResolution: ts.ModuleResolutionKind.NodeNext,
+    lib,
+    types: [],
+    strict: true,
+    noEmit: true,
+    skipLibCheck: true,
+    exactOptionalPropertyTypes: true,
+  });
+  for (const { file, messageText } of ts.getPreEmitDiagnostics(program)) {
+    const text = ts.flattenDiagnosticMessageText(messageText, "\n");
+    for (const [path, said] of found) if (file === undefined || file.fileName === path) said.push(text);
+  }
+  return new Map(examples.map(({ name }) => [name, found.get(join(folder, `${name}.ts`)) ?? ["it was not compiled"]]));
+}
+
+const isWorker = ({ block }: (typeof blocks)[number]): boolean =>
+  /durable-object|edge-coordinator\/worker|ExportedHandler|DurableObject/.test(block);
+const modules = join(root, "node_modules");
+const problems = new Map<string, string[]>();
+
+beforeAll(() => {
+  const workers = join(modules, "@cloudflare/workers-types/2023-07-01/index.d.ts");
+  const node = join(modules, "@types/node/index.d.ts");
+  const inWorkers = problemsOf(blocks.filter(isWorker), workers, ["lib.es2022.d.ts"]);
+  const elsewhere = blocks.filter((example) => !isWorker(example));
+  const inNode = problemsOf(elsewhere, node, ["lib.es2022.d.ts", "lib.dom.d.ts", "lib.dom.iterable.d.ts"]);
+  for (const [name, said] of [...inWorkers, ...inNode]) problems.set(name, said);
+}, 120_000);
+
+describe("the documents", () => {
+  it.each(blocks)("have an example that compiles: $name", ({ name }) => {
+    expect(problems.get(name)).toEqual([]);
+  });
+
+  it.each(["README.md", ...pages.map((name) => `docs/${name}`)])("have links that lead somewhere: %s", (page) => {
+    const text = readFileSync(join(root, page), "utf8");
+    for (const [, link = ""] of text.matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g)) {
+      expect(existsSync(join(root, dirname(page), link)), `${page}: ${link}`).toBe(true);
+    }
+  });
+
+  it("begins with an example that runs as a program, to the end of its callback", async () => {
+    const tsx = join(root, "node_modules/tsx/dist/cli.mjs");
+    const { stdout } = await promisify(execFile)(process.execPath, [tsx, write("run.mts", blocks[0]?.block ?? "")]);
+    expect(stdout).toMatch(/^README\.md is indexed: 2 of 2 msg_[0-9a-f]{32}\n$/);
+  });
+
+  it("names commands that package.json has", () => {
+    const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: object };
+    for (const [, name] of readme.matchAll(/npm run ([a-z:]+)/g)) expect(Object.keys(scripts)).toContain(name);
+  });
+});
