@@ -8,7 +8,7 @@ const { values } = parseArgs({
 
 if (values.seed !== undefined) {
   const { trace, violation, steps } = simulate(Number(values.seed));
-  for (const line of trace) console.log(line);
+  for (const line of trace()) console.log(line);
   console.log(violation === undefined ? `seed ${values.seed}: ${steps} steps, all well` : `VIOLATION: ${violation}`);
   process.exit(violation === undefined ? 0 : 1);
 }
@@ -20,7 +20,7 @@ for (let seed = from; seed < from + count; seed++) {
   const run = simulate(seed);
   steps += run.steps;
   if (run.violation !== undefined) {
-    for (const line of run.trace) console.log(line);
+    for (const line of run.trace()) console.log(line);
     console.log(`VIOLATION at seed ${seed}: ${run.violation}\nagain: npm run simulate -- --seed ${seed}`);
     process.exit(1);
   }

@@ -41,7 +41,7 @@ export class Oracle {
   }
 
   observe(transition: TransitionName, id: string, input: unknown, output: unknown): void {
-    this.#world.say(`  ${transition} ${id} ${JSON.stringify(input)} → ${JSON.stringify(output)}`);
+    this.#world.say(() => `  ${transition} ${id} ${JSON.stringify(input)} → ${JSON.stringify(output)}`);
     if (transition.startsWith("request.")) this.requests.observe(transition, input as never, output as never);
     if (!transition.startsWith("completion.")) return;
     const group = this.#group(id);
@@ -54,7 +54,7 @@ export class Oracle {
 
   /** A handler's effect: made once for a delivery id, whatever comes again. */
   delivered(id: string, claim: Claim): void {
-    this.#world.say(`  effect of ${claim.deliveryId}, ${claim.type}, attempt ${claim.attempt}`);
+    this.#world.say(() => `  effect of ${claim.deliveryId}, ${claim.type}, attempt ${claim.attempt}`);
     const generation = this.#group(id).generations.get(claim.generation);
     if (generation === undefined) throw new Violation(`a delivery of a generation of ${id} that never was`);
     if (!generation.hasTarget) throw new Violation(`a delivery of ${id}, which has no target`);

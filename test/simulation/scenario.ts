@@ -39,7 +39,7 @@ export class Scenario {
   begin(): void {
     const world = this.#world;
     world.after(STORM_MS, () => {
-      world.say("the weather clears");
+      world.say(() => "the weather clears");
       Object.assign(this.#weather, { lost: 0, replyLost: 0, doubled: 0, slow: 0 });
     });
     const kills = world.below(6);
@@ -65,12 +65,12 @@ export class Scenario {
       yield* work();
       isDone = true;
     };
-    const hand = (): void => {
+    const hand = (pauseMs: number): void => {
       if (isDone) return;
       world.spawn(this.#instance(), once());
-      world.after(20_000 + world.below(40_000), hand);
+      world.after(pauseMs + world.below(pauseMs), () => hand(2 * pauseMs));
     };
-    world.after(world.below(60_000), hand);
+    world.after(world.below(60_000), () => hand(20_000));
     if (world.chance(0.3)) world.after(world.below(300_000), () => world.spawn(this.#instance(), work()));
   }
 
@@ -166,7 +166,10 @@ export class Scenario {
       const error = next === undefined && world.chance(0.3) ? "broken" : undefined;
       this.#message(() => this.#mark(id, root, next, error));
     }
-    for (let i = 1 + world.below(2); i > 0; i--) this.#message(() => this.#wait(id));
+    for (let i = world.below(3); i > 0; i--)
+      world.after(world.below(60_000), () => world.spawn(this.#instance(), this.#wait(id)));
+    // One that comes when all is over is told all the same.
+    world.after(2 * STORM_MS, () => world.spawn(this.#instance(), this.#wait(id)));
     if (world.chance(0.1)) world.after(world.below(STORM_MS), () => world.spawn(this.#instance(), this.#cleanup(id)));
   }
 
@@ -202,7 +205,7 @@ export class Scenario {
   }
 
   *#wait(id: string): Process {
-    for (let tries = 0; tries < 2_000; tries++) {
+    for (let tries = 0; tries < 100; tries++) {
       const { output } = yield* this.#network.call("request.wait", id, {});
       if (output?.ready === true && output.view !== undefined) return;
       yield { sleepMs: 20_000 };

@@ -14,7 +14,8 @@ export interface Outcome {
   readonly steps: number;
   /** What does not hold; undefined when all is well. */
   readonly violation: string | undefined;
-  readonly trace: readonly string[];
+  /** What happened, line by line. */
+  readonly trace: () => readonly string[];
 }
 
 /** One run, from its seed alone: the same seed is the same run, to the last step. */
@@ -26,7 +27,7 @@ export function simulate(seed: number): Outcome {
     steps++;
     oracle.observe(transition, id, input, output);
   });
-  const outcome = (violation: string | undefined): Outcome => ({ seed, steps, violation, trace: world.trace });
+  const outcome = (violation: string | undefined): Outcome => ({ seed, steps, violation, trace: () => world.trace() });
   try {
     new Scenario(world, server, oracle).begin();
     world.run(START_MS + STORM_MS + CALM_MS);

@@ -23,7 +23,7 @@ export class World {
   nowMs: number;
   readonly seed: number;
   readonly random: () => number;
-  readonly trace: string[] = [];
+  readonly #said: { readonly atMs: number; readonly line: () => string }[] = [];
   readonly #startMs: number;
   readonly #events: Event[] = [];
   #order = 0;
@@ -48,8 +48,13 @@ export class World {
     return list[this.below(list.length)] as T;
   }
 
-  say(line: string): void {
-    this.trace.push(`+${String(this.nowMs - this.#startMs).padStart(7)} ms  ${line}`);
+  /** Keeps a line for the trace, which is written only when somebody wants to read it. */
+  say(line: () => string): void {
+    this.#said.push({ atMs: this.nowMs, line });
+  }
+
+  trace(): string[] {
+    return this.#said.map(({ atMs, line }) => `+${String(atMs - this.#startMs).padStart(7)} ms  ${line()}`);
   }
 
   after(ms: number, run: () => void): void {
@@ -91,7 +96,7 @@ export class World {
 
   kill(instance: Instance): void {
     instance.life++;
-    this.say(`${instance.name} dies`);
+    this.say(() => `${instance.name} dies`);
   }
 
   #pop(): void {

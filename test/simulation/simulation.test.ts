@@ -1,0 +1,43 @@
+import { describe, expect, it } from "vitest";
+import { simulate } from "./simulate.js";
+
+const FROM = Number(process.env.SIMULATION_FROM ?? 1);
+const SEEDS = Number(process.env.SIMULATION_SEEDS ?? 2_000);
+
+describe("many instances, while everything fails", () => {
+  it(`keep every invariant, seeds ${FROM} to ${FROM + SEEDS - 1}`, { timeout: 300_000 }, () => {
+    for (let seed = FROM; seed < FROM + SEEDS; seed++) {
+      const { violation, trace } = simulate(seed);
+      if (violation !== undefined) {
+        throw new Error(`${violation}\nnpm run simulate -- --seed ${seed}\n${trace().slice(-60).join("\n")}`);
+      }
+    }
+  });
+
+  it("are the same run for the same seed, to the last step", () => {
+    for (const seed of [1, 14, 109]) expect(simulate(seed).trace()).toEqual(simulate(seed).trace());
+  });
+
+  it("meet what they are for: duplicates, deaths, late starts, retries, timeouts, hand-overs", () => {
+    const traces = Array.from({ length: 100 }, (_, i) =>
+      simulate(i + 1)
+        .trace()
+        .join("\n"),
+    ).join("\n");
+    for (const met of [
+      '"verdict":"duplicate"',
+      '"verdict":"early"',
+      '"verdict":"late"',
+      '"outcome":"exists"',
+      '"outcome":"conflict"',
+      '"state":"timed_out"',
+      '"state":"cancelled"',
+      '"next":[',
+      " dies",
+      "attempt 2",
+      '"settled":false',
+    ]) {
+      expect(traces, met).toContain(met);
+    }
+  });
+});
