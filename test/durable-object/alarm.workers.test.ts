@@ -298,14 +298,14 @@ describe("a handler's coordinator", () => {
     bench.handler = (_event, { coordinator: own }) => {
       expect(own.isDistributed).toBe(true);
     };
-    const stub = groupObject("g");
+    const stub = groupObject("unbound");
     await inside(stub, (object) => {
       Reflect.set(object, "namespace", () => {
         throw new CoordinationError("misconfigured", "no binding");
       });
     });
-    await tracker.register("g", 0, { onEnd: call });
+    await tracker.register("unbound", 0, { onEnd: call });
     await ring(stub);
-    expect(await tracker.status("g")).toMatchObject({ delivery: { state: "pending", lastError: "no binding" } });
+    expect(await tracker.status("unbound")).toMatchObject({ delivery: { state: "pending", lastError: "no binding" } });
   });
 });

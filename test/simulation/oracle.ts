@@ -21,6 +21,8 @@ interface Generation {
   state: string;
   deliveryId: string | undefined;
   effects: number;
+  /** Who makes an attempt, and until when nobody else may. */
+  lease: { readonly op: string; readonly fence: number; readonly untilMs: number } | undefined;
 }
 
 interface Group {
@@ -47,6 +49,8 @@ export class Oracle {
     const group = this.#group(id);
     if (transition === "completion.register") this.#registered(group, input as never, output as never);
     if (transition === "completion.ack") this.#acked(group, input as never, output as never);
+    if (transition === "completion.woken") this.#claimed(group, input as never, output as never);
+    if (transition === "completion.settle") this.#attempted(group, input as never, output as never);
     const view = (output as { view?: GroupView }).view;
     if (transition === "completion.cancel" && view?.state === "cancelled") this.#of(group, view).isCancelled = true;
     if (view !== undefined) this.#seen(group, view);
@@ -104,6 +108,10 @@ export class Oracle {
     const { view } = output;
     if (view === undefined || group.generations.has(view.generation)) return;
     if (view.generation <= group.newest) throw new Violation("a generation that falls back");
+    const from = input.restart?.from;
+    if (from !== undefined && from !== group.newest)
+      throw new Violation("restarted from a generation that stood no more");
+    if (group.newest >= 0 && input.restart === undefined) throw new Violation("a registration began the group anew");
     const tasks = input.tasks === undefined ? undefined : new Set(input.tasks);
     const counted = new Map<string, string>();
     // Early acks count for the first registration only: a restart has had its record all the time.
@@ -123,6 +131,7 @@ export class Oracle {
       state: "open",
       deliveryId: undefined,
       effects: 0,
+      lease: undefined,
     });
     group.newest = view.generation;
   }
@@ -132,8 +141,14 @@ export class Oracle {
       const task = input.tasks[i]?.id ?? "";
       if (verdict === "early") {
         const before = group.early.get(task);
-        group.early.set(task, { op: before?.op ?? input.op, untilMs: this.#world.nowMs + input.earlyTtlMs });
+        // What was said first stands, while it counts.
+        const op = before !== undefined && before.untilMs > this.#world.nowMs ? before.op : input.op;
+        group.early.set(task, { op, untilMs: this.#world.nowMs + input.earlyTtlMs });
       }
+      const known = generation === undefined ? undefined : group.generations.get(generation);
+      const isRetry = known?.counted.get(task) === input.op && input.tasks.length === 1;
+      if (isRetry && verdict !== "accepted")
+        throw new Violation(`the retry of the call that counted is told ${verdict}`);
       if (verdict !== "accepted" || generation === undefined) continue;
       const entry = group.generations.get(generation);
       if (entry === undefined) throw new Violation("an ack of a generation that nobody has registered");
@@ -141,6 +156,30 @@ export class Oracle {
       if (before !== undefined && before !== input.op) throw new Violation(`${task} counts twice`);
       entry.counted.set(task, input.op);
     }
+  }
+
+  /** A lease is one caller's until it is over or settled; a copy of the same call is handed it again. */
+  #claimed(group: Group, input: InputOf<"completion.woken">, { claims }: OutputOf<"completion.woken">): void {
+    const { nowMs } = this.#world;
+    for (const { generation, fence } of claims) {
+      const entry = group.generations.get(generation);
+      if (entry === undefined) throw new Violation("a claim of a generation that never was");
+      const { lease } = entry;
+      if (lease !== undefined && lease.untilMs > nowMs && lease.op !== input.op)
+        throw new Violation("two hold one lease");
+      if (lease !== undefined && lease.op !== input.op && fence <= lease.fence)
+        throw new Violation("a fence that falls back");
+      const isAgain = lease !== undefined && lease.op === input.op;
+      const untilMs = isAgain ? lease.untilMs : nowMs + (input.leaseMs ?? 0);
+      entry.lease = { op: input.op ?? "", fence, untilMs };
+    }
+  }
+
+  #attempted(group: Group, input: InputOf<"completion.settle">, { settled }: OutputOf<"completion.settle">): void {
+    const entry = group.generations.get(input.generation);
+    if (!settled || entry?.lease === undefined) return;
+    if (input.fence < entry.lease.fence) throw new Violation("an attempt settles under another's lease");
+    entry.lease = { ...entry.lease, untilMs: 0 };
   }
 
   #seen(group: Group, view: GroupView): void {

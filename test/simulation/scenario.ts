@@ -7,7 +7,6 @@ import type { Instance, Process, World } from "./world.js";
 
 const RETRY = { maxAttempts: 12, baseDelayMs: 1_000, maxDelayMs: 60_000 };
 const TTL_MS = 3_600_000;
-const EARLY_TTL_MS = 300_000;
 const LEASE_MS = 30_000;
 const TARGETS = { end: { route: "handler:publish", body: "null" } };
 
@@ -21,6 +20,7 @@ export class Scenario {
   readonly #network: Network;
   readonly #instances: Instance[];
   readonly #weather: { -readonly [Kind in keyof Weather]: number };
+  readonly #earlyTtlMs: number;
   #ops = 0;
 
   constructor(world: World, server: Server, oracle: Oracle) {
@@ -29,6 +29,7 @@ export class Scenario {
     const worst = world.pick([0, 0.05, 0.3]);
     const some = (): number => world.random() * worst;
     this.#weather = { lost: some(), replyLost: some(), doubled: some(), slow: some() };
+    this.#earlyTtlMs = world.pick([300_000, 5_000]);
     this.#network = new Network(world, server, this.#weather);
     this.#instances = Array.from({ length: 2 + world.below(3) }, (_, i) => ({ name: `instance ${i}`, life: 0 }));
     server.onDue = (machine, id) => {
@@ -96,7 +97,9 @@ export class Scenario {
         ),
       );
     if (world.chance(0.1)) this.#message(() => this.#cancel(id));
-    if (world.chance(0.2)) this.#message(() => this.#restart(id, { ...input, spec: "again" }, tasks));
+    for (const spec of ["again", "once more"]) {
+      if (world.chance(0.2)) this.#message(() => this.#restart(id, { ...input, spec }, tasks));
+    }
   }
 
   *#register(id: string, input: object): Process {
@@ -126,7 +129,7 @@ export class Scenario {
       const { output } = yield* this.#network.call("completion.ack", id, {
         op: this.#op(),
         tasks,
-        earlyTtlMs: EARLY_TTL_MS,
+        earlyTtlMs: this.#earlyTtlMs,
       });
       // An early ack is kept for minutes only: its message is not done before the group has it.
       if (output?.results.every(({ verdict }) => verdict !== "early")) return;

@@ -1,0 +1,196 @@
+/** A bug that somebody could make, as a change of one place in the sources. */
+export interface Bug {
+  readonly name: string;
+  /** From the repository's root. */
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+const completion = "src/machines/completion.ts";
+const group = "src/machines/group.ts";
+const early = "src/machines/early-acks.ts";
+const delivery = "src/machines/delivery.ts";
+const request = "src/machines/request.ts";
+
+/** Each must be caught; `npm run mutants` plants them one at a time. */
+export const BUGS: readonly Bug[] = [
+  {
+    name: "a task that was acked counts again",
+    file: completion,
+    from: `if (mark !== undefined && mark !== "") return mark === countedBy(input.op) ? "accepted" : "duplicate";`,
+    to: "",
+  },
+  {
+    name: "the retry of the ack that counted is told that it is a duplicate",
+    file: completion,
+    from: `return mark === countedBy(input.op) ? "accepted" : "duplicate";`,
+    to: `return "duplicate";`,
+  },
+  { name: "a late ack counts", file: completion, from: `  if (head.state !== "open") return "late";\n`, to: "" },
+  {
+    name: "an ack after the cancellation counts",
+    file: completion,
+    from: `  if (head.state === "cancelled") return "cancelled";\n  if (head.state !== "open") return "late";\n`,
+    to: `  if (head.state !== "open" && head.state !== "cancelled") return "late";\n`,
+  },
+  {
+    name: "acks that came early are dropped",
+    file: completion,
+    from: "const early = before === undefined || registered(before) ? [] : takeEarly(store, before);",
+    to: "const early = takeEarly(store, unregistered());",
+  },
+  {
+    name: "an early ack counts for ever",
+    file: early,
+    from: "return early.untilMs > store.nowMs ? early : undefined;",
+    to: "return early;",
+  },
+  {
+    name: "registering again begins anew",
+    file: completion,
+    from: "if (made || (head.spec === input.spec && isSameRestart)) return",
+    to: `if (!made && head.spec === input.spec) return { outcome: "created", view: begin(store, head, input) };\n    if (made) return`,
+  },
+  {
+    name: "a delayed copy of a restart restarts again",
+    file: completion,
+    from: "if (restart.from !== undefined && restart.from !== head.generation) {",
+    to: "if (restart.from === 1) {",
+  },
+  {
+    name: "another specification takes the group over",
+    file: completion,
+    from: `if (restart === undefined) return { outcome: "conflict", view: viewOf(store, head) };`,
+    to: `if (restart === undefined) return { outcome: "created", view: begin(store, head, input) };`,
+  },
+  {
+    name: "a pending delivery is lost with a restart",
+    file: completion,
+    from: "head.due = before.due;",
+    to: "head.due = [];",
+  },
+  {
+    name: "a generation may fall back",
+    file: completion,
+    from: "Math.max(before.generation + 1, store.nowMs)",
+    to: "before.generation - 1",
+  },
+  {
+    name: "a cancellation ends what has ended",
+    file: completion,
+    from: `if (head.state === "open" && isMeant) {`,
+    to: "if (isMeant) {",
+  },
+  {
+    name: "the deadline is left to the timer",
+    file: group,
+    from: `if (head.state === "open" && head.deadlineAtMs !== undefined && head.deadlineAtMs <= store.nowMs) {`,
+    to: "if ((false as boolean) && head.deadlineAtMs !== undefined) {",
+  },
+  {
+    name: "the timer is cleared while a deadline is set",
+    file: group,
+    from: "if (wakeAtMs === undefined || head.deadlineAtMs < wakeAtMs) wakeAtMs = head.deadlineAtMs;",
+    to: "",
+  },
+  { name: "a group has no TTL", file: group, from: "store.keepUntil(neededMs + head.ttlMs);", to: "" },
+  {
+    name: "an open group does not outlive its deadline",
+    file: group,
+    from: "neededMs = head.deadlineAtMs + (head.owes ? OWED_MS : 0);",
+    to: "neededMs = store.nowMs - head.ttlMs + 20_000;",
+  },
+  {
+    name: "the end of a group queues no delivery",
+    file: group,
+    from: "if (target !== undefined) {",
+    to: "if ((false as boolean) && target !== undefined) {",
+  },
+  {
+    name: "a group completes with one task missing",
+    file: group,
+    from: "if (head.need <= 0) end(",
+    to: "if (head.need <= 1) end(",
+  },
+  { name: "a group never completes", file: group, from: "if (head.need <= 0) end(", to: "if (head.need < 0) end(" },
+  {
+    name: "a failed task counts in neither list",
+    file: group,
+    from: "    head.failed += 1;\n",
+    to: "",
+  },
+  {
+    name: "a claim takes no lease",
+    file: delivery,
+    from: "    due.leased = true;\n    due.passed = 0;",
+    to: "    due.atMs = store.nowMs;",
+  },
+  {
+    name: "an attempt settles without its fencing token",
+    file: delivery,
+    from: "if (delivery === undefined || delivery.fence !== input.fence) return false;",
+    to: "if (delivery === undefined) return false;",
+  },
+  {
+    name: "a failed attempt is not tried again",
+    file: delivery,
+    from: "if (input.final === true || spent >= input.retry.maxAttempts) {",
+    to: "if (input.final === true || spent >= 1) {",
+  },
+  {
+    name: "who lacks the handler buries the delivery",
+    file: delivery,
+    from: "if (store.nowMs - delivery.queuedAtMs >= UNHANDLED_MS) {",
+    to: "if (store.nowMs >= delivery.queuedAtMs) {",
+  },
+  {
+    name: "a request is complete before its first root",
+    file: request,
+    from: "head.open <= 0 && (head.roots > 0 || head.sealed)",
+    to: "head.open <= 0",
+  },
+  {
+    name: "a root that was marked counts again",
+    file: request,
+    from: `if (before !== undefined && before !== "") {`,
+    to: "if ((false as boolean) && before !== undefined) {",
+  },
+  {
+    name: "a mark that came early is forgotten",
+    file: request,
+    from: `} else if (mark.startsWith("~")) {`,
+    to: `} else if (mark === "~") {`,
+  },
+  {
+    name: "work is handed on after its root was closed",
+    file: request,
+    from: "for (const next of input.next ?? []) {",
+    to: "for (const next of [] as StageRoots[]) {",
+  },
+  {
+    name: "a failed root closes without its error",
+    file: request,
+    from: "if (!count(store, head, number, { processed: input.processed, error: input.error })) ",
+    to: "if (!count(store, head, number, { processed: input.processed })) ",
+  },
+  {
+    name: "a mark after the cleanup brings the request back",
+    file: request,
+    from: "return head === undefined || head.cleaned === true ? undefined : head;",
+    to: "return head;",
+  },
+  {
+    name: "registering a request again resets it",
+    file: request,
+    from: `if (stood !== undefined) return { verdict: "duplicate", complete: isComplete(stood) };`,
+    to: "",
+  },
+  { name: "a request has no TTL", file: request, from: "store.keepUntil(head.refreshedAtMs + head.ttlMs);", to: "" },
+  {
+    name: "an expired record is still read",
+    file: "src/draft.ts",
+    from: "const expired = stored !== undefined && stored.until !== undefined && stored.until <= nowMs;",
+    to: "const expired = false as boolean;",
+  },
+];

@@ -1,0 +1,56 @@
+import { execFile } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { BUGS, type Bug } from "./bugs.js";
+
+// `npm run mutants [-- NAME]`: plants each bug in a copy of the sources, and has the simulator look for it.
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const SEEDS = 20_000;
+
+interface Verdict {
+  readonly caught: boolean;
+  readonly how: string;
+}
+
+function plant({ file, from, to }: Bug, folder: string): void {
+  for (const part of ["src", "test/simulation"]) cpSync(join(ROOT, part), join(folder, part), { recursive: true });
+  const path = join(folder, file);
+  const text = readFileSync(path, "utf8");
+  if (text.split(from).length !== 2) throw new Error(`${file} holds this other than once:\n${from}`);
+  writeFileSync(
+    path,
+    text.replace(from, () => to),
+  );
+}
+
+function look(folder: string): Promise<Verdict> {
+  const tsx = join(ROOT, "node_modules/tsx/dist/cli.mjs");
+  const args = [tsx, join(folder, "test/simulation/cli.ts"), "--seeds", String(SEEDS)];
+  return new Promise((resolve) => {
+    execFile(process.execPath, args, { maxBuffer: 256 * 1024 * 1024 }, (error, stdout, stderr) => {
+      const [, seed, violation] = /VIOLATION at seed (\d+): ([^\n]*)/.exec(stdout) ?? [];
+      if (violation !== undefined) resolve({ caught: true, how: `seed ${seed}: ${violation}` });
+      else resolve({ caught: false, how: error === null ? `${SEEDS} seeds without a violation` : stderr.slice(-500) });
+    });
+  });
+}
+
+const wanted = process.argv.slice(2).join(" ");
+const survivors: string[] = [];
+for (const bug of BUGS.filter(({ name }) => name.includes(wanted))) {
+  // Below node_modules, so that the copy resolves packages.
+  mkdirSync(join(ROOT, "node_modules/.cache"), { recursive: true });
+  const folder = mkdtempSync(join(ROOT, "node_modules/.cache/mutant-"));
+  try {
+    plant(bug, folder);
+    const { caught, how } = await look(folder);
+    if (!caught) survivors.push(bug.name);
+    console.log(`${caught ? "caught  " : "SURVIVED"}  ${bug.name}\n            ${how}`);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+console.log(`${survivors.length === 0 ? "all caught" : `${survivors.length} survived: ${survivors.join("; ")}`}`);
+process.exit(survivors.length === 0 ? 0 : 1);
