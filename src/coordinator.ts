@@ -126,7 +126,7 @@ export interface DrainReport {
  */
 export type CoordinatorEvent =
   | { readonly type: "wake_failed"; readonly machine: string; readonly id: string; readonly error: unknown }
-  /** A drain of `drainEvery` or of an `AlarmClock` failed; it is tried again. */
+  /** A drain of `drainEvery` or of an `AlarmClock` failed, or a drain's `sweep` (`defineBackend`); it is tried again. */
   | { readonly type: "drain_failed"; readonly error: unknown }
   | {
       readonly type: "delivery";

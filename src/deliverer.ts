@@ -36,6 +36,8 @@ const SETTLE_PAUSE_MS = 100;
 const SETTLE_AGAIN: RetryPolicy = { maxAttempts: 100, baseDelayMs: 250, maxDelayMs: 2_000 };
 const MAX_ERROR_BYTES = 256;
 const MAX_ROOT_ERROR_BYTES = 1_024;
+/** By how much the clocks of two records may differ, and a request be registered after its group. */
+const BEGUN_SLACK_MS = 60_000;
 
 /**
  * Delivers what a woken group's outbox hands out, and tells the group how it went. Every one can mark the root of a
@@ -102,7 +104,7 @@ export class Deliverer implements Wake<"completion"> {
       await Promise.race([this.#send(groupId, claim, timeout.signal), rejectWhenAborted(timeout.signal)]);
       return undefined;
     } catch (error) {
-      return failureOf(error, claim.route === "url");
+      return failureOf(error, claim.route === "url" || claim.route === REQUEST_ROUTE);
     } finally {
       clearTimeout(timer);
     }
@@ -132,10 +134,18 @@ async function markRoot(requests: Coordinator, claim: Claim, signal: AbortSignal
   const { requestId, stage, rootId } = JSON.parse(claim.body) as { requestId: string; stage: string; rootId: string };
   const failure = failureAtEnd(JSON.parse(claim.snapshot) as GroupView);
   // The delivery's id is the call's id: of many attempts one counts.
-  const input = { op: claim.deliveryId, stage, root: rootId, processed: failure === undefined ? 1 : 0 };
-  await requests.run("request.mark", requestId, failure === undefined ? input : { ...input, error: failure }, {
-    signal,
-  });
+  const input = {
+    op: claim.deliveryId,
+    stage,
+    root: rootId,
+    processed: failure === undefined ? 1 : 0,
+    // A request that began long after the group is another use of its id.
+    begunBeforeMs: claim.generation + BEGUN_SLACK_MS,
+    ...(failure === undefined ? {} : { error: failure }),
+  };
+  const { refused } = await requests.run("request.mark", requestId, input, { signal });
+  if (refused !== undefined)
+    throw new CoordinationError("limit_exceeded", `the request has no room for more ${refused}`);
 }
 
 /** What a request is told of a group that did not succeed. */
@@ -154,13 +164,13 @@ function rejectWhenAborted(signal: AbortSignal): Promise<never> {
   });
 }
 
-function failureOf(error: unknown, isWebhook: boolean): { error: string; final?: boolean; notBeforeMs?: number } {
+function failureOf(error: unknown, isOurs: boolean): { error: string; final?: boolean; notBeforeMs?: number } {
   const message = error instanceof Error ? error.message : "the handler threw something that is no Error";
   const failure: { error: string; final?: boolean; notBeforeMs?: number } = {
     error: shortText(message === "" ? "failed without a message" : message, "error", MAX_ERROR_BYTES),
   };
-  // What a webhook's receiver wishes; a handler's own calls say nothing about its delivery.
-  if (isWebhook && error instanceof CoordinationError) {
+  // What a webhook's receiver or the request says; a handler's own calls say nothing about its delivery.
+  if (isOurs && error instanceof CoordinationError) {
     if (!error.retryable) failure.final = true;
     if (error.retryAfterMs !== undefined) failure.notBeforeMs = error.retryAfterMs;
   }

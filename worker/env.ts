@@ -108,7 +108,13 @@ export function webhooksOf(env: WorkerEnv): Webhooks | undefined {
   try {
     return webhookSender({ secrets, allowedHosts, allowHttp: allowHttp === "true" });
   } catch (error) {
-    // Its messages name a place in a list: here the lists are variables.
-    throw error instanceof CoordinationError ? misconfigured(`WEBHOOK_…: ${error.message}`) : error;
+    throw error instanceof CoordinationError ? misconfigured(inVariables(error.message)) : error;
   }
+}
+
+/** The sender's messages name its options, and a place in a list: here the lists are variables. */
+function inVariables(message: string): string {
+  return message
+    .replace(/^secrets\b(?:\[\d+\])?/, "WEBHOOK_SECRET")
+    .replace(/^allowedHosts\b(?:\[\d+\])?/, "WEBHOOK_ALLOWED_HOSTS");
 }

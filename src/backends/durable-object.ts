@@ -207,7 +207,13 @@ interface Marked {
 /** Whether the same call may go better with a fresh stub, and does not make a bad day worse. */
 function isTransient(error: unknown): boolean {
   const { retryable, overloaded, durableObjectReset } = Object(error) as Marked;
+  if (lacksSql(error)) return false;
   return overloaded !== true && (retryable === true || durableObjectReset === true);
+}
+
+/** The platform has no mark for an object whose class was made without SQLite. */
+function lacksSql(error: unknown): boolean {
+  return error instanceof Error && error.message.includes("SQL is not enabled");
 }
 
 /** The platform's texts stay behind: they may quote what the object's own code threw. */
@@ -215,6 +221,9 @@ function faultOf(error: unknown, applied: "no" | "unknown"): CoordinationError {
   const { overloaded, remote } = Object(error) as Marked;
   if (overloaded === true) {
     return new CoordinationError("rate_limited", "the object is overloaded", { retryable: true, applied });
+  }
+  if (lacksSql(error)) {
+    return new CoordinationError("misconfigured", "the object's class needs new_sqlite_classes in [[migrations]]");
   }
   if (remote === true && error instanceof TypeError) {
     const message = "the object lacks the method: the namespace's class must extend CoordinatorObject";

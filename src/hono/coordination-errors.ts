@@ -1,6 +1,6 @@
 import type { Context, Next } from "hono";
 import { CoordinationError } from "../errors.js";
-import { problemResponse } from "../problem.js";
+import { Problem, problemResponse } from "../problem.js";
 
 /** What `coordinationErrors()` returns: for `app.onError`, and for `app.use`. */
 export interface CoordinationErrorHandler {
@@ -10,7 +10,10 @@ export interface CoordinationErrorHandler {
 
 /** What `coordinationErrors` is made with. */
 export interface CoordinationErrorsOptions {
-  /** Told of errors that nobody expected, for logs: as an error handler it is the only one who hears of them. */
+  /**
+   * Told of every error that is answered with a 5xx, for logs: the client reads little of it. Those of `drainRoutes` and
+   * `requestStatusRoutes` too. What it throws is ignored.
+   */
   readonly onError?: ((error: Error, c: Context) => void) | undefined;
 }
 
@@ -19,10 +22,14 @@ const CLIENT_CLOSED = 499;
 
 /**
  * Answers a `CoordinationError` with problem details: its status, a stable `code`, `retryable` and `applied`, and
- * `Retry-After` where it helps. The same as the Worker's.
+ * `Retry-After` where it helps.
+ *
+ * What is the server's fault does not look like the client's, and says nothing of the server: `unauthorized` (the backend
+ * knows the server's token no more) is a 502 `backend_rejected`, `misconfigured` a 500 without its message, and
+ * `invalid_input` (a call of the handler's own) a 500 `internal`. `onError` hears of the error as it was thrown.
  *
  * - `app.onError(coordinationErrors())`: an `HTTPException` gives its own response, any other error a plain 500 that says
- *   nothing of it; `onError` hears of that one.
+ *   nothing of it.
  * - `app.use(coordinationErrors())`, for some routes: other errors are left to the app. Hono's own error handler logs the
  *   error before this one sees it.
  *
@@ -40,35 +47,88 @@ export function coordinationErrors(options: CoordinationErrorsOptions = {}): Coo
   function coordinationErrors(c: Context, next: Next): Promise<void>;
   function coordinationErrors(first: Error | Context, second: Context | Next): Response | Promise<void> {
     return typeof second === "function"
-      ? answerAfter(first as Context, second)
+      ? answerAfter(first as Context, second, options)
       : answerTo(first as Error, second, options);
   }
   return coordinationErrors;
 }
 
-/** For routes that are mounted: what is no `CoordinationError` is the app's. */
-export function ownErrors(error: Error, c: Context): Response {
-  if (error instanceof CoordinationError || c.req.raw.signal.aborted) return answerTo(error, c);
-  throw error;
-}
-
-async function answerAfter(c: Context, next: Next): Promise<void> {
-  await next();
-  if (!(c.error instanceof CoordinationError)) return;
-  c.res = answerTo(c.error, c);
-}
-
-function answerTo(error: Error, c: Context, { onError }: CoordinationErrorsOptions = {}): Response {
-  if (error instanceof CoordinationError) return ofContext(c, problemResponse(error));
-  if ("getResponse" in error && typeof error.getResponse === "function") return ofContext(c, error.getResponse());
-  if (c.req.raw.signal.aborted) return c.body(null, CLIENT_CLOSED as 500);
-  try {
-    onError?.(error, c);
-  } catch {
-    // Nobody is left to tell.
+/**
+ * A fault of a mounted route. It goes up to the application's error handler, so that its `onError` hears of it; one that
+ * does not know it takes its response, as it does of an `HTTPException`.
+ */
+class RouteFault extends Error {
+  override readonly name = "RouteFault";
+  constructor(readonly error: CoordinationError) {
+    super(error.message, { cause: error });
   }
+  getResponse(): Response {
+    return problemResponse(publicOf(this.error));
+  }
+}
+
+/** For routes that are mounted: what is no `CoordinationError` is the app's, and of the server's faults it is told. */
+export function withOwnErrors(route: (c: Context) => Promise<Response>): (c: Context) => Promise<Response> {
+  return async function ownErrors(c) {
+    try {
+      return await route(c);
+    } catch (error) {
+      if (c.req.raw.signal.aborted) return gone(c);
+      if (!(error instanceof CoordinationError)) throw error;
+      const response = problemResponse(publicOf(error));
+      if (response.status >= 500) throw new RouteFault(error);
+      return ofContext(c, response);
+    }
+  };
+}
+
+async function answerAfter(c: Context, next: Next, options: CoordinationErrorsOptions): Promise<void> {
+  await next();
+  const error = thrownOf(c.error);
+  if (error instanceof CoordinationError) c.res = answerTo(error, c, options);
+}
+
+function answerTo(thrown: Error, c: Context, { onError }: CoordinationErrorsOptions): Response {
+  const error = thrownOf(thrown);
+  const isOwn = error instanceof CoordinationError;
+  if (!isOwn && !hasResponse(error) && c.req.raw.signal.aborted) return gone(c);
+  const response = isOwn ? problemResponse(publicOf(error)) : hasResponse(error) ? error.getResponse() : plainFault();
+  if (response.status >= 500) {
+    try {
+      onError?.(error, c);
+    } catch {
+      // Nobody is left to tell.
+    }
+  }
+  return ofContext(c, response);
+}
+
+function thrownOf<E extends Error | undefined>(error: E): E | CoordinationError {
+  return error instanceof RouteFault ? error.error : error;
+}
+
+/** What the client may know of it. */
+function publicOf(error: CoordinationError): Error {
+  const { code, retryable, applied, retryAfterMs } = error;
+  const told = { retryable, applied, retryAfterMs };
+  if (code === "unauthorized") return new CoordinationError("backend_rejected", "the backend refused the server", told);
+  if (code === "misconfigured") return new CoordinationError("misconfigured", "the server is misconfigured", told);
+  // Clients' input never comes so far: that of our own routes is answered there.
+  if (code === "invalid_input") return new Problem("internal", "the server failed");
+  return error;
+}
+
+function hasResponse(error: Error): error is Error & { getResponse(): Response } {
+  return "getResponse" in error && typeof error.getResponse === "function";
+}
+
+function plainFault(): Response {
   const headers = { "content-type": "text/plain; charset=UTF-8", "cache-control": "no-store" };
-  return ofContext(c, new Response("Internal Server Error", { status: 500, headers }));
+  return new Response("Internal Server Error", { status: 500, headers });
+}
+
+function gone(c: Context): Response {
+  return c.body(null, CLIENT_CLOSED as 500);
 }
 
 /** With the headers that middleware has set, such as CORS; its own win. */

@@ -6,7 +6,7 @@ import { CoordinationError } from "../errors.js";
 import { Problem, problemResponse } from "../problem.js";
 import { timingSafeEqual } from "../timing-safe.js";
 import { checkInteger } from "../validate.js";
-import { ownErrors } from "./coordination-errors.js";
+import { withOwnErrors } from "./coordination-errors.js";
 import { coordinatorOf } from "./settings.js";
 
 /** What `drainRoutes` is made with. */
@@ -37,7 +37,8 @@ const MAX_SECRETS = 10;
  * and the time lasts, and answers `{ woken, left, nextDueAtMs }`.
  *
  * The caller proves itself by `Authorization: Bearer SECRET`; one that cannot reaches neither the coordinator nor its
- * storage. Calls at the same time do no harm, and neither does one that is repeated.
+ * storage. Calls at the same time do no harm, and neither does one that is repeated. A fault (5xx) is answered through the
+ * application's error handler, so that it can be logged.
  *
  * @throws {CoordinationError} `misconfigured` when the secret is missing, or none: at once for a text, at the request (500)
  * for a function. `invalid_input` for an option out of range. A coordinator without `drain` is answered `unsupported` (501).
@@ -58,14 +59,14 @@ export function drainRoutes(options: DrainRoutesOptions): Hono {
   checkInteger(budgetMs, "budgetMs", 1, 600_000);
   if (typeof secret !== "function") liveSecrets(secret);
   const app = new Hono();
-  app.onError(ownErrors);
-  app.on(["GET", "POST"], "/", async function drain(c) {
+  const answer = withOwnErrors(async function drain(c) {
     const secrets = liveSecrets(typeof secret === "function" ? secret(c) : secret);
     const refusal = await refusalOf(c, secrets);
     if (refusal !== undefined) return problemResponse(refusal);
     const report = await drainWithin(coordinatorOf(coordinator, c), limit, budgetMs, clock);
     return c.json({ ...report, nextDueAtMs: report.nextDueAtMs ?? null }, 200, { "cache-control": "no-store" });
   });
+  app.on(["GET", "POST"], "/", answer);
   return app;
 }
 
@@ -88,6 +89,9 @@ async function drainWithin(
 
 /** The secrets that are valid now; a refusal tells nothing of them. */
 function liveSecrets(text: unknown): readonly string[] {
+  if (text === undefined || text === "") {
+    throw new CoordinationError("misconfigured", "drainRoutes: secret is not set, such as CRON_SECRET");
+  }
   const secrets = typeof text === "string" ? text.split(/\s+/).filter((part) => part !== "") : [];
   if (secrets.length > 0 && secrets.length <= MAX_SECRETS && secrets.every((part) => SECRET.test(part))) return secrets;
   const form = "each of 16 to 512 visible ASCII characters";

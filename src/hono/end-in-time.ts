@@ -25,12 +25,14 @@ const SEAL_MS = 1_000;
 const LATE_SEAL_MS = 50;
 
 /**
- * Seals the request, and waits for its end. Resolves with its counts, or with null when it is not known to be complete: it
+ * Seals the request, and waits for its end; once the client has gone it only seals. Resolves with its counts, or with null when it is not known to be complete: it
  * is still pending, the client has gone, or the backend failed or stalled, which `onEvent` is told. Never rejects, and
  * never takes longer than it may.
  */
 export async function endInTime<S extends string>(wait: EndWait<S>): Promise<QueueStatus<S> | null> {
-  const { tracker, id, waitMs, leftMs, signal, clock, onEvent } = wait;
+  const { tracker, id, leftMs, clock, onEvent } = wait;
+  // Who has gone waits for nothing, but his request must not stay pending.
+  const [waitMs, signal] = wait.signal.aborted ? [0, undefined] : [wait.waitMs, wait.signal];
   const limitMs = Math.max(waitMs, Math.min(SEAL_MS, Math.max(leftMs, LATE_SEAL_MS)));
   const untilMs = clock.now() + waitMs;
   let step: "request.seal" | "request.wait" = "request.seal";
@@ -47,7 +49,7 @@ export async function endInTime<S extends string>(wait: EndWait<S>): Promise<Que
       return end;
     });
   } catch (error) {
-    if (!signal.aborted && !isTimeOver(error)) emit(onEvent, { type: "followup_failed", transition: step, id, error });
+    if (!signal?.aborted && !isTimeOver(error)) emit(onEvent, { type: "followup_failed", transition: step, id, error });
     return null;
   }
 }

@@ -36,7 +36,8 @@ export async function recordIdOf(
   if (scope === undefined) return publicId;
   const value: unknown = scope(c);
   if (typeof value !== "string" || value === "") {
-    throw new CoordinationError("misconfigured", "scope must return a text that is not empty");
+    const message = "scope returned no text: is the middleware that authenticates mounted before this one?";
+    throw new CoordinationError("misconfigured", message);
   }
   checkText(value, "scope", MAX_SCOPE_BYTES);
   return joinParts([await shortScope(value), publicId]);

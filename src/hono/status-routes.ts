@@ -3,7 +3,7 @@ import { Problem, problemResponse } from "../problem.js";
 import type { QueueStatus, RequestState } from "../trackers/request-status.js";
 import type { RequestProgress, RequestWaitTracker } from "../trackers/request-wait.js";
 import { RETRY_AFTER_SEC } from "./answer.js";
-import { ownErrors } from "./coordination-errors.js";
+import { withOwnErrors } from "./coordination-errors.js";
 import { answered, isTimeOver } from "./end-in-time.js";
 import type { RequestOptions } from "./options.js";
 import { progressStream } from "./progress-stream.js";
@@ -41,7 +41,8 @@ const EVENTS_HEADERS = {
  *   again; who has seen `complete` is answered 204, at which an `EventSource` stops.
  *
  * They write nothing, and nothing is cached. Whoever may call them reads what `scope` gives them, so put what
- * authenticates in front of them.
+ * authenticates in front of them. A fault (5xx) is answered through the application's error handler, so that it can be
+ * logged.
  *
  * @throws {CoordinationError} `invalid_input` for an option out of range.
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html
@@ -49,13 +50,14 @@ const EVENTS_HEADERS = {
 export function requestStatusRoutes<const S extends string>(options: RequestOptions<S>): Hono {
   const settings = settingsOf(options);
   const app = new Hono();
-  app.onError(ownErrors);
-  app.get("/:id", function requestStatus(c) {
-    return answerStatus(c, settings);
-  });
-  app.get("/:id/events", function requestEvents(c) {
-    return answerEvents(c, settings);
-  });
+  app.get(
+    "/:id",
+    withOwnErrors((c) => answerStatus(c, settings)),
+  );
+  app.get(
+    "/:id/events",
+    withOwnErrors((c) => answerEvents(c, settings)),
+  );
   return app;
 }
 

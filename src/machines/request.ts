@@ -1,16 +1,25 @@
 import { decode, encode, formatInteger } from "../platform.js";
 import type { Store } from "../store.js";
-import { type RememberedOp, recall, remember } from "./op-memory.js";
+import { emptyRing, type OpRing, recallOp, rememberOp } from "./op-ring.js";
 
 /**
  * A request waits for its roots: pieces of work, each in a stage, that others mark done or failed. It is complete when
  * every registered root was marked; until the first one is registered, or the request is sealed, it is pending.
  *
- * A mark is membership in a set, like an ack: the member `t:STAGE:ROOT` holds "" while a registered root is open, `.OP`
- * once it was marked by that call, `~OP` when it was marked before its registration, and `.~OP` when that came too. Other
- * members: `e:N` errors, `ops` the last free counts.
+ * A mark is membership in a set, like an ack: the member `t:LIFE:STAGE:ROOT` holds "" while a registered root is
+ * open, `.OP` once it was marked by that call, `~OP` when it was marked before its registration, and `.~OP` when that came
+ * too. Other members: `e:N` errors, and those of the ring of operations.
+ *
+ * An id may be used again as soon as it was cleaned up. For a minute the record then knows its last lives, so that a late
+ * copy of a call that belongs to one of them changes nothing in the next.
  */
 interface RequestHead {
+  /** Which use of the id this is, and when it began. */
+  life: number;
+  beganAtMs: number;
+  /** The call that has registered it, and those that have cleaned up the last lives. */
+  registeredBy: string;
+  cleanedBy: string[];
   /** Grows with every change; begins at the server's time, so that it never falls back. */
   version: number;
   /** How many roots are registered, how many of them are open, and how many were marked before their registration. */
@@ -24,6 +33,8 @@ interface RequestHead {
   stages: StageCounts[];
   /** How many errors are kept word by word. */
   kept: number;
+  /** The calls of the last minute that belong to no root. */
+  ring: OpRing;
   ttlMs: number;
   refreshedAtMs: number;
 }
@@ -66,8 +77,9 @@ export interface StageRoots {
 export const MAX_ROOTS = 100_000;
 export const MAX_STAGES = 64;
 export const MAX_ERRORS = 100;
+/** How many lives of an id in a row are known. */
+const MAX_LIVES = 8;
 const MAX_COUNT = 1_000_000_000_000;
-const REMEMBERED = 128;
 /** For so long those who wait still read the end of a request that was cleaned up. */
 const CLEANED_MS = 60_000;
 /** How often progress is looked for: only the end is told at once. */
@@ -107,18 +119,29 @@ function keep(store: Store, head: RequestHead): void {
   store.keepUntil(head.refreshedAtMs + head.ttlMs);
 }
 
-function register(store: Store, input: { ttlMs: number }): RequestOutcome {
-  const stood = open(store);
-  if (stood !== undefined) return { verdict: "duplicate", complete: isComplete(stood) };
-  store.clear();
+function register(store: Store, input: { op: string; ttlMs: number }): RequestOutcome {
+  const before = store.head<RequestHead>();
+  if (before !== undefined && before.registeredBy === input.op) {
+    return before.cleaned === true ? { verdict: UNKNOWN } : { verdict: "accepted", complete: isComplete(before) };
+  }
+  if (before !== undefined && before.cleaned !== true) return { verdict: "duplicate", complete: isComplete(before) };
+  // The marks of the last lives stay, to be known again; of many in a row only so many.
+  const life = before === undefined || before.life >= MAX_LIVES ? 1 : before.life + 1;
+  if (life === 1) store.clear();
   const head: RequestHead = {
+    life,
+    beganAtMs: store.nowMs,
+    registeredBy: input.op,
+    cleanedBy: before?.cleanedBy ?? [],
     version: 0,
     roots: 0,
     open: 0,
     early: 0,
     sealed: false,
-    stages: [],
+    // Their numbers stay, since marks are named by them.
+    stages: (life === 1 ? [] : (before?.stages ?? [])).map(({ name }) => emptyStage(name)),
     kept: 0,
+    ring: before?.ring ?? emptyRing(),
     ttlMs: input.ttlMs,
     refreshedAtMs: store.nowMs,
   };
@@ -134,17 +157,30 @@ function stageNumber(head: RequestHead, name: string): number {
     if (stage.name === name) return number;
   }
   if (number >= MAX_STAGES) return 0;
-  head.stages.push({ name, processed: 0, requeueCount: 0, errorCount: 0 });
+  head.stages.push(emptyStage(name));
   return number + 1;
 }
 
-const rootName = (stage: number, root: string): string => `t:${formatInteger(stage)}:${root}`;
+const emptyStage = (name: string): StageCounts => ({ name, processed: 0, requeueCount: 0, errorCount: 0 });
+
+const rootName = (life: number, stage: number, root: string): string =>
+  `t:${formatInteger(life)}:${formatInteger(stage)}:${root}`;
+
+/** What this very call was told in an earlier life of the id, if it is a late copy; otherwise "duplicate". */
+function verdictBefore(store: Store, head: RequestHead, stage: number, input: MarkInput): RequestVerdict {
+  for (let life = 1; life < head.life; life++) {
+    const mark = store.get(rootName(life, stage, input.root));
+    const verdict = mark === undefined ? "duplicate" : verdictAgain(mark, input.op);
+    if (verdict !== "duplicate") return verdict;
+  }
+  return "duplicate";
+}
 
 /** Registers what is not registered yet; returns how many roots that were, or why none was. */
 function addRoots(store: Store, head: RequestHead, added: StageRoots): number | RequestRefusal {
   const stage = stageNumber(head, added.stage);
   if (stage === 0) return "stages";
-  const names = added.roots.map((root) => rootName(stage, root));
+  const names = added.roots.map((root) => rootName(head.life, stage, root));
   store.load(names);
   let count = 0;
   for (const name of names) {
@@ -162,9 +198,10 @@ function addRoots(store: Store, head: RequestHead, added: StageRoots): number | 
   return head.roots + head.early > MAX_ROOTS ? "roots" : count;
 }
 
-function roots(store: Store, input: StageRoots): RequestOutcome {
+function roots(store: Store, input: StageRoots & { op: string }): RequestOutcome {
   const head = open(store);
   if (head === undefined) return { verdict: UNKNOWN };
+  if (recallOp(store, input.op) !== undefined) return { verdict: "accepted", complete: isComplete(head) };
   const isOver = isFinal(head);
   const added = addRoots(store, head, input);
   if (typeof added === "string") return refuse(store, added);
@@ -172,17 +209,22 @@ function roots(store: Store, input: StageRoots): RequestOutcome {
     store.discard();
     return { verdict: "late", complete: true };
   }
-  if (added > 0) save(store, head);
+  if (added > 0) {
+    rememberOp(store, head.ring, input.op, "");
+    save(store, head);
+  }
   return { verdict: added > 0 ? "accepted" : "duplicate", complete: isComplete(head) };
 }
 
 /** No root is waited for but those that are there. What is sealed and complete stays so. */
-function seal(store: Store, _input: object): RequestOutcome & { view?: RequestView } {
+function seal(store: Store, input: { op: string }): RequestOutcome & { view?: RequestView } {
   const head = open(store);
   if (head === undefined) return { verdict: UNKNOWN };
-  const verdict = head.sealed ? "duplicate" : "accepted";
-  if (!head.sealed) {
+  const isAgain = recallOp(store, input.op) !== undefined;
+  const verdict = head.sealed && !isAgain ? "duplicate" : "accepted";
+  if (!head.sealed && !isAgain) {
     head.sealed = true;
+    rememberOp(store, head.ring, input.op, "");
     save(store, head);
   }
   const complete = isComplete(head);
@@ -198,14 +240,19 @@ export interface MarkInput {
   error?: string;
   /** Roots that take the work on: registered in the very step that closes this one. */
   next?: StageRoots[];
+  /** A request that began later than this is another one than the caller means. */
+  begunBeforeMs?: number;
 }
 
 function mark(store: Store, input: MarkInput): RequestOutcome {
   const head = open(store);
   if (head === undefined) return { verdict: UNKNOWN };
+  if (input.begunBeforeMs !== undefined && head.beganAtMs > input.begunBeforeMs) return { verdict: UNKNOWN };
   const number = stageNumber(head, input.stage);
   if (number === 0) return refuse(store, "stages");
-  const name = rootName(number, input.root);
+  const past = verdictBefore(store, head, number, input);
+  if (past !== "duplicate") return { verdict: past, complete: isComplete(head) };
+  const name = rootName(head.life, number, input.root);
   const before = store.get(name);
   if (before !== undefined && before !== "") {
     return { verdict: verdictAgain(before, input.op), complete: isComplete(head) };
@@ -260,15 +307,12 @@ function record(
 ): RequestOutcome {
   const head = open(store);
   if (head === undefined) return { verdict: UNKNOWN };
-  const text = store.get("ops");
-  const ops = text === undefined ? [] : decode<RememberedOp[]>(text);
-  if (recall(ops, input.op) !== undefined) return { verdict: "accepted", complete: isComplete(head) };
+  if (recallOp(store, input.op) !== undefined) return { verdict: "accepted", complete: isComplete(head) };
   if (isFinal(head)) return { verdict: "late", complete: true };
   const number = stageNumber(head, input.stage);
   if (number === 0) return refuse(store, "stages");
   if (!count(store, head, number, input)) return refuse(store, "counts");
-  remember(ops, { op: input.op, result: "" }, REMEMBERED);
-  store.set("ops", encode(ops));
+  rememberOp(store, head.ring, input.op, "");
   save(store, head);
   return { verdict: "accepted", complete: isComplete(head) };
 }
@@ -310,6 +354,7 @@ function wait(store: Store, _input: object): Look {
   const head = store.head<RequestHead>();
   if (head === undefined) return { ready: true };
   if (isComplete(head)) return { ready: true, view: viewOf(store, head) };
+  if (head.cleaned === true) return { ready: true };
   if (store.nowMs - head.refreshedAtMs >= head.ttlMs / 4) {
     keep(store, head);
     store.put(head);
@@ -320,28 +365,28 @@ function wait(store: Store, _input: object): Look {
 
 /** Ready once there is more to tell than at version `after`: the end at once, steps on the way within a second. */
 function progress(store: Store, input: { after: number }): Look {
-  const head = open(store);
+  const head = store.head<RequestHead>();
   if (head === undefined) return { ready: true };
+  if (head.cleaned === true && !isComplete(head)) return { ready: true };
   if (isComplete(head) || head.version > input.after) return { ready: true, view: viewOf(store, head) };
   return { ready: false, recheckInMs: PROGRESS_MS };
 }
 
-/** Removes the request. Who waits for a complete one reads how it ended for a moment more; nobody sees zeros. */
-function cleanup(store: Store, _input: object): { found: boolean } {
+/**
+ * Removes the request. Who waits for a complete one reads how it ended for a minute more; nobody sees zeros. What is stored
+ * goes with that minute: until then late copies of its calls are known.
+ */
+function cleanup(store: Store, input: { op: string }): { found: boolean } {
+  const stood = store.head<RequestHead>();
+  if (stood?.cleanedBy.includes(input.op) === true) return { found: true };
   const head = open(store);
   if (head === undefined) return { found: false };
-  const errors = isComplete(head) ? viewOf(store, head).errors : [];
-  store.clear();
-  store.notify();
-  if (!isComplete(head)) return { found: true };
   head.cleaned = true;
-  let n = 0;
-  for (const error of errors) {
-    n += 1;
-    store.set(errorName(n), encode(error));
-  }
+  head.cleanedBy.push(input.op);
+  if (head.cleanedBy.length > MAX_LIVES) head.cleanedBy.shift();
   store.put(head);
-  store.keepUntil(store.nowMs + (head.ttlMs < CLEANED_MS ? head.ttlMs : CLEANED_MS));
+  store.keepUntil(store.nowMs + CLEANED_MS);
+  store.notify();
   return { found: true };
 }
 

@@ -119,7 +119,9 @@ export class RequestWaitTracker<S extends string = string> {
   /** Announces a request, before anybody can hear of it. One that is there already stays as it is. */
   async registerRequest(requestId: string): Promise<RequestResult> {
     checkId(requestId, "requestId");
-    return requestResult(await this.#coordinator.run("request.register", requestId, { ttlMs: this.#ttlMs }));
+    return requestResult(
+      await this.#coordinator.run("request.register", requestId, { op: newOp(), ttlMs: this.#ttlMs }),
+    );
   }
 
   /**
@@ -136,7 +138,9 @@ export class RequestWaitTracker<S extends string = string> {
       throw new CoordinationError("invalid_input", `rootIds must be an id, or a list of 1 to ${MAX_ROOTS_A_CALL}`);
     }
     for (const [i, id] of roots.entries()) checkId(id, typeof rootIds === "string" ? "rootId" : `rootIds[${i}]`);
-    return requestResult(await this.#coordinator.run("request.roots", requestId, { stage, roots: [...roots] }));
+    return requestResult(
+      await this.#coordinator.run("request.roots", requestId, { op: newOp(), stage, roots: [...roots] }),
+    );
   }
 
   /**
@@ -150,7 +154,7 @@ export class RequestWaitTracker<S extends string = string> {
   /** `seal`, and by the same step the counts of a request that is complete; null while it is pending, or unknown. */
   async sealAndStatus(requestId: string): Promise<{ result: RequestResult; status: QueueStatus<S> | null }> {
     checkId(requestId, "requestId");
-    const output = await this.#coordinator.run("request.seal", requestId, {});
+    const output = await this.#coordinator.run("request.seal", requestId, { op: newOp() });
     return {
       result: requestResult(output),
       status: output.view === undefined ? null : queueStatus(this.stages, output.view),
@@ -264,7 +268,7 @@ export class RequestWaitTracker<S extends string = string> {
   async cleanup(requestId: string): Promise<boolean> {
     checkId(requestId, "requestId");
     try {
-      return (await this.#coordinator.run("request.cleanup", requestId, {}, { resend: false })).found;
+      return (await this.#coordinator.run("request.cleanup", requestId, { op: newOp() })).found;
     } catch (error) {
       emit(this.#onEvent, { type: "followup_failed", transition: "request.cleanup", id: requestId, error });
       return false;

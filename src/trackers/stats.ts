@@ -9,7 +9,7 @@ import { checkNamespace } from "./small-key.js";
 
 /** What a `RequestStatsAccumulator` is made with. */
 export interface StatsOptions {
-  /** How many ids are tracked at most: 1 to 64,000. Beyond, the id that came first goes. Default 1,000. */
+  /** How many ids are tracked at most: 1 to 64,000. Beyond, the id that was not merged for longest goes. Default 1,000. */
   readonly maxTracked?: number;
   /** How long an id is tracked after its last merge, in seconds. Default: the coordinator's, else 3,600. */
   readonly ttlSec?: number;
@@ -32,7 +32,7 @@ const MAX_SHARDS = 64;
 /**
  * Adds up what many workers did for one id, for one reader to take: processed, requeued, failed.
  *
- * The counts of an id live and die together. A merge that is sent again counts once (the last 128 of an id are known),
+ * The counts of an id live and die together. A call that is sent again counts once (those of the last minute are known),
  * and of several consumers one gets the counts. Up to 1,999 tracked ids share one record, which makes `maxTracked` exact;
  * more are spread over shards, of which each holds its even share.
  *

@@ -21,7 +21,7 @@ export interface UrlTarget {
 /**
  * Lets a request go that waits for the group: marks its root done when the group succeeded, and failed otherwise, with
  * what went wrong. Durable; needs no handler. The request is found by the group's own coordinator. Register it first: one
- * that is unknown when the group ends is taken for gone.
+ * that is unknown when the group ends, or was registered more than a minute after the group, is taken for gone.
  */
 export interface RequestRootTarget {
   readonly requestRoot: { readonly requestId: string; readonly stage: string; readonly rootId: string };

@@ -2,7 +2,13 @@ import { describe, expect, it, vi } from "vitest";
 import { defineBackend } from "../../src/backends/custom/define-backend.js";
 import type { BackendDefinition, NextRecord } from "../../src/backends/custom/definition.js";
 import { Bells, watchUntilReady } from "../../src/backends/custom/watch.js";
-import { CompletionTracker, CoordinationError, type Coordinator, RequestWaitTracker } from "../../src/index.js";
+import {
+  CompletionTracker,
+  CoordinationError,
+  type Coordinator,
+  type CoordinatorEvent,
+  RequestWaitTracker,
+} from "../../src/index.js";
 import { ManualClock, settle } from "../../src/testing/index.js";
 import { overshootMs } from "../support/overshoot.js";
 import { type Faults, VersionedStore } from "./custom-store.js";
@@ -1145,21 +1151,45 @@ describe("a drain", () => {
     await c.drain?.();
     expect([...store.records.keys()]).toEqual(["completion:g0%C3%A9%3A"]);
     expect(store.calls.at(-1)).toBe("sweep");
-    const failing = coordinator({ sweep: lost });
+    const events: CoordinatorEvent[] = [];
+    const failing = coordinator({ sweep: lost, onEvent: (event) => events.push(event) });
     await clock.advance(601_000);
-    const message = "the backend's sweep failed";
-    await expect(failing.drain?.()).rejects.toMatchObject({ code: "backend_unavailable", message });
+    expect(await failing.drain?.()).toMatchObject({ left: false });
+    const error = { code: "backend_unavailable", message: "the backend's sweep failed" };
+    expect(events).toMatchObject([{ type: "drain_failed", error }]);
     const { load, compareAndSet, due } = store.definition;
     expect(await defineBackend({ load, compareAndSet, due, clock }).drain?.()).toMatchObject({ left: false });
   });
 
   it("of a store that does not answer ends at an operation's time", async () => {
-    for (const call of ["due", "now", "sweep"]) {
+    for (const call of ["due", "now"]) {
       const { c, clock } = lab({}, { callTimeoutMs: 1_000, [call]: never });
       const outcome = await outcomeOf(clock, Promise.resolve(c.drain?.()));
       expect(outcome).toMatchObject({ code: "backend_unavailable", retryable: true });
       expect(clock.pending).toBe(0);
     }
+    const events: CoordinatorEvent[] = [];
+    const { c, clock } = lab({}, { callTimeoutMs: 1_000, sweep: never, onEvent: (event) => events.push(event) });
+    expect(await outcomeOf(clock, Promise.resolve(c.drain?.()))).toMatchObject({ woken: 0, left: false });
+    expect(events).toMatchObject([{ type: "drain_failed", error: { code: "backend_unavailable" } }]);
+    expect(clock.pending).toBe(0);
+  });
+
+  it("whose sweep is aborted rejects with the signal's reason", async () => {
+    const events: CoordinatorEvent[] = [];
+    const leaving = new AbortController();
+    const { c } = lab(
+      {},
+      {
+        sweep: () => {
+          leaving.abort("gone");
+          return never();
+        },
+        onEvent: (event) => events.push(event),
+      },
+    );
+    await expect(c.drain?.({ signal: leaving.signal })).rejects.toBe("gone");
+    expect(events).toEqual([]);
   });
 
   it("refuses options out of range", async () => {

@@ -171,6 +171,23 @@ describe("a call", () => {
     expect(calls).toHaveLength(1);
   });
 
+  it.each([{}, { durableObjectReset: true }, { remote: true }])(
+    "to a class without SQLite says what is missing: %j",
+    async (m) => {
+      const text = "SQL is not enabled for this Durable Object class. To enable it, set the `new_sqlite_classes` field";
+      const { namespace, calls } = scripted(() => Promise.reject(Object.assign(new Error(text), m)));
+      expect(await fault(make(namespace).run("kv.incr", "k", write))).toMatchObject({
+        code: "misconfigured",
+        message: "the object's class needs new_sqlite_classes in [[migrations]]",
+        retryable: false,
+        applied: "no",
+      });
+      expect(calls).toHaveLength(1);
+      const wait = make(namespace).watch("completion.wait", "g", {}, { timeoutMs: 60_000 });
+      expect(await fault(wait, 0)).toMatchObject({ code: "misconfigured" });
+    },
+  );
+
   it("of which nobody knows the outcome says so, unless it was a read", async () => {
     const { namespace } = scripted(fails({}));
     expect(await fault(make(namespace).incr("k"))).toMatchObject({ applied: "unknown" });

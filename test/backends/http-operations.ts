@@ -5,6 +5,7 @@ import {
   RequestStatsAccumulator,
   RequestWaitTracker,
 } from "../../src/index.js";
+import { newOp } from "../../src/op.js";
 
 /** A public operation: what prepares it, what it does, and what it should leave and return. */
 export interface Op {
@@ -130,7 +131,7 @@ export const SMALL_OPS: readonly Op[] = [
   {
     name: "cleanup",
     prepare: complete,
-    act: (c, id) => c.run("request.cleanup", id, {}, { resend: false }),
+    act: (c, id) => c.run("request.cleanup", id, { op: newOp() }),
     returns: { found: true },
     state: stateOf,
     before: [true, 0, 0, 0, 0],

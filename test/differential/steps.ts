@@ -123,9 +123,9 @@ export function randomSteps(seed: number, count: number, startAtMs: number, labe
   };
   const roots = (): { stage: string; roots: string[] } => ({ stage: pick(STAGES), roots: some(TASKS, 3) });
   const request: Record<string, () => Record<string, unknown>> = {
-    register: () => ({ ttlMs: pick([1, 5_000, 600_000, 3_600_000]) }),
-    roots,
-    seal: () => ({}),
+    register: () => ({ op: op(), ttlMs: pick([1, 5_000, 600_000, 3_600_000]) }),
+    roots: () => ({ op: op(), ...roots() }),
+    seal: () => ({ op: op() }),
     mark: () => ({
       op: op(),
       stage: pick(STAGES),
@@ -133,6 +133,7 @@ export function randomSteps(seed: number, count: number, startAtMs: number, labe
       processed: pick([0, 1, 1, 1e9]),
       error: maybe(0.2, () => pick(["", "broken", "é\u0000"])),
       next: maybe(0.2, () => [roots(), roots()]),
+      begunBeforeMs: maybe(0.1, () => nowMs - 5_000),
     }),
     record: () => ({
       op: op(),
@@ -144,7 +145,7 @@ export function randomSteps(seed: number, count: number, startAtMs: number, labe
     status: () => ({}),
     wait: () => ({}),
     progress: () => ({ after: pick([0, nowMs - 1_000, nowMs, nowMs + 10]) }),
-    cleanup: () => ({}),
+    cleanup: () => ({ op: op() }),
   };
   const coalesce: Record<string, () => Record<string, unknown>> = {
     next: () => ({ op: op(), ttlMs: pick([1, 5_000, 600_000]), held: maybe(0.4, () => true) }),

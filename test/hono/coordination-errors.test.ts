@@ -2,19 +2,21 @@ import { Hono } from "hono";
 import { cors } from "hono/cors";
 import { HTTPException } from "hono/http-exception";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { type CoordinationErrorsOptions, coordinationErrors } from "../../src/hono/index.js";
-import { CoordinationError, type CoordinationErrorCode } from "../../src/index.js";
+import {
+  type CoordinationErrorsOptions,
+  coordinationErrors,
+  drainRoutes,
+  requestStatusRoutes,
+} from "../../src/hono/index.js";
+import { CoordinationError, type CoordinationErrorCode, type Coordinator } from "../../src/index.js";
 
 const STATUSES: readonly (readonly [CoordinationErrorCode, number])[] = [
-  ["invalid_input", 422],
   ["conflict", 409],
   ["limit_exceeded", 422],
   ["wait_timeout", 504],
   ["backend_unavailable", 503],
   ["backend_rejected", 502],
   ["rate_limited", 429],
-  ["unauthorized", 401],
-  ["misconfigured", 500],
   ["unsupported", 501],
 ];
 
@@ -50,6 +52,34 @@ describe.each(Object.entries(PLACES))("a CoordinationError, %s", (_, app) => {
       retryable: true,
       applied: "unknown",
     });
+  });
+
+  it.each([
+    ["unauthorized", 502, "backend_rejected", "the backend refused the server"],
+    ["misconfigured", 500, "misconfigured", "the server is misconfigured"],
+    ["invalid_input", 500, "internal", "the server failed"],
+  ] as const)("that is the server's fault does not look like the client's: %s", async (code, status, told, detail) => {
+    const heard: Error[] = [];
+    const error = new CoordinationError(code, "COORDINATOR_TOKEN Canary7f3a91");
+    const response = await app(error, { onError: (e) => heard.push(e) }).request("/");
+    expect([response.status, response.headers.get("www-authenticate")]).toEqual([status, null]);
+    expect(await response.json()).toMatchObject({ status, code: told, detail, retryable: false });
+    expect(heard).toEqual([error]);
+  });
+
+  it("is told to the hook when it is answered with a 5xx, and only then", async () => {
+    for (const [code, status] of STATUSES) {
+      const heard: Error[] = [];
+      const error = new CoordinationError(code, "what went wrong");
+      const response = await app(error, { onError: (e) => heard.push(e) }).request("/");
+      expect([response.status, heard]).toEqual([status, status < 500 ? [] : [error]]);
+    }
+    const throwing = {
+      onError: () => {
+        throw new Error("hook");
+      },
+    };
+    expect((await app(new CoordinationError("wait_timeout", "late"), throwing).request("/")).status).toBe(504);
   });
 
   it("says when to come again", async () => {
@@ -101,6 +131,13 @@ describe("another error", () => {
     expect((await app(new HTTPException(418, { message: "tea" })).request("/")).status).toBe(418);
   });
 
+  it("is told to the hook when it is an HTTPException with a 5xx", async () => {
+    const heard: Error[] = [];
+    const error = new HTTPException(503, { message: "closed" });
+    const response = await PLACES["as an error handler"](error, { onError: (e) => heard.push(e) }).request("/");
+    expect([response.status, heard]).toEqual([503, [error]]);
+  });
+
   it("is nobody's once the client has gone", async () => {
     const heard = vi.fn();
     const app = PLACES["as an error handler"](new DOMException("gone", "AbortError"), { onError: heard });
@@ -127,4 +164,43 @@ describe("headers", () => {
       expect(headers.get("content-type")).toBe("application/problem+json");
     },
   );
+});
+
+describe("an error of the mounted routes", () => {
+  const secret = "a-secret-of-the-tests";
+  const fault = new CoordinationError("misconfigured", "Canary7f3a91");
+  const coordinator = (): Coordinator => {
+    throw fault;
+  };
+  const routes = () =>
+    new Hono()
+      .route("/drain", drainRoutes({ coordinator, secret: () => secret }))
+      .route("/requests", requestStatusRoutes({ coordinator, stages: ["parse"] }));
+  const PATHS = ["/drain", "/requests/a", "/requests/a/events"];
+  const headers = { authorization: `Bearer ${secret}` };
+
+  it.each(PATHS)("comes to the application's hook: %s", async (path) => {
+    for (const mount of [
+      (heard: Error[]) => new Hono().onError(coordinationErrors({ onError: (e) => heard.push(e) })),
+      (heard: Error[]) => new Hono().use(coordinationErrors({ onError: (e) => heard.push(e) })),
+    ]) {
+      const heard: Error[] = [];
+      const response = await mount(heard).route("/", routes()).request(path, { headers });
+      expect([response.status, (await response.json()).detail]).toEqual([500, "the server is misconfigured"]);
+      expect(heard).toEqual([fault]);
+    }
+  });
+
+  it.each(PATHS)("is a problem also without a handler of the application's: %s", async (path) => {
+    const response = await routes().request(path, { headers });
+    expect([response.status, response.headers.get("content-type")]).toEqual([500, "application/problem+json"]);
+    expect(await response.text()).not.toContain("Canary");
+  });
+
+  it("is not what the client did: its own errors stay, and nobody hears of them", async () => {
+    const heard: Error[] = [];
+    const app = new Hono().onError(coordinationErrors({ onError: (e) => heard.push(e) })).route("/", routes());
+    const statuses = [(await app.request("/drain")).status, (await app.request("/requests/%20")).status];
+    expect([statuses, heard]).toEqual([[401, 404], []]);
+  });
 });

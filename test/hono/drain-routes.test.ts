@@ -160,6 +160,11 @@ describe("a secret that is none", () => {
     );
   });
 
+  it.each([undefined, ""])("says that it is not set: %j", (secret) => {
+    const message = "drainRoutes: secret is not set, such as CRON_SECRET";
+    expect(() => drainRoutes({ coordinator: draining(), secret })).toThrow(expect.objectContaining({ message }));
+  });
+
   it.each(CASES)("is never open where it is asked for later: %s", async (_, secret) => {
     const coordinator = draining();
     const ask = appOf({ coordinator, secret: () => secret });

@@ -509,6 +509,36 @@ describe("a client that goes", () => {
     expect((await bench.worker.registerRoot(idOf(bench), "parse", "b")).verdict).toBe("late");
   });
 
+  it("while the handler is at work leaves a request that is sealed: it does not stay pending", async () => {
+    const leaving = new AbortController();
+    const bench = makeBench({
+      handler: async (c) => {
+        leaving.abort();
+        return c.json({}, 202);
+      },
+    });
+    await bench.post(WAIT, "/work", leaving.signal);
+    expect(await bench.worker.state(idOf(bench))).toBe("complete");
+    expect([bench.clock.pending, bench.events]).toEqual([0, []]);
+  });
+
+  it("while the handler is at work is no reason to hold on to a silent backend", async () => {
+    const leaving = new AbortController();
+    const bench = makeBench({
+      handler: async (c) => {
+        leaving.abort();
+        return c.json({}, 202);
+      },
+    });
+    tamper(bench.coordinator, (transition) => (transition === "request.seal" ? blackHole() : undefined));
+    const waiting = await held(bench.post(WAIT, "/work", leaving.signal));
+    await bench.clock.advance(999);
+    expect(waiting.isHeld()).toBe(true);
+    await bench.clock.advance(1);
+    await waiting.response;
+    expect(bench.events).toMatchObject([{ type: "followup_failed", transition: "request.seal" }]);
+  });
+
   it("does not begin what it has left already", async () => {
     const bench = makeBench();
     const response = await bench.post(WAIT, "/work", AbortSignal.abort());

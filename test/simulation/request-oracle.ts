@@ -31,6 +31,7 @@ export class RequestOracle {
   /** What waiters may be told for a minute after the cleanup. */
   #cleaned: { readonly life: Life; readonly untilMs: number } | undefined;
   #cleanups = 0;
+  readonly #counted = new Set<string>();
   /** Whether some waiter was told of the end. */
   told = false;
 
@@ -40,6 +41,11 @@ export class RequestOracle {
 
   observe(transition: TransitionName, input: Input, output: Output): void {
     const life = this.#life;
+    // A late copy of a call that has counted is told the same again, and changes nothing.
+    const isCopy = this.#counted.has(input.op);
+    const counts = output.verdict === "accepted" || output.verdict === "early" || output.found === true;
+    if (input.op !== undefined && counts) this.#counted.add(input.op);
+    if (isCopy && transition !== "request.seal") return;
     if (transition === "request.register" && output.verdict === "accepted") {
       if (life !== undefined) throw new Violation("a request that stands was registered anew");
       this.#life = { roots: new Set(), marks: new Map(), processed: 0, sealed: false };

@@ -177,13 +177,13 @@ export class Scenario {
   }
 
   *#open(id: string, roots: string[]): Process {
-    const registered = yield* this.#network.call("request.register", id, { ttlMs: TTL_MS });
+    const registered = yield* this.#network.call("request.register", id, { op: this.#op(), ttlMs: TTL_MS });
     if (registered.output === undefined) return yield* this.#open(id, roots);
     if (roots.length > 0) {
-      const added = yield* this.#network.call("request.roots", id, { stage: "parse", roots });
+      const added = yield* this.#network.call("request.roots", id, { op: this.#op(), stage: "parse", roots });
       if (added.output === undefined) return yield* this.#open(id, roots);
     }
-    const sealed = yield* this.#network.call("request.seal", id, {});
+    const sealed = yield* this.#network.call("request.seal", id, { op: this.#op() });
     if (sealed.output === undefined) yield* this.#open(id, roots);
   }
 
@@ -216,6 +216,6 @@ export class Scenario {
   }
 
   *#cleanup(id: string): Process {
-    yield* this.#network.call("request.cleanup", id, {});
+    yield* this.#network.call("request.cleanup", id, { op: this.#op() });
   }
 }

@@ -109,7 +109,7 @@ const FAULTS: readonly (readonly [string, string, Call])[] = [
   run("completion/cancel", { reason: CANARY.repeat(99) }),
   run("completion/register", { ...REGISTRATION, targets: { end: { route: "request", body: CANARY } } }),
   run("completion/register", { ...REGISTRATION, targets: { end: { route: CANARY, body: JSON.stringify(ROOT) } } }),
-  run("request/register", { ttlMs: CANARY }),
+  run("request/register", { op: "op", ttlMs: CANARY }),
   run("request/mark", { op: CANARY, stage: CANARY, root: CANARY, processed: 1, error: CANARY }),
   run("request/record", { op: CANARY, stage: CANARY }),
   run("request/progress", { after: CANARY }),

@@ -57,15 +57,16 @@ const UNKNOWN = { verdict: "unknown" };
 
 const STEPS: Readonly<Record<string, Step>> = {
   "request.register": {
-    input: { ttlMs: 1_000 },
+    input: { op: "op", ttlMs: 1_000 },
     output: { verdict: "accepted", complete: false },
-    bad: [...MORE, ...TTL.slice(2), [{ ttlMs: 999 }, /^input\.ttlMs must be a whole number from 1000 /]],
+    bad: [...MORE, ...OP, ...TTL.slice(2), [{ ttlMs: 999 }, /^input\.ttlMs must be a whole number from 1000 /]],
   },
   "request.roots": {
-    input: { stage: "s", roots: ids(1_000) },
+    input: { op: "op", stage: "s", roots: ids(1_000) },
     output: UNKNOWN,
     bad: [
       ...MORE,
+      ...OP,
       ...STAGE,
       [{ roots: undefined }, /^input\.roots is required/],
       [{ roots: [] }, /^input\.roots must hold 1 to 1000/],
@@ -75,7 +76,7 @@ const STEPS: Readonly<Record<string, Step>> = {
       [{ roots: ["\ud800"] }, /^input\.roots\[0\]/],
     ],
   },
-  "request.seal": { input: {}, output: UNKNOWN, bad: MORE },
+  "request.seal": { input: { op: "op" }, output: UNKNOWN, bad: [...MORE, ...OP] },
   "request.mark": {
     input: { op: "op", stage: "s", root: "a", processed: 0, next: [{ stage: "t", roots: ids(1_000) }] },
     output: UNKNOWN,
@@ -132,7 +133,7 @@ const STEPS: Readonly<Record<string, Step>> = {
       [{ after: 2 ** 53 }, /^input\.after/],
     ],
   },
-  "request.cleanup": { input: {}, output: { found: false }, bad: MORE },
+  "request.cleanup": { input: { op: "op" }, output: { found: false }, bad: [...MORE, ...OP] },
   "coalesce.next": {
     input: { op: "op", ttlMs: 31_536_000_000, held: true },
     output: { version: expect.any(Number) },

@@ -1,5 +1,6 @@
 import { CoordinationError } from "../../src/errors.js";
 import type { RequestView } from "../../src/machines/request.js";
+import { newOp } from "../../src/op.js";
 import { Problem } from "../../src/problem.js";
 import { queueStatus } from "../../src/trackers/request-status.js";
 import { RequestWaitTracker, requestResult } from "../../src/trackers/request-wait.js";
@@ -41,7 +42,7 @@ async function register(c: AppContext): Promise<Response> {
   const body = await readOptionalJson(c.req.raw);
   const { ttlSec = c.var.coordinator.defaultTtlSec } = body === undefined ? {} : parse(requestBody, body);
   const ttlMs = checkTtlSec(ttlSec, "ttlSec");
-  return c.json(requestResult(await c.var.coordinator.run("request.register", requestId, { ttlMs })));
+  return c.json(requestResult(await c.var.coordinator.run("request.register", requestId, { op: newOp(), ttlMs })));
 }
 
 async function addRoots(c: AppContext): Promise<Response> {
@@ -64,12 +65,12 @@ async function mark(c: AppContext): Promise<Response> {
 
 /** Takes no body, and reads none. */
 async function seal(c: AppContext): Promise<Response> {
-  return c.json(requestResult(await c.var.coordinator.run("request.seal", requestIdOf(c), {})));
+  return c.json(requestResult(await c.var.coordinator.run("request.seal", requestIdOf(c), { op: newOp() })));
 }
 
 /** One that is not there is gone as well: who asks again, since the reply was lost, hears the same. */
 async function cleanup(c: AppContext): Promise<Response> {
-  await c.var.coordinator.run("request.cleanup", requestIdOf(c), {}, { resend: false });
+  await c.var.coordinator.run("request.cleanup", requestIdOf(c), { op: newOp() });
   return c.body(null, 204);
 }
 

@@ -104,6 +104,7 @@ const taskAck = z
 // ---- Requests ----
 
 const roots = z.strictObject({ stage, roots: rootIds });
+const byOp = z.strictObject({ op: id });
 type Roots = z.output<typeof roots>;
 
 const next = list(roots, 1, MAX_STAGES).check(
@@ -120,6 +121,7 @@ const mark = z
     processed: count,
     error: z.exactOptional(text(MAX_ERROR_BYTES)),
     next: z.exactOptional(next),
+    begunBeforeMs: z.exactOptional(whole(0, Number.MAX_SAFE_INTEGER)),
   })
   .check(
     z.refine(({ processed, error, next }) => error === undefined || (processed === 0 && next === undefined), {
@@ -170,15 +172,15 @@ export const INPUTS: { readonly [N in PublicTransition]: z.ZodMiniType<InputOf<N
   "completion.take": z.strictObject({ op: id, generation }),
   "completion.redeliver": z.strictObject({ op: id }),
   // A shorter life would end between two looks of whoever waits, and keeps it.
-  "request.register": z.strictObject({ ttlMs: whole(1_000, MAX_SEC * 1000) }),
-  "request.roots": roots,
-  "request.seal": nothing,
+  "request.register": z.strictObject({ op: id, ttlMs: whole(1_000, MAX_SEC * 1000) }),
+  "request.roots": z.strictObject({ op: id, stage, roots: rootIds }),
+  "request.seal": byOp,
   "request.mark": mark,
   "request.record": record,
   "request.status": nothing,
   "request.wait": nothing,
   "request.progress": z.strictObject({ after: version }),
-  "request.cleanup": nothing,
+  "request.cleanup": byOp,
   "coalesce.next": z.strictObject({ ...write, held: z.exactOptional(z.boolean()) }),
   "coalesce.seen": z.strictObject({ version, ttlMs }),
   "dedupe.claim": z.strictObject(write),

@@ -14,6 +14,7 @@ import type {
 import { Deliverer } from "../../deliverer.js";
 import { isEphemeral } from "../../ephemeral.js";
 import { CoordinationError } from "../../errors.js";
+import { emit } from "../../events.js";
 import { findTransition, type InputOf, machineOf, type OutputOf, type TransitionName } from "../../machines/index.js";
 import { Primitives } from "../../primitives.js";
 import { checkId, checkInteger, checkNumber, MAX_SEC } from "../../validate.js";
@@ -42,7 +43,8 @@ const MAX_BUDGET_MS = 900_000;
  * and written as a whole: groups of some thousand tasks are well, of a hundred thousand they are not.
  *
  * Nothing rings by itself: any call that touches a record which is due wakes it, and `drain` wakes all that are. Call
- * `drain` from a schedule, or deadlines and second attempts wait for the next call that happens by. A wait looks from
+ * `drain` from a schedule, or deadlines and second attempts wait for the next call that happens by. A `sweep` that fails at
+ * a drain's end fails no drain: `onEvent` is told of it, as `drain_failed`. A wait looks from
  * time to time (50 ms to 2 s); this instance's own writes, and those that `subscribe` tells of, it hears at once, except
  * that on edge platforms a request hears nothing of another's.
  *
@@ -190,8 +192,18 @@ class CustomCoordinator extends Primitives {
       wake: (machine: WakingMachine, id: string) => this.#wakes.wake(machine, id),
     };
     const report = await orAborted(drainDue(drainer, { limit, budgetMs, signal }), signal);
-    await this.#ask(signal, (inner) => this.#store.sweep(nowMs, inner));
+    await this.#sweep(nowMs, signal);
     return report;
+  }
+
+  /** What has expired can go at the next drain too: a sweep that fails must not hide what was woken. */
+  async #sweep(nowMs: number, signal: AbortSignal | undefined): Promise<void> {
+    try {
+      await this.#ask(signal, (inner) => this.#store.sweep(nowMs, inner));
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      emit(this.#definition.onEvent, { type: "drain_failed", error });
+    }
   }
 
   /** One question to the store that is about no record. */

@@ -68,7 +68,10 @@ export interface BackendDefinition {
    * coordinator has `drain`. It may lag behind the records.
    */
   due?(limit: number, options: StoreCallOptions): Promise<readonly DueRecord[]>;
-  /** Removes what expired before `nowMs`, for stores that do not do so by themselves. Called at the end of each `drain`. */
+  /**
+   * Removes what expired before `nowMs`, for stores that do not do so by themselves. Called at the end of each `drain`; when
+   * it fails, `onEvent` hears `drain_failed`, and the drain reports what it has woken.
+   */
   sweep?(nowMs: number, options: StoreCallOptions): Promise<unknown>;
   /**
    * Has `ring` called after writes of this record by anybody, until the returned function is called. A ring too many or

@@ -50,7 +50,10 @@ export function endpointOf({ redis, url, token }: UpstashOptions): Endpoint {
     throw misconfigured("redis takes the place of url and token: give one or the other");
   }
   if (redis !== undefined) return fromClient(redis);
-  if (!url || !token) throw misconfigured("url and token are needed, or redis");
+  if (!url || !token) {
+    const variables = "UPSTASH_REDIS_REST_URL, UPSTASH_REDIS_REST_TOKEN";
+    throw misconfigured(`UpstashCoordinator needs url and token (${variables}), or redis`);
+  }
   return checked(url, { authorization: `Bearer ${token}` });
 }
 

@@ -34,16 +34,16 @@ function held<T>(work: Promise<T>): Promise<T> {
 async function lifeOf(t: Bench, on: Coordinator, id: string): Promise<unknown[]> {
   const requests = tracker(t, 3_600, on);
   const told: unknown[] = [];
-  await requests.registerRequest(id);
+  told.push(await requests.registerRequest(id));
   told.push(await requests.markDone(id, "parse", "a", 2));
-  await requests.registerRoot(id, "parse", ["a", "b", "c"]);
+  told.push(await requests.registerRoot(id, "parse", ["a", "b", "c"]));
   told.push(await requests.recordProcessed(id, "embed", 5));
   told.push(await requests.recordRequeue(id, "embed"));
   told.push(await requests.recordError(id, "parse", "on the way"));
   told.push(await requests.markFailed(id, "parse", "b", "broken"));
   told.push(await requests.markDone(id, "parse", "c", { next: [{ stage: "embed", rootId: "c" }] }));
   told.push(await requests.markDone(id, "embed", "c", 7));
-  told.push((await requests.seal(id)).state);
+  told.push(await requests.seal(id));
   told.push((await requests.registerRoot(id, "parse", "d")).verdict);
   told.push(await requests.waitForRequest(id, { timeoutMs: 10_000 }));
   return told;
@@ -194,11 +194,32 @@ export const requestWait: readonly ConformanceCase[] = [
     const first = await requests.waitForRequest(id, { timeoutMs: 5_000 });
     equal(await requests.cleanup(id), true, "the cleanup");
     equal(await tracker(t).waitForRequest(id, { timeoutMs: 5_000 }), first, "the second waiter");
+    matches(await tracker(t).progress(id, 0, { timeoutMs: 5_000 }), { state: "complete" }, "who follows its progress");
     equal(await requests.state(id), "unknown", "the state");
     equal(await requests.queueStatus(id), null, "the counts");
     equal(await requests.cleanup(id), false, "another cleanup");
     equal((await requests.registerRequest(id)).verdict, "accepted", "the id, used again");
     equal((await requests.queueStatus(id))?.parse, NOTHING, "its counts");
+  }),
+  aCase("calls that come late from an earlier use of the id change nothing in the next", {}, async (t) => {
+    const { id } = await pending(t, []);
+    const on = t.coordinator();
+    const root = { op: crypto.randomUUID(), stage: "parse", roots: ["a"] };
+    const mark = { op: crypto.randomUUID(), stage: "parse", root: "a", processed: 1 };
+    const cleanup = { op: crypto.randomUUID() };
+    const calls = [
+      () => on.run("request.roots", id, root),
+      () => on.run("request.mark", id, mark),
+      () => on.run("request.cleanup", id, cleanup),
+    ];
+    for (const call of calls) await call();
+    const requests = tracker(t);
+    await requests.registerRequest(id);
+    await requests.registerRoot(id, "parse", ["b"]);
+    for (const call of calls) await call();
+    matches(await requests.progress(id, 0, { timeoutMs: 5_000 }), { state: "pending", open: 1 }, "the next use");
+    equal((await requests.markDone(id, "parse", "b")).state, "complete", "its own root");
+    equal((await requests.queueStatus(id))?.parse.processed, 1, "its own counts");
   }),
   aCase("waiters of a pending request that is cleaned up are told that it is unknown", {}, async (t) => {
     const { requests, id } = await pending(t, ["a"]);

@@ -290,9 +290,9 @@ describe("starting an alarm clock", () => {
     [
       "what the library's own errors say",
       () => {
-        throw new CoordinationError("misconfigured", "url and token are needed, or redis");
+        throw new CoordinationError("misconfigured", "no such database");
       },
-      { code: "misconfigured", message: "url and token are needed, or redis" },
+      { code: "misconfigured", message: "no such database" },
     ],
     [
       "that it failed, and nothing of what others' errors hold",
