@@ -2,9 +2,13 @@ import type { OnEvent, Wake, WakingMachine } from "./coordinator.js";
 import { isEphemeral } from "./ephemeral.js";
 import { emit } from "./events.js";
 import type { InputOf, OutputOf } from "./machines/index.js";
+import { recordName } from "./tags.js";
 
 type AnyWake = Wake<WakingMachine>;
 type WokenName = `${WakingMachine}.woken`;
+
+const LOOK_AGAIN_MS = 10_000;
+const MAX_LOOKED = 1_000;
 
 /** How a call left its record. */
 interface Due {
@@ -23,6 +27,8 @@ export class Wakes {
   readonly #onEvent: OnEvent | undefined;
   /** What the coordinator can do by itself, where nobody else is there. */
   readonly #own: AnyWake;
+  /** When the coordinator itself last looked at records that stay due. */
+  readonly #looked = new Map<string, number>();
   readonly #byMachine = new Map<string, Set<AnyWake>>();
 
   constructor(run: RunWoken, own: AnyWake, onEvent: OnEvent | undefined) {
@@ -39,12 +45,12 @@ export class Wakes {
 
   /**
    * Has a record woken; the caller waits for nothing. Where work ends with its request and nobody said how to keep it
-   * alive, an attempt would be spent on nothing: it is left to `drain`. By itself the coordinator looks once, when the
-   * record becomes due: what it cannot do then, it cannot do at the next call either.
+   * alive, an attempt would be spent on nothing: it is left to `drain`. By itself the coordinator looks when the record
+   * becomes due, and then now and then: most of what stays due is for others.
    */
   wakeSoon(machine: WakingMachine, id: string, { isFresh, waitUntil }: Due): void {
     const wakes = this.#of(machine);
-    if (wakes.length === 0 && !isFresh) return;
+    if (wakes.length === 0 && !this.#mayLook(recordName(machine, id)) && !isFresh) return;
     const canLast = !isEphemeral() || [waitUntil, ...wakes.map((wake) => wake.waitUntil)].some((keep) => keep);
     if (!canLast) return;
     // Others may be near that can do what nobody here can: it is left to them as it is.
@@ -66,6 +72,15 @@ export class Wakes {
       wakes.map((wake) => wake.waitUntil),
     );
     return work;
+  }
+
+  /** Whether the coordinator's own look at a record that stays due is not too soon after its last one. */
+  #mayLook(record: string): boolean {
+    const nowMs = Date.now();
+    if (nowMs - (this.#looked.get(record) ?? 0) < LOOK_AGAIN_MS) return false;
+    if (this.#looked.size >= MAX_LOOKED) this.#looked.clear();
+    this.#looked.set(record, nowMs);
+    return true;
   }
 
   #of(machine: WakingMachine): readonly AnyWake[] {

@@ -77,6 +77,10 @@ export class Oracle {
   /** After the storm: what must have come about, by the statuses that stand. */
   settled(statusOf: (id: string) => GroupView | undefined): void {
     for (const [id, { generations, newest }] of this.#groups) {
+      for (const [number, { state, hasTarget, effects }] of generations) {
+        const isOwed = state !== "open" && hasTarget && effects === 0;
+        if (isOwed) throw new Violation(`generation ${number} of ${id} ended as ${state}, and nobody was told`);
+      }
       const generation = generations.get(newest);
       if (generation === undefined) continue;
       const view = statusOf(id);

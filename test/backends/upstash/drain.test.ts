@@ -66,6 +66,23 @@ describe("the call that makes a record due", () => {
     expect(await dueLines()).toEqual([]);
   });
 
+  it("may fail to let a waiting request go: the next call of another instance does", async () => {
+    const acker = lab.coordinator();
+    // What dies with the instance that ended the group.
+    acker.onWake("completion", { input: () => ({ more: true }), act: async () => {} });
+    const root = { requestId: "r", stage: "s", rootId: "a" };
+    const targets = { complete: { route: "request", body: JSON.stringify(root) } };
+    await acker.run("request.register", "r", { op: "register", ttlMs: 600_000 });
+    await acker.run("request.roots", "r", { op: "roots", stage: "s", roots: ["a"] });
+    await acker.run("completion.register", "g", registration({ targets }));
+    await acker.run("completion.ack", "g", acks("a"));
+    const other = lab.coordinator();
+    expect((await other.run("completion.status", "g", {})).view?.delivery.state).toBe("pending");
+    await vi.waitFor(async () => {
+      expect((await acker.run("request.status", "r", {})).view?.complete).toBe(true);
+    });
+  });
+
   it("looks once whether it lets a request go, and leaves the rest to others as it is", async () => {
     const coordinator = lab.coordinator();
     const leave = coordinator.onWake("completion", new Deliverer(coordinator));
