@@ -1,4 +1,5 @@
 import type { Coordinator } from "../../coordinator.js";
+import { joinParts } from "../../tags.js";
 import { RequestWaitTracker } from "../../trackers/request-wait.js";
 import { equal, isTrue, matches, present, rejects } from "../assert.js";
 import { duplicating, losingReplies } from "../faults.js";
@@ -289,6 +290,29 @@ export const requestWait: readonly ConformanceCase[] = [
     const { requests, id } = await pending(t, ODD_IDS);
     for (const root of ODD_IDS) equal((await requests.markDone(id, "parse", root)).verdict, "accepted", root);
     equal(await requests.state(id), "complete", "the state");
+  }),
+  aCase("requests of two scopes share nothing, whatever stands in scope and id", { row: 40 }, async (t) => {
+    const requests = tracker(t);
+    const tag = t.id("user");
+    // The second and third, and the fourth and fifth, would be one if they were merely joined.
+    const pairs = [
+      [tag, "1"],
+      [`${tag}:1`, "2"],
+      [tag, "1:2"],
+      [`${tag}|a`, "b"],
+      [tag, "a|b"],
+      ["", `${tag}1`],
+    ] as const;
+    for (const [i, pair] of pairs.entries()) {
+      const id = joinParts(pair);
+      equal((await requests.registerRequest(id)).verdict, "accepted", `request ${i}`);
+      await requests.registerRoot(id, "parse", "a");
+      if (i === 0) await requests.markFailed(id, "parse", "a", "a secret of the first user");
+    }
+    for (const [i, pair] of pairs.entries()) {
+      const status = present(await requests.queueStatus(joinParts(pair)), `request ${i}`);
+      equal(status.parse.errorCount, i === 0 ? 1 : 0, `what request ${i} tells`);
+    }
   }),
   aCase("a step that fails in its middle writes nothing", { row: 42 }, async (t) => {
     const { requests, id } = await pending(t, ["a"]);

@@ -1,4 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
+import type { Ring } from "../../../src/backends/upstash/subscription.js";
+import { watchUntilReady } from "../../../src/backends/upstash/watch.js";
+import { CoordinationError } from "../../../src/index.js";
 import { overshootMs } from "../../support/overshoot.js";
 import { startBlackHole } from "./fault-proxy.js";
 import { acks, registration, SkewedCoordinator, TOKEN, useLab } from "./support.js";
@@ -239,3 +242,49 @@ it("refuses a timeout out of range", async () => {
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
+
+describe("a wait that is over", () => {
+  const down = () => Promise.reject(new CoordinationError("backend_unavailable", "down", { retryable: true }));
+
+  /** A backend that answers once, is down from then on, and comes back after `backMs`; a message comes after 20 ms. */
+  function failing({ isTold, backMs }: { isTold: boolean; backMs: number }) {
+    const sinceMs = performance.now();
+    let looks = 0;
+    return {
+      look: async (): Promise<{ ready: boolean }> => {
+        if (looks++ === 0) return { ready: false };
+        return performance.now() - sinceMs < backMs ? down() : { ready: true };
+      },
+      listen: (ring: Ring) => {
+        const timer = setTimeout(() => ring(isTold), 20);
+        return { isLive: () => true, leave: () => clearTimeout(timer) };
+      },
+    };
+  }
+
+  it("still reads what it was told of and could not read in time", async () => {
+    const watch = failing({ isTold: true, backMs: 90 });
+    expect(await watchUntilReady(watch, { timeoutMs: 100 })).toEqual({ ready: true });
+  });
+
+  it("reads no more when nothing was told", async () => {
+    const waiting = watchUntilReady(failing({ isTold: false, backMs: 90 }), { timeoutMs: 100 });
+    await expect(waiting).rejects.toMatchObject({ code: "wait_timeout" });
+  });
+
+  it("is over when the last read fails too, and by its signal", async () => {
+    const waiting = watchUntilReady(failing({ isTold: true, backMs: 60_000 }), { timeoutMs: 100 });
+    await expect(waiting).rejects.toMatchObject({ code: "wait_timeout" });
+    const controller = new AbortController();
+    const hanging = { ...failing({ isTold: true, backMs: 60_000 }) };
+    const looks: number[] = [];
+    const look = (signal: AbortSignal | undefined): Promise<{ ready: boolean }> => {
+      looks.push(1);
+      if (looks.length < 3) return looks.length === 1 ? Promise.resolve({ ready: false }) : down();
+      return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason)));
+    };
+    const aborted = watchUntilReady({ ...hanging, look }, { timeoutMs: 100, signal: controller.signal });
+    setTimeout(() => controller.abort(new Error("gone")), 300);
+    await expect(aborted).rejects.toThrow("gone");
+  });
+});
