@@ -1,6 +1,6 @@
 import type { Context, Next } from "hono";
 import { CoordinationError } from "../errors.js";
-import { Problem, problemResponse } from "../problem.js";
+import { problemResponse } from "../problem.js";
 
 /** What `coordinationErrors()` returns: for `app.onError`, and for `app.use`. */
 export interface CoordinationErrorHandler {
@@ -25,8 +25,8 @@ const CLIENT_CLOSED = 499;
  * `Retry-After` where it helps.
  *
  * What is the server's fault does not look like the client's, and says nothing of the server: `unauthorized` (the backend
- * knows the server's token no more) is a 502 `backend_rejected`, `misconfigured` a 500 without its message, and
- * `invalid_input` (a call of the handler's own) a 500 `internal`. `onError` hears of the error as it was thrown.
+ * knows the server's token no more) is a 502 `backend_rejected`, `misconfigured` a 500 without its message. `onError` hears
+ * of the error as it was thrown. `invalid_input` stays a 422: as a rule it is an id that came with the request.
  *
  * - `app.onError(coordinationErrors())`: an `HTTPException` gives its own response, any other error a plain 500 that says
  *   nothing of it.
@@ -113,8 +113,6 @@ function publicOf(error: CoordinationError): Error {
   const told = { retryable, applied, retryAfterMs };
   if (code === "unauthorized") return new CoordinationError("backend_rejected", "the backend refused the server", told);
   if (code === "misconfigured") return new CoordinationError("misconfigured", "the server is misconfigured", told);
-  // Clients' input never comes so far: that of our own routes is answered there.
-  if (code === "invalid_input") return new Problem("internal", "the server failed");
   return error;
 }
 

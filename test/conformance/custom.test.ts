@@ -1,8 +1,8 @@
 import { afterAll, expect } from "vitest";
 import { defineBackend } from "../../src/index.js";
 import type { Harness } from "../../src/testing/index.js";
-import { customHarness } from "../backends/custom-harness.js";
 import { type Faults, gaps, VersionedStore } from "../backends/custom-store.js";
+import { drivenHarness } from "../support/driven-harness.js";
 import { runConformanceCases } from "./run-cases.js";
 
 /** The store is some turns of the event loop away, and so are the pauses. */
@@ -15,7 +15,7 @@ const stores: VersionedStore[] = [];
 function harness(faults: Faults): Harness {
   const store = new VersionedStore(faults);
   stores.push(store);
-  return customHarness((aheadMs) =>
+  return drivenHarness((aheadMs) =>
     defineBackend({ ...store.definition, contention: CONTENTION, now: () => Date.now() + aheadMs() }),
   );
 }

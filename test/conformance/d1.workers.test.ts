@@ -2,13 +2,13 @@ import { reset } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { d1Backend, SCHEMA } from "../../examples/custom-backend/src/d1-backend.js";
-import { customHarness } from "../backends/custom-harness.js";
+import { drivenHarness } from "../support/driven-harness.js";
 import { runConformanceCases } from "./run-cases.js";
 
 beforeEach(() => env.DB.batch(SCHEMA.map((statement) => env.DB.prepare(statement))));
 afterEach(() => reset());
 
-runConformanceCases("D1", () => customHarness((aheadMs) => d1Backend(env.DB, { now: () => Date.now() + aheadMs() })));
+runConformanceCases("D1", () => drivenHarness((aheadMs) => d1Backend(env.DB, { now: () => Date.now() + aheadMs() })));
 
 const countRows = async (): Promise<number | null> => env.DB.prepare("SELECT count(*) AS n FROM records").first("n");
 

@@ -11,6 +11,7 @@ import {
 import { CoordinationError, type CoordinationErrorCode, type Coordinator } from "../../src/index.js";
 
 const STATUSES: readonly (readonly [CoordinationErrorCode, number])[] = [
+  ["invalid_input", 422],
   ["conflict", 409],
   ["limit_exceeded", 422],
   ["wait_timeout", 504],
@@ -57,7 +58,6 @@ describe.each(Object.entries(PLACES))("a CoordinationError, %s", (_, app) => {
   it.each([
     ["unauthorized", 502, "backend_rejected", "the backend refused the server"],
     ["misconfigured", 500, "misconfigured", "the server is misconfigured"],
-    ["invalid_input", 500, "internal", "the server failed"],
   ] as const)("that is the server's fault does not look like the client's: %s", async (code, status, told, detail) => {
     const heard: Error[] = [];
     const error = new CoordinationError(code, "COORDINATOR_TOKEN Canary7f3a91");

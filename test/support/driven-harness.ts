@@ -5,10 +5,10 @@ import { type Harness, settle } from "../../src/testing/index.js";
 const PATIENCE_MS = 1_000;
 
 /**
- * A harness over custom backends that share a store: `make` gives one that is ahead of the real time by what `aheadMs`
+ * A harness over coordinators that somebody has to drain, and that share a store: `make` gives one that is ahead of the real time by what `aheadMs`
  * says. Time moves only between calls and deliveries, never under them: a lease would be over before it was used.
  */
-export function customHarness(make: (aheadMs: () => number) => Coordinator): Harness {
+export function drivenHarness(make: (aheadMs: () => number) => Coordinator): Harness {
   const able = new Set<Coordinator>();
   const underWay = new Set<Promise<unknown>>();
   let aheadMs = 0;
