@@ -7,6 +7,19 @@ import { acks, registration, TOKEN, useLab } from "./support.js";
 const lab = useLab();
 
 describe("one request an operation", () => {
+  it("of one ack is five commands, four of them inside the script", async () => {
+    const coordinator = lab.coordinator();
+    await coordinator.run("completion.register", "g", registration({ total: 3 }));
+    await coordinator.run("completion.ack", "g", acks("a"));
+    const commands = async (): Promise<number> => {
+      const stats = [...(await lab.raw.info("commandstats")).matchAll(/cmdstat_(\w+):calls=(\d+)/g)];
+      return stats.reduce((sum, [, name, calls]) => (name === "info" ? sum : sum + Number(calls)), 0);
+    };
+    const before = await commands();
+    await coordinator.run("completion.ack", "g", acks("b"));
+    expect((await commands()) - before).toBe(5);
+  });
+
   it("sends exactly one once the server knows the script", async () => {
     const coordinator = lab.coordinator();
     await coordinator.incr("warm");
