@@ -14,6 +14,11 @@ async function run(steps: readonly Step[]): Promise<{ said: Said[]; state: Recor
   const store = new VersionedStore();
   let nowMs = 0;
   const coordinator = defineBackend({ ...store.definition, now: () => nowMs });
+  // Nothing is woken but by the steps themselves.
+  const input = () => {
+    throw new Error("the steps wake");
+  };
+  coordinator.onWake("completion", { input, act: async () => {} });
   const said: Said[] = [];
   for (const step of steps) {
     nowMs = step.nowMs;
