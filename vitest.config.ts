@@ -23,6 +23,7 @@ export default defineConfig({
   test: {
     // At the root alone: in a project, or in one that extends the root, it would start once a project.
     globalSetup: ["test/support/global-setup.ts"],
+    reporters: ["default", "./test/guarantees/reporter.ts"],
     projects: [
       {
         resolve,

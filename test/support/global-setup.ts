@@ -4,6 +4,13 @@ import type {} from "./provided.js";
 
 const TOKEN = "test-token";
 
+const RUNS = "RUNS_";
+
+function runsOf(environment: NodeJS.ProcessEnv): Record<string, number> {
+  const given = Object.entries(environment).filter(([name]) => name.startsWith(RUNS));
+  return Object.fromEntries(given.map(([name, runs]) => [name.slice(RUNS.length), Number(runs)]));
+}
+
 /** One redis-server and one REST server for the whole run. Without redis-server the run fails: nothing is skipped. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const redis = await startRedis();
@@ -12,6 +19,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     project.provide("redisUrl", redis.url);
     project.provide("restUrl", rest.url);
     project.provide("restToken", TOKEN);
+    project.provide("runs", runsOf(process.env));
     return async () => {
       await rest.close();
       await redis.close();

@@ -6,6 +6,8 @@ declare module "vitest" {
     /** The REST server in front of it. */
     restUrl: string;
     restToken: string;
+    /** `{ T5: 1000 }` of `RUNS_T5=1000`: how often a long test runs. */
+    runs: Readonly<Record<string, number>>;
   }
 }
 
