@@ -1,6 +1,6 @@
 import { formatInteger } from "../platform.js";
 import type { Store } from "../store.js";
-import { type RememberedOp, recall, remember } from "./op-memory.js";
+import { emptyRing, type OpRing, recallOp, rememberOp } from "./op-ring.js";
 
 /**
  * Versions of one key, of which only the newest counts. A version is *issued* first and *sent* afterwards: until it is
@@ -10,10 +10,8 @@ interface VersionHead {
   issued: number;
   /** The newest version that is known to have been sent. */
   sent: number;
-  ops: RememberedOp[];
+  ring: OpRing;
 }
-
-const REMEMBERED = 32;
 
 function save(store: Store, head: VersionHead, ttlMs: number): void {
   store.put(head);
@@ -22,13 +20,13 @@ function save(store: Store, head: VersionHead, ttlMs: number): void {
 
 /** Issues a version: above all before it, and above all of an earlier record, since it begins at the server's time. */
 function next(store: Store, input: { op: string; ttlMs: number; held?: boolean }): { version: number } {
-  const head = store.head<VersionHead>() ?? { issued: 0, sent: 0, ops: [] };
-  const before = recall(head.ops, input.op);
+  const head = store.head<VersionHead>() ?? { issued: 0, sent: 0, ring: emptyRing() };
+  const before = recallOp(store, input.op);
   if (before !== undefined) return { version: Number(before) };
   const version = store.nowMs > head.issued ? store.nowMs : head.issued + 1;
   head.issued = version;
   if (input.held !== true) head.sent = version;
-  remember(head.ops, { op: input.op, result: formatInteger(version) }, REMEMBERED);
+  rememberOp(store, head.ring, input.op, formatInteger(version));
   save(store, head, input.ttlMs);
   return { version };
 }

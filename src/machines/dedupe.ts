@@ -1,19 +1,18 @@
 import type { Store } from "../store.js";
+import { emptyRing, type OpRing, recallOp, rememberOp } from "./op-ring.js";
 
 /** A claim on a key: the first to come has it, until it is released or its time is over. */
 interface ClaimHead {
   /** The call that holds it; "" when it was released. */
   holder: string;
   /** The calls that are over, claims and releases: a late copy of one of them changes nothing. */
-  over: string[];
+  ring: OpRing;
 }
 
-const REMEMBERED = 16;
-
 function claim(store: Store, input: { op: string; ttlMs: number }): { claimed: boolean } {
-  const head = store.head<ClaimHead>() ?? { holder: "", over: [] };
-  if (head.over.includes(input.op)) return { claimed: true };
-  if (head.holder !== "") return { claimed: head.holder === input.op };
+  const head = store.head<ClaimHead>() ?? { holder: "", ring: emptyRing() };
+  if (head.holder === input.op || recallOp(store, input.op) !== undefined) return { claimed: true };
+  if (head.holder !== "") return { claimed: false };
   head.holder = input.op;
   store.put(head);
   store.keepUntil(store.nowMs + input.ttlMs);
@@ -24,12 +23,9 @@ function claim(store: Store, input: { op: string; ttlMs: number }): { claimed: b
 function release(store: Store, input: { op: string; holder?: string }): { released: boolean } {
   const head = store.head<ClaimHead>();
   if (head === undefined) return { released: false };
-  if (head.over.includes(input.op)) return { released: true };
+  if (recallOp(store, input.op) !== undefined) return { released: true };
   if (head.holder === "" || (input.holder !== undefined && input.holder !== head.holder)) return { released: false };
-  for (const op of [head.holder, input.op]) {
-    head.over.push(op);
-    if (head.over.length > REMEMBERED) head.over.shift();
-  }
+  for (const op of [head.holder, input.op]) rememberOp(store, head.ring, op, "");
   head.holder = "";
   store.put(head);
   return { released: true };

@@ -1,10 +1,12 @@
 import { formatInteger } from "../platform.js";
 import type { Store } from "../store.js";
-import { type RememberedOp, recall, remember } from "./op-memory.js";
+import { emptyRing, type OpRing, recallOp, rememberOp } from "./op-ring.js";
 
 /**
  * Raw keys: a number, a set, a list, or a flag. A record a key; its kind is fixed by the first write.
- * The last 32 operations' results are remembered, so that a request which arrives twice counts once.
+ *
+ * Members: `m:MEMBER` of a set, `i:N` of a list, and those of the ring of operations: a call that arrives twice counts
+ * once.
  */
 interface KeyHead {
   kind: "number" | "set" | "list" | "flag";
@@ -16,7 +18,7 @@ interface KeyHead {
   op?: string;
   /** `expire` was called: writes leave the TTL alone. */
   pinned?: boolean;
-  ops: RememberedOp[];
+  ring: OpRing;
 }
 
 export interface Write {
@@ -32,17 +34,16 @@ export interface KeyOutcome {
   refused?: "wrong_kind" | "out_of_range" | "full";
 }
 
-const REMEMBERED = 32;
 const MAX_INTEGER = 9007199254740991;
 export const MAX_MEMBERS = 100_000;
 export const MAX_ITEMS = 10_000;
 
 function open(store: Store, kind: KeyHead["kind"]): KeyHead {
-  return store.head<KeyHead>() ?? { kind, count: 0, ops: [] };
+  return store.head<KeyHead>() ?? { kind, count: 0, ring: emptyRing() };
 }
 
 function save(store: Store, head: KeyHead, input: Write, result: string): KeyOutcome {
-  remember(head.ops, { op: input.op, result }, REMEMBERED);
+  rememberOp(store, head.ring, input.op, result);
   store.put(head);
   if (input.ttlMs > 0 && head.pinned !== true) store.keepUntil(store.nowMs + input.ttlMs);
   return { result };
@@ -51,7 +52,7 @@ function save(store: Store, head: KeyHead, input: Write, result: string): KeyOut
 function incr(store: Store, input: Write & { delta: number }): KeyOutcome {
   const head = open(store, "number");
   if (head.kind !== "number") return { refused: "wrong_kind" };
-  const before = recall(head.ops, input.op);
+  const before = recallOp(store, input.op);
   if (before !== undefined) return { result: before };
   const value = Number(head.value ?? "0") + input.delta;
   if (value > MAX_INTEGER || value < -MAX_INTEGER) return { refused: "out_of_range" };
@@ -68,7 +69,7 @@ function getInt(store: Store, _input: object): KeyOutcome {
 function setIfAbsent(store: Store, input: { op: string; ttlMs: number }): { set: boolean } {
   const head = store.head<KeyHead>();
   if (head !== undefined) return { set: head.op === input.op };
-  store.put({ kind: "flag", count: 0, op: input.op, pinned: true, ops: [] });
+  store.put({ kind: "flag", count: 0, op: input.op, pinned: true, ring: emptyRing() });
   store.keepUntil(store.nowMs + input.ttlMs);
   return { set: true };
 }
@@ -76,7 +77,7 @@ function setIfAbsent(store: Store, input: { op: string; ttlMs: number }): { set:
 function sadd(store: Store, input: Write & { members: string[] }): KeyOutcome {
   const head = open(store, "set");
   if (head.kind !== "set") return { refused: "wrong_kind" };
-  const before = recall(head.ops, input.op);
+  const before = recallOp(store, input.op);
   if (before !== undefined) return { result: before };
   const names = input.members.map((member) => `m:${member}`);
   store.load(names);
@@ -97,7 +98,7 @@ function srem(store: Store, input: Write & { members: string[] }): KeyOutcome {
   const head = store.head<KeyHead>();
   if (head === undefined) return { result: "0" };
   if (head.kind !== "set") return { refused: "wrong_kind" };
-  const before = recall(head.ops, input.op);
+  const before = recallOp(store, input.op);
   if (before !== undefined) return { result: before };
   const names = input.members.map((member) => `m:${member}`);
   store.load(names);
@@ -122,7 +123,7 @@ function scard(store: Store, _input: object): KeyOutcome {
 function rpush(store: Store, input: Write & { values: string[] }): KeyOutcome {
   const head = open(store, "list");
   if (head.kind !== "list") return { refused: "wrong_kind" };
-  const before = recall(head.ops, input.op);
+  const before = recallOp(store, input.op);
   if (before !== undefined) return { result: before };
   if (head.count + input.values.length > MAX_ITEMS) return { refused: "full" };
   for (const value of input.values) {

@@ -1,14 +1,8 @@
 import type { Coordinator, OnEvent } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";
 import { emit } from "../events.js";
-import {
-  MAX_ROOTS,
-  MAX_STAGES,
-  type RequestOutcome,
-  type RequestRefusal,
-  type RequestVerdict,
-  type StageRoots,
-} from "../machines/request.js";
+import type { RequestOutcome, RequestVerdict } from "../machines/request.js";
+import { MAX_ROOTS, MAX_STAGES, type RequestRefusal, type StageRoots } from "../machines/request-record.js";
 import { newOp } from "../op.js";
 import { checkId, checkInteger, checkNumber, checkText, checkTtlSec, MAX_SEC, shortText } from "../validate.js";
 import { checkCoordinator } from "./check-coordinator.js";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { MAX_ERRORS, MAX_ROOTS, MAX_STAGES } from "../../src/machines/request.js";
+import { MAX_ERRORS, MAX_ROOTS, MAX_STAGES } from "../../src/machines/request-record.js";
 import { seededRandom } from "../../src/testing/index.js";
 import { bench, T0 } from "./bench.js";
 
@@ -110,6 +110,18 @@ describe("the request machine", () => {
     expect(run("request.mark", mark("own", "a")).verdict).toBe("accepted");
     expect(run("request.mark", { ...mark("deliverer", "b"), begunBeforeMs: T0 + 999 }).verdict).toBe("unknown");
     expect(run("request.mark", { ...mark("deliverer", "b"), begunBeforeMs: T0 + 1_000 }).complete).toBe(true);
+  });
+
+  it("has versions that grow from life to life, within one instant too", () => {
+    const { run } = bench();
+    const versions: number[] = [];
+    // More lives in a row than are known.
+    for (let life = 1; life <= 20; life++) {
+      run("request.register", { op: `r${life}`, ttlMs: 60_000 });
+      versions.push(run("request.status", {}).view?.version ?? 0);
+      run("request.cleanup", { op: `c${life}` });
+    }
+    expect(versions).toEqual(Array.from(versions, (_, i) => (versions[0] ?? 0) + i));
   });
 
   it("lets go of the calls it knows after a minute", () => {

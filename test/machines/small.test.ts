@@ -79,7 +79,38 @@ describe("the coalesce machine", () => {
   });
 });
 
+describe("the coalesce machine under load", () => {
+  it("knows a late copy of a call that issued a version, however many came in between", () => {
+    const { run, pass } = bench();
+    const next = (op: string) => run("coalesce.next", { op, ttlMs: 600_000 }).version;
+    const first = next("a");
+    let newest = first;
+    for (let i = 0; i < 2_000; i++) {
+      pass(1);
+      newest = next(`op${i}`);
+    }
+    expect(next("a")).toBe(first);
+    expect(run("coalesce.seen", { version: newest, ttlMs: 1_000 })).toEqual({ stale: false });
+  });
+});
+
 describe("the dedupe machine", () => {
+  it("knows late copies of what is over, however many claims and releases came in between", () => {
+    const { run, record } = bench();
+    const claim = (op: string) => run("dedupe.claim", { op, ttlMs: 600_000 }).claimed;
+    expect(claim("a")).toBe(true);
+    expect(Object.keys(record("dedupe")?.members ?? {})).toEqual([]);
+    run("dedupe.release", { op: "r", holder: "a" });
+    for (let i = 0; i < 500; i++) {
+      claim(`c${i}`);
+      run("dedupe.release", { op: `r${i}` });
+    }
+    claim("held");
+    expect(claim("a")).toBe(true);
+    expect(run("dedupe.release", { op: "r" })).toEqual({ released: true });
+    expect(claim("other")).toBe(false);
+  });
+
   it("a late copy of a claim that was released claims nothing, and of a release frees nothing", () => {
     const { run } = bench();
     run("dedupe.claim", { op: "a", ttlMs: 1_000 });

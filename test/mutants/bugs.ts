@@ -12,6 +12,7 @@ const group = "src/machines/group.ts";
 const early = "src/machines/early-acks.ts";
 const delivery = "src/machines/delivery.ts";
 const request = "src/machines/request.ts";
+const record = "src/machines/request-record.ts";
 
 /** Each must be caught; `npm run mutants` plants them one at a time. */
 export const BUGS: readonly Bug[] = [
@@ -146,19 +147,19 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "a request is complete before its first root",
-    file: request,
+    file: record,
     from: "head.open <= 0 && (head.roots > 0 || head.sealed)",
     to: "head.open <= 0",
   },
   {
     name: "a root that was marked counts again",
     file: request,
-    from: `if (before !== undefined && before !== "") {`,
-    to: "if ((false as boolean) && before !== undefined) {",
+    from: `return mark === "" ? undefined : "duplicate";`,
+    to: "return undefined;",
   },
   {
     name: "a mark that came early is forgotten",
-    file: request,
+    file: record,
     from: `} else if (mark.startsWith("~")) {`,
     to: `} else if (mark === "~") {`,
   },
@@ -176,17 +177,17 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "a mark after the cleanup brings the request back",
-    file: request,
+    file: record,
     from: "return head === undefined || head.cleaned === true ? undefined : head;",
     to: "return head;",
   },
   {
     name: "registering a request again resets it",
     file: request,
-    from: `if (stood !== undefined) return { verdict: "duplicate", complete: isComplete(stood) };`,
+    from: `if (before !== undefined && before.cleaned !== true) return { verdict: "duplicate", complete: isComplete(before) };`,
     to: "",
   },
-  { name: "a request has no TTL", file: request, from: "store.keepUntil(head.refreshedAtMs + head.ttlMs);", to: "" },
+  { name: "a request has no TTL", file: record, from: "store.keepUntil(head.refreshedAtMs + head.ttlMs);", to: "" },
   {
     name: "an expired record is still read",
     file: "src/draft.ts",

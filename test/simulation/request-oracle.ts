@@ -1,5 +1,6 @@
 import type { TransitionName } from "../../src/machines/index.js";
-import type { RequestOutcome, RequestView, StageRoots } from "../../src/machines/request.js";
+import type { RequestOutcome } from "../../src/machines/request.js";
+import type { RequestView, StageRoots } from "../../src/machines/request-record.js";
 import { Violation } from "./oracle.js";
 import type { World } from "./world.js";
 

@@ -1,5 +1,5 @@
 import { CoordinationError } from "../../src/errors.js";
-import type { RequestView } from "../../src/machines/request.js";
+import type { RequestView } from "../../src/machines/request-record.js";
 import { newOp } from "../../src/op.js";
 import { Problem } from "../../src/problem.js";
 import { queueStatus } from "../../src/trackers/request-status.js";

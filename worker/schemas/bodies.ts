@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { MAX_STAGES } from "../../src/machines/request.js";
+import { MAX_STAGES } from "../../src/machines/request-record.js";
 import { MAX_ROOTS_A_CALL } from "../../src/trackers/request-wait.js";
 import { MAX_ACKS } from "../../src/trackers/task.js";
 import {

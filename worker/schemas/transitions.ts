@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
 import { REQUEST_ROUTE } from "../../src/machines/delivery.js";
 import type { InputOf, TransitionName } from "../../src/machines/index.js";
-import { MAX_STAGES } from "../../src/machines/request.js";
+import { MAX_STAGES } from "../../src/machines/request-record.js";
 import { MAX_ROOTS_A_CALL } from "../../src/trackers/request-wait.js";
 import { MAX_ACKS, MAX_ERROR_BYTES, MAX_RESULT_BYTES } from "../../src/trackers/task.js";
 import { MAX_ITEM_BYTES, MAX_SEC, MAX_VALUE_BYTES } from "../../src/validate.js";

@@ -2,7 +2,7 @@ import { lostAnswer } from "../../access.js";
 import { CoordinationError, type CoordinationErrorCode } from "../../errors.js";
 import type { GroupView } from "../../machines/group.js";
 import type { OutputOf, TransitionName } from "../../machines/index.js";
-import type { RequestView } from "../../machines/request.js";
+import type { RequestView } from "../../machines/request-record.js";
 import type { Counts } from "../../machines/stats.js";
 
 /** The part of the Worker's problem details that is read. */
