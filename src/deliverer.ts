@@ -104,7 +104,7 @@ export class Deliverer implements Wake<"completion"> {
       await Promise.race([this.#send(groupId, claim, timeout.signal), rejectWhenAborted(timeout.signal)]);
       return undefined;
     } catch (error) {
-      return failureOf(error, claim.route === "url" || claim.route === REQUEST_ROUTE);
+      return failureOf(error, claim.route);
     } finally {
       clearTimeout(timer);
     }
@@ -164,15 +164,20 @@ function rejectWhenAborted(signal: AbortSignal): Promise<never> {
   });
 }
 
-function failureOf(error: unknown, isOurs: boolean): { error: string; final?: boolean; notBeforeMs?: number } {
+function failureOf(error: unknown, route: string): { error: string; final?: boolean; notBeforeMs?: number } {
   const message = error instanceof Error ? error.message : "the handler threw something that is no Error";
   const failure: { error: string; final?: boolean; notBeforeMs?: number } = {
     error: shortText(message === "" ? "failed without a message" : message, "error", MAX_ERROR_BYTES),
   };
   // What a webhook's receiver or the request says; a handler's own calls say nothing about its delivery.
-  if (isOurs && error instanceof CoordinationError) {
-    if (!error.retryable) failure.final = true;
+  if ((route === "url" || route === REQUEST_ROUTE) && error instanceof CoordinationError) {
+    if (isFinal(error, route)) failure.final = true;
     if (error.retryAfterMs !== undefined) failure.notBeforeMs = error.retryAfterMs;
   }
   return failure;
+}
+
+/** Whether no further attempt can do better. What a deployment lacks, a binding or a token, the next one may have. */
+function isFinal({ retryable, code }: CoordinationError, route: string): boolean {
+  return route === REQUEST_ROUTE ? code === "limit_exceeded" : !retryable;
 }

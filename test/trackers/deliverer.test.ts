@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { CompletionTracker, CoordinationError, MemoryCoordinator } from "../../src/index.js";
+import { CompletionTracker, CoordinationError, MemoryCoordinator, RequestWaitTracker } from "../../src/index.js";
 import { ManualClock } from "../../src/testing/index.js";
 
 it("tells of an attempt through an outage of the backend, so that it is not made again", async () => {
@@ -38,4 +38,27 @@ it("leaves deliveries to others once the tracker is closed", async () => {
   await clock.advance(1);
   expect(seen).toEqual(["second"]);
   expect(await second.status("g")).toMatchObject({ delivery: { state: "delivered" } });
+});
+
+it("tries again to let a request go when a deployment lacks its backend for a while", async () => {
+  const clock = new ManualClock();
+  const coordinator = new MemoryCoordinator({ clock });
+  const requests = new RequestWaitTracker(coordinator, { stages: ["embed"] });
+  await requests.registerRequest("request");
+  await requests.registerRoot("request", "embed", "root");
+  const run = coordinator.run.bind(coordinator);
+  const lacking = ["unsupported", "misconfigured", "unauthorized"] as const;
+  let asked = 0;
+  coordinator.run = (transition, id, input, options) => {
+    const code = transition === "request.mark" ? lacking[asked++] : undefined;
+    return code === undefined
+      ? run(transition, id, input, options)
+      : Promise.reject(new CoordinationError(code, "no binding"));
+  };
+  const groups = new CompletionTracker(coordinator);
+  const target = { requestRoot: { requestId: "request", stage: "embed", rootId: "root" } };
+  await groups.register("g", 0, { onComplete: target });
+  for (let i = 0; i < 60 && (await requests.state("request")) !== "complete"; i++) await clock.advance(1_000);
+  expect(await groups.status("g")).toMatchObject({ delivery: { state: "delivered", attempts: 4 } });
+  expect(await requests.queueStatus("request")).toMatchObject({ embed: { processed: 1 } });
 });

@@ -69,4 +69,29 @@ export const requestRoot: readonly ConformanceCase[] = [
     await t.untilDelivery(id, "delivered");
     matches((await requests.queueStatus(requestId))?.embed, { processed: 1 }, "the counts");
   }),
+  aCase("a request that has no room for the root's stage leaves a dead letter that says so", {}, async (t) => {
+    const [{ root, requests, requestId, wait }, id] = [await heldUp(t), t.id()];
+    const stages = Array.from({ length: 63 }, (_, i) => `stage-${i}`);
+    const crowd = new RequestWaitTracker(t.coordinator(), { stages });
+    for (const stage of stages) await crowd.recordProcessed(requestId, stage, 1);
+    const target = { requestRoot: { ...root.requestRoot, stage: "one more" } };
+    await t.bareTracker().register(id, ["a"], { onEnd: target });
+    await t.bareTracker().ack(id, "a");
+    const { delivery } = await t.untilDelivery(id, "dead");
+    matches(delivery, { attempts: 1, lastError: "the request has no room for more stages" }, "the delivery");
+    await requests.markDone(requestId, "embed", "chunks");
+    equal((await wait())?.embed.processed, 1, "the request goes on");
+  }),
+  aCase("a request of the same id that began long after the group is left alone", { needs: ["clock"] }, async (t) => {
+    const [{ root, requests, requestId }, id] = [await heldUp(t), t.id()];
+    await t.bareTracker().register(id, ["a"], { onEnd: root, timeoutSec: 600 });
+    await requests.cleanup(requestId);
+    await t.advance(61_000);
+    await requests.registerRequest(requestId);
+    await requests.registerRoot(requestId, "embed", "chunks");
+    await t.bareTracker().ack(id, "a");
+    await t.untilDelivery(id, "delivered");
+    equal(await requests.state(requestId), "pending", "the request");
+    matches((await requests.queueStatus(requestId))?.embed, { processed: 0, errorCount: 0 }, "its counts");
+  }),
 ];
