@@ -32,7 +32,6 @@ export {
   type AckResult,
   CompletionTracker,
   type CompletionTrackerOptions,
-  type RegisterOptions,
   type ResultPage,
 } from "./trackers/completion.js";
 export { type DedupeOptions, type DedupeOutcome, DedupeWindow } from "./trackers/dedupe.js";
@@ -46,6 +45,7 @@ export type {
   PayloadsOf,
   Webhooks,
 } from "./trackers/handler.js";
+export type { RegisterOptions } from "./trackers/registration.js";
 export type { QueueStatus, RequestState, StageStatus } from "./trackers/request-status.js";
 export {
   type NextRoot,

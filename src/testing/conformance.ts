@@ -1,9 +1,12 @@
+import { acking } from "./cases/acking.js";
 import { badInput } from "./cases/bad-input.js";
-import { completion } from "./cases/completion.js";
 import { delivery } from "./cases/delivery.js";
+import { ending } from "./cases/ending.js";
 import { faults } from "./cases/faults.js";
+import { network } from "./cases/network.js";
 import { plainFunctions } from "./cases/plain-functions.js";
 import { primitives } from "./cases/primitives.js";
+import { registering } from "./cases/registering.js";
 import { requestRoot } from "./cases/request-root.js";
 import { requestWait } from "./cases/request-wait.js";
 import { smallTrackers } from "./cases/small-trackers.js";
@@ -40,7 +43,10 @@ export function conformanceCases(): readonly ConformanceCase[] {
   return [
     ...primitives,
     ...waiting,
-    ...completion,
+    ...registering,
+    ...acking,
+    ...ending,
+    ...network,
     ...plainFunctions,
     ...delivery,
     ...faults,

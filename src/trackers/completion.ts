@@ -1,6 +1,6 @@
 import type { Coordinator, RunOptions } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";
-import type { AckResult as AckOutput, RegisterOutput } from "../machines/completion.js";
+import type { AckResult as AckOutput } from "../machines/completion.js";
 import type { GroupState, Verdict } from "../machines/group.js";
 import { newOp } from "../op.js";
 import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, shortText, toJson } from "../validate.js";
@@ -9,8 +9,16 @@ import { type DeliveryOptions, deliver } from "./deliver.js";
 import { type GroupStatus, groupStatus } from "./group-status.js";
 import type { Webhooks } from "./handler.js";
 import { LocalCallbacks } from "./local-callbacks.js";
+import {
+  checkRestart,
+  checkTasks,
+  MAX_METADATA_BYTES,
+  MAX_TOTAL,
+  type RegisterOptions,
+  registered,
+} from "./registration.js";
 import { specDigest } from "./spec.js";
-import { type CompletionTargets, type Payloads, splitTargets } from "./target.js";
+import { type Payloads, splitTargets } from "./target.js";
 import { MAX_ERROR_BYTES, type Task, taskAcks } from "./task.js";
 
 /** What a `CompletionTracker` is made with. */
@@ -21,21 +29,6 @@ export interface CompletionTrackerOptions<T extends Payloads, Env> extends Deliv
   readonly ttlSec?: number;
   /** How long an ack is kept that comes before its group's registration, in seconds. Default 300. */
   readonly earlyTtlSec?: number;
-}
-
-/** What a registration says besides its tasks. */
-export interface RegisterOptions<T extends Payloads> extends CompletionTargets<T> {
-  /** Any JSON value of up to 16 KB; comes back in every status. */
-  readonly metadata?: unknown;
-  /** The deadline, in seconds from now; 0 for none. Default: the tracker's. */
-  readonly timeoutSec?: number | undefined;
-  /** How long the ended group stays readable, in seconds. Default: the tracker's. */
-  readonly ttlSec?: number | undefined;
-  /**
-   * Begins a new generation: `{ from }` only if that generation still stands, so that a delayed copy of this call does
-   * nothing; `true` whatever stands.
-   */
-  readonly restart?: true | { readonly from: number } | undefined;
 }
 
 /** What became of one ack. */
@@ -60,10 +53,6 @@ export interface ResultPage {
   readonly next: number | null;
 }
 
-/** The most tasks that one registration may list. */
-export const MAX_TASKS = 100_000;
-const MAX_TOTAL = 1_000_000_000;
-const MAX_METADATA_BYTES = 16_384;
 const DEFAULT_TTL_SEC = 3_600;
 const DEFAULT_TIMEOUT_SEC = 1_800;
 
@@ -330,55 +319,6 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
     const { view } = await this.#coordinator.run("completion.redeliver", groupId, { op: newOp() }, this.#ending);
     return view === undefined ? null : groupStatus(groupId, view);
   }
-}
-
-function checkTasks(totalOrTaskIds: number | readonly string[]): number | string[] {
-  if (typeof totalOrTaskIds === "number") {
-    checkInteger(totalOrTaskIds, "total", 0, MAX_TOTAL);
-    return totalOrTaskIds;
-  }
-  if (!Array.isArray(totalOrTaskIds)) {
-    throw new CoordinationError("invalid_input", "totalOrTaskIds must be a number or a list of ids");
-  }
-  if (totalOrTaskIds.length > MAX_TASKS) {
-    throw new CoordinationError("invalid_input", `taskIds must hold at most ${MAX_TASKS}; register a total instead`);
-  }
-  const seen = new Set<string>();
-  for (const [i, id] of totalOrTaskIds.entries()) {
-    checkId(id, `taskIds[${i}]`);
-    if (seen.has(id)) throw new CoordinationError("invalid_input", `taskIds[${i}] repeats an earlier id`);
-    seen.add(id);
-  }
-  return [...totalOrTaskIds];
-}
-
-function checkRestart(restart: true | { readonly from: number } | undefined): { from?: number } | undefined {
-  if (restart === undefined) return undefined;
-  if (restart === true) return {};
-  if (typeof restart !== "object" || restart === null) {
-    throw new CoordinationError("invalid_input", "restart must be true or { from: generation }");
-  }
-  checkInteger(restart.from, "restart.from", 0, Number.MAX_SAFE_INTEGER);
-  return { from: restart.from };
-}
-
-function registered(groupId: string, { outcome, view }: RegisterOutput): GroupStatus {
-  if (outcome === "conflict") {
-    throw new CoordinationError(
-      "conflict",
-      "the group is registered with other tasks or targets; `restart` begins anew",
-    );
-  }
-  if (outcome === "restart_lost") {
-    throw new CoordinationError("conflict", "the generation to restart from no longer stands");
-  }
-  if (outcome === "outbox_full") {
-    throw new CoordinationError("limit_exceeded", "too many ended generations of the group wait for their delivery", {
-      retryable: true,
-    });
-  }
-  if (view === undefined) throw new CoordinationError("backend_rejected", "a registration came without its status");
-  return groupStatus(groupId, view);
 }
 
 function ackResult({ verdict, state, ended, remaining, generation }: AckOutput): AckResult {

@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { MAX_TASKS } from "../../src/trackers/completion.js";
+import { MAX_TASKS } from "../../src/trackers/registration.js";
 import { MAX_COUNT, MAX_ROOTS_A_CALL } from "../../src/trackers/request-wait.js";
 import { MAX_STAGE_BYTES } from "../../src/trackers/target.js";
 import { checkId, checkText, MAX_SEC } from "../../src/validate.js";

@@ -1,0 +1,75 @@
+import { CoordinationError } from "../errors.js";
+import type { RegisterOutput } from "../machines/completion.js";
+import { checkId, checkInteger } from "../validate.js";
+import { type GroupStatus, groupStatus } from "./group-status.js";
+import type { CompletionTargets, Payloads } from "./target.js";
+
+/** What a registration says besides its tasks. */
+export interface RegisterOptions<T extends Payloads> extends CompletionTargets<T> {
+  /** Any JSON value of up to 16 KB; comes back in every status. */
+  readonly metadata?: unknown;
+  /** The deadline, in seconds from now; 0 for none. Default: the tracker's. */
+  readonly timeoutSec?: number | undefined;
+  /** How long the ended group stays readable, in seconds. Default: the tracker's. */
+  readonly ttlSec?: number | undefined;
+  /**
+   * Begins a new generation: `{ from }` only if that generation still stands, so that a delayed copy of this call does
+   * nothing; `true` whatever stands.
+   */
+  readonly restart?: true | { readonly from: number } | undefined;
+}
+
+/** The most tasks that one registration may list. */
+export const MAX_TASKS = 100_000;
+export const MAX_TOTAL = 1_000_000_000;
+export const MAX_METADATA_BYTES = 16_384;
+
+export function checkTasks(totalOrTaskIds: number | readonly string[]): number | string[] {
+  if (typeof totalOrTaskIds === "number") {
+    checkInteger(totalOrTaskIds, "total", 0, MAX_TOTAL);
+    return totalOrTaskIds;
+  }
+  if (!Array.isArray(totalOrTaskIds)) {
+    throw new CoordinationError("invalid_input", "totalOrTaskIds must be a number or a list of ids");
+  }
+  if (totalOrTaskIds.length > MAX_TASKS) {
+    throw new CoordinationError("invalid_input", `taskIds must hold at most ${MAX_TASKS}; register a total instead`);
+  }
+  const seen = new Set<string>();
+  for (const [i, id] of totalOrTaskIds.entries()) {
+    checkId(id, `taskIds[${i}]`);
+    if (seen.has(id)) throw new CoordinationError("invalid_input", `taskIds[${i}] repeats an earlier id`);
+    seen.add(id);
+  }
+  return [...totalOrTaskIds];
+}
+
+export function checkRestart(restart: true | { readonly from: number } | undefined): { from?: number } | undefined {
+  if (restart === undefined) return undefined;
+  if (restart === true) return {};
+  if (typeof restart !== "object" || restart === null) {
+    throw new CoordinationError("invalid_input", "restart must be true or { from: generation }");
+  }
+  checkInteger(restart.from, "restart.from", 0, Number.MAX_SAFE_INTEGER);
+  return { from: restart.from };
+}
+
+/** The status that a registration answers, or why it was refused. */
+export function registered(groupId: string, { outcome, view }: RegisterOutput): GroupStatus {
+  if (outcome === "conflict") {
+    throw new CoordinationError(
+      "conflict",
+      "the group is registered with other tasks or targets; `restart` begins anew",
+    );
+  }
+  if (outcome === "restart_lost") {
+    throw new CoordinationError("conflict", "the generation to restart from no longer stands");
+  }
+  if (outcome === "outbox_full") {
+    throw new CoordinationError("limit_exceeded", "too many ended generations of the group wait for their delivery", {
+      retryable: true,
+    });
+  }
+  if (view === undefined) throw new CoordinationError("backend_rejected", "a registration came without its status");
+  return groupStatus(groupId, view);
+}
