@@ -1,6 +1,7 @@
 import { build } from "esbuild";
 import { Miniflare } from "miniflare";
 import { afterEach, describe, expect, inject, it } from "vitest";
+import { reached } from "../support/figures.js";
 import type {} from "../support/provided.js";
 import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 
@@ -67,7 +68,7 @@ const OLD = "2024-01-01";
 const NEW = "2026-05-03";
 
 describe.each(["group", "request"])("fault 39, a %s", (tracker) => {
-  it.each([
+  it.for([
     ["memory", NEW, "new MemoryCoordinator()"],
     ["upstash", OLD, 'new UpstashCoordinator({ url: env.URL, token: env.TOKEN, keyPrefix: "shared:" })'],
     ["upstash", NEW, 'new UpstashCoordinator({ url: env.URL, token: env.TOKEN, keyPrefix: "shared:" })'],
@@ -77,7 +78,8 @@ describe.each(["group", "request"])("fault 39, a %s", (tracker) => {
     ["custom", NEW, "d1Backend(env.DB)"],
   ])(
     "requests of one isolate wait and ack through one coordinator, the first ends early: %s, %s",
-    async (name, date, make) => {
+    { timeout: 30_000 },
+    async ([name = "", date = "", make = ""], { task }) => {
       let bindings = { URL: inject("restUrl"), TOKEN: inject("restToken") };
       if (name === "http") {
         const behind: WorkerProcess = await startWorker({ vars: { COORDINATOR_TOKEN: TOKEN } });
@@ -99,7 +101,8 @@ describe.each(["group", "request"])("fault 39, a %s", (tracker) => {
       expect(await Promise.all(others)).toEqual(Array(5).fill("completed"));
       // By the write, not by the next look.
       expect(Date.now() - sinceMs).toBeLessThan(3_000);
+      const what = "requests of one isolate wait through one coordinator, and the first ends early";
+      reached(task, { row: "fault 39", backend: name, reached: what });
     },
-    30_000,
   );
 });

@@ -1,15 +1,18 @@
 import { describe, it } from "vitest";
 import { conformanceCases, type Harness } from "../../src/testing/index.js";
+import { reached } from "../support/figures.js";
 
 /** Runs every conformance case on harnesses made by `make`; what a harness lacks is skipped with its reason. */
-export function runConformanceCases(backend: string, make: () => Harness | Promise<Harness>): void {
-  describe(`conformance: ${backend}`, () => {
+export function runConformanceCases(title: string, make: () => Harness | Promise<Harness>): void {
+  const [backend = title] = title.split(",");
+  describe(`conformance: ${title}`, () => {
     for (const { name, row, whyNot, run } of conformanceCases()) {
       it(row === undefined ? name : `${name} (fault ${row})`, { timeout: 30_000 }, async (ctx) => {
         const harness = await make();
         const reason = whyNot(harness);
         if (reason !== undefined) ctx.skip(reason);
         await run(harness);
+        if (row !== undefined) reached(ctx.task, { row: `fault ${row}`, backend, reached: name });
       });
     }
   });

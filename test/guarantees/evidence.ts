@@ -12,3 +12,5 @@ export interface Evidence {
 
 /** Where a run leaves it, from the repository's root. */
 export const EVIDENCE_FILE = "node_modules/.cache/guarantees/evidence.json";
+/** Where `npm run mutants` leaves its own. */
+export const MUTANTS_FILE = "node_modules/.cache/guarantees/mutants.json";

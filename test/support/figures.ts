@@ -28,7 +28,4 @@ export function runs(row: string, inCi: number): number {
   return inject("runs")[row] ?? inCi;
 }
 
-/** `1,000` */
-export function count(n: number): string {
-  return n.toLocaleString("en-US");
-}
+export { count } from "../guarantees/count.js";
