@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { preferredWaitSec } from "../../worker/prefer.js";
+import { reached } from "../support/figures.js";
 import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 import { type Client, clientOf, freshId, TOKEN } from "./client.js";
 
@@ -107,7 +108,7 @@ describe("GET with Prefer: wait", () => {
     expect(watchedMs).toBeLessThan(1_000);
   });
 
-  it("goes on for a second waiter of the same isolate, when the first has gone away (row 39)", async () => {
+  it("goes on for a second waiter of the same isolate, when the first has gone away", async ({ task }) => {
     const path = await openGroup();
     const leaving = new AbortController();
     const first = waitOn(path, 30, { signal: leaving.signal }).catch(() => "gone");
@@ -120,6 +121,8 @@ describe("GET with Prefer: wait", () => {
     await pause(100);
     await ackOf(path);
     expect([(await second).json.state, (await third).json.state]).toEqual(["completed", "completed"]);
+    const what = "requests of one isolate wait through one coordinator, and the first ends early";
+    reached(task, { row: "fault 39", backend: "durable-object", reached: what });
   });
 
   it("wakes many waiters with one ack", async () => {
