@@ -4,21 +4,25 @@ import { Miniflare } from "miniflare";
 
 const ROOT = new URL("../../", import.meta.url);
 /** As in wrangler.toml. */
-const COMPATIBILITY = { compatibilityDate: "2026-05-03", compatibilityFlags: ["enable_request_signal"] };
+export const COMPATIBILITY = { compatibilityDate: "2026-05-03", compatibilityFlags: ["enable_request_signal"] };
 
-export interface WorkerProcessOptions {
-  /** The Worker's vars and secrets. */
-  readonly vars?: Readonly<Record<string, string>>;
-  /** Default: a free one. */
-  readonly port?: number;
-  /** Where the objects' SQLite files are kept; default: in memory, gone with the process. */
-  readonly persistDir?: string;
+/** Which Worker to run. */
+export interface WorkerModule {
   /** The module to run, a path from the repository's root. Default: the Worker itself. */
   readonly entry?: string;
   /** Instead of a path: the module's text, as if it stood at the repository's root. */
   readonly source?: string;
   /** The object's class in that module. */
   readonly className?: string;
+}
+
+export interface WorkerProcessOptions extends WorkerModule {
+  /** The Worker's vars and secrets. */
+  readonly vars?: Readonly<Record<string, string>>;
+  /** Default: a free one. */
+  readonly port?: number;
+  /** Where the objects' SQLite files are kept; default: in memory, gone with the process. */
+  readonly persistDir?: string;
 }
 
 export interface WorkerProcess {
@@ -28,7 +32,7 @@ export interface WorkerProcess {
 }
 
 /** The entry point as one module, the way wrangler bundles it. */
-async function bundle({ entry = "worker/index.ts", source }: WorkerProcessOptions): Promise<string> {
+export async function bundleWorker({ entry = "worker/index.ts", source }: WorkerModule): Promise<string> {
   const root = fileURLToPath(ROOT);
   const { outputFiles } = await build({
     absWorkingDir: root,
@@ -51,7 +55,7 @@ async function bundle({ entry = "worker/index.ts", source }: WorkerProcessOption
 export async function startWorker(options: WorkerProcessOptions = {}): Promise<WorkerProcess> {
   const { vars = {}, port = 0, persistDir, className = "CoordinatorWorkerObject" } = options;
   const miniflare = new Miniflare({
-    modules: [{ type: "ESModule", path: "worker.js", contents: await bundle(options) }],
+    modules: [{ type: "ESModule", path: "worker.js", contents: await bundleWorker(options) }],
     ...COMPATIBILITY,
     host: "127.0.0.1",
     port,

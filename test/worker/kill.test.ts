@@ -1,15 +1,10 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterEach, expect, it, vi } from "vitest";
 import { HttpCoordinator } from "../../src/backends/http/index.js";
 import { CompletionTracker } from "../../src/index.js";
-import type { WorkerProcessOptions } from "../support/worker-process.js";
+import { KillableWorker } from "../support/killable-worker.js";
 
 const TOKEN = "a-token-for-tests";
 /** The Worker with a handler of its own, that tells a receiver what it finds in its `env`. */
@@ -33,28 +28,7 @@ afterEach(async () => {
   for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
 });
 
-async function startKillable(options: WorkerProcessOptions): Promise<{ url: string; kill(): Promise<void> }> {
-  const root = new URL("../../", import.meta.url);
-  const program = fileURLToPath(new URL("test/support/killable-worker.ts", root));
-  const tsx = fileURLToPath(new URL("node_modules/tsx/dist/cli.mjs", root));
-  const child: ChildProcess = spawn(process.execPath, [tsx, program, JSON.stringify(options)], {
-    detached: true,
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const kill = async (): Promise<void> => {
-    if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
-    const gone = once(child, "exit");
-    process.kill(-child.pid, "SIGKILL");
-    await gone;
-  };
-  cleanUps.push(kill);
-  const [line] = (await once(child.stdout as NonNullable<typeof child.stdout>, "data")) as [Buffer];
-  return { url: line.toString().trim(), kill };
-}
-
 it("runs a handler with its env after kill -9 in the middle of an attempt, under the same delivery id", async () => {
-  const persistDir = mkdtempSync(join(tmpdir(), "edge-coordinator-kill-"));
-  cleanUps.push(() => rmSync(persistDir, { recursive: true, force: true }));
   const seen: { deliveryId: string; attempt: number; greeting: string }[] = [];
   let answers = false;
   const receiver = createServer((request, response) => {
@@ -78,22 +52,20 @@ it("runs a handler with its env after kill -9 in the middle of an attempt, under
     GREETING: "from the env",
     RECEIVER: `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`,
   };
-  const options = { source: SOURCE, className: "AppObject", vars, persistDir };
-
-  const first = await startKillable(options);
-  const before = new CompletionTracker<{ publish: { n: number } }>(
-    new HttpCoordinator({ url: first.url, token: TOKEN }),
+  const worker = await KillableWorker.start({ source: SOURCE, className: "AppObject", vars });
+  cleanUps.push(() => worker.close());
+  const tracker = new CompletionTracker<{ publish: { n: number } }>(
+    new HttpCoordinator({ url: worker.url, token: TOKEN }),
   );
-  await before.register("g", ["a"], { onComplete: { handler: "publish", payload: { n: 1 } } });
-  expect(await before.ack("g", "a")).toMatchObject({ ended: true });
+  await tracker.register("g", ["a"], { onComplete: { handler: "publish", payload: { n: 1 } } });
+  expect(await tracker.ack("g", "a")).toMatchObject({ ended: true });
   await vi.waitFor(() => expect(seen).toHaveLength(1), { timeout: 10_000 });
-  await first.kill();
+  await worker.kill();
 
   answers = true;
-  const second = await startKillable(options);
-  const after = new CompletionTracker(new HttpCoordinator({ url: second.url, token: TOKEN }));
+  await worker.restart();
   await vi.waitFor(
-    async () => expect(await after.status("g")).toMatchObject({ delivery: { state: "delivered", attempts: 2 } }),
+    async () => expect(await tracker.status("g")).toMatchObject({ delivery: { state: "delivered", attempts: 2 } }),
     { timeout: 20_000, interval: 200 },
   );
   const env = { greeting: "from the env", own: "from the env", payload: { n: 1 } };

@@ -1,8 +1,3 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { Miniflare } from "miniflare";
@@ -10,8 +5,9 @@ import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest"
 import { UpstashCoordinator } from "../../../src/backends/upstash/index.js";
 import { CompletionTracker } from "../../../src/index.js";
 import { newOp } from "../../../src/op.js";
+import { KillableWorker } from "../../support/killable-worker.js";
 import type {} from "../../support/provided.js";
-import { startWorker, type WorkerProcessOptions } from "../../support/worker-process.js";
+import { startWorker } from "../../support/worker-process.js";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 
@@ -83,24 +79,6 @@ async function delivered(owner: CompletionTracker, id: string): Promise<number> 
   return Date.now() - deadlineAtMs;
 }
 
-async function startKillable(options: WorkerProcessOptions): Promise<{ url: string; kill(): Promise<void> }> {
-  const program = join(root, "test/support/killable-worker.ts");
-  const tsx = join(root, "node_modules/tsx/dist/cli.mjs");
-  const child: ChildProcess = spawn(process.execPath, [tsx, program, JSON.stringify(options)], {
-    detached: true,
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const kill = async (): Promise<void> => {
-    if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
-    const gone = once(child, "exit");
-    process.kill(-child.pid, "SIGKILL");
-    await gone;
-  };
-  cleanUps.push(kill);
-  const [line] = (await once(child.stdout as NonNullable<typeof child.stdout>, "data")) as [Buffer];
-  return { url: line.toString().trim(), kill };
-}
-
 describe("in bare workerd", () => {
   it("a class that extends nothing rings, drains and stops", async () => {
     const owner = makeOwner();
@@ -121,14 +99,12 @@ describe("in bare workerd", () => {
 
   it("goes on after kill -9, though nobody starts it again", async () => {
     const owner = makeOwner();
-    const persistDir = mkdtempSync(join(tmpdir(), "edge-coordinator-clock-"));
-    cleanUps.push(() => rmSync(persistDir, { recursive: true, force: true }));
-    const options = { source: SOURCE, className: "DrainClock", persistDir, vars: vars() };
-    const first = await startKillable(options);
-    expect(await (await fetch(`${first.url}/start`)).text()).toBe("done");
-    await first.kill();
+    const worker = await KillableWorker.start({ source: SOURCE, className: "DrainClock", vars: vars() });
+    cleanUps.push(() => worker.close());
+    expect(await (await fetch(`${worker.url}/start`)).text()).toBe("done");
+    await worker.kill();
     await owner.register("g", 1, { timeoutSec: 0.2, ...done });
-    await startKillable(options);
+    await worker.restart();
     await delivered(owner, "g");
   }, 90_000);
 
