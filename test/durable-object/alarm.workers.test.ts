@@ -1,4 +1,4 @@
-import { abortAllDurableObjects, reset, runDurableObjectAlarm } from "cloudflare:test";
+import { abortAllDurableObjects, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { DurableObjectCoordinator } from "../../src/durable-object/index.js";
@@ -11,14 +11,12 @@ import {
   inside,
   keyObject,
   makeTracker,
+  resetAll,
   type Stub,
   tablesOf,
 } from "../support/test-worker.js";
 
-afterEach(async () => {
-  await reset();
-  bench.reset();
-});
+afterEach(resetAll);
 
 const HOUR_MS = 3_600_000;
 const coordinator = () => new DurableObjectCoordinator({ namespace: env.COORDINATOR, ttlSec: 100 });

@@ -1,24 +1,20 @@
-import { reset } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
 import { DurableObjectCoordinator } from "../../src/durable-object/index.js";
 import {
   alarmOf,
-  bench,
   countOf,
   groupObject,
   inside,
   keyObject,
   makeTracker,
   outputOf,
+  resetAll,
   type Stub,
   tablesOf,
 } from "../support/test-worker.js";
 
-afterEach(async () => {
-  await reset();
-  bench.reset();
-});
+afterEach(resetAll);
 
 const ODD = ["nul\u0000inside", "\u0000", "🦆", "__proto__", "constructor", "", "o:'\"%_", "ß\u{10FFFF}"];
 

@@ -1,12 +1,9 @@
-import { reset, runDurableObjectAlarm, SELF } from "cloudflare:test";
+import { runDurableObjectAlarm, SELF } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { MAX_WATCHES } from "../../src/durable-object/index.js";
-import { bench, crash, groupObject, inside, makeTracker, outputOf } from "../support/test-worker.js";
+import { bench, crash, groupObject, inside, makeTracker, outputOf, resetAll } from "../support/test-worker.js";
 
-afterEach(async () => {
-  await reset();
-  bench.reset();
-});
+afterEach(resetAll);
 
 const tracker = makeTracker();
 
