@@ -126,7 +126,10 @@ export interface DrainReport {
  */
 export type CoordinatorEvent =
   | { readonly type: "wake_failed"; readonly machine: string; readonly id: string; readonly error: unknown }
-  /** A drain of `drainEvery` or of an `AlarmClock` failed, or a drain's `sweep` (`defineBackend`); it is tried again. */
+  /**
+   * A drain of `drainEvery` or of an `AlarmClock` failed, a drain's `sweep` (`defineBackend`), or an object's alarm over its
+   * storage; it is tried again.
+   */
   | { readonly type: "drain_failed"; readonly error: unknown }
   | {
       readonly type: "delivery";

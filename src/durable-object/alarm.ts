@@ -34,7 +34,7 @@ export class ObjectAlarm {
   /** Has it ring at `atMs`, whatever stood before; `undefined`: not at all. */
   set(atMs: number | undefined): void {
     if (atMs === this.#standingMs) return;
-    this.#standingMs = atMs;
     void (atMs === undefined ? this.#storage.deleteAlarm() : this.#storage.setAlarm(atMs));
+    this.#standingMs = atMs;
   }
 }

@@ -18,6 +18,7 @@ import type { Handler, Webhooks } from "../trackers/handler.js";
 import { ObjectAlarm } from "./alarm.js";
 import { LocalCoordinator } from "./local-coordinator.js";
 import { SqliteRecords } from "./records.js";
+import { answer, faultReply } from "./reply.js";
 
 /** How many watches one object holds open. */
 export const MAX_WATCHES = 10_000;
@@ -124,18 +125,13 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
    */
   override async alarm(): Promise<void> {
     this.#alarm.rang();
-    const nowMs = this.now();
-    const failed = new Set<string>();
-    const pauseMs = this.#sweep(nowMs);
-    // In a new life, attempts of the last one are looked at too, though their leases would last.
-    const due = this.#isFresh ? this.#records.timed() : this.#records.due(nowMs);
-    this.#isFresh = false;
-    const work = this.#wakeAll(due, failed);
-    // Before the first await: should the object die from here on, the alarm rings in its next life, and soon.
-    this.#rearm(failed, pauseMs);
-    if (due.length > 0) this.#alarm.arm(nowMs + GUARD_MS);
-    await work;
-    this.#rearm(failed, pauseMs);
+    try {
+      await this.#ring();
+    } catch (error) {
+      // The storage itself failed: what is due is not even known.
+      this.#alarm.arm(this.now() + PUT_OFF_MS);
+      this.#emit({ type: "drain_failed", error });
+    }
   }
 
   /** What goes wrong where nobody waits for an answer, and every attempt of a delivery. Override it to log or count. */
@@ -173,6 +169,24 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     await this.#alarm.load();
     // The platform drops an alarm that it could not run seven times; who comes next puts it back.
     if (!this.#alarm.isStanding && this.#records.exists) this.#rearm(new Set(), 0);
+  }
+
+  async #ring(): Promise<void> {
+    const nowMs = this.now();
+    const failed = new Set<string>();
+    const pauseMs = this.#sweep(nowMs);
+    // In a new life, attempts of the last one are looked at too, though their leases would last.
+    const due = this.#isFresh ? this.#records.timed() : this.#records.due(nowMs);
+    this.#isFresh = false;
+    const work = this.#wakeAll(due, failed);
+    try {
+      this.#rearm(failed, pauseMs);
+    } finally {
+      // Before the first await: should the object die from here on, the alarm rings in its next life, and soon.
+      if (due.length > 0) this.#alarm.arm(nowMs + GUARD_MS);
+      await work;
+    }
+    this.#rearm(failed, pauseMs);
   }
 
   /** Removes what has expired; returns how long the next sweep can wait. */
@@ -284,22 +298,6 @@ function publicTransition(name: string): TransitionName {
     throw new CoordinationError("unsupported", "the object knows no such transition");
   }
   return name as TransitionName;
-}
-
-function answer(work: () => object): ObjectReply {
-  try {
-    return { ok: true, output: work() };
-  } catch (error) {
-    return faultReply(error);
-  }
-}
-
-/** Errors without their causes, which may quote what was stored. */
-function faultReply(error: unknown): ObjectReply {
-  if (error instanceof CoordinationError) {
-    return { ok: false, code: error.code, message: error.message, retryable: error.retryable };
-  }
-  return { ok: false, code: "backend_rejected", message: "the object failed", retryable: false };
 }
 
 function prefixOf(name: string | undefined): string | undefined {

@@ -1,0 +1,19 @@
+import type { ObjectReply } from "../backends/durable-object.js";
+import { CoordinationError } from "../errors.js";
+
+/** What the work returned, or the fault that it ended in, as a value. */
+export function answer(work: () => object): ObjectReply {
+  try {
+    return { ok: true, output: work() };
+  } catch (error) {
+    return faultReply(error);
+  }
+}
+
+/** Errors without their causes, which may quote what was stored. */
+export function faultReply(error: unknown): ObjectReply {
+  if (error instanceof CoordinationError) {
+    return { ok: false, code: error.code, message: error.message, retryable: error.retryable };
+  }
+  return { ok: false, code: "backend_rejected", message: "the object failed", retryable: false };
+}
