@@ -23,6 +23,8 @@ export async function streamMessages(
   connection.on("pmessage", (pattern: string, channel: string, text: string) =>
     response.write(event(`pmessage,${pattern},${channel},${text}`)),
   );
+  // Without a listener ioredis prints; what matters is the end of the connection.
+  connection.on("error", () => {});
   // A stream that lost its server has lost messages: it ends, and the client subscribes and checks again.
   connection.on("close", () => response.end());
 
