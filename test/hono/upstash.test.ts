@@ -9,7 +9,7 @@ import {
   requestWait,
 } from "../../src/hono/index.js";
 import { CompletionTracker, type CoordinatorEvent, RequestWaitTracker } from "../../src/index.js";
-import { type FaultProxy, startFaultProxy } from "../backends/upstash/fault-proxy.js";
+import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.js";
 import { overshootMs } from "../support/overshoot.js";
 import type {} from "../support/provided.js";
 import { STAGES } from "./bench.js";
@@ -121,7 +121,7 @@ it("lets go of its subscription when the client goes", async () => {
 
 describe("a backend that is silent once the work was accepted", () => {
   const hang = (): void => {
-    proxy.faults.push(...Array(100).fill("hang"));
+    proxy.standing = "silent before";
     proxy.subscribe = "hang";
   };
 
@@ -129,7 +129,7 @@ describe("a backend that is silent once the work was accepted", () => {
     const { call } = application({ maxWaitMs: 500, onTimeout }, hang);
     const statuses: number[] = [];
     const lateMs = await overshootMs(500, async () => {
-      proxy.faults.length = 0;
+      proxy.standing = "none";
       statuses.push((await call("POST", "/documents", { prefer: "wait=20" })).status);
     });
     expect(lateMs).toBeLessThanOrEqual(100);
@@ -138,7 +138,7 @@ describe("a backend that is silent once the work was accepted", () => {
   });
 
   it("waits a failure out that passes", async () => {
-    const { ids, call } = application({}, () => proxy.faults.push("error-after", "drop-before"));
+    const { ids, call } = application({}, () => proxy.faults.push("error after", "dropped before"));
     const waiting = call("POST", "/documents", { prefer: "wait=10" });
     await vi.waitFor(() => expect(ids).toHaveLength(1));
     await worker().markDone(ids[0] ?? "", "parse", "document");

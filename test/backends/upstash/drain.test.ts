@@ -318,7 +318,7 @@ describe("a drain", () => {
   });
 
   it("reads again after a fault, and checks what it reads", async () => {
-    lab.proxy.faults.push("drop-after", { status: 503 });
+    lab.proxy.faults.push("dropped after", { status: 503 });
     expect(await lab.faulty().drain()).toMatchObject({ woken: 0, left: false });
     for (const body of [
       '[{"result":["x","y"]}]',

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { explainRefusal, Refused } from "../../../src/backends/upstash/failure.js";
 import { readReply } from "../../../src/backends/upstash/reply.js";
 import { CoordinationError } from "../../../src/index.js";
-import { type Fault, startBlackHole } from "./fault-proxy.js";
+import { type Fault, startBlackHole } from "../../support/fault-proxy.js";
 import { acks, registration, SkewedCoordinator, TOKEN, useLab } from "./support.js";
 
 const lab = useLab();
@@ -17,11 +17,18 @@ async function failureOf(work: Promise<unknown>): Promise<CoordinationError> {
   return error as CoordinationError;
 }
 
-const LOST: Fault[] = ["drop-before", "drop-after", "error-after", "html-after", "truncate-after", "hang"];
+const LOST: Fault[] = [
+  "dropped before",
+  "dropped after",
+  "error after",
+  "html after",
+  "truncated after",
+  "silent before",
+];
 const busy = (headers: Record<string, string> = {}): Fault => ({ status: 429, headers });
 
 describe.each(LOST)("an answer lost to %s", (fault) => {
-  const landed = fault === "drop-before" || fault === "hang" ? 0 : 1;
+  const landed = fault === "dropped before" || fault === "silent before" ? 0 : 1;
 
   it("is made good where sending again does no harm", async () => {
     const coordinator = lab.faulty({ requestTimeoutMs: 200 });
@@ -155,7 +162,7 @@ describe("what the server says", () => {
 
   it("does not take back a doubt: refused cleanly after an attempt that may have landed", async () => {
     const coordinator = lab.faulty();
-    lab.proxy.faults.push("drop-after", { status: 401 });
+    lab.proxy.faults.push("dropped after", { status: 401 });
     expect(await failureOf(coordinator.setIfAbsent("flag", 60))).toMatchObject({
       code: "unauthorized",
       applied: "unknown",

@@ -149,7 +149,7 @@ describe("a client that is handed in", () => {
       const coordinator = lab.coordinator({ redis });
       await coordinator.getInt("n");
       lab.proxy.requests.length = 0;
-      lab.proxy.faults.push("drop-after");
+      lab.proxy.faults.push("dropped after");
       await expect(coordinator.incr("n")).rejects.toMatchObject({
         code: "backend_unavailable",
         retryable: true,

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach } from "vitest";
 import { type RedisProcess, type RestServer, startRedis, startRestServer } from "../../../dev/redis-rest/index.js";
 import { UpstashCoordinator, type UpstashOptions } from "../../../src/backends/upstash/index.js";
 import type { InputOf } from "../../../src/index.js";
-import { type FaultProxy, startFaultProxy } from "./fault-proxy.js";
+import { type FaultProxy, startFaultProxy } from "../../support/fault-proxy.js";
 
 export const TOKEN = "canary-token-5f1c";
 
@@ -39,6 +39,7 @@ export function useLab(): Lab {
     lab.keyPrefix = `t${++test}:`;
     lab.proxy.faults.length = 0;
     lab.proxy.requests.length = 0;
+    lab.proxy.standing = "none";
     lab.proxy.subscribe = "none";
     lab.proxy.streams = 0;
     lab.rest.requests.clear();

@@ -2,8 +2,8 @@ import { describe, expect, it, vi } from "vitest";
 import type { Ring } from "../../../src/backends/upstash/subscription.js";
 import { watchUntilReady } from "../../../src/backends/upstash/watch.js";
 import { CoordinationError } from "../../../src/index.js";
+import { startBlackHole } from "../../support/fault-proxy.js";
 import { overshootMs } from "../../support/overshoot.js";
-import { startBlackHole } from "./fault-proxy.js";
 import { acks, registration, SkewedCoordinator, TOKEN, useLab } from "./support.js";
 
 const lab = useLab();
@@ -192,7 +192,7 @@ describe("faults during a watch", () => {
   it("that pass are waited out", async () => {
     const coordinator = lab.faulty();
     await coordinator.run("completion.register", "g", registration({ total: 0 }));
-    lab.proxy.faults.push("drop-before", "error-after", "html-after");
+    lab.proxy.faults.push("dropped before", "error after", "html after");
     expect((await coordinator.watch("completion.wait", "g", {}, { timeoutMs: 8_000 })).ready).toBe(true);
   });
 

@@ -1,0 +1,56 @@
+import { afterAll, beforeAll } from "vitest";
+import { HttpCoordinator } from "../../../src/backends/http/index.js";
+import { CompletionTracker } from "../../../src/index.js";
+import { type FaultProxy, startFaultProxy } from "../../support/fault-proxy.js";
+import { startWorker, type WorkerProcess } from "../../support/worker-process.js";
+import { type Receiver, startReceiver } from "../../webhook/receiver.js";
+import { describeMatrix } from "./describe-matrix.js";
+import { OPERATIONS } from "./operations.js";
+
+const TOKEN = "the-token-of-fault-tests";
+
+let worker: WorkerProcess;
+let proxy: FaultProxy;
+let receiver: Receiver;
+beforeAll(async () => {
+  receiver = await startReceiver((_, response) => response.end());
+  worker = await startWorker({
+    vars: {
+      COORDINATOR_TOKEN: TOKEN,
+      WEBHOOK_SECRET: `whsec_${btoa("the secret of the fault matrix")}`,
+      WEBHOOK_ALLOWED_HOSTS: receiver.host,
+      WEBHOOK_ALLOW_HTTP: "true",
+    },
+  });
+  proxy = await startFaultProxy(worker.url);
+});
+afterAll(async () => {
+  await proxy.close();
+  await worker.close();
+  await receiver.close();
+});
+
+const client = (options: { readonly url?: string } = {}) =>
+  new HttpCoordinator({ url: worker.url, token: TOKEN, ...options });
+const hook = (id: string): string => `${receiver.url}/${id}`;
+
+/** The object delivers by itself. */
+async function settle(id: string): Promise<void> {
+  const tracker = new CompletionTracker(client());
+  while ((await tracker.status(id))?.delivery.state === "pending") {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+describeMatrix(
+  "http",
+  // The object's alarm drains: its clients have nothing to.
+  OPERATIONS.filter(({ method }) => method !== "Coordinator.drain"),
+  () => ({
+    proxy,
+    client: (_, options) => client(options),
+    settle,
+    hook,
+    hooked: (id) => receiver.received.filter(({ path }) => path === new URL(hook(id)).pathname).length,
+  }),
+);

@@ -1,0 +1,52 @@
+import type { Coordinator, OnEvent } from "../../../src/index.js";
+
+/** Where an operation is tried: an id of its own, and a client that sees it. */
+export interface Place {
+  readonly c: Coordinator;
+  readonly id: string;
+  /** Where this id's webhooks go, and how many have come. */
+  readonly hook: string;
+  hooked(): number;
+  /** Has what the operation set off come to its end: deliveries, above all. */
+  settle(): Promise<void>;
+  /** What one step leaves for the next. */
+  readonly memo: Record<string, number>;
+}
+
+/** A public operation: what prepares it, what it does, and how to see what it left behind. */
+export interface Operation {
+  /** The class and the method. */
+  readonly method: string;
+  /** What is special about this use of it. */
+  readonly when?: string;
+  /** It writes nothing: whatever happens to it, nobody is told otherwise. */
+  readonly reads?: true;
+  /** It is sent once, and only its caller knows whether to call again: a fault may be told instead of a value. */
+  readonly once?: true;
+  /** A copy that arrives twice may be told another value: what it changed is gone, with what it remembered. */
+  readonly forgets?: true;
+  /** It waits: a request that is never answered takes the whole of its time. */
+  readonly waits?: true;
+  /** From this request on, counted from 0, others make good what is lost: its whole effect comes, whatever happens. */
+  readonly healsFrom?: number;
+  /** What stands for a while when its caller leaves it between two requests. */
+  readonly halfway?: unknown;
+  prepare?(place: Place): Promise<unknown>;
+  run(place: Place): Promise<unknown>;
+  /** What is there now. May change it: it is called once. */
+  observe(place: Place): Promise<unknown>;
+  /** What others do before a late copy arrives. */
+  meanwhile?(place: Place): Promise<unknown>;
+}
+
+export function nameOf({ method, when }: Operation): string {
+  return when === undefined ? method : `${method} (${when})`;
+}
+
+/** Hears of a last step that failed after the work was done, which a call does not throw, and throws it all the same. */
+export async function outspoken<T>(call: (onEvent: OnEvent) => Promise<T>): Promise<T> {
+  const failures: unknown[] = [];
+  const value = await call((event) => void ("error" in event && failures.push(event.error)));
+  if (failures.length > 0) throw failures[0];
+  return value;
+}

@@ -1,0 +1,46 @@
+import { expect, it } from "vitest";
+import { HttpCoordinator } from "../../../src/backends/http/index.js";
+import { UpstashCoordinator } from "../../../src/backends/upstash/index.js";
+import {
+  CoalesceTracker,
+  CompletionTracker,
+  DedupeWindow,
+  RequestStatsAccumulator,
+  RequestWaitTracker,
+} from "../../../src/index.js";
+import { Primitives } from "../../../src/primitives.js";
+import { nameOf } from "./operation.js";
+import { OPERATIONS } from "./operations.js";
+
+/** What sends nothing by itself, or is what all the others send by. */
+const ELSEWHERE: ReadonlySet<string> = new Set([
+  "CompletionTracker.close",
+  "Coordinator.onWake",
+  "Coordinator.run",
+  "Coordinator.watch",
+  "Coordinator.clockSkewMs",
+]);
+
+function methodsOf(name: string, { prototype }: { readonly prototype: object }): string[] {
+  return Object.getOwnPropertyNames(prototype)
+    .filter((method) => method !== "constructor")
+    .map((method) => `${name}.${method}`);
+}
+
+it("every public operation is tried under every fault", () => {
+  const methods = new Set([
+    ...methodsOf("CompletionTracker", CompletionTracker),
+    ...methodsOf("RequestWaitTracker", RequestWaitTracker),
+    ...methodsOf("CoalesceTracker", CoalesceTracker),
+    ...methodsOf("DedupeWindow", DedupeWindow),
+    ...methodsOf("RequestStatsAccumulator", RequestStatsAccumulator),
+    ...[Primitives, UpstashCoordinator, HttpCoordinator].flatMap((backend) => methodsOf("Coordinator", backend)),
+  ]);
+  const tried = new Set(OPERATIONS.map(({ method }) => method));
+  expect([...methods].filter((method) => !ELSEWHERE.has(method)).sort()).toEqual([...tried].sort());
+  expect([...ELSEWHERE].filter((method) => !methods.has(method))).toEqual([]);
+});
+
+it("every use of an operation has a name of its own", () => {
+  expect(new Set(OPERATIONS.map(nameOf)).size).toBe(OPERATIONS.length);
+});

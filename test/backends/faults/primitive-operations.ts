@@ -1,0 +1,91 @@
+import type { Operation, Place } from "./operation.js";
+
+const listed = ({ c, id }: Place) => c.lrange(id);
+const number = ({ c, id }: Place) => c.getInt(id);
+/** Takes the members out one by one, since no call lists them. */
+const members = async ({ c, id }: Place) => [
+  await c.scard(id),
+  await c.srem(id, "a"),
+  await c.srem(id, "b"),
+  await c.srem(id, "c"),
+];
+
+/** The raw keys. Their writes are sent once. */
+export const PRIMITIVES: readonly Operation[] = [
+  {
+    method: "Coordinator.incr",
+    once: true,
+    run: ({ c, id }) => c.incr(id, 3),
+    observe: number,
+    meanwhile: ({ c, id }) => c.incr(id, 10),
+  },
+  {
+    method: "Coordinator.getInt",
+    reads: true,
+    prepare: ({ c, id }) => c.incr(id, 7),
+    run: number,
+    observe: number,
+  },
+  {
+    method: "Coordinator.setIfAbsent",
+    run: ({ c, id }) => c.setIfAbsent(id, 60),
+    observe: ({ c, id }) => c.expire(id, 60),
+    meanwhile: ({ c, id }) => c.setIfAbsent(id, 60),
+  },
+  {
+    method: "Coordinator.sadd",
+    once: true,
+    run: ({ c, id }) => c.sadd(id, "a", "b"),
+    observe: members,
+    meanwhile: async ({ c, id }) => [await c.sadd(id, "c"), await c.srem(id, "a")],
+  },
+  {
+    method: "Coordinator.srem",
+    once: true,
+    prepare: ({ c, id }) => c.sadd(id, "a", "b"),
+    run: ({ c, id }) => c.srem(id, "a"),
+    observe: members,
+    meanwhile: ({ c, id }) => c.sadd(id, "a"),
+  },
+  {
+    method: "Coordinator.scard",
+    reads: true,
+    prepare: ({ c, id }) => c.sadd(id, "a", "b"),
+    run: ({ c, id }) => c.scard(id),
+    observe: members,
+  },
+  {
+    method: "Coordinator.rpush",
+    once: true,
+    prepare: ({ c, id }) => c.rpush(id, "first"),
+    run: ({ c, id }) => c.rpush(id, "a", "b"),
+    observe: listed,
+    meanwhile: ({ c, id }) => c.rpush(id, "last"),
+  },
+  {
+    method: "Coordinator.lrange",
+    reads: true,
+    prepare: ({ c, id }) => c.rpush(id, "a", "b"),
+    run: listed,
+    observe: listed,
+  },
+  {
+    method: "Coordinator.expire",
+    prepare: ({ c, id }) => c.incr(id, 7),
+    run: ({ c, id }) => c.expire(id, 4),
+    observe: async (place) => {
+      await new Promise((resolve) => setTimeout(resolve, 4_100));
+      return number(place);
+    },
+  },
+  {
+    method: "Coordinator.delete",
+    once: true,
+    forgets: true,
+    prepare: ({ c, id }) => c.incr(id),
+    run: ({ c, id }) => c.delete(id),
+    observe: number,
+    // Another key: a late copy removes what stands under this one, as anybody's delete would.
+    meanwhile: ({ c, id }) => c.incr(`${id}-other`),
+  },
+];
