@@ -6,7 +6,7 @@ import type { Changes, Rows, Transition } from "../src/store";
  * One transition on one Redis hash: field `h` is the head, every member's field has a colon in its name.
  *
  * KEYS[1] the record, KEYS[2] the due queue of its shard
- * ARGV[1] the step, ARGV[2] its input (JSON), ARGV[3] the record's name in the due queue, ARGV[4] the channel
+ * ARGV[1] the name of the step, ARGV[2] its input (JSON), ARGV[3] the record's name in the due queue, ARGV[4] the channel
  * ARGV[5] milliseconds added to the clock, for tests; "0"
  * Returns one mark and the output (JSON): `!` when this step made the record due, `+` when it was due before, else `=`.
  */
@@ -75,7 +75,7 @@ function commit(changes: Changes, key: string, due: string, member: string, chan
   if (changes.notified) redis.call("PUBLISH", channel, member);
 }
 
-export function run(steps: Record<string, Transition<never, object>>): string {
+export function run(transition: Transition<never, object>): string {
   const [key, due] = KEYS as [string, string];
   const [step, input, member, channel, skewMs] = ARGV as [string, string, string, string, string];
   const time = redis.call("TIME");
@@ -88,7 +88,7 @@ export function run(steps: Record<string, Transition<never, object>>): string {
     read: (names) => readMany(key, names),
   };
   const draft = openDraft(rows, nowMs);
-  const output = steps[step]!(draft.store, decode<never>(input));
+  const output = transition(draft.store, decode<never>(input));
   const changes = draft.changes();
   if (changes.dirty) commit(changes, key, due, member, channel);
   // A record that is gone leaves its line in the queue to whoever is sent there by it.

@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import { sha256Hex } from "../digest.js";
+import { hexDigest } from "../digest.js";
 import { CoordinationError } from "../errors.js";
 import { joinParts } from "../tags.js";
 import { checkText } from "../validate.js";
@@ -45,5 +45,5 @@ export async function recordIdOf(
 
 /** Longer than any plain scope, so that none can pass for a digest. */
 async function shortScope(scope: string): Promise<string> {
-  return PLAIN_SCOPE.test(scope) ? scope : `#${await sha256Hex(scope)}`;
+  return PLAIN_SCOPE.test(scope) ? scope : `#${await hexDigest("SHA-256", scope)}`;
 }

@@ -1,4 +1,4 @@
-import { sha256Hex } from "../digest.js";
+import { hexDigest } from "../digest.js";
 import { CoordinationError } from "../errors.js";
 import { joinParts } from "../tags.js";
 import { checkId, checkText } from "../validate.js";
@@ -19,7 +19,7 @@ export function checkNamespace(namespace: unknown): asserts namespace is string 
 export async function smallId(namespace: string, key: string | readonly string[]): Promise<string> {
   const joined = joinParts(checkParts(key));
   // A joined key begins with a digit, a digest does not.
-  return joinParts([namespace, joined.length <= MAX_PLAIN_LENGTH ? joined : `#${await sha256Hex(joined)}`]);
+  return joinParts([namespace, joined.length <= MAX_PLAIN_LENGTH ? joined : `#${await hexDigest("SHA-256", joined)}`]);
 }
 
 function checkParts(key: string | readonly string[]): readonly string[] {

@@ -1,4 +1,4 @@
-import { sha256Hex } from "../digest.js";
+import { hexDigest } from "../digest.js";
 import type { Targets } from "../machines/delivery.js";
 
 /**
@@ -11,7 +11,7 @@ export async function specDigest(
   targets: Targets | undefined,
 ): Promise<string> {
   const spec = { tasks: typeof tasks === "number" ? tasks : [...tasks].sort(), policy, targets: routes(targets) };
-  return sha256Hex(JSON.stringify(spec));
+  return hexDigest("SHA-256", JSON.stringify(spec));
 }
 
 function routes(targets: Targets | undefined): unknown {

@@ -1,6 +1,8 @@
 import { Redis } from "ioredis";
 import { afterAll, describe, expect, inject, it } from "vitest";
 import { scripts } from "../../src/backends/upstash/scripts.gen.js";
+import { scriptOf } from "../../src/backends/upstash/scripts.js";
+import type { TransitionName } from "../../src/machines/index.js";
 import { expectAgreement } from "./compare.js";
 import { nameOf, normal, type Said, type Step, type Stored, stored } from "./model.js";
 import { randomSteps } from "./steps.js";
@@ -29,16 +31,16 @@ async function run(steps: readonly Step[]): Promise<{ said: Said[]; state: Recor
   const prefix = `differential-${process.pid}-${++stores}:`;
   const due = `${prefix}due`;
   const shas: Record<string, string> = {};
-  for (const [machine, { lua }] of Object.entries(scripts)) {
-    shas[machine] = (await redis.script("LOAD", FIXED_TIME + lua)) as string;
+  for (const transition of Object.keys(scripts) as TransitionName[]) {
+    shas[transition] = (await redis.script("LOAD", FIXED_TIME + scriptOf(transition))) as string;
   }
   const pipeline = redis.pipeline();
   for (const step of steps) {
-    const [machine = "", name = ""] = step.transition.split(".");
+    const [, name = ""] = step.transition.split(".");
     const record = nameOf(step);
     const time = [Math.floor(step.nowMs / 1_000), (step.nowMs % 1_000) * 1_000];
     const args = [name, JSON.stringify(step.input), record, `${prefix}channel`, "0", ...time];
-    pipeline.evalsha(shas[machine] ?? "", 2, prefix + record, due, ...args);
+    pipeline.evalsha(shas[step.transition] ?? "", 2, prefix + record, due, ...args);
   }
   const replies = (await pipeline.exec()) ?? [];
   const said = replies.map(([error, reply]) => {

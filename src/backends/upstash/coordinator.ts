@@ -11,7 +11,7 @@ import type {
 } from "../../coordinator.js";
 import { Deliverer } from "../../deliverer.js";
 import { CoordinationError } from "../../errors.js";
-import type { InputOf, OutputOf, TransitionName } from "../../machines/index.js";
+import type { InputOf, MachineName, OutputOf, TransitionName } from "../../machines/index.js";
 import { Primitives } from "../../primitives.js";
 import { checkId, checkInteger, checkKeyPrefix, checkNumber, MAX_SEC } from "../../validate.js";
 import { Wakes } from "../../wakes.js";
@@ -23,7 +23,7 @@ import { type Applied, explainRefusal, Refused, unexpectedReply, withResend } fr
 import { keysOf } from "./keys.js";
 import { endpointOf, type UpstashOptions } from "./options.js";
 import { readReply, type ScriptReply } from "./reply.js";
-import { isMachine, Scripts } from "./scripts.js";
+import { isTransition, Scripts } from "./scripts.js";
 import { Subscriptions } from "./subscription.js";
 import { watchUntilReady } from "./watch.js";
 
@@ -167,7 +167,7 @@ export class UpstashCoordinator extends Primitives {
     const { signal } = options;
     return withResend(async () => {
       const redis = this.#client.commands({ signal, applied });
-      const reply = readReply(await explained(this.#scripts.evaluate(redis, machine, [record, due], args)));
+      const reply = readReply(await explained(this.#scripts.evaluate(redis, transition, [record, due], args)));
       if (reply === undefined) throw unexpectedReply(applied);
       return reply;
     }, options);
@@ -175,10 +175,9 @@ export class UpstashCoordinator extends Primitives {
 }
 
 function partsOf(transition: TransitionName) {
+  if (!isTransition(transition)) throw new CoordinationError("invalid_input", "there is no such transition");
   const dot = transition.indexOf(".");
-  const machine = transition.slice(0, dot);
-  if (!isMachine(machine)) throw new CoordinationError("invalid_input", "there is no such transition");
-  return [machine, transition.slice(dot + 1)] as const;
+  return [transition.slice(0, dot) as MachineName, transition.slice(dot + 1)] as const;
 }
 
 /** Puts what Redis refused into words of ours. */

@@ -22,8 +22,6 @@ describe("one request an operation", () => {
 
   it("sends exactly one once the server knows the script", async () => {
     const coordinator = lab.coordinator();
-    await coordinator.incr("warm");
-    await coordinator.run("completion.status", "warm", {});
     lab.rest.requests.clear();
 
     await coordinator.incr("n");

@@ -2,7 +2,9 @@ import { Redis as RawRedis } from "ioredis";
 import { afterAll, beforeAll, beforeEach } from "vitest";
 import { type RedisProcess, type RestServer, startRedis, startRestServer } from "../../../dev/redis-rest/index.js";
 import { UpstashCoordinator, type UpstashOptions } from "../../../src/backends/upstash/index.js";
-import type { InputOf } from "../../../src/index.js";
+import { scripts } from "../../../src/backends/upstash/scripts.gen.js";
+import { scriptOf } from "../../../src/backends/upstash/scripts.js";
+import type { InputOf, TransitionName } from "../../../src/index.js";
 import { type FaultProxy, startFaultProxy } from "../../support/fault-proxy.js";
 
 export const TOKEN = "canary-token-5f1c";
@@ -26,6 +28,8 @@ export function useLab(): Lab {
   beforeAll(async () => {
     lab.redis = await startRedis();
     lab.raw = new RawRedis(lab.redis.url);
+    // As on any server that has run for a while.
+    for (const name of Object.keys(scripts) as TransitionName[]) await lab.raw.script("LOAD", scriptOf(name));
     lab.rest = await startRestServer({ redisUrl: lab.redis.url, token: TOKEN });
     lab.proxy = await startFaultProxy(lab.rest.url);
     const make = (url: string, options: UpstashOptions = {}) => {

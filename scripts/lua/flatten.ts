@@ -1,0 +1,165 @@
+import { basename } from "node:path";
+import ts from "typescript";
+
+/** One top-level statement of the sources, and what it names of the others. */
+interface Unit {
+  readonly file: ts.SourceFile;
+  readonly statement: ts.Statement;
+  /** What it declares. */
+  readonly symbols: readonly ts.Symbol[];
+  /** Where it names a declaration of any unit. */
+  readonly uses: readonly Use[];
+}
+
+interface Use {
+  readonly node: ts.Identifier;
+  readonly symbol: ts.Symbol;
+}
+
+/**
+ * Takes the sources apart into their top-level statements, and puts together what a single function needs: one file
+ * without imports, each declaration once. Two of one name get names of their own.
+ */
+export class Sources {
+  readonly #units: Unit[];
+  readonly #unitOf = new Map<ts.Symbol, Unit>();
+  readonly #checker: ts.TypeChecker;
+
+  constructor(program: ts.Program, isOurs: (file: ts.SourceFile) => boolean) {
+    const checker = program.getTypeChecker();
+    this.#checker = checker;
+    // The program lists a file behind those that it imports.
+    const statements = program
+      .getSourceFiles()
+      .filter(isOurs)
+      .flatMap((file) => file.statements.map((statement) => ({ file, statement })))
+      .filter(({ statement }) => !ts.isImportDeclaration(statement));
+    const declared = statements.map(({ file, statement }) => ({
+      file,
+      statement,
+      symbols: this.#symbolsOf(statement),
+    }));
+    const known = new Set(declared.flatMap(({ symbols }) => symbols));
+    this.#units = declared.map((unit) => ({ ...unit, uses: this.#usesOf(unit.statement, known) }));
+    for (const unit of this.#units) for (const symbol of unit.symbols) this.#unitOf.set(symbol, unit);
+  }
+
+  /** The steps of a machine by their names, from the object that its file exports. */
+  steps(machine: string): Map<string, ts.Symbol> {
+    const unit = this.#units.find(
+      ({ file, symbols }) =>
+        basename(file.fileName) === `${machine}.ts` && symbols.some(({ name }) => name === machine),
+    );
+    const declaration = unit?.symbols.find(({ name }) => name === machine)?.valueDeclaration;
+    const value = declaration && ts.isVariableDeclaration(declaration) ? declaration.initializer : undefined;
+    if (value === undefined || !ts.isObjectLiteralExpression(value))
+      throw new Error(`${machine} exports no object of steps`);
+    return new Map(
+      value.properties.map((property) => {
+        const symbol = ts.isShorthandPropertyAssignment(property)
+          ? this.#checker.getShorthandAssignmentValueSymbol(property)
+          : ts.isPropertyAssignment(property)
+            ? this.#checker.getSymbolAtLocation(property.initializer)
+            : undefined;
+        if (symbol === undefined || property.name === undefined)
+          throw new Error(`${machine} has a step that is no name`);
+        return [property.name.getText(), symbol] as const;
+      }),
+    );
+  }
+
+  /** A declaration by its name in a file. */
+  find(file: string, name: string): ts.Symbol {
+    for (const unit of this.#units) {
+      const found = basename(unit.file.fileName) === file && unit.symbols.find((symbol) => symbol.name === name);
+      if (found) return found;
+    }
+    throw new Error(`${file} declares no ${name}`);
+  }
+
+  /**
+   * One file with all that these declarations need; `nameOf` says what they are called in it. What is used stands before what
+   * uses it, so that a statement compiles to the same Lua wherever it is needed.
+   */
+  flatten(wanted: readonly ts.Symbol[]): { text: string; nameOf: (symbol: ts.Symbol) => string } {
+    const units: Unit[] = [];
+    const met = new Set<Unit>();
+    const need = (symbol: ts.Symbol): void => {
+      const unit = this.#unitOf.get(symbol);
+      if (unit === undefined || met.has(unit)) return;
+      met.add(unit);
+      for (const use of unit.uses) need(use.symbol);
+      units.push(unit);
+    };
+    for (const symbol of wanted) need(symbol);
+    const names = namesOf(units.flatMap(({ symbols }) => symbols));
+    const nameOf = (symbol: ts.Symbol): string => names.get(symbol) ?? symbol.name;
+    return { text: units.map((unit) => textOf(unit, nameOf)).join("\n"), nameOf };
+  }
+
+  #symbolsOf(statement: ts.Statement): ts.Symbol[] {
+    const declarations = ts.isVariableStatement(statement) ? statement.declarationList.declarations : [statement];
+    return declarations.flatMap((declaration) => {
+      const { name } = declaration as { readonly name?: ts.Node };
+      const symbol = name && this.#checker.getSymbolAtLocation(name);
+      return symbol === undefined ? [] : [symbol];
+    });
+  }
+
+  #usesOf(statement: ts.Statement, known: ReadonlySet<ts.Symbol>): Use[] {
+    const uses: Use[] = [];
+    const visit = (node: ts.Node): void => {
+      if (ts.isIdentifier(node)) {
+        const symbol = this.#meaningOf(node);
+        if (symbol !== undefined && known.has(symbol)) uses.push({ node, symbol });
+      }
+      ts.forEachChild(node, visit);
+    };
+    visit(statement);
+    return uses;
+  }
+
+  /** What a name stands for, through the import that brought it. */
+  #meaningOf(node: ts.Identifier): ts.Symbol | undefined {
+    const symbol = ts.isShorthandPropertyAssignment(node.parent)
+      ? this.#checker.getShorthandAssignmentValueSymbol(node.parent)
+      : this.#checker.getSymbolAtLocation(node);
+    if (symbol === undefined) return undefined;
+    return symbol.flags & ts.SymbolFlags.Alias ? this.#checker.getAliasedSymbol(symbol) : symbol;
+  }
+}
+
+/** Its own name for each; the second of a name is numbered. */
+function namesOf(symbols: readonly ts.Symbol[]): Map<ts.Symbol, string> {
+  const names = new Map<ts.Symbol, string>();
+  const taken = new Set<string>();
+  for (const symbol of symbols) {
+    let name = symbol.name;
+    for (let n = 2; taken.has(name); n++) name = `${symbol.name}_${n}`;
+    taken.add(name);
+    names.set(symbol, name);
+  }
+  return names;
+}
+
+/** A unit's text with the names of this file, and nothing exported. */
+function textOf({ file, statement, uses }: Unit, nameOf: (symbol: ts.Symbol) => string): string {
+  const edits: { start: number; end: number; text: string }[] = [];
+  for (const { node, symbol } of uses) {
+    const name = nameOf(symbol);
+    if (name === node.text) continue;
+    const text = ts.isShorthandPropertyAssignment(node.parent) ? `${node.text}: ${name}` : name;
+    edits.push({ start: node.getStart(file), end: node.end, text });
+  }
+  const modifiers = ts.canHaveModifiers(statement) ? (ts.getModifiers(statement) ?? []) : [];
+  for (const modifier of modifiers) {
+    if (modifier.kind === ts.SyntaxKind.ExportKeyword)
+      edits.push({ start: modifier.getStart(file), end: modifier.end, text: "" });
+  }
+  const from = statement.getFullStart();
+  let text = statement.getFullText(file);
+  for (const { start, end, text: by } of edits.sort((a, b) => b.start - a.start)) {
+    text = text.slice(0, start - from) + by + text.slice(end - from);
+  }
+  return text;
+}
