@@ -1,0 +1,89 @@
+import { reset, runDurableObjectAlarm } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { DurableObjectCoordinator } from "../../src/durable-object/index.js";
+import { count, reached, runs } from "../support/figures.js";
+import { alarmOf, bench, countOf, groupObject, inside, type Stub, tablesOf } from "../support/test-worker.js";
+import { groupsOf, REQUEST_EVERY, Soak } from "./workload.js";
+
+const ROUND = 20;
+const [LATE_SEC, TTL_SEC] = [30, 60];
+
+beforeEach(() => {
+  // An hour ahead of the platform, so that no alarm rings before the test says so.
+  bench.frozenAtMs = Date.now() + 3_600_000;
+});
+afterEach(async () => {
+  await reset();
+  bench.reset();
+});
+
+function requestObject(id: string): Stub {
+  return env.COORDINATOR.getByName(`coord:{request}${id}`);
+}
+
+/** What an object holds, and who waits in it. */
+async function leftIn(stub: Stub) {
+  const tables = await tablesOf(stub);
+  const counted = (["records", "members"] as const).filter((table) => tables.includes(table));
+  const rows = await Promise.all(counted.map((table) => countOf(stub, table)));
+  const watches = await inside(stub, (object) => object.openWatches());
+  return {
+    tables: tables.length,
+    rows: rows.reduce((sum, n) => sum + n, 0),
+    alarm: await alarmOf(stub),
+    watches,
+  };
+}
+
+it("a soak of Durable Objects leaves no row, no table, no alarm and no watch behind", async ({ task }) => {
+  const { groups } = groupsOf(runs("T10", 10_000));
+  const soak = new Soak({ batch: 100, lateSec: LATE_SEC, ttlSec: TTL_SEC, handler: "call" });
+  bench.handler = (event) => soak.delivered(event);
+  const coordinator = new DurableObjectCoordinator({ namespace: env.COORDINATOR });
+  const left = { rows: 0, tables: 0, alarms: 0, watches: 0 };
+  let most = 0;
+  let requestRows = 0;
+
+  const ring = async (stub: Stub): Promise<void> => {
+    for (let atMs = await alarmOf(stub); atMs !== null && atMs <= bench.now() + 1; atMs = await alarmOf(stub)) {
+      await runDurableObjectAlarm(stub);
+    }
+  };
+  const pass = async (seconds: number, stubs: readonly Stub[]): Promise<void> => {
+    bench.aheadMs += seconds * 1_000;
+    await Promise.all(stubs.map(ring));
+  };
+
+  for (let from = 0; from < groups; from += ROUND) {
+    await soak.round(coordinator, Math.min(ROUND, groups - from));
+    const ids = Array.from({ length: soak.groups - from }, (_, i) => from + i);
+    const ended = ids.map((n) => groupObject(`group-${n}`));
+    const stubs = [...ended, ...ids.filter((n) => n % REQUEST_EVERY === 0).map((n) => requestObject(`request-${n}`))];
+    most = Math.max(most, ...(await Promise.all(ended.map((stub) => countOf(stub, "members")))));
+    requestRows += await countOf(requestObject(`request-${from}`), "records");
+    await pass(0, stubs);
+    await pass(LATE_SEC, stubs);
+    await pass(TTL_SEC, stubs);
+    // What a sweep leaves it takes with the next one, ten seconds later.
+    await pass(10, stubs);
+    for (const { tables, rows, alarm, watches } of await Promise.all(stubs.map(leftIn))) {
+      left.tables += tables;
+      left.rows += rows;
+      left.alarms += alarm === null ? 0 : 1;
+      left.watches += watches;
+    }
+    bench.deliveries.length = 0;
+    bench.events.length = 0;
+  }
+
+  reached(task, {
+    row: "T10",
+    backend: "durable-object",
+    reached: `${count(soak.acks)} acks over ${count(groups)} groups: rows ${left.rows}, tables ${left.tables}, alarms ${left.alarms}`,
+  });
+  expect(soak.counts).toEqual(Soak.whole(groups));
+  expect(most).toBeGreaterThan(100);
+  expect(requestRows).toBeGreaterThan(0);
+  expect(left).toEqual({ rows: 0, tables: 0, alarms: 0, watches: 0 });
+}, 1_800_000);
