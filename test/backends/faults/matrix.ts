@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import { CoordinationError, type Coordinator } from "../../../src/index.js";
 import type { Fault, FaultProxy, Lane } from "../../support/fault-proxy.js";
-import { nameOf, type Operation, type Place } from "./operation.js";
-import { Signalled } from "./signalled.js";
+import { Bounded } from "./bounded.js";
+import { nameOf, type Operation, type Outcome, outcomeOf, type Place } from "./operation.js";
 
 /** A backend, and the network in front of it. */
 export interface World {
@@ -43,8 +43,6 @@ export const COLUMNS: readonly (Column & { readonly name: string })[] = [
 const SILENCE_MS = 1_500;
 /** How many cells are tried side by side. */
 const AT_ONCE = 48;
-
-type Outcome = { readonly value: unknown } | { readonly error: unknown };
 
 /** What an operation does on a sound network. */
 interface Reference {
@@ -126,7 +124,7 @@ export class Matrix {
     await operation.prepare?.(place);
     if (aborts) void lane.silent().then(() => caller.abort(reason));
     lane.faults.push(...Array<Fault>(step).fill("none"), fault);
-    const outcome = await outcomeOf(operation.run({ ...place, c: new Signalled(client, caller.signal) }));
+    const outcome = await outcomeOf(operation.run({ ...place, c: new Bounded(client, { signal: caller.signal }) }));
     const isMet = lane.faults.length === 0;
     const told = verdictOf(outcome, reason);
     // Whoever is told that nothing was applied may call again, and does.
@@ -180,14 +178,6 @@ export class Matrix {
       this.#running--;
       this.#waiting.shift()?.();
     }
-  }
-}
-
-async function outcomeOf(work: Promise<unknown>): Promise<Outcome> {
-  try {
-    return { value: await work };
-  } catch (error) {
-    return { error };
   }
 }
 

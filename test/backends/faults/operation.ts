@@ -50,3 +50,13 @@ export async function outspoken<T>(call: (onEvent: OnEvent) => Promise<T>): Prom
   if (failures.length > 0) throw failures[0];
   return value;
 }
+
+export type Outcome = { readonly value: unknown } | { readonly error: unknown };
+
+export async function outcomeOf(work: Promise<unknown>): Promise<Outcome> {
+  try {
+    return { value: await work };
+  } catch (error) {
+    return { error };
+  }
+}

@@ -10,17 +10,25 @@ import type {
 } from "../../../src/index.js";
 import { Primitives } from "../../../src/primitives.js";
 
-/** A coordinator whose every call has the caller's signal, so that any public operation can be left in its middle. */
-export class Signalled extends Primitives {
+/** What every call is made with. */
+interface Bounds {
+  readonly signal?: AbortSignal;
+  /** False: each request is sent once. */
+  readonly resend?: false;
+}
+
+/** A coordinator whose every call has the caller's bounds, so that any public operation can be left in its middle. */
+export class Bounded extends Primitives {
   readonly isDistributed: boolean;
   readonly defaultTtlSec: number;
   readonly #inner: Coordinator;
-  readonly #signal: AbortSignal;
+  readonly #bounds: Bounds;
 
-  constructor(inner: Coordinator, signal: AbortSignal) {
+  constructor(inner: Coordinator, bounds: Bounds) {
     super();
     this.#inner = inner;
-    this.#signal = signal;
+    this.#bounds = bounds;
+    const { signal } = bounds;
     this.isDistributed = inner.isDistributed;
     this.defaultTtlSec = inner.defaultTtlSec;
     if (inner.drain !== undefined)
@@ -33,7 +41,7 @@ export class Signalled extends Primitives {
     input: InputOf<N>,
     options?: RunOptions,
   ): Promise<OutputOf<N>> {
-    return this.#inner.run(transition, id, input, { ...options, signal: this.#signal });
+    return this.#inner.run(transition, id, input, { ...options, ...this.#bounds });
   }
 
   watch<N extends WatchableTransition>(
@@ -42,7 +50,7 @@ export class Signalled extends Primitives {
     input: InputOf<N>,
     options: WatchOptions,
   ): Promise<OutputOf<N>> {
-    return this.#inner.watch(transition, id, input, { ...options, signal: this.#signal });
+    return this.#inner.watch(transition, id, input, { ...options, signal: this.#bounds.signal });
   }
 
   onWake: Coordinator["onWake"] = (machine, wake) => this.#inner.onWake(machine, wake);
