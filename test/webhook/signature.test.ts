@@ -1,7 +1,9 @@
 import fc from "fast-check";
 import { Webhook } from "standardwebhooks";
 import { describe, expect, test } from "vitest";
-import { type SignInput, sign, verify } from "../../src/webhook/index.js";
+import { CoordinationError } from "../../src/index.js";
+import { type SignInput, sign, type VerifyInput, verify } from "../../src/webhook/index.js";
+import { reached } from "../support/figures.js";
 import { NEW_SECRET, OLD_SECRET, PUBLISHED, secretOf } from "./vectors.js";
 
 const { secret, id, timestampSec, body, signature } = PUBLISHED;
@@ -9,6 +11,62 @@ const headers = { "webhook-id": id, "webhook-timestamp": String(timestampSec), "
 const nowMs = timestampSec * 1000;
 const message = { secrets: secret, headers, body, nowMs };
 const unauthorized = { name: "CoordinationError", code: "unauthorized", retryable: false };
+
+/** What a receiver must take, and what it must turn away. */
+const MESSAGES: readonly (readonly [string, boolean, () => Partial<VerifyInput> | Promise<Partial<VerifyInput>>])[] = [
+  ["the published example", true, () => ({})],
+  ["a replay within the tolerance, which claiming its id turns away", true, () => ({ nowMs: nowMs + 299_000 })],
+  ["300 s late", true, () => ({ nowMs: nowMs + 300_000 })],
+  ["300 s early", true, () => ({ nowMs: nowMs - 300_000 })],
+  ["301 s late", false, () => ({ nowMs: nowMs + 301_000 })],
+  ["301 s early", false, () => ({ nowMs: nowMs - 301_000 })],
+  ["a replay by the real clock", false, () => ({ nowMs: Date.now() })],
+  ["a replay under another id", false, () => ({ headers: { ...headers, "webhook-id": "msg_2" } })],
+  [
+    "a replay under another instant",
+    false,
+    () => ({ headers: { ...headers, "webhook-timestamp": `${timestampSec + 1}` } }),
+  ],
+  ["signed by the old secret, while both are live", true, () => signedBy([OLD_SECRET], [NEW_SECRET, OLD_SECRET])],
+  ["signed by the new secret, while both are live", true, () => signedBy([NEW_SECRET], [NEW_SECRET, OLD_SECRET])],
+  [
+    "signed by both, for a receiver that knows the old one",
+    true,
+    () => signedBy([NEW_SECRET, OLD_SECRET], [OLD_SECRET]),
+  ],
+  ["signed by a secret that was withdrawn", false, () => signedBy([OLD_SECRET], [NEW_SECRET])],
+  ["an empty secret", false, () => ({ secrets: "" })],
+  ["no secret in the list", false, () => ({ secrets: [] })],
+  ["a secret of no bytes", false, () => ({ secrets: "whsec_" })],
+  ["an empty secret beside a live one", false, () => ({ secrets: [secret, ""] })],
+];
+
+async function signedBy(sender: string[], secrets: string[]): Promise<Partial<VerifyInput>> {
+  const signed = await sign({ secret: sender, id, timestampSec, body });
+  return { secrets, headers: { ...headers, "webhook-signature": signed } };
+}
+
+test("Standard Webhooks: what must pass passes, what must not does not", async ({ task }) => {
+  const wrong: string[] = [];
+  for (const [name, passes, given] of MESSAGES) {
+    const passed = await verify({ ...message, ...(await given()) }).then(
+      () => true,
+      (error: unknown) => {
+        expect(error).toBeInstanceOf(CoordinationError);
+        return false;
+      },
+    );
+    if (passed !== passes) wrong.push(name);
+  }
+  const taken = MESSAGES.filter(([, passes]) => passes).length;
+  reached(task, {
+    row: "S3",
+    reached:
+      `${taken} messages taken and ${MESSAGES.length - taken} refused (the published vector, replay, skew of 300 s, ` +
+      `rotation, empty secrets), ${wrong.length} wrong`,
+  });
+  expect(wrong).toEqual([]);
+});
 
 describe("the published example", () => {
   test("is signed as published", async () => {

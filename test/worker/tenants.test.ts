@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { count, reached } from "../support/figures.js";
 import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 import { type Answer, type Client, clientOf, type Output } from "./client.js";
 
@@ -61,8 +62,10 @@ function isEnded(group: { total: number; acked: Set<string>; cancelled: boolean 
   return group.cancelled || group.acked.size >= group.total;
 }
 
-it(`${OPS} random operations of four tenants over the same ids, all at once, leak nothing`, async () => {
+it(`${OPS} random operations of four tenants over the same ids, all at once, leak nothing`, async ({ task }) => {
   const owns = await Promise.all(TOKENS.map((token, n) => live(token, seeded(20_240_611 + n))));
+  const leaked = owns.reduce((sum, { leaks }) => sum + leaks.length, 0);
+  reached(task, { row: "S5", reached: `${count(OPS)} random operations of ${TOKENS.length} tenants, ${leaked} leaks` });
   expect(owns.map(({ leaks }) => leaks)).toEqual(TOKENS.map(() => []));
   // Each tenant has made some: silence would prove nothing.
   for (const { own } of owns) {

@@ -59,7 +59,7 @@ function clientOf(backend: Backend, url: string, options: { requestTimeoutMs?: n
 
 function placeOf(c: Coordinator): Place {
   const id = `hole-${++made}-${crypto.randomUUID()}`;
-  return { c, id, hook: "https://hooks.example/", hooked: () => 0, settle: async () => {}, memo: {} };
+  return { c, id, hook: "https://hooks.example/", hooked: () => 0, settle: async () => {}, waitMs: 60_000, memo: {} };
 }
 
 /** Measures pieces of work side by side, each of which is to end at the deadline; gives what they ended with. */

@@ -2,7 +2,6 @@ import { type AckResult, CompletionTracker, type Coordinator } from "../../../sr
 import type { Operation, Place } from "./operation.js";
 import { pendingRequest, requestState } from "./request-operations.js";
 
-const WAIT_MS = 2_000;
 const TASKS = ["a", "b", "c"];
 
 const of = (c: Coordinator) => new CompletionTracker(c);
@@ -137,7 +136,7 @@ export const COMPLETIONS: readonly Operation[] = [
     method: "CompletionTracker.wait",
     waits: true,
     prepare: cancelled,
-    run: ({ c, id }) => of(c).wait(id, { timeoutMs: WAIT_MS }),
+    run: ({ c, id, waitMs }) => of(c).wait(id, { timeoutMs: waitMs }),
   },
   {
     ...write,

@@ -39,8 +39,9 @@ export const COLUMNS: readonly (Column & { readonly name: string })[] = [
   { name: "left by its caller after it was applied", fault: "silent after", aborts: true },
 ];
 
-/** How long a request may take that is left in silence. */
+/** How long a request, and a wait, may take that is left in silence. */
 const SILENCE_MS = 1_500;
+const WAIT_MS = 30_000;
 /** How many cells are tried side by side. */
 const AT_ONCE = 48;
 
@@ -124,7 +125,9 @@ export class Matrix {
     await operation.prepare?.(place);
     if (aborts) void lane.silent().then(() => caller.abort(reason));
     lane.faults.push(...Array<Fault>(step).fill("none"), fault);
-    const outcome = await outcomeOf(operation.run({ ...place, c: new Bounded(client, { signal: caller.signal }) }));
+    const c = new Bounded(client, { signal: caller.signal });
+    const waitMs = isSilent ? SILENCE_MS : WAIT_MS;
+    const outcome = await outcomeOf(operation.run({ ...place, c, waitMs }));
     const isMet = lane.faults.length === 0;
     const told = verdictOf(outcome, reason);
     // Whoever is told that nothing was applied may call again, and does.
@@ -161,6 +164,7 @@ export class Matrix {
       hook: world.hook(id),
       hooked: () => world.hooked(id),
       settle: () => world.settle(id),
+      waitMs: WAIT_MS,
       memo: {},
     };
   }

@@ -9,6 +9,8 @@ export interface Place {
   hooked(): number;
   /** Has what the operation set off come to its end: deliveries, above all. */
   settle(): Promise<void>;
+  /** How long a wait lasts at most. */
+  readonly waitMs: number;
   /** What one step leaves for the next. */
   readonly memo: Record<string, number>;
 }

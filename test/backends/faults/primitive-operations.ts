@@ -1,5 +1,6 @@
 import type { Operation, Place } from "./operation.js";
 
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const listed = ({ c, id }: Place) => c.lrange(id);
 const number = ({ c, id }: Place) => c.getInt(id);
 /** Takes the members out one by one, since no call lists them. */
@@ -74,7 +75,8 @@ export const PRIMITIVES: readonly Operation[] = [
     prepare: ({ c, id }) => c.incr(id, 7),
     run: ({ c, id }) => c.expire(id, 4),
     observe: async (place) => {
-      await new Promise((resolve) => setTimeout(resolve, 4_100));
+      const untilMs = Date.now() + 8_000;
+      while ((await number(place)) !== 0 && Date.now() < untilMs) await pause(500);
       return number(place);
     },
   },

@@ -1,8 +1,6 @@
 import { type Coordinator, RequestWaitTracker } from "../../../src/index.js";
 import { type Operation, outspoken, type Place } from "./operation.js";
 
-const WAIT_MS = 2_000;
-
 const requests = (c: Coordinator) => new RequestWaitTracker(c, { stages: ["s"] });
 
 export async function pendingRequest({ c, id }: Pick<Place, "c" | "id">): Promise<void> {
@@ -98,13 +96,13 @@ export const REQUESTS: readonly Operation[] = [
     method: "RequestWaitTracker.waitForRequest",
     waits: true,
     prepare: complete,
-    run: ({ c, id }) => requests(c).waitForRequest(id, { timeoutMs: WAIT_MS }),
+    run: ({ c, id, waitMs }) => requests(c).waitForRequest(id, { timeoutMs: waitMs }),
   },
   {
     ...read,
     method: "RequestWaitTracker.progress",
     waits: true,
-    run: ({ c, id }) => requests(c).progress(id, 0, { timeoutMs: WAIT_MS }),
+    run: ({ c, id, waitMs }) => requests(c).progress(id, 0, { timeoutMs: waitMs }),
   },
   {
     method: "RequestWaitTracker.cleanup",
