@@ -11,6 +11,7 @@ const fromMiniflare = createRequire(createRequire(import.meta.url).resolve("mini
 const { default: WORKERD } = fromMiniflare("workerd") as { readonly default: string };
 /** The descriptor on which workerd tells where it listens. */
 const CONTROL = 3;
+const MAX_COMPLAINT = 2_000;
 
 export interface KillableWorkerOptions extends WorkerModule {
   /** The Worker's vars and secrets. */
@@ -60,12 +61,17 @@ export class KillableWorker {
     const child = spawn(
       WORKERD,
       ["serve", `--control-fd=${CONTROL}`, `--socket-addr=http=${this.#address}`, "config.capnp"],
-      { cwd: this.#folder, env: { ...this.#vars }, stdio: ["ignore", "ignore", "inherit", "pipe"] },
+      { cwd: this.#folder, env: { ...this.#vars }, stdio: ["ignore", "ignore", "pipe", "pipe"] },
     );
     this.#child = child;
+    // It also warns of what a kill leaves behind; that matters to nobody who has killed it.
+    let complaint = "";
+    child.stderr?.on("data", (part) => {
+      complaint = (complaint + part).slice(-MAX_COMPLAINT);
+    });
     const ended = once(child, "exit").then(() => undefined);
     const told = await Promise.race([once(child.stdio[CONTROL] as Readable, "data"), ended]);
-    if (told === undefined) throw new Error("workerd ended before it listened.");
+    if (told === undefined) throw new Error(`workerd ended before it listened: ${complaint}`);
     const [event] = String(told[0]).split("\n");
     this.#address = `127.0.0.1:${(JSON.parse(event ?? "{}") as { port: number }).port}`;
   }
