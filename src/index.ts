@@ -64,4 +64,4 @@ export type {
   RequestRootTarget,
   UrlTarget,
 } from "./trackers/target.js";
-export type { Task } from "./trackers/task.js";
+export type { Task, TaskId } from "./trackers/task.js";

@@ -17,7 +17,6 @@ import {
 import { keepEarly, takeEarly } from "./early-acks.js";
 import {
   count,
-  countedBy,
   end,
   type GroupHead,
   type GroupState,
@@ -28,11 +27,12 @@ import {
   remainingOf,
   save,
   type TaskAck,
-  taskName,
   unregistered,
   type Verdict,
   viewOf,
 } from "./group.js";
+import { loadMarks, markOf, rememberCall, taskName } from "./marks.js";
+import { emptyRing } from "./op-ring.js";
 
 /** The steps of a group: what may happen to it, each in one piece. */
 
@@ -43,6 +43,8 @@ export interface RegisterInput {
   total: number;
   /** The ids, all different, `total` of them; absent for tasks without a list. */
   tasks?: string[];
+  /** The tasks are the numbers from 0 to `total` - 1. */
+  indexed?: boolean;
   /** 0: no deadline. */
   timeoutMs: number;
   ttlMs: number;
@@ -107,7 +109,8 @@ function begin(store: Store, before: GroupHead | undefined, input: RegisterInput
   const head: GroupHead = unregistered();
   head.state = "open";
   head.spec = input.spec;
-  head.named = input.tasks !== undefined;
+  head.named = input.tasks !== undefined || input.indexed === true;
+  if (input.indexed === true) head.ring = emptyRing();
   head.total = input.total;
   head.need = input.total;
   head.ttlMs = input.ttlMs;
@@ -132,8 +135,7 @@ function begin(store: Store, before: GroupHead | undefined, input: RegisterInput
   for (const id of input.tasks ?? []) store.set(taskName(id), "");
 
   for (const ack of early) {
-    const mark = store.get(taskName(ack.id));
-    if (head.state === "open" && (mark !== undefined || !head.named)) count(store, head, ack, ack.op);
+    if (head.state === "open" && markOf(store, head, ack.id, ack.op) === "open") count(store, head, ack, ack.op);
   }
   if (head.state === "open" && head.need <= 0) end(store, head, "completed", "register");
   save(store, head);
@@ -154,10 +156,9 @@ function takeMembers(store: Store, generations: readonly number[]): [string, str
 }
 
 function verdictOf(store: Store, head: GroupHead, task: TaskAck, input: AckInput): Verdict {
-  const mark = store.get(taskName(task.id));
-  if (input.generation !== undefined && input.generation !== head.generation) return "unknown";
-  if (mark === undefined && head.named) return "unknown";
-  if (mark !== undefined && mark !== "") return mark === countedBy(input.op) ? "accepted" : "duplicate";
+  const mark = markOf(store, head, task.id, input.op);
+  if (mark === undefined || (input.generation !== undefined && input.generation !== head.generation)) return "unknown";
+  if (mark !== "open") return mark === "mine" ? "accepted" : "duplicate";
   if (head.state === "cancelled") return "cancelled";
   if (head.state !== "open") return "late";
   count(store, head, task, input.op);
@@ -165,8 +166,9 @@ function verdictOf(store: Store, head: GroupHead, task: TaskAck, input: AckInput
 }
 
 function ack(store: Store, input: AckInput): { results: AckResult[]; view?: GroupView } {
-  store.load(input.tasks.map((task) => taskName(task.id)));
   const head = open(store);
+  const ids = input.tasks.map((task) => task.id);
+  loadMarks(store, head, ids);
   const results: AckResult[] = [];
   if (!registered(head)) {
     for (const task of input.tasks) {
@@ -176,15 +178,20 @@ function ack(store: Store, input: AckInput): { results: AckResult[]; view?: Grou
   }
   const counted = head.succeeded + head.failed;
   const seen: Record<string, boolean | undefined> = {};
+  const others: string[] = [];
   for (const task of input.tasks) {
     const name = taskName(task.id);
     const verdict = seen[name] === true ? "duplicate" : verdictOf(store, head, task, input);
+    if (seen[name] !== true && verdict !== "accepted") others.push(task.id);
     seen[name] = true;
     const ended = verdict === "accepted" && head.endedBy === name;
     const state = head.state as GroupState;
     results.push({ verdict, state, ended, remaining: remainingOf(head), generation: head.generation });
   }
-  if (head.succeeded + head.failed > counted) save(store, head);
+  if (head.succeeded + head.failed > counted) {
+    rememberCall(store, head, input.op, others);
+    save(store, head);
+  }
   return input.view === true ? { results, view: viewOf(store, head) } : { results };
 }
 

@@ -1,6 +1,7 @@
 import { decode, encode } from "../platform.js";
 import type { Store } from "../store.js";
-import { type GroupHead, numbered, type TaskAck, taskName, unregistered, type Verdict } from "./group.js";
+import { type GroupHead, numbered, type TaskAck, unregistered, type Verdict } from "./group.js";
+import { taskName } from "./marks.js";
 
 /** Acks that came before their group's registration: kept for minutes and in number, and counted when it comes. */
 

@@ -11,14 +11,14 @@ import {
   type Target,
   type Targets,
 } from "./delivery.js";
+import { type Marked, setMark, taskName } from "./marks.js";
 
 /**
  * A fan-out joins: a group of tasks ends once, when all were acked, or at its deadline, or when somebody cancels it.
  *
- * An ack is membership in a set. The member `t:TASK` holds "" while a named task is open, and afterwards the id of the
- * call that counted it: the retry of that call is told the same again. While the group is not registered, it names the
- * early ack's line. Other members: `y:N` early acks, `e:N` errors, `r:N` results, `x:OP` anonymous decrements, `meta`,
- * `targets`, and the outbox's.
+ * An ack is membership in a set: `marks.ts` says how that is stored. While the group is not registered, the member `t:TASK`
+ * names the early ack's line. Other members: `y:N` early acks, `e:N` errors, `r:N` results, `x:OP` anonymous decrements,
+ * `meta`, `targets`, and the outbox's.
  */
 
 /** Where a group stands; anything but `open` is final. */
@@ -29,7 +29,7 @@ export type Verdict = "accepted" | "duplicate" | "early" | "late" | "cancelled" 
 /** How many errors are kept word by word; the count goes on. */
 export const MAX_ERRORS = 100;
 
-export interface GroupHead extends OutboxHead {
+export interface GroupHead extends OutboxHead, Marked {
   state: GroupState | "unregistered";
   /** How many early acks were kept, in `y:1` and on, and until when the last of them counts. */
   early: number;
@@ -43,8 +43,6 @@ export interface GroupHead extends OutboxHead {
   /** The last call that had deliveries queued again. */
   redeliverOp?: string;
   spec: string;
-  named: boolean;
-  total: number;
   succeeded: number;
   failed: number;
   results: number;
@@ -85,9 +83,6 @@ export interface TaskAck {
   error?: string;
 }
 
-export const taskName = (id: string): string => `t:${id}`;
-/** The mark of a task that counted: never "", whatever the call's id. */
-export const countedBy = (op: string): string => `.${op}`;
 export const numbered = (list: string, n: number): string => `${list}:${formatInteger(n)}`;
 
 export function unregistered(): GroupHead {
@@ -213,7 +208,7 @@ export function registered(head: GroupHead | undefined): head is GroupHead {
 
 /** Counts a task that is known not to have counted before, and ends the group when nothing more is needed. */
 export function count(store: Store, head: GroupHead, task: TaskAck, op: string): void {
-  store.set(taskName(task.id), countedBy(op));
+  setMark(store, head, task.id, op);
   if (task.error !== undefined) {
     head.failed += 1;
     if (head.failed <= MAX_ERRORS) {

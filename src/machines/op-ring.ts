@@ -24,13 +24,13 @@ export function recallOp(store: Store, op: string): string | undefined {
 }
 
 /** Keeps an answer, and lets go of some that are over. */
-export function rememberOp(store: Store, ring: OpRing, op: string, answer: string): void {
+export function rememberOp(store: Store, ring: OpRing, op: string, answer: string, most = MAX_KEPT): void {
   for (let i = 0; i < DROPS_PER_CALL && ring.first <= ring.last; i++) {
     const slot = `q:${formatInteger(ring.first)}`;
     const text = store.get(slot);
     if (text !== undefined) {
       const kept = decode<{ op: string; atMs: number }>(text);
-      const isFull = ring.last - ring.first >= MAX_KEPT;
+      const isFull = ring.last - ring.first + 1 >= most;
       if (!isFull && kept.atMs + KEPT_MS > store.nowMs) break;
       store.remove(`x:${kept.op}`);
       store.remove(slot);

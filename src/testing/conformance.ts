@@ -3,6 +3,7 @@ import { badInput } from "./cases/bad-input.js";
 import { delivery } from "./cases/delivery.js";
 import { ending } from "./cases/ending.js";
 import { faults } from "./cases/faults.js";
+import { indexed } from "./cases/indexed.js";
 import { network } from "./cases/network.js";
 import { plainFunctions } from "./cases/plain-functions.js";
 import { primitives } from "./cases/primitives.js";
@@ -46,6 +47,7 @@ export function conformanceCases(): readonly ConformanceCase[] {
     ...registering,
     ...acking,
     ...ending,
+    ...indexed,
     ...network,
     ...plainFunctions,
     ...delivery,

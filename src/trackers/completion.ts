@@ -19,7 +19,7 @@ import {
 } from "./registration.js";
 import { specDigest } from "./spec.js";
 import { type Payloads, splitTargets } from "./target.js";
-import { MAX_ERROR_BYTES, type Task, taskAcks } from "./task.js";
+import { MAX_ERROR_BYTES, type Task, type TaskId, taskAcks } from "./task.js";
 
 /** What a `CompletionTracker` is made with. */
 export interface CompletionTrackerOptions<T extends Payloads, Env> extends DeliveryOptions<T, Env> {
@@ -122,7 +122,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
     options: RegisterOptions<T> = {},
   ): Promise<GroupStatus> {
     checkId(groupId, "groupId");
-    const tasks = checkTasks(totalOrTaskIds);
+    const tasks = checkTasks(totalOrTaskIds, options.indexed);
     const { durable, local } = splitTargets(options, this.#webhooks && ((url) => this.#webhooks?.check(url)));
     const timeoutSec = options.timeoutSec ?? this.#timeoutSec;
     checkNumber(timeoutSec, "timeoutSec", 0, MAX_SEC);
@@ -138,8 +138,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
       {
         op,
         spec: await specDigest(tasks, "all-settled", durable),
-        total: typeof tasks === "number" ? tasks : tasks.length,
-        ...(typeof tasks === "number" ? {} : { tasks }),
+        ...tasks,
         timeoutMs: Math.ceil(timeoutSec * 1000),
         ttlMs,
         deliveryId: `msg_${op}`,
@@ -210,7 +209,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   /** Says that a task failed for good: it counts as settled, with its error. A task that will be retried is not failed. */
   async fail(
     groupId: string,
-    taskId: string,
+    taskId: TaskId,
     message: string,
     options: { readonly generation?: number } = {},
   ): Promise<AckResult> {

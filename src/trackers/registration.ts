@@ -1,5 +1,6 @@
 import { CoordinationError } from "../errors.js";
 import type { RegisterOutput } from "../machines/completion.js";
+import { MAX_INDEXED } from "../machines/marks.js";
 import { checkId, checkInteger } from "../validate.js";
 import { type GroupStatus, groupStatus } from "./group-status.js";
 import type { CompletionTargets, Payloads } from "./target.js";
@@ -13,6 +14,12 @@ export interface RegisterOptions<T extends Payloads> extends CompletionTargets<T
   /** How long the ended group stays readable, in seconds. Default: the tracker's. */
   readonly ttlSec?: number | undefined;
   /**
+   * The tasks are the numbers from 0 to the total - 1, up to 1,000,000 of them, and are acked as numbers: each once, as by
+   * ids of their own, in a byte a task. The retry of a call is told `duplicate` where ids would tell it `accepted`, once more
+   * than 1,000 others, or a minute, came in between.
+   */
+  readonly indexed?: boolean | undefined;
+  /**
    * Begins a new generation: `{ from }` only if that generation still stands, so that a delayed copy of this call does
    * nothing; `true` whatever stands.
    */
@@ -24,16 +31,32 @@ export const MAX_TASKS = 100_000;
 export const MAX_TOTAL = 1_000_000_000;
 export const MAX_METADATA_BYTES = 16_384;
 
-export function checkTasks(totalOrTaskIds: number | readonly string[]): number | string[] {
+/** What a group waits for: so many tasks of any name, those of a list, or numbers up to a total. */
+export type GroupTasks =
+  | { readonly total: number }
+  | { readonly total: number; readonly tasks: string[] }
+  | { readonly total: number; readonly indexed: true };
+
+export function checkTasks(totalOrTaskIds: number | readonly string[], indexed = false): GroupTasks {
+  if (indexed) {
+    if (typeof totalOrTaskIds !== "number") {
+      throw new CoordinationError("invalid_input", "indexed tasks are given by their total, not by a list");
+    }
+    checkInteger(totalOrTaskIds, "total", 0, MAX_INDEXED);
+    return { total: totalOrTaskIds, indexed };
+  }
   if (typeof totalOrTaskIds === "number") {
     checkInteger(totalOrTaskIds, "total", 0, MAX_TOTAL);
-    return totalOrTaskIds;
+    return { total: totalOrTaskIds };
   }
   if (!Array.isArray(totalOrTaskIds)) {
     throw new CoordinationError("invalid_input", "totalOrTaskIds must be a number or a list of ids");
   }
   if (totalOrTaskIds.length > MAX_TASKS) {
-    throw new CoordinationError("invalid_input", `taskIds must hold at most ${MAX_TASKS}; register a total instead`);
+    throw new CoordinationError(
+      "invalid_input",
+      `taskIds must hold at most ${MAX_TASKS}; register a total, or \`indexed\` tasks`,
+    );
   }
   const seen = new Set<string>();
   for (const [i, id] of totalOrTaskIds.entries()) {
@@ -41,7 +64,7 @@ export function checkTasks(totalOrTaskIds: number | readonly string[]): number |
     if (seen.has(id)) throw new CoordinationError("invalid_input", `taskIds[${i}] repeats an earlier id`);
     seen.add(id);
   }
-  return [...totalOrTaskIds];
+  return { total: totalOrTaskIds.length, tasks: [...totalOrTaskIds] };
 }
 
 export function checkRestart(restart: true | { readonly from: number } | undefined): { from?: number } | undefined {

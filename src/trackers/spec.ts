@@ -1,17 +1,19 @@
 import { hexDigest } from "../digest.js";
 import type { Targets } from "../machines/delivery.js";
+import type { GroupTasks } from "./registration.js";
 
 /**
- * A digest of what makes two registrations the same: the tasks or their number, the policy, the durable targets.
+ * A digest of what makes two registrations the same: the tasks, their number or their range, the policy, the durable targets.
  * Not of the deadline or the metadata: a redelivered message computes them anew.
  */
-export async function specDigest(
-  tasks: number | readonly string[],
-  policy: string,
-  targets: Targets | undefined,
-): Promise<string> {
-  const spec = { tasks: typeof tasks === "number" ? tasks : [...tasks].sort(), policy, targets: routes(targets) };
+export async function specDigest(group: GroupTasks, policy: string, targets: Targets | undefined): Promise<string> {
+  const spec = { tasks: tasksOf(group), policy, targets: routes(targets) };
   return hexDigest("SHA-256", JSON.stringify(spec));
+}
+
+function tasksOf(group: GroupTasks): unknown {
+  if ("tasks" in group) return [...group.tasks].sort();
+  return "indexed" in group ? { indexed: group.total } : group.total;
 }
 
 function routes(targets: Targets | undefined): unknown {

@@ -1,12 +1,15 @@
 import { CoordinationError } from "../errors.js";
 import type { TaskAck } from "../machines/group.js";
-import { checkId, shortText, toJson } from "../validate.js";
+import { checkId, checkInteger, shortText, toJson } from "../validate.js";
+
+/** What a task is called: a text, or a number that stands for its decimal digits. */
+export type TaskId = string | number;
 
 /** A task that is done: by its id, with a result, or with the error that it failed with for good. */
 export type Task =
-  | string
-  | { readonly id: string; readonly result?: unknown }
-  | { readonly id: string; readonly error: string };
+  | TaskId
+  | { readonly id: TaskId; readonly result?: unknown }
+  | { readonly id: TaskId; readonly error: string };
 
 /** How many tasks one call may ack. */
 export const MAX_ACKS = 1_000;
@@ -25,20 +28,24 @@ export function taskAcks(tasks: readonly Task[]): TaskAck[] {
 }
 
 function taskAck(task: Task, field: string): TaskAck {
-  if (typeof task === "string") {
-    checkId(task, field);
-    return { id: task };
-  }
-  if (typeof task !== "object" || task === null) {
-    throw new CoordinationError("invalid_input", `${field} must be an id or an object with one`);
-  }
-  checkId(task.id, `${field}.id`);
+  if (typeof task !== "object") return { id: checkTaskId(task, field) };
+  if (task === null) throw new CoordinationError("invalid_input", `${field} must be an id or an object with one`);
+  const id = checkTaskId(task.id, `${field}.id`);
   if ("error" in task && task.error !== undefined) {
     if ("result" in task && task.result !== undefined) {
       throw new CoordinationError("invalid_input", `${field} must not have both a result and an error`);
     }
-    return { id: task.id, error: shortText(task.error, `${field}.error`, MAX_ERROR_BYTES) };
+    return { id, error: shortText(task.error, `${field}.error`, MAX_ERROR_BYTES) };
   }
-  if (!("result" in task) || task.result === undefined) return { id: task.id };
-  return { id: task.id, result: toJson(task.result, `${field}.result`, MAX_RESULT_BYTES) };
+  if (!("result" in task) || task.result === undefined) return { id };
+  return { id, result: toJson(task.result, `${field}.result`, MAX_RESULT_BYTES) };
+}
+
+function checkTaskId(id: TaskId, field: string): string {
+  if (typeof id === "number") {
+    checkInteger(id, field, 0, Number.MAX_SAFE_INTEGER);
+    return String(id);
+  }
+  checkId(id, field);
+  return id;
 }

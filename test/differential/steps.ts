@@ -5,6 +5,26 @@ import { Model, type Step } from "./model.js";
 
 const OPS = ["op1", "op2", "op3", "op4", "op5"];
 const TASKS = ["a", "b", "c", "__proto__", "é🙂", "d\u0000", "constructor"];
+/** Numbers at the edges of what is stored together, and texts that nearly are numbers. */
+const INDEXES = [
+  "0",
+  "1",
+  "2",
+  "3",
+  "255",
+  "256",
+  "299",
+  "300",
+  "01",
+  "1e2",
+  "0x1",
+  "-0",
+  "-1",
+  " 1",
+  "1.5",
+  "nan",
+  "inf",
+];
 const GROUPS = ["g1", "g2", "__proto__"];
 const KEYS = ["k1", "k2", "{k}3"];
 const ROUTES = ["handler:x", "handler:y", "url"];
@@ -41,6 +61,8 @@ const SPECS = [
   { spec: "s3", total: 0, targets: { complete: HANDLER } },
   { spec: "s4", total: 4, targets: { timeout: URL_TARGET, complete: HANDLER } },
   { spec: "s5", total: 0, tasks: [] },
+  { spec: "s6", total: 3, indexed: true, targets: { complete: HANDLER } },
+  { spec: "s7", total: 300, indexed: true },
 ];
 
 /**
@@ -74,7 +96,7 @@ export function randomSteps(seed: number, count: number, startAtMs: number, labe
     }),
     ack: () => ({
       op: op(),
-      tasks: some(TASKS, 4).map((id) => {
+      tasks: some(random() < 0.6 ? TASKS : INDEXES, 4).map((id) => {
         const task = { id };
         if (random() < 0.2) return { ...task, error: pick(["", "broken", "x".repeat(40), "é\u0000"]) };
         return random() < 0.3 ? { ...task, result: pick(["null", "[]", '{"a":{}}']) } : task;

@@ -19,13 +19,13 @@ export const BUGS: readonly Bug[] = [
   {
     name: "a task that was acked counts again",
     file: completion,
-    from: `if (mark !== undefined && mark !== "") return mark === countedBy(input.op) ? "accepted" : "duplicate";`,
+    from: `if (mark !== "open") return mark === "mine" ? "accepted" : "duplicate";`,
     to: "",
   },
   {
     name: "the retry of the ack that counted is told that it is a duplicate",
     file: completion,
-    from: `return mark === countedBy(input.op) ? "accepted" : "duplicate";`,
+    from: `return mark === "mine" ? "accepted" : "duplicate";`,
     to: `return "duplicate";`,
   },
   { name: "a late ack counts", file: completion, from: `  if (head.state !== "open") return "late";\n`, to: "" },

@@ -37,7 +37,7 @@ async function leftIn(stub: Stub) {
 }
 
 it("a soak of Durable Objects leaves no row, no table, no alarm and no watch behind", async ({ task }) => {
-  const { groups } = groupsOf(runs("T10", 10_000));
+  const { groups } = groupsOf(runs("T10_OBJECT", 10_000));
   const soak = new Soak({ batch: 100, lateSec: LATE_SEC, ttlSec: TTL_SEC, handler: "call" });
   bench.handler = (event) => soak.delivered(event);
   const coordinator = new DurableObjectCoordinator({ namespace: env.COORDINATOR });

@@ -20,6 +20,17 @@ describe("tasks as a transition reads them", () => {
     ]);
   });
 
+  it("may be numbers, which stand for their digits", () => {
+    expect(taskAcks([0, 17, { id: 1_000_000, result: 1 }])).toEqual([
+      { id: "0" },
+      { id: "17" },
+      { id: "1000000", result: "1" },
+    ]);
+    for (const wrong of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, true, null, 1n]) {
+      expect(() => taskAcks(["a", wrong as never])).toThrow(expect.objectContaining({ code: "invalid_input" }));
+    }
+  });
+
   it("take an undefined result or error for none", () => {
     expect(taskAcks([{ id: "a", result: undefined }])).toEqual([{ id: "a" }]);
     expect(taskAcks([{ id: "a", error: undefined } as never])).toEqual([{ id: "a" }]);

@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { MAX_INDEXED } from "../../src/machines/marks.js";
 import { MAX_STAGES } from "../../src/machines/request-record.js";
 import { MAX_ROOTS_A_CALL } from "../../src/trackers/request-wait.js";
 import { MAX_ACKS } from "../../src/trackers/task.js";
@@ -15,6 +16,7 @@ import {
   rootIds,
   seconds,
   stage,
+  taskId,
   taskIds,
   text,
   ttlSeconds,
@@ -50,6 +52,7 @@ export const groupBody = z
   .strictObject({
     total: z.exactOptional(whole(0, MAX_TOTAL)),
     tasks: z.exactOptional(taskIds),
+    indexed: z.exactOptional(z.boolean()),
     onComplete: z.exactOptional(groupTarget),
     onTimeout: z.exactOptional(groupTarget),
     onEnd: z.exactOptional(groupTarget),
@@ -66,15 +69,19 @@ export const groupBody = z
     z.refine(({ total, tasks }) => (total === undefined) !== (tasks === undefined), {
       error: "must have total or tasks, and not both",
     }),
+    z.refine(({ total, indexed }) => indexed !== true || (total !== undefined && total <= MAX_INDEXED), {
+      path: ["indexed"],
+      error: `must come with a total of at most ${MAX_INDEXED}`,
+    }),
   );
 
 const task = z
-  .strictObject({ id, result: z.exactOptional(z.unknown()), error: z.exactOptional(z.string()) })
+  .strictObject({ id: taskId, result: z.exactOptional(z.unknown()), error: z.exactOptional(z.string()) })
   .check(z.refine(notBoth, { error: "must not have both a result and an error" }));
 
 /** A task that is done without more to say may be its id alone. */
 const taskOrId = z.pipe(
-  z.transform((value: unknown) => (typeof value === "string" ? { id: value } : value)),
+  z.transform((value: unknown) => (typeof value === "object" ? value : { id: value })),
   task,
 );
 

@@ -67,6 +67,11 @@ export function list<Item extends z.core.$ZodType>(item: Item, min: number, max:
   return z.pipe(sized, z.array(item));
 }
 
+/** A task's id, or the number that stands for one. */
+export const taskId = z.union([id, whole(0, Number.MAX_SAFE_INTEGER)], {
+  error: "must be 1 to 256 bytes of well-formed text, or a number",
+});
+
 const distinct = (ids: readonly string[]): boolean => new Set(ids).size === ids.length;
 export const taskIds = list(id, 0, MAX_TASKS).check(z.refine(distinct, { error: "must not repeat an id" }));
 export const rootIds = list(id, 1, MAX_ROOTS_A_CALL);

@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { REQUEST_ROUTE } from "../../src/machines/delivery.js";
 import type { InputOf, TransitionName } from "../../src/machines/index.js";
+import { MAX_INDEXED } from "../../src/machines/marks.js";
 import { MAX_STAGES } from "../../src/machines/request-record.js";
 import { MAX_ROOTS_A_CALL } from "../../src/trackers/request-wait.js";
 import { MAX_ACKS, MAX_ERROR_BYTES, MAX_RESULT_BYTES } from "../../src/trackers/task.js";
@@ -72,6 +73,7 @@ const register = z
     spec: matching(/^[0-9a-f]{64}$/, "64 hexadecimal digits"),
     total: whole(0, MAX_TOTAL),
     tasks: z.exactOptional(taskIds),
+    indexed: z.exactOptional(z.literal(true)),
     timeoutMs: whole(0, MAX_SEC * 1000),
     ttlMs,
     // A webhook's receiver reads it as the message's id, and a full stop ends it there.
@@ -90,6 +92,10 @@ const register = z
     z.refine(({ total, tasks }) => tasks === undefined || tasks.length === total, {
       path: ["total"],
       error: "must be the number of tasks",
+    }),
+    z.refine(({ total, tasks, indexed }) => indexed !== true || (tasks === undefined && total <= MAX_INDEXED), {
+      path: ["indexed"],
+      error: `must come with a total of at most ${MAX_INDEXED}, and without tasks`,
     }),
   );
 

@@ -78,9 +78,11 @@ export const badInput: readonly ConformanceCase[] = [
       await refused(() => tracker.results(group), "groupId");
       await refused(() => tracker.redeliver(group), "groupId");
       await refused(() => tracker.register(t.id("new"), ["a", group]), "taskIds[1]");
-      await refused(() => tracker.fail(id, group, "broken"), "task");
-      await refused(() => tracker.ack(id, ["a", wrong({ id: bad })]), "tasks[1].id");
-      if (typeof bad !== "object" || bad === null) await refused(() => tracker.ack(id, ["a", group]), "tasks[1]");
+      // A task may be a number, from 0 on.
+      const task = wrong<string>(typeof bad === "number" ? -bad : bad);
+      await refused(() => tracker.fail(id, task, "broken"), "task");
+      await refused(() => tracker.ack(id, ["a", wrong({ id: task })]), "tasks[1].id");
+      if (typeof bad !== "object" || bad === null) await refused(() => tracker.ack(id, ["a", task]), "tasks[1]");
     }
     for (const bad of [undefined, null, "2", {}, -1, 0.5, Number.NaN, 1_000_000_001]) {
       await refused(() => tracker.register(t.id("new"), wrong(bad)), "total");
