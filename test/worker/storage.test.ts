@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { reached } from "../support/figures.js";
 import { startWorker } from "../support/worker-process.js";
 import { type Client, clientOf, TOKEN } from "./client.js";
 
@@ -24,8 +25,13 @@ async function withFolder(test: (call: Client, folder: string) => Promise<void>)
   }
 }
 
-it("reading ids that nobody has written stores nothing, and neither does what is refused", () =>
-  withFolder(async (call, folder) => {
+it("reading ids that nobody has written stores nothing, and neither does what is refused", ({ task }) =>
+  withFolder(async (client, folder) => {
+    let calls = 0;
+    const call: Client = (...given) => {
+      calls += 1;
+      return client(...given);
+    };
     await call("GET", "/v1/groups/a");
     await call("GET", "/v1/groups/b", { headers: { prefer: "wait=1" } });
     await call("GET", "/v1/groups/c/results");
@@ -40,7 +46,13 @@ it("reading ids that nobody has written stores nothing, and neither does what is
     }
     await requestsOfNobody(call);
     await smallThingsOfNobody(call);
-    expect(tablesIn(folder)).toBe(0);
+    const tables = tablesIn(folder);
+    reached(task, {
+      row: "S8",
+      backend: "durable-object",
+      reached: `${calls} reads of unknown ids, and refusals: ${tables} tables`,
+    });
+    expect(tables).toBe(0);
     await call("PUT", "/v1/groups/k", { body: { total: 1 } });
     expect(tablesIn(folder)).toBe(1);
   }));
