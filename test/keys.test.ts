@@ -55,6 +55,27 @@ function randomParts(): Parts {
   return { machine: pick(MACHINES), prefix: text(2).replaceAll(/[{}]/g, ""), scope: text(3), id: text(3) };
 }
 
+/** A key, and one that its id holds whole: what stands before that one is taken for a prefix, if it may be one. */
+function nested({ machine, prefix, scope, id }: Parts, key: (prefix: string, id: string) => string): [Parts, Parts] {
+  const inner = key("", id);
+  const outer = { machine, prefix, scope, id: scope + inner };
+  const whole = key(prefix, outer.id);
+  const before = whole.slice(0, whole.length - inner.length);
+  return [outer, isPrefix(before) ? { machine, prefix: before, scope, id } : randomParts()];
+}
+
+function pair(): [Parts, Parts] {
+  const left = randomParts();
+  switch (below(8)) {
+    case 0:
+      return nested(left, (prefix, id) => keysOf(prefix, left.machine, id).record);
+    case 1:
+      return nested(left, (prefix, id) => prefix + placeOf(left.machine, id));
+    default:
+      return [left, alike(left)];
+  }
+}
+
 /** Others that look alike: a border that was moved, a part that took another's place, or anything. */
 function alike({ machine, prefix, scope, id }: Parts): Parts {
   const cut = below(id.length);
@@ -134,8 +155,7 @@ describe("keys", () => {
     let [different, collisions] = [0, 0];
     const found: string[] = [];
     for (let i = 0; i < PAIRS; i++) {
-      const left = randomParts();
-      const right = alike(left);
+      const [left, right] = pair();
       if (!isSound(right)) continue;
       for (const [name, { build, of }] of Object.entries(BUILDERS)) {
         // URL parsers take these for steps within the path: no request with such an id arrives anywhere.

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { MAX_BODY_BYTES } from "../../worker/body.js";
 import { reached } from "../support/figures.js";
 import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 import { type Receiver, startReceiver } from "../webhook/receiver.js";
 import { type Call, type Client, clientOf, freshId, TOKEN } from "./client.js";
+
+const BODY_BYTES = 262_144;
 
 let worker: WorkerProcess;
 let receiver: Receiver;
@@ -62,8 +63,8 @@ const CAPS: readonly (readonly [string, number, (id: string) => [string, string,
   ["an id of a root", 422, (id) => roots(id, { stage: "s", roots: ["i0", wide(over(256))] })],
   ["a raw key", 422, () => run(bytes(over(256)), "kv/incr", { delta: 1 })],
   ["an op id", 422, (id) => run(id, "kv/incr", { op: bytes(over(256)), delta: 1 })],
-  ["a body", 413, (id) => ["PUT", `/v1/groups/${id}`, { body: `{"total":1}${" ".repeat(MAX_BODY_BYTES)}` }]],
-  ["a body of unknown length", 413, (id) => ["PUT", `/v1/groups/${id}`, { body: streamOf(over(MAX_BODY_BYTES)) }]],
+  ["a body", 413, (id) => ["PUT", `/v1/groups/${id}`, { body: `{"total":1}${" ".repeat(BODY_BYTES)}` }]],
+  ["a body of unknown length", 413, (id) => ["PUT", `/v1/groups/${id}`, { body: streamOf(over(BODY_BYTES)) }]],
   ["a list of tasks", 413, (id) => group(id, { tasks: many(100_001) })],
   ["acks of a call", 422, (id) => acks(id, many(1_001))],
   ["roots of a call", 422, (id) => roots(id, { stage: "s", roots: many(1_001) })],

@@ -40,10 +40,10 @@ export const COLUMNS: readonly (Column & { readonly name: string })[] = [
 ];
 
 /** How long a request, and a wait, may take that is left in silence. */
-const SILENCE_MS = 1_500;
+const SILENCE_MS = 3_000;
 const WAIT_MS = 30_000;
 /** How many cells are tried side by side. */
-const AT_ONCE = 48;
+const AT_ONCE = 32;
 
 /** What an operation does on a sound network. */
 interface Reference {
