@@ -108,6 +108,7 @@ interface Builder {
   readonly of: (parts: Parts) => readonly string[];
 }
 
+const isAlone = (machine: MachineName): boolean => !["kv", "coalesce", "dedupe"].includes(machine);
 const publicOf = (id: string): string => Buffer.from(id).toString("hex").slice(0, 128);
 
 /** Every function that makes a key, a name or a path of what callers send. */
@@ -135,6 +136,11 @@ const BUILDERS: Readonly<Record<string, Builder>> = {
   "a Redis key": {
     build: ({ prefix, machine, id }) => keysOf(prefix, machine, id).record,
     of: ({ prefix, machine, id }) => [prefix, machine, id],
+  },
+  "an object's name": {
+    build: ({ prefix, machine, id }) => prefix + placeOf(machine, id),
+    // Small records share an object on purpose: with their own prefix's alone.
+    of: ({ prefix, machine, id }) => (isAlone(machine) ? [prefix, machine, id] : [prefix, placeOf(machine, id)]),
   },
   "an object's name with its record's": {
     build: ({ prefix, machine, id }) => JSON.stringify([prefix + placeOf(machine, id), recordName(machine, id)]),
