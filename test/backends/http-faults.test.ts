@@ -4,6 +4,7 @@ import { CompletionTracker, type Coordinator } from "../../src/index.js";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.js";
 import { overshootMs } from "../support/overshoot.js";
 import { startWorker, type WorkerProcess } from "../support/worker-process.js";
+import { outcomeOf } from "./faults/operation.js";
 
 const TOKEN = "the-token-of-fault-tests";
 
@@ -27,14 +28,6 @@ const client = (requestTimeoutMs = 30_000) =>
   new HttpCoordinator({ url: proxy.url, token: TOKEN, requestTimeoutMs, random: () => 0 });
 
 const of = (c: Coordinator) => new CompletionTracker(c);
-
-async function outcomeOf(work: Promise<unknown>): Promise<{ value: unknown } | { error: unknown }> {
-  try {
-    return { value: await work };
-  } catch (error) {
-    return { error };
-  }
-}
 
 describe("a wait", () => {
   it("goes on from hop to hop, over lost connections, until the group ends", async () => {
