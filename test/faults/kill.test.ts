@@ -62,6 +62,7 @@ it(`delivers every end, with one effect each, though the Worker is killed around
     ROUNDS,
   );
   expect(effects).toBe(groups);
+  expect(hit).toBeGreaterThanOrEqual(ROUNDS);
   reached(task, {
     row: "T5",
     backend: "durable-object",

@@ -9,23 +9,25 @@ export type Moment = (typeof MOMENTS)[number];
 
 /** One request that came. */
 export interface Arrival {
-  /** Once its text is whole. */
+  /** Once its text is taken. */
   groupId?: string;
   readonly deliveryId: string;
   /** Which attempt it says it is; webhooks do not say. */
   readonly attempt: number | undefined;
   readonly atMs: number;
-  /** What it brought, once that was whole. */
+  /** What it brought, once that was whole and taken. */
   text?: string;
 }
 
 const MAX_STEP_MS = 20;
+/** Of deliveries, that the receiver has no time for: they must come again. */
+const REFUSED = 0.1;
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Takes deliveries, slowly, keeps what came, and can kill whoever sends them at a moment of one. */
 export class KillingReceiver {
   readonly arrivals: Arrival[] = [];
-  /** The groups of which a delivery was answered. */
+  /** The groups of which a delivery was answered, or began to be. */
   readonly answered = new Set<string>();
   readonly #random: Random;
   readonly #server: Server;
@@ -72,13 +74,17 @@ export class KillingReceiver {
       if (text === "") this.#killAt("body");
       text += chunk;
     }
+    if (this.#random.chance(REFUSED)) {
+      response.writeHead(503).end();
+      return;
+    }
     arrival.text = text;
     arrival.groupId = groupOf(text);
     await this.#reach("applied");
+    this.answered.add(arrival.groupId);
     response.writeHead(200, { "content-length": "4" }).write("do");
     await this.#reach("answer");
     response.end("ne");
-    this.answered.add(arrival.groupId);
     await pause(this.#random.next() * 4);
     this.#killAt("answered");
   }
