@@ -1,11 +1,10 @@
-import { reset } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, expect, it } from "vitest";
 import { type CoordinatorConfig, type CreateCoordinatorOptions, createCoordinator } from "../../src/config/index.js";
 import { CompletionTracker } from "../../src/trackers/completion.js";
-import { countOf, groupObject } from "../support/test-worker.js";
+import { countOf, groupObject, resetAll } from "../support/test-worker.js";
 
-afterEach(() => reset());
+afterEach(resetAll);
 
 /** A group from its registration to its end, with the deadline that it got, in seconds. */
 async function roundTrip(config: CoordinatorConfig, options: CreateCoordinatorOptions) {

@@ -1,10 +1,9 @@
-import { reset } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, it } from "vitest";
 import { openDraft } from "../../src/draft.js";
 import { SqliteRecords } from "../../src/durable-object/records.js";
 import { applyTransition } from "../../src/machines/index.js";
-import { inside } from "../support/test-worker.js";
+import { inside, resetAll } from "../support/test-worker.js";
 import { expectAgreement } from "./compare.js";
 import { nameOf, normal, type Said, type Step, type Stored, stored } from "./model.js";
 import { randomSteps } from "./steps.js";
@@ -22,7 +21,7 @@ declare global {
   }
 }
 
-afterEach(() => reset());
+afterEach(resetAll);
 
 /** One step as the object takes it, without its alarm and its watchers. */
 function apply(records: SqliteRecords, step: Step): Said {

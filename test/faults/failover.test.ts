@@ -1,5 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { UpstashCoordinator } from "../../src/backends/upstash/index.js";
+import { RequestWaitTracker } from "../../src/index.js";
 import { FailoverRedis } from "../support/failover-redis.js";
 import { count, reached, runs } from "../support/figures.js";
 import { FailoverRound, type RoundReport } from "./failover-round.js";
@@ -33,3 +35,20 @@ it(`a failover that loses the last writes completes nothing falsely, and acks th
   // Or nothing was shown.
   expect(sum("lostAcks")).toBeGreaterThan(0);
 });
+
+it("a failover can take the last of a request's roots alone, where each came by a call of its own", async () => {
+  const coordinator = new UpstashCoordinator({ url: redis.url, token: TOKEN, keyPrefix: "roots:", keyLocking: false });
+  const requests = new RequestWaitTracker(coordinator, { stages: ["fetch"] });
+  await redis.replicate();
+  for (const id of ["together", "apart"]) await requests.registerRequest(id);
+  await requests.registerRoot("apart", "fetch", "kept");
+  await redis.settle();
+  redis.cut();
+  await requests.registerRoot("together", "fetch", ["kept", "lost"]);
+  await requests.registerRoot("apart", "fetch", "lost");
+  await redis.failOver();
+  expect(await requests.markDone("together", "fetch", "kept")).toEqual({ verdict: "early", state: "pending" });
+  expect(await requests.markDone("apart", "fetch", "kept")).toEqual({ verdict: "accepted", state: "complete" });
+  // Until whoever registered it does so again.
+  expect(await requests.registerRoot("apart", "fetch", "lost")).toEqual({ verdict: "accepted", state: "pending" });
+}, 30_000);

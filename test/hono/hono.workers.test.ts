@@ -1,16 +1,12 @@
-import { reset } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { Hono } from "hono";
 import { afterEach, expect, it, vi } from "vitest";
 import { DurableObjectCoordinator } from "../../src/durable-object/index.js";
 import { coordinationErrors, drainRoutes, requestStatusRoutes, requestWait } from "../../src/hono/index.js";
 import { RequestWaitTracker } from "../../src/trackers/request-wait.js";
-import { bench, inside, type Stub } from "../support/test-worker.js";
+import { inside, resetAll, type Stub } from "../support/test-worker.js";
 
-afterEach(async () => {
-  bench.reset();
-  await reset();
-});
+afterEach(resetAll);
 
 type Bindings = typeof env;
 const STAGES = ["parse", "embed"] as const;
