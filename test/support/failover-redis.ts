@@ -103,7 +103,10 @@ export class FailoverRedis {
 
   /** Resolves when the standby has all that was written until now. */
   async settle(): Promise<void> {
-    if ((await this.#primary.orders.wait(1, SYNC_TIMEOUT_MS)) < 1) throw new Error("The standby does not follow.");
+    const { orders } = this.#primary;
+    // WAIT goes by the writes of its own connection: this one comes after all the others.
+    await orders.incr("settled");
+    if ((await orders.wait(1, SYNC_TIMEOUT_MS)) < 1) throw new Error("The standby does not follow.");
   }
 
   /** From now on, what is written is lost by the failover. */
