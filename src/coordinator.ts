@@ -72,6 +72,11 @@ export interface WatchOptions {
   readonly signal?: AbortSignal | undefined;
   /** Nobody would miss it: its timers keep no process alive. Default false. */
   readonly background?: boolean;
+  /**
+   * For so long past its end a wait may still read what it was told of and could not read in time, where the backend tells by
+   * messages. Default 0: it is over at its time.
+   */
+  readonly lastReadMs?: number;
 }
 
 /** Transitions that can be watched: their output says whether what was waited for has come. */

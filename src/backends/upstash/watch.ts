@@ -12,17 +12,14 @@ export interface Watch<Output extends Watched> {
   listen(ring: Ring): Listening;
 }
 
-/** For so long past its end a wait still reads what it was told of, and could not read in time. */
-const LAST_READ_MS = 2_000;
-
 /**
  * Looks until the output is ready: at once, when the subscription stands, at each message, at the instant that the output
  * names, and from time to time, since a message may be lost. Passing failures are waited out. Who was told by a message
- * that there is something to read, and had no answer when the time was over, has one last read of up to 2 s.
+ * that there is something to read, and had no answer when the time was over, has one last read of `lastReadMs`.
  */
 export async function watchUntilReady<Output extends Watched>(
   watch: Watch<Output>,
-  { timeoutMs, signal, background = false }: WatchOptions,
+  { timeoutMs, signal, background = false, lastReadMs = 0 }: WatchOptions,
 ): Promise<Output> {
   signal?.throwIfAborted();
   if (timeoutMs === 0) return readyOr(await watch.look(signal), timeoutMs);
@@ -56,8 +53,8 @@ export async function watchUntilReady<Output extends Watched>(
       limit.signal.throwIfAborted();
     }
   } catch (error) {
-    const isLate = isTold && !signal?.aborted && limit.signal.aborted;
-    const last = isLate ? await lastRead(watch, signal) : undefined;
+    const isLate = lastReadMs > 0 && isTold && !signal?.aborted && limit.signal.aborted;
+    const last = isLate ? await lastRead(watch, lastReadMs, signal) : undefined;
     if (last?.ready) return last;
     throw error;
   } finally {
@@ -69,9 +66,10 @@ export async function watchUntilReady<Output extends Watched>(
 /** One look more; `undefined` when it fails too. An abort by the caller is the caller's reason. */
 async function lastRead<Output extends Watched>(
   watch: Watch<Output>,
+  lastReadMs: number,
   signal: AbortSignal | undefined,
 ): Promise<Output | undefined> {
-  const limit = limitSignal(signal, LAST_READ_MS, { reason: () => timedOut(LAST_READ_MS) });
+  const limit = limitSignal(signal, lastReadMs, { reason: () => timedOut(lastReadMs) });
   try {
     return await watch.look(limit.signal);
   } catch {

@@ -264,16 +264,21 @@ describe("a wait that is over", () => {
 
   it("still reads what it was told of and could not read in time", async () => {
     const watch = failing({ isTold: true, backMs: 90 });
-    expect(await watchUntilReady(watch, { timeoutMs: 100 })).toEqual({ ready: true });
+    expect(await watchUntilReady(watch, { timeoutMs: 100, lastReadMs: 2_000 })).toEqual({ ready: true });
+  });
+
+  it("is over at its time where nobody asked for that", async () => {
+    const waiting = watchUntilReady(failing({ isTold: true, backMs: 90 }), { timeoutMs: 100 });
+    await expect(waiting).rejects.toMatchObject({ code: "wait_timeout" });
   });
 
   it("reads no more when nothing was told", async () => {
-    const waiting = watchUntilReady(failing({ isTold: false, backMs: 90 }), { timeoutMs: 100 });
+    const waiting = watchUntilReady(failing({ isTold: false, backMs: 90 }), { timeoutMs: 100, lastReadMs: 2_000 });
     await expect(waiting).rejects.toMatchObject({ code: "wait_timeout" });
   });
 
   it("is over when the last read fails too, and by its signal", async () => {
-    const waiting = watchUntilReady(failing({ isTold: true, backMs: 60_000 }), { timeoutMs: 100 });
+    const waiting = watchUntilReady(failing({ isTold: true, backMs: 60_000 }), { timeoutMs: 100, lastReadMs: 300 });
     await expect(waiting).rejects.toMatchObject({ code: "wait_timeout" });
     const controller = new AbortController();
     const hanging = { ...failing({ isTold: true, backMs: 60_000 }) };
@@ -283,7 +288,10 @@ describe("a wait that is over", () => {
       if (looks.length < 3) return looks.length === 1 ? Promise.resolve({ ready: false }) : down();
       return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason)));
     };
-    const aborted = watchUntilReady({ ...hanging, look }, { timeoutMs: 100, signal: controller.signal });
+    const aborted = watchUntilReady(
+      { ...hanging, look },
+      { timeoutMs: 100, lastReadMs: 2_000, signal: controller.signal },
+    );
     setTimeout(() => controller.abort(new Error("gone")), 300);
     await expect(aborted).rejects.toThrow("gone");
   });
