@@ -1,0 +1,27 @@
+/** What a registration is told, besides its id. */
+export interface Spec {
+  readonly tasks: number | readonly string[];
+  /** Where its ends are told: to a handler that fails so often first, or to one that nobody has. */
+  readonly target: Target | undefined;
+  readonly timeoutMs: number;
+  readonly ttlMs: number;
+  readonly metadata: unknown;
+}
+
+export interface Target {
+  readonly end: "onComplete" | "onTimeout" | "onEnd";
+  readonly handler: "record" | "flaky" | "nobody";
+  readonly failures: number;
+}
+
+export type Restart = true | { readonly from: number } | undefined;
+
+/** How many tasks there are. */
+export const total = ({ tasks }: Spec): number => (typeof tasks === "number" ? tasks : tasks.length);
+
+/** Whether two registrations are the same: by their tasks and where their end is told. */
+export function sameSpec(a: Spec, b: Spec): boolean {
+  const routeOf = ({ tasks, target }: Spec): string =>
+    JSON.stringify([typeof tasks === "number" ? tasks : [...tasks].sort(), target ?? null]);
+  return routeOf(a) === routeOf(b);
+}

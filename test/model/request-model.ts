@@ -1,0 +1,229 @@
+/** What a call about a request is told. */
+export interface Told {
+  readonly verdict: "accepted" | "duplicate" | "early" | "late" | "unknown";
+  readonly state: "pending" | "complete" | "unknown";
+}
+
+export interface Root {
+  readonly stage: string;
+  readonly rootId: string;
+}
+
+interface Counts {
+  processed: number;
+  requeueCount: number;
+  errorCount: number;
+  readonly errors: { readonly message: string }[];
+}
+
+interface Life {
+  readonly roots: Set<string>;
+  /** The marked ones, registered or not. */
+  readonly marks: Set<string>;
+  readonly stages: Map<string, Counts>;
+  isSealed: boolean;
+  /** It was cleaned up, at this instant. */
+  cleanedAtMs: number | undefined;
+  writtenAtMs: number;
+}
+
+const UNKNOWN: Told = { verdict: "unknown", state: "unknown" };
+const CLEANED_MS = 60_000;
+
+/** One request's id, as the documents promise it to behave. */
+export class RequestModel {
+  readonly #stages: readonly string[];
+  readonly #ttlMs: number;
+  /** What each call that changed something was told, and in which life. */
+  readonly #told = new Map<string, { readonly life: Life; readonly verdict: Told["verdict"] }>();
+  #life: Life | undefined;
+  #nowMs = 0;
+  /** Somebody waits for it, so that it does not expire. */
+  waiting = 0;
+  /** How often something has changed. */
+  changes = 0;
+
+  constructor(stages: readonly string[], ttlMs: number) {
+    this.#stages = stages;
+    this.#ttlMs = ttlMs;
+  }
+
+  get state(): Told["state"] {
+    const life = this.#standing;
+    return life === undefined ? "unknown" : this.#stateOf(life);
+  }
+
+  get openRoots(): readonly Root[] {
+    const life = this.#life;
+    const names = life === undefined ? [] : [...life.roots].filter((root) => !life.marks.has(root));
+    return names.map((name) => {
+      const [stage, rootId] = JSON.parse(name) as [string, string];
+      return { stage, rootId };
+    });
+  }
+
+  /** The life that all but those who wait find. */
+  get #standing(): Life | undefined {
+    return this.#life?.cleanedAtMs === undefined ? this.#life : undefined;
+  }
+
+  /** Time goes on; returns whether the record went with it. */
+  tick(nowMs: number): boolean {
+    this.#nowMs = nowMs;
+    const life = this.#life;
+    if (life === undefined) return false;
+    const { cleanedAtMs, writtenAtMs } = life;
+    if (cleanedAtMs === undefined && this.waiting > 0 && this.#stateOf(life) === "pending") life.writtenAtMs = nowMs;
+    else if (nowMs >= (cleanedAtMs === undefined ? writtenAtMs + this.#ttlMs : cleanedAtMs + CLEANED_MS)) {
+      this.#life = undefined;
+      this.#told.clear();
+      return cleanedAtMs === undefined;
+    }
+    return false;
+  }
+
+  register(op: string): Told {
+    const again = this.#again(op);
+    if (again !== undefined) return again;
+    if (this.#standing !== undefined) return { verdict: "duplicate", state: this.state };
+    const stages = new Map(this.#stages.map((stage) => [stage, emptyCounts()]));
+    this.#life = {
+      roots: new Set(),
+      marks: new Set(),
+      stages,
+      isSealed: false,
+      cleanedAtMs: undefined,
+      writtenAtMs: 0,
+    };
+    return this.#changed(op, "accepted");
+  }
+
+  registerRoots(op: string, stage: string, rootIds: readonly string[]): Told {
+    const again = this.#again(op);
+    if (again !== undefined) return again;
+    const life = this.#standing;
+    if (life === undefined) return UNKNOWN;
+    const added = rootIds.map((rootId) => nameOf({ stage, rootId })).filter((root) => !life.roots.has(root));
+    if (added.length === 0) return { verdict: "duplicate", state: this.state };
+    if (this.#isFinal(life)) return { verdict: "late", state: "complete" };
+    for (const root of added) life.roots.add(root);
+    return this.#changed(op, "accepted");
+  }
+
+  seal(op: string): Told {
+    const again = this.#again(op);
+    if (again !== undefined) return again;
+    const life = this.#standing;
+    if (life === undefined) return UNKNOWN;
+    if (life.isSealed) return { verdict: "duplicate", state: this.state };
+    life.isSealed = true;
+    return this.#changed(op, "accepted");
+  }
+
+  /** Marks a root as done, or as failed with an error. */
+  mark(
+    op: string,
+    root: Root,
+    done: { readonly processed: number; readonly error?: string; readonly next: readonly Root[] },
+  ): Told {
+    const again = this.#again(op);
+    if (again !== undefined) return again;
+    const life = this.#standing;
+    if (life === undefined) return UNKNOWN;
+    const name = nameOf(root);
+    if (life.marks.has(name)) return { verdict: "duplicate", state: this.state };
+    if (this.#isFinal(life)) return { verdict: "late", state: "complete" };
+    life.marks.add(name);
+    this.#count(life, root.stage, done);
+    const verdict = life.roots.has(name) ? "accepted" : "early";
+    for (const next of done.next) life.roots.add(nameOf(next));
+    return this.#changed(op, verdict);
+  }
+
+  record(
+    op: string,
+    stage: string,
+    added: { readonly processed?: number; readonly requeued?: number; readonly error?: string },
+  ): Told {
+    const again = this.#again(op);
+    if (again !== undefined) return again;
+    const life = this.#standing;
+    if (life === undefined) return UNKNOWN;
+    if (this.#isFinal(life)) return { verdict: "late", state: "complete" };
+    this.#count(life, stage, added);
+    return this.#changed(op, "accepted");
+  }
+
+  cleanup(op: string): boolean {
+    if (this.#told.has(op)) return true;
+    const life = this.#standing;
+    if (life === undefined) return false;
+    life.cleanedAtMs = this.#nowMs;
+    this.#told.set(op, { life, verdict: "accepted" });
+    return true;
+  }
+
+  /** Whether the call `op` belongs to a life that is over: its late copy may be told anything, and changes nothing. */
+  isOfAnotherLife(op: string): boolean {
+    const told = this.#told.get(op);
+    return told !== undefined && told.life !== this.#standing;
+  }
+
+  status(): object | null {
+    const life = this.#standing;
+    return life === undefined ? null : statusOf(life);
+  }
+
+  /** What a waiter reads: for a minute after a cleanup, how it ended. `pending`: he waits on. */
+  waited(): object | null | "pending" {
+    const life = this.#life;
+    if (life === undefined) return null;
+    if (this.#stateOf(life) === "complete") return statusOf(life);
+    return life.cleanedAtMs === undefined ? "pending" : null;
+  }
+
+  #again(op: string): Told | undefined {
+    const told = this.#told.get(op);
+    return told === undefined ? undefined : { verdict: told.verdict, state: this.state };
+  }
+
+  #changed(op: string, verdict: Told["verdict"]): Told {
+    const life = this.#life;
+    if (life === undefined) return UNKNOWN;
+    life.writtenAtMs = this.#nowMs;
+    this.changes++;
+    this.#told.set(op, { life, verdict });
+    return { verdict, state: this.state };
+  }
+
+  #count(
+    life: Life,
+    stage: string,
+    added: { readonly processed?: number; readonly requeued?: number; readonly error?: string },
+  ): void {
+    const counts = life.stages.get(stage);
+    if (counts === undefined) throw new Error("no such stage");
+    counts.processed += added.processed ?? 0;
+    counts.requeueCount += added.requeued ?? 0;
+    if (added.error === undefined) return;
+    counts.errorCount++;
+    counts.errors.push({ message: added.error });
+  }
+
+  #stateOf(life: Life): "pending" | "complete" {
+    const isBegun = life.roots.size > 0 || life.isSealed;
+    return isBegun && [...life.roots].every((root) => life.marks.has(root)) ? "complete" : "pending";
+  }
+
+  #isFinal(life: Life): boolean {
+    return life.isSealed && this.#stateOf(life) === "complete";
+  }
+}
+
+const nameOf = ({ stage, rootId }: Root): string => JSON.stringify([stage, rootId]);
+
+const emptyCounts = (): Counts => ({ processed: 0, requeueCount: 0, errorCount: 0, errors: [] });
+
+function statusOf({ stages }: Life): object {
+  return structuredClone(Object.fromEntries(stages));
+}

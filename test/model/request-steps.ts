@@ -1,0 +1,98 @@
+import fc from "fast-check";
+import type { Root } from "./request-model.js";
+
+export const STAGES = ["parse", "embed"] as const;
+export type Stage = (typeof STAGES)[number];
+export type RequestStep = { readonly request: number; readonly client: number } & (
+  | { readonly step: "register" }
+  | { readonly step: "seal" }
+  | { readonly step: "cleanup" }
+  | { readonly step: "look" }
+  | { readonly step: "wait" }
+  | { readonly step: "progress" }
+  | { readonly step: "roots"; readonly stage: Stage; readonly rootIds: readonly string[] }
+  | {
+      readonly step: "done";
+      readonly root: StageRoot;
+      readonly isOpen: boolean;
+      readonly processed: number;
+      readonly next: readonly StageRoot[];
+    }
+  | { readonly step: "failed"; readonly root: StageRoot; readonly isOpen: boolean }
+  | {
+      readonly step: "record";
+      readonly stage: Stage;
+      readonly what: "processed" | "requeue" | "error";
+      readonly n: number;
+    }
+  | { readonly step: "copy"; readonly of: number }
+  | { readonly step: "advance"; readonly halves: number; readonly justBefore: boolean }
+);
+
+export interface StageRoot extends Root {
+  readonly stage: Stage;
+}
+
+export type RequestCall = Exclude<RequestStep, { step: "look" | "wait" | "progress" | "copy" | "advance" }>;
+
+const stage = fc.constantFrom<Stage>("parse", "parse", "embed");
+const rootId = fc.constantFrom("a", "a", "b", "c");
+const root = fc.record({ stage, rootId });
+const roots = fc.uniqueArray(rootId, { minLength: 1, maxLength: 2 });
+
+const STEPS: readonly { readonly weight: number; readonly arbitrary: fc.Arbitrary<object> }[] = [
+  {
+    weight: 5,
+    arbitrary: fc.record({ step: fc.constantFrom("register", "register", "register", "cleanup") }),
+  },
+  { weight: 5, arbitrary: fc.record({ step: fc.constant("roots"), stage, rootIds: roots }) },
+  {
+    weight: 7,
+    arbitrary: fc.record({
+      step: fc.constant("done"),
+      root,
+      isOpen: fc.boolean(),
+      processed: fc.nat(2),
+      next: fc.oneof(
+        { weight: 3, arbitrary: fc.constant([]) },
+        { weight: 1, arbitrary: fc.array(root, { maxLength: 2 }) },
+      ),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ step: fc.constant("failed"), root, isOpen: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ step: fc.constantFrom("seal", "seal", "look", "progress") }) },
+  { weight: 3, arbitrary: fc.record({ step: fc.constant("wait") }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      step: fc.constant("record"),
+      stage,
+      what: fc.constantFrom("processed", "requeue", "error"),
+      n: fc.nat(2),
+    }),
+  },
+  { weight: 4, arbitrary: fc.record({ step: fc.constant("copy"), of: fc.nat(20) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      step: fc.constant("advance"),
+      halves: fc.constantFrom(1, 1, 2, 3),
+      justBefore: fc.boolean(),
+    }),
+  },
+];
+
+const place = { request: fc.constantFrom(0, 0, 0, 0, 0, 0, 0, 1), client: fc.nat(1) };
+
+const requestStep: fc.Arbitrary<RequestStep> = fc
+  .tuple(fc.record(place), fc.oneof(...STEPS))
+  .map(([where, step]) => ({ ...where, ...step }) as RequestStep);
+
+const REGISTER: RequestStep = { request: 0, client: 0, step: "register" };
+const ROOTS: RequestStep = { request: 0, client: 0, step: "roots", stage: "parse", rootIds: ["a", "b"] };
+
+/** Random steps, which mostly begin with a request. */
+export const requestSteps = (length: fc.ArrayConstraints): fc.Arbitrary<RequestStep[]> =>
+  fc
+    .tuple(fc.constantFrom([], [REGISTER], [REGISTER, ROOTS], [REGISTER, ROOTS]), fc.array(requestStep, length))
+    .map(([first, then]) => [...first, ...then]);

@@ -1,0 +1,143 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Harness } from "../../src/testing/index.js";
+import { count, reached, runs } from "../support/figures.js";
+import { CompletionRun } from "./completion-commands.js";
+import { completionSteps } from "./completion-steps.js";
+import { RequestRun } from "./request-commands.js";
+import { requestSteps } from "./request-steps.js";
+import { SmallRun, smallSteps } from "./small-commands.js";
+import { Tally } from "./tally.js";
+import { World } from "./world.js";
+
+/** A run of one model: takes steps one after another, and looks around when they are over. */
+interface Run {
+  take(step: never): Promise<void>;
+  finish(): Promise<void>;
+}
+
+interface Model {
+  readonly name: string;
+  /** Its part of the runs. */
+  readonly share: number;
+  readonly steps: (length: fc.ArrayConstraints) => fc.Arbitrary<object[]>;
+  readonly begin: (world: World) => Run;
+  /** What the runs must have met together. */
+  readonly meets: readonly string[];
+}
+
+const MODELS: readonly Model[] = [
+  {
+    name: "groups",
+    share: 0.5,
+    steps: completionSteps,
+    begin: (world) => new CompletionRun(world),
+    meets: [
+      ...["created", "created again", "exists again", "conflict"].map((outcome) => `register ${outcome}`),
+      ...["accepted", "duplicate", "early", "late", "cancelled", "unknown"].map((verdict) => `ack ${verdict}`),
+      ...["open", "completed", "timed_out", "cancelled"].map((state) => `group ${state}`),
+      ...["counted", "unknown", "conflict"].map((outcome) => `decrement ${outcome}`),
+      ...["made", "dead", "passed by"].map((end) => `delivery ${end}`),
+      ...["deliveries of two generations", "redelivered", "a wait that was told", "a late copy"],
+      ...["timed out", "expired open", "expired ended"],
+    ],
+  },
+  {
+    name: "requests",
+    share: 0.3,
+    steps: requestSteps,
+    begin: (world) => new RequestRun(world),
+    meets: [
+      ...["register", "roots", "done", "failed"].map((step) => `${step} duplicate complete`),
+      ...["roots", "done", "failed", "record"].map((step) => `${step} late complete`),
+      ...["roots", "done", "failed", "record", "seal"].map((step) => `${step} unknown unknown`),
+      ...["done", "failed"].flatMap((step) => [`${step} early pending`, `${step} accepted complete`]),
+      ...["seal accepted pending", "seal accepted complete", "seal duplicate complete"],
+      ...["cleanup pending", "cleanup complete", "cleanup unknown", "register accepted pending"],
+      ...["a late copy", "a late copy from an earlier life", "progress", "expired"],
+      ...["a wait that was told", "a wait whose request went"],
+    ],
+  },
+  {
+    name: "versions, claims and counts",
+    share: 0.2,
+    steps: smallSteps,
+    begin: (world) => new SmallRun(world),
+    meets: [
+      ...["a stale version", "a fresh version", "a version that was sent", "a version that was not sent"],
+      ...["claim true", "claim false", "release true", "release false", "run done", "run failed", "run refused"],
+      ...["merge", "merge, and another id goes", "consume", "consume nothing", "a late copy"],
+      ...["a key is forgotten", "a window is over", "counts are over"],
+    ],
+  },
+];
+
+/** How the runs go on one backend. */
+export interface ModelOptions {
+  /** At most so many steps a run. */
+  readonly steps: number;
+  /** So many runs at once. */
+  readonly lanes: number;
+  /** The harness's clock stands still but for `advance`, and moves over each instant. Default false. */
+  readonly isExact?: boolean;
+}
+
+const DEFAULT_SEED = 20_260_101;
+/** Long enough to make a failing run short. */
+const PATIENCE_MS = 240_000;
+
+/**
+ * Runs random steps against a backend and against models of what the documents promise; each difference is a violation.
+ * `RUNS_T2` says how many runs, `RUNS_T2_SEED` where they begin.
+ */
+export function runModelTests(backend: string, make: (label: string) => Harness, options: ModelOptions): void {
+  const sum = runs("T2", 1_000);
+  const seed = runs("T2_SEED", DEFAULT_SEED);
+  const patienceMs = PATIENCE_MS * Math.ceil(sum / 1_000);
+  describe(`model: ${backend}`, () => {
+    const tallies: Tally[] = [];
+    for (const model of MODELS) {
+      it(`${model.name} behave as promised, seed ${seed}`, { timeout: patienceMs + 60_000 }, async () => {
+        const tally = new Tally();
+        tallies.push(tally);
+        const numRuns = Math.ceil((sum * model.share) / options.lanes);
+        const lanes = Array.from({ length: options.lanes }, (_, lane) =>
+          fc.assert(property(model, make, options, tally), {
+            seed: seed + lane,
+            numRuns,
+            interruptAfterTimeLimit: patienceMs,
+            markInterruptAsFailure: true,
+          }),
+        );
+        await Promise.all(lanes);
+        if (options.isExact) expect(tally.missing(model.meets)).toEqual([]);
+      });
+    }
+    it("is what so many runs have shown", ({ task }) => {
+      const made = tallies.reduce((total, tally) => total + tally.runs, 0);
+      const commands = tallies.reduce((total, tally) => total + tally.commands, 0);
+      reached(task, { row: "T2", backend, reached: `${count(made)} runs, ${count(commands)} commands, 0 violations` });
+      expect(made).toBeGreaterThanOrEqual(sum);
+    });
+  });
+}
+
+let worlds = 0;
+
+function property(model: Model, make: (label: string) => Harness, options: ModelOptions, tally: Tally) {
+  const length = { minLength: 1, maxLength: options.steps, size: "max" } as const;
+  return fc.asyncProperty(model.steps(length), fc.nat(), async (steps, seed) => {
+    const label = `r${++worlds}`;
+    const isExact = options.isExact === true;
+    const world = new World({ harness: make(label), label, isExact, tally, seed });
+    try {
+      const run = model.begin(world);
+      for (const step of steps) await run.take(step as never);
+      await run.finish();
+    } finally {
+      world.leave();
+    }
+    tally.runs++;
+    tally.commands += steps.length;
+  });
+}
