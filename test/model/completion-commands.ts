@@ -3,7 +3,7 @@ import type { AckResult, CompletionTracker } from "../../src/trackers/completion
 import type { GroupStatus } from "../../src/trackers/group-status.js";
 import { GroupModel, type TaskDone } from "./completion-model.js";
 import type { Restart } from "./completion-spec.js";
-import { type CompletionCall, type CompletionStep, FATAL_FAILURES, specOf, type Which } from "./completion-steps.js";
+import { type CompletionCall, type CompletionStep, specOf, type Which } from "./completion-steps.js";
 import { payloadOf } from "./delivery-model.js";
 import { soon, UNIT_MS, type World } from "./world.js";
 
@@ -83,7 +83,7 @@ export class CompletionRun {
     const spec =
       step.same && model.current !== undefined
         ? model.current.spec
-        : specOf(step, { canDie: this.#world.maxAttempts < FATAL_FAILURES, isEarly: model.hasEarly });
+        : specOf(step, { isExact: this.#world.isExact, isEarly: model.hasEarly });
     const { target } = spec;
     const from = this.#generation(step.group, step.restart === "true" ? "none" : step.restart);
     const restart: Restart = step.restart === "true" ? true : from === undefined ? undefined : { from };
@@ -230,8 +230,9 @@ export class CompletionRun {
   }
 
   async #advance(halves: number, isJustBefore: boolean): Promise<void> {
-    const isRestless = this.#models.some((model) => model.isRestless);
-    await this.#world.advance(halves, { isJustBefore, isRestless });
+    const isOwing = this.#models.some((model) => model.isOwing);
+    const isTimed = this.#models.some((model) => model.isTimed);
+    await this.#world.advance(halves, { isJustBefore, isOwing, isTimed });
     for (const model of this.#models) {
       for (const met of model.tick(this.#world.nowMs)) this.#world.tally.met(met);
     }
@@ -239,7 +240,9 @@ export class CompletionRun {
 
   /** Lets everything come to its end, and looks once more. */
   async finish(): Promise<void> {
-    if (this.#models.some((model) => model.isRestless)) await this.#advance(2, false);
+    if (this.#models.some((model) => model.isOwing)) await this.#world.deliver();
+    for (const { deliveries } of this.#models)
+      for (const delivery of deliveries) delivery.tick(Number.POSITIVE_INFINITY);
     for (const [group, model] of this.#models.entries()) {
       await this.#look(group);
       if (model.deliveries.length > 0) await this.#checkDeliveries(group, model);

@@ -65,13 +65,16 @@ export class GroupModel {
     this.maxAttempts = options.maxAttempts;
   }
 
-  /** Whether the clock may not jump: a delivery is under way, or a deadline will bring one. */
-  get isRestless(): boolean {
-    const { current } = this;
-    const isOwing = this.deliveries.some((delivery) => !delivery.isOver && !delivery.isNobodys);
-    const target = current?.spec.target;
-    const tellsTimeout = target !== undefined && target.end !== "onComplete" && target.handler !== "nobody";
-    return isOwing || (tellsTimeout && current?.state === "open" && current.deadlineAtMs !== undefined);
+  /** A delivery is under way. */
+  get isOwing(): boolean {
+    return this.deliveries.some((delivery) => !delivery.isOver && !delivery.isNobodys);
+  }
+
+  /** A deadline will bring one. */
+  get isTimed(): boolean {
+    if (this.current?.state !== "open" || this.current.deadlineAtMs === undefined) return false;
+    const { target } = this.current.spec;
+    return target !== undefined && target.end !== "onComplete" && target.handler !== "nobody";
   }
 
   /** Acks are kept for a registration that has not come. */

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import type { TaskDone } from "./completion-model.js";
 import type { Spec } from "./completion-spec.js";
-import { UNIT_MS } from "./world.js";
+import { MAX_ATTEMPTS, UNIT_MS } from "./world.js";
 
 /** Few of everything, so that steps meet. With a deadline at a half, records end between halves, and without as well. */
 const TASKS = [["a", "b"], ["a"], ["b", "a"], ["a", "b", "c"], 2, 1, 3, 0, []] as const;
@@ -9,13 +9,15 @@ const TARGETS = [
   undefined,
   { end: "onEnd", handler: "record", failures: 0 },
   { end: "onComplete", handler: "flaky", failures: 1 },
-  { end: "onEnd", handler: "flaky", failures: 2 },
+  { end: "onEnd", handler: "flaky", failures: 1 },
   { end: "onTimeout", handler: "record", failures: 0 },
   { end: "onEnd", handler: "nobody", failures: 0 },
 ] as const;
-/** More often than one allowance of attempts lasts, where handlers run in this process. */
-export const FATAL_FAILURES = 4;
-const FATAL = { end: "onEnd", handler: "flaky", failures: FATAL_FAILURES } as const;
+/** Those that take more attempts than two, and that end as a dead letter: where the clock does not jump over them. */
+const SLOW_TARGETS = [
+  { end: "onEnd", handler: "flaky", failures: 2 },
+  { end: "onEnd", handler: "flaky", failures: MAX_ATTEMPTS + 1 },
+] as const;
 
 export type Which = "none" | "current" | "stale";
 
@@ -60,7 +62,7 @@ const STEPS: readonly { readonly weight: number; readonly arbitrary: fc.Arbitrar
       step: fc.constant("register"),
       spec: fc.nat(TASKS.length - 1),
       timeout: fc.nat(2),
-      target: fc.nat(TARGETS.length),
+      target: fc.nat(TARGETS.length + SLOW_TARGETS.length - 1),
       same: fc.boolean(),
       restart: fc.constantFrom("none", "none", "none", "current", "current", "current", "stale", "true"),
     }),
@@ -126,16 +128,16 @@ export const completionSteps = (length: fc.ArrayConstraints): fc.Arbitrary<Compl
     .tuple(fc.constantFrom([], [REGISTER], [{ ...REGISTER, timeout: 1 }]), fc.array(completionStep, length))
     .map(([first, then]) => [...first, ...then]);
 
-/** What a step registers. `canDie`: dead letters are within reach; `isEarly`: acks have come before. */
+/** What a step registers. `isExact`: the clock does not jump; `isEarly`: acks have come before. */
 export function specOf(
   { spec, timeout, target }: Extract<CompletionStep, { step: "register" }>,
-  { canDie, isEarly }: { readonly canDie: boolean; readonly isEarly: boolean },
+  { isExact, isEarly }: { readonly isExact: boolean; readonly isEarly: boolean },
 ): Spec {
   const tasks = TASKS[spec] ?? 0;
   const hasDeadline = timeout > 0;
   return {
     tasks: tasks === 0 && isEarly ? 1 : tasks,
-    target: target < TARGETS.length ? TARGETS[target] : canDie ? FATAL : undefined,
+    target: (isExact ? [...TARGETS, ...SLOW_TARGETS] : TARGETS)[target],
     timeoutMs: hasDeadline ? (timeout - 0.5) * UNIT_MS : 0,
     ttlMs: (hasDeadline ? 1.6 : 1.4) * UNIT_MS,
     metadata: timeout === 1 ? undefined : { spec },

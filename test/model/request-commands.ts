@@ -159,6 +159,8 @@ export class RequestRun {
     end.then(over, over);
     model.waiting++;
     this.#waits.push(wait);
+    // Asked after it, so that the wait has begun before the clock jumps.
+    if (!this.#world.isExact) equal(await tracker.state(id), "pending", "the state");
   }
 
   /** Who waits reads the end, of the step that brought it. */

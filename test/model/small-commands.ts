@@ -30,12 +30,28 @@ export type SmallStep = { readonly client: number } & (
 const key = fc.constantFrom<Key>("one", "one", "one", "two");
 const id = fc.constantFrom(...IDS, "");
 
-const STEPS: readonly { readonly weight: number; readonly arbitrary: fc.Arbitrary<object> }[] = [
-  { weight: 3, arbitrary: fc.record({ step: fc.constantFrom("next", "claim", "claim", "release"), key }) },
-  { weight: 2, arbitrary: fc.record({ step: fc.constantFrom("supersede", "run"), key, fails: fc.boolean() }) },
-  { weight: 3, arbitrary: fc.record({ step: fc.constant("stale"), key, which: fc.nat(4) }) },
-  { weight: 4, arbitrary: fc.record({ step: fc.constant("merge"), id, processed: fc.nat(3), errorCount: fc.nat(1) }) },
-  { weight: 2, arbitrary: fc.record({ step: fc.constant("consume"), id }) },
+interface Weighted {
+  readonly weight: number;
+  readonly arbitrary: fc.Arbitrary<object>;
+}
+
+const VERSIONS: readonly Weighted[] = [
+  { weight: 3, arbitrary: fc.record({ step: fc.constant("next"), key }) },
+  { weight: 3, arbitrary: fc.record({ step: fc.constant("supersede"), key, fails: fc.boolean() }) },
+  { weight: 5, arbitrary: fc.record({ step: fc.constant("stale"), key, which: fc.nat(4) }) },
+];
+
+const CLAIMS: readonly Weighted[] = [
+  { weight: 6, arbitrary: fc.record({ step: fc.constantFrom("claim", "claim", "release"), key }) },
+  { weight: 4, arbitrary: fc.record({ step: fc.constant("run"), key, fails: fc.boolean() }) },
+];
+
+const COUNTS: readonly Weighted[] = [
+  { weight: 6, arbitrary: fc.record({ step: fc.constant("merge"), id, processed: fc.nat(3), errorCount: fc.nat(1) }) },
+  { weight: 3, arbitrary: fc.record({ step: fc.constant("consume"), id }) },
+];
+
+const ALWAYS: readonly Weighted[] = [
   { weight: 3, arbitrary: fc.record({ step: fc.constant("copy"), of: fc.nat(20) }) },
   {
     weight: 2,
@@ -43,13 +59,17 @@ const STEPS: readonly { readonly weight: number; readonly arbitrary: fc.Arbitrar
   },
 ];
 
-/** Random steps of the small trackers. */
+/** Random steps of one of the small trackers. */
 export const smallSteps = (length: fc.ArrayConstraints): fc.Arbitrary<SmallStep[]> =>
-  fc.array(
-    fc
-      .tuple(fc.record({ client: fc.nat(1) }), fc.oneof(...STEPS))
-      .map(([where, step]) => ({ ...where, ...step }) as SmallStep),
-    length,
+  fc.oneof(
+    ...[VERSIONS, CLAIMS, COUNTS].map((own) =>
+      fc.array(
+        fc
+          .tuple(fc.record({ client: fc.nat(1) }), fc.oneof(...own, ...ALWAYS))
+          .map(([where, step]) => ({ ...where, ...step }) as SmallStep),
+        length,
+      ),
+    ),
   );
 
 /** Takes steps against a backend, and holds what it answers against the models. */
@@ -88,10 +108,10 @@ export class SmallRun {
   }
 
   async finish(): Promise<void> {
-    for (const one of KEYS) {
+    for (const one of KEYS.filter((name) => this.#versionsOf(name).issued.length > 0)) {
       for (const which of [0, 1]) await this.#stale({ client: 0, step: "stale", key: one, which });
     }
-    for (const one of IDS) await this.#sending({ client: 0, step: "consume", id: one })(undefined);
+    for (const one of this.#stats.ids) await this.#sending({ client: 0, step: "consume", id: one })(undefined);
   }
 
   /** Within the minute in which calls are known. */

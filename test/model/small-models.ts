@@ -106,6 +106,10 @@ export class StatsModel {
     this.#ttlMs = ttlMs;
   }
 
+  get ids(): readonly string[] {
+    return [...this.#ids.keys()];
+  }
+
   tick(nowMs: number): boolean {
     let isOver = false;
     for (const [id, { untilMs }] of this.#ids) {

@@ -18,6 +18,9 @@ export const MAX_ATTEMPTS = 3;
 /** By then a delivery that is tried at most `MAX_ATTEMPTS` times was tried often enough. */
 export const DELIVERED_MS = 60_000;
 
+/** When the first two attempts are over, at the latest, where the clock jumps. */
+const ATTEMPTS_MS = [2_000, 5_000];
+
 /** What a call came to: a value, or an error by its code. */
 export type Outcome<T> = { readonly value: T } | { readonly error: CoordinationErrorCode };
 
@@ -57,9 +60,9 @@ export class World {
     this.#harness = harness;
     this.#label = label;
     this.maxAttempts = harness.deliveries === undefined ? MAX_ATTEMPTS : 12;
-    const coordinator = this.#listening(harness.coordinator());
+    const coordinator = harness.coordinator();
     const plan = { seed, chance: 0.15 };
-    this.clients = [losingReplies(coordinator, plan), duplicating(coordinator, plan)];
+    this.clients = [this.#heard(losingReplies(coordinator, plan)), this.#heard(duplicating(coordinator, plan))];
   }
 
   /** Since the run began, by the model's clock. */
@@ -101,22 +104,33 @@ export class World {
   }
 
   /**
-   * Moves the clock by halves of a unit; by whole ones where it cannot stand still. `isRestless`: something is to be
-   * delivered meanwhile, and time must not jump over its attempts.
+   * Moves the clock by halves of a unit; by whole ones where it cannot stand still. There it jumps: what is owed is
+   * delivered first, and what a deadline will bring as soon as it is over, by 0.55 of the unit that it ends at the half of.
    */
-  async advance(halves: number, { isJustBefore = false, isRestless = false } = {}): Promise<void> {
+  async advance(halves: number, { isJustBefore = false, isOwing = false, isTimed = false } = {}): Promise<void> {
     this.#halves += this.isExact ? halves : halves + (halves % 2);
     const untilMs = (this.#halves * UNIT_MS) / 2 - (this.isExact && isJustBefore && halves > 0 ? 1 : 0);
     const stepMs = untilMs - this.#nowMs;
     this.#nowMs = untilMs;
     if (this.isExact || stepMs === 0) return this.#harness.advance(stepMs);
-    // By 0.55 of a unit a deadline is over that stood at its half.
-    const pauses = isRestless
-      ? [0, 2_000, 3_000, 0.55 * UNIT_MS - 5_000, 2_000, 3_000, 0.45 * UNIT_MS - 5_000]
-      : [UNIT_MS];
     for (let leftMs = stepMs; leftMs > 0; leftMs -= UNIT_MS) {
-      for (const pauseMs of pauses) await this.#harness.advance(pauseMs);
+      let pastMs = 0;
+      const stops = [
+        ...(isOwing ? ATTEMPTS_MS : []),
+        ...(isTimed ? [0.55 * UNIT_MS, 0.55 * UNIT_MS + 2_000] : []),
+        UNIT_MS,
+      ];
+      for (const stopMs of stops) {
+        await this.#harness.advance(stopMs - pastMs);
+        pastMs = stopMs;
+      }
     }
+  }
+
+  /** Lets what is owed be delivered, at the end of a run: it takes time that no model reckons with. */
+  async deliver(): Promise<void> {
+    await this.#harness.advance(2_000);
+    await this.#harness.advance(this.isExact ? DELIVERED_MS : 3_000);
   }
 
   /** Lets what is due run to its end. */
@@ -139,7 +153,7 @@ export class World {
   }
 
   /** Hears the ids of calls, and sends late copies. */
-  #listening(coordinator: Coordinator): Coordinator {
+  #heard(coordinator: Coordinator): Coordinator {
     const run = coordinator.run.bind(coordinator);
     coordinator.run = (transition, id, input, options) => {
       const { op: own } = Object(input) as { op?: string };
@@ -155,13 +169,14 @@ export class World {
 
 /** What the promise comes to, which it must soon. */
 export async function soon<T>(work: Promise<T>, what: string): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let stop = (): void => {};
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new ConformanceFailure(`${what} is not over after 5 s`)), 5_000);
+    const timer = setTimeout(() => reject(new ConformanceFailure(`${what} is not over after 5 s`)), 5_000);
+    stop = () => clearTimeout(timer);
   });
   try {
     return await Promise.race([work, late]);
   } finally {
-    clearTimeout(timer);
+    stop();
   }
 }

@@ -1,11 +1,17 @@
-import { listDurableObjectIds, reset, runInDurableObject } from "cloudflare:test";
+import { listDurableObjectIds, reset, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env as bindings } from "cloudflare:workers";
 import { AlarmClock } from "../../src/backends/upstash/index.js";
 import type { Coordinator, CoordinatorEvent } from "../../src/coordinator.js";
-import { CoordinatorObject, DurableObjectCoordinator, type ObjectReply } from "../../src/durable-object/index.js";
+import {
+  CoordinatorObject,
+  DurableObjectCoordinator,
+  type ObjectNamespace,
+  type ObjectReply,
+} from "../../src/durable-object/index.js";
+import type { Harness } from "../../src/testing/index.js";
 import { CompletionTracker } from "../../src/trackers/completion.js";
 import type { HandlerContext, HandlerEvent } from "../../src/trackers/handler.js";
-import { conformanceHandlers } from "./conformance-handlers.js";
+import { conformanceHandlers, received } from "./conformance-handlers.js";
 
 declare global {
   namespace Cloudflare {
@@ -160,6 +166,32 @@ export function countOf(stub: Stub, table: "records" | "members"): Promise<numbe
 
 export function alarmOf(stub: Stub): Promise<number | null> {
   return inside(stub, (_, { storage }) => storage.getAlarm());
+}
+
+/** A corner of the objects' binding; `advance` turns the one clock of all objects, and rings the alarms of this corner. */
+export function objectHarness(keyPrefix?: string): Harness {
+  const names = new Set<string>();
+  const real: ObjectNamespace = bindings.COORDINATOR;
+  const namespace: ObjectNamespace = {
+    idFromName: (name) => real.idFromName(names.add(name) && name),
+    get: (id, options) => real.get(id, options),
+    jurisdiction: (name) => real.jurisdiction(name),
+  };
+  const advance = async (ms: number): Promise<void> => {
+    bench.aheadMs += ms;
+    for (const name of names) {
+      const stub = bindings.COORDINATOR.getByName(name);
+      for (let atMs = await alarmOf(stub); atMs !== null && atMs <= bench.now() + 1; atMs = await alarmOf(stub)) {
+        await runDurableObjectAlarm(stub);
+      }
+    }
+  };
+  return {
+    coordinator: () => new DurableObjectCoordinator({ namespace, ...(keyPrefix === undefined ? {} : { keyPrefix }) }),
+    advance,
+    deliveries: async (groupId) => received.filter((delivery) => delivery.groupId === groupId),
+    lacks: { drainer: "the object alone drains its outbox" },
+  };
 }
 
 /** Ends the object as a crash does. */

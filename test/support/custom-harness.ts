@@ -1,0 +1,16 @@
+import { defineBackend } from "../../src/index.js";
+import type { Harness } from "../../src/testing/index.js";
+import { type Faults, VersionedStore } from "../backends/custom-store.js";
+import { drivenHarness } from "./driven-harness.js";
+
+/** The store is some turns of the event loop away, and so are the pauses. */
+const CONTENTION = { maxAttempts: 100, baseDelayMs: 1, maxDelayMs: 4 };
+
+/** Each instance is a coordinator of its own over one store, as far apart as processes are. */
+export function customHarness(faults: Faults, onStore: (store: VersionedStore) => void = () => {}): Harness {
+  const store = new VersionedStore(faults);
+  onStore(store);
+  return drivenHarness((aheadMs) =>
+    defineBackend({ ...store.definition, contention: CONTENTION, now: () => Date.now() + aheadMs() }),
+  );
+}
