@@ -72,8 +72,12 @@ const MODELS: readonly Model[] = [
   },
 ];
 
+type MakeHarness = (label: string) => Harness | Promise<Harness>;
+
 /** How the runs go on one backend. */
 export interface ModelOptions {
+  /** How many runs in CI. Default 1,000. */
+  readonly runs?: number;
   /** At most so many steps a run. */
   readonly steps: number;
   /** So many runs at once. */
@@ -90,8 +94,8 @@ const PATIENCE_MS = 240_000;
  * Runs random steps against a backend and against models of what the documents promise; each difference is a violation.
  * `RUNS_T2` says how many runs, `RUNS_T2_SEED` where they begin.
  */
-export function runModelTests(backend: string, make: (label: string) => Harness, options: ModelOptions): void {
-  const sum = runs("T2", 1_000);
+export function runModelTests(backend: string, make: MakeHarness, options: ModelOptions): void {
+  const sum = runs("T2", options.runs ?? 1_000);
   const seed = runs("T2_SEED", DEFAULT_SEED);
   const patienceMs = PATIENCE_MS * Math.ceil(sum / 1_000);
   describe(`model: ${backend}`, () => {
@@ -124,12 +128,12 @@ export function runModelTests(backend: string, make: (label: string) => Harness,
 
 let worlds = 0;
 
-function property(model: Model, make: (label: string) => Harness, options: ModelOptions, tally: Tally) {
+function property(model: Model, make: MakeHarness, options: ModelOptions, tally: Tally) {
   const length = { minLength: 1, maxLength: options.steps, size: "max" } as const;
   return fc.asyncProperty(model.steps(length), fc.nat(), async (steps, seed) => {
     const label = `r${++worlds}`;
     const isExact = options.isExact === true;
-    const world = new World({ harness: make(label), label, isExact, tally, seed });
+    const world = new World({ harness: await make(label), label, isExact, tally, seed });
     try {
       const run = model.begin(world);
       for (const step of steps) await run.take(step as never);
