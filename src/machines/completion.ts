@@ -134,10 +134,11 @@ function begin(store: Store, before: GroupHead | undefined, input: RegisterInput
   }
   for (const id of input.tasks ?? []) store.set(taskName(id), "");
 
+  // Without tasks there is nothing that an early ack could count for.
+  if (head.need <= 0) end(store, head, "completed", "register");
   for (const ack of early) {
     if (head.state === "open" && markOf(store, head, ack.id, ack.op) === "open") count(store, head, ack, ack.op);
   }
-  if (head.state === "open" && head.need <= 0) end(store, head, "completed", "register");
   save(store, head);
   store.notify();
   return viewOf(store, head);
@@ -177,13 +178,14 @@ function ack(store: Store, input: AckInput): { results: AckResult[]; view?: Grou
     return { results };
   }
   const counted = head.succeeded + head.failed;
-  const seen: Record<string, boolean | undefined> = {};
+  const said: Record<string, Verdict | undefined> = {};
   const others: string[] = [];
   for (const task of input.tasks) {
     const name = taskName(task.id);
-    const verdict = seen[name] === true ? "duplicate" : verdictOf(store, head, task, input);
-    if (seen[name] !== true && verdict !== "accepted") others.push(task.id);
-    seen[name] = true;
+    const before = said[name];
+    const verdict = before === undefined ? verdictOf(store, head, task, input) : again(before);
+    if (before === undefined && verdict !== "accepted") others.push(task.id);
+    said[name] = verdict;
     const ended = verdict === "accepted" && head.endedBy === name;
     const state = head.state as GroupState;
     results.push({ verdict, state, ended, remaining: remainingOf(head), generation: head.generation });
@@ -193,6 +195,11 @@ function ack(store: Store, input: AckInput): { results: AckResult[]; view?: Grou
     save(store, head);
   }
   return input.view === true ? { results, view: viewOf(store, head) } : { results };
+}
+
+/** What a task is told that stands twice in one call. */
+function again(verdict: Verdict): Verdict {
+  return verdict === "accepted" ? "duplicate" : verdict;
 }
 
 /** Counts tasks that have no names. The one write that an op id alone keeps from counting twice. */

@@ -14,8 +14,8 @@ export interface RequestHead {
   /** Which use of the id this is, and when it began. */
   life: number;
   beganAtMs: number;
-  /** The call that has registered it, and those that have cleaned up the last lives. */
-  registeredBy: string;
+  /** The calls that have registered the last lives, and those that have cleaned them up. */
+  registeredBy: string[];
   cleanedBy: string[];
   /** Grows with every change; begins at the server's time, so that it never falls back. */
   version: number;
@@ -91,7 +91,7 @@ export function begin(store: Store, { op, ttlMs }: { op: string; ttlMs: number }
   save(store, {
     life: known === undefined ? 1 : known.life + 1,
     beganAtMs: store.nowMs,
-    registeredBy: op,
+    registeredBy: [...(past?.registeredBy ?? []), op].slice(-MAX_LIVES),
     cleanedBy: past?.cleanedBy ?? [],
     version: past?.version ?? 0,
     roots: 0,

@@ -46,7 +46,7 @@ const UNKNOWN: RequestVerdict = "unknown";
 
 function register(store: Store, input: { op: string; ttlMs: number }): RequestOutcome {
   const before = store.head<RequestHead>();
-  if (before !== undefined && before.registeredBy === input.op) {
+  if (before?.registeredBy.includes(input.op) === true) {
     return before.cleaned === true ? { verdict: UNKNOWN } : { verdict: "accepted", complete: isComplete(before) };
   }
   if (before !== undefined && before.cleaned !== true) return { verdict: "duplicate", complete: isComplete(before) };

@@ -65,8 +65,8 @@ export class CoalesceTracker {
   }
 
   /**
-   * Whether a newer version was sent. False for the newest one, for one that the key has never seen, and when the key is
-   * forgotten: work is rather done twice than never.
+   * Whether a newer version was sent. False for the newest one, for one above all that the key has issued, and when the key
+   * is forgotten: work is rather done twice than never.
    */
   async isStale(key: string, version: number): Promise<boolean> {
     checkInteger(version, "version", 0, Number.MAX_SAFE_INTEGER);

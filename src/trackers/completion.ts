@@ -39,6 +39,7 @@ export interface AckResult {
    * `unknown`: no such task in the registered list, a generation that is not there, or too many early acks.
    */
   readonly verdict: Verdict;
+  /** The group's state, and what remains of it, once this task was looked at; a resent call is told how it stands by then. */
   readonly state: GroupState | "unregistered";
   /** This very ack ended the group. */
   readonly ended: boolean;

@@ -104,12 +104,24 @@ describe("the request machine", () => {
     expect(run("request.roots", roots).verdict).toBe("accepted");
     run("request.record", { op: "record", stage: "s", processed: 5 });
     expect(run("request.cleanup", { op: "cleanup" })).toEqual({ found: true });
-    expect(run("request.register", { op: "register", ttlMs: TTL_MS }).verdict).toBe("duplicate");
+    expect(run("request.register", { op: "register", ttlMs: TTL_MS }).verdict).toBe("accepted");
     const { view } = run("request.status", {});
     expect([view?.complete, view?.open, view?.stages[0]?.processed]).toEqual([false, 2, 0]);
     expect(run("request.mark", mark("own", "a")).verdict).toBe("accepted");
     expect(run("request.mark", { ...mark("deliverer", "b"), begunBeforeMs: T0 + 999 }).verdict).toBe("unknown");
     expect(run("request.mark", { ...mark("deliverer", "b"), begunBeforeMs: T0 + 1_000 }).complete).toBe(true);
+  });
+
+  it("begins no new life by a late copy of a registration, several lives later either", () => {
+    const { run } = bench();
+    for (const life of [1, 2, 3]) {
+      run("request.register", { op: `r${life}`, ttlMs: TTL_MS });
+      run("request.cleanup", { op: `c${life}` });
+    }
+    for (const life of [1, 2, 3]) {
+      expect(run("request.register", { op: `r${life}`, ttlMs: TTL_MS })).toEqual({ verdict: "unknown" });
+    }
+    expect(run("request.status", {})).toEqual("(empty)");
   });
 
   it("has versions that grow from life to life, within one instant too", () => {

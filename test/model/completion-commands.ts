@@ -80,15 +80,11 @@ export class CompletionRun {
 
   #registering(step: Extract<CompletionStep, { step: "register" }>): (op: string | undefined) => Promise<string> {
     const { model, tracker, id } = this.#of(step);
-    const spec =
-      step.same && model.current !== undefined
-        ? model.current.spec
-        : specOf(step, { isExact: this.#world.isExact, isEarly: model.hasEarly });
+    const spec = step.same && model.current !== undefined ? model.current.spec : specOf(step, this.#world.isExact);
     const { target } = spec;
     const from = this.#generation(step.group, step.restart === "true" ? "none" : step.restart);
     const restart: Restart = step.restart === "true" ? true : from === undefined ? undefined : { from };
     return async (copied) => {
-      if (copied !== undefined && spec.tasks === 0 && model.hasEarly) return copied;
       const tasks = typeof spec.tasks === "number" ? spec.tasks : [...spec.tasks];
       const options = {
         timeoutSec: spec.timeoutMs / 1_000,

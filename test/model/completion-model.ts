@@ -77,11 +77,6 @@ export class GroupModel {
     return target !== undefined && target.end !== "onComplete" && target.handler !== "nobody";
   }
 
-  /** Acks are kept for a registration that has not come. */
-  get hasEarly(): boolean {
-    return this.current === undefined && this.#early.size > 0;
-  }
-
   /** Time goes on: the deadline, then the end of what was kept. Returns what happened. */
   tick(nowMs: number): ("timed out" | "expired open" | "expired ended")[] {
     this.#nowMs = nowMs;
@@ -142,12 +137,11 @@ export class GroupModel {
     };
     this.current = generation;
     this.highest = number;
+    if (this.remaining(generation) === 0) this.#end(generation, "completed", "registered");
     for (const { task, op, untilMs } of early) {
       const isListed = typeof spec.tasks === "number" || spec.tasks.includes(task.id);
       if (untilMs > nowMs && isListed && generation.state === "open") this.#count(generation, task, op);
     }
-    if (generation.state === "open" && this.remaining(generation) === 0)
-      this.#end(generation, "completed", "registered");
   }
 
   ack(op: string, tasks: readonly TaskDone[], generation: number | undefined): AckExpectation[] {

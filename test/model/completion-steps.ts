@@ -128,15 +128,14 @@ export const completionSteps = (length: fc.ArrayConstraints): fc.Arbitrary<Compl
     .tuple(fc.constantFrom([], [REGISTER], [{ ...REGISTER, timeout: 1 }]), fc.array(completionStep, length))
     .map(([first, then]) => [...first, ...then]);
 
-/** What a step registers. `isExact`: the clock does not jump; `isEarly`: acks have come before. */
+/** What a step registers. `isExact`: the clock does not jump. */
 export function specOf(
   { spec, timeout, target }: Extract<CompletionStep, { step: "register" }>,
-  { isExact, isEarly }: { readonly isExact: boolean; readonly isEarly: boolean },
+  isExact: boolean,
 ): Spec {
-  const tasks = TASKS[spec] ?? 0;
   const hasDeadline = timeout > 0;
   return {
-    tasks: tasks === 0 && isEarly ? 1 : tasks,
+    tasks: TASKS[spec] ?? 0,
     target: (isExact ? [...TARGETS, ...SLOW_TARGETS] : TARGETS)[target],
     timeoutMs: hasDeadline ? (timeout - 0.5) * UNIT_MS : 0,
     ttlMs: (hasDeadline ? 1.6 : 1.4) * UNIT_MS,

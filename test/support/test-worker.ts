@@ -1,4 +1,4 @@
-import { listDurableObjectIds, reset, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { listDurableObjectIds, reset, runInDurableObject } from "cloudflare:test";
 import { env as bindings } from "cloudflare:workers";
 import { AlarmClock } from "../../src/backends/upstash/index.js";
 import type { Coordinator, CoordinatorEvent } from "../../src/coordinator.js";

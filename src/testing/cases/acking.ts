@@ -119,6 +119,26 @@ export const acking: readonly ConformanceCase[] = [
     matches(status, { state: "completed", succeeded: 2, remaining: 0 }, "the status");
     equal(status.delivery.state, "pending", "its delivery");
   }),
+  aCase("an early ack counts for nothing in a group without tasks, or that lists others", {}, async (t) => {
+    const tracker = t.tracker();
+    for (const tasks of [0, [], ["b"]]) {
+      const id = t.id(`group-${tasks}`);
+      await tracker.ack(id, "a");
+      const { total, succeeded, remaining } = await tracker.register(id, tasks);
+      equal([succeeded, remaining], [0, total], "what counted and what remains");
+    }
+  }),
+  aCase("a task that stands twice in one call is told the same, and that it had counted if it did", {}, async (t) => {
+    const [tracker, id] = [t.tracker(), t.id()];
+    await tracker.register(id, ["a", "b"]);
+    equal(
+      verdicts(await tracker.ack(id, ["x", "x", "a", "a"])),
+      ["unknown", "unknown", "accepted", "duplicate"],
+      "open",
+    );
+    await tracker.cancel(id, "enough");
+    equal(verdicts(await tracker.ack(id, ["b", "b"])), ["cancelled", "cancelled"], "cancelled");
+  }),
   aCase("early acks end after their time, which another ack prolongs", { needs: ["clock"] }, async (t) => {
     const [tracker, id] = [t.tracker({ earlyTtlSec: 300 }), t.id()];
     await tracker.ack(id, "a");
