@@ -76,7 +76,7 @@ type MakeHarness = (label: string) => Harness | Promise<Harness>;
 
 /** How the runs go on one backend. */
 export interface ModelOptions {
-  /** How many runs in CI. Default 1,000. */
+  /** How many runs. Default: `RUNS_T2`, or 1,000. */
   readonly runs?: number;
   /** At most so many steps a run. */
   readonly steps: number;
@@ -95,7 +95,7 @@ const PATIENCE_MS = 240_000;
  * `RUNS_T2` says how many runs, `RUNS_T2_SEED` where they begin.
  */
 export function runModelTests(backend: string, make: MakeHarness, options: ModelOptions): void {
-  const sum = runs("T2", options.runs ?? 1_000);
+  const sum = options.runs ?? runs("T2", 1_000);
   const seed = runs("T2_SEED", DEFAULT_SEED);
   const patienceMs = PATIENCE_MS * Math.ceil(sum / 1_000);
   describe(`model: ${backend}`, () => {

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { HttpCoordinator } from "../../src/backends/http/index.js";
 import type { Harness, RecordedDelivery } from "../../src/testing/index.js";
@@ -76,6 +76,13 @@ const SOURCE = `
 const TOKEN = "harness-worker-token";
 /** A file system in memory, where there is one: thousands of small databases are made, and none is to last. */
 const MEMORY_FOLDER = "/dev/shm";
+const ROOM_BYTES = 1_000_000_000;
+
+function memoryFolder(): string | undefined {
+  if (!existsSync(MEMORY_FOLDER)) return undefined;
+  const { bavail, bsize } = statfsSync(MEMORY_FOLDER);
+  return bavail * bsize < ROOM_BYTES ? undefined : mkdtempSync(join(MEMORY_FOLDER, "coordinator-"));
+}
 
 /** A Worker that harnesses talk to. */
 export interface HarnessWorker {
@@ -85,7 +92,7 @@ export interface HarnessWorker {
 }
 
 export async function startHarnessWorker(): Promise<HarnessWorker> {
-  const persistDir = existsSync(MEMORY_FOLDER) ? mkdtempSync(join(MEMORY_FOLDER, "coordinator-")) : undefined;
+  const persistDir = memoryFolder();
   const worker = await startWorker({
     source: SOURCE,
     className: "HarnessObject",
