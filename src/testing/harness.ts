@@ -12,8 +12,9 @@ import { type CasePayloads, caseHandlers, type RecordedDelivery } from "./record
  * - `handlers`: durable callbacks to handlers, wherever they run.
  * - `drainer`: handlers run in this process, and a client may take the steps of a drainer itself.
  * - `plain_functions`: plain functions as callbacks.
+ * - `stalled`: something between a client and the shared state that may stop answering.
  */
-export type Capability = "clock" | "handlers" | "drainer" | "plain_functions";
+export type Capability = "clock" | "handlers" | "drainer" | "plain_functions" | "stalled";
 
 /** One backend as the cases see it. Make a new one for every case, or share one: each case uses ids of its own. */
 export interface Harness {
@@ -23,6 +24,8 @@ export interface Harness {
   advance(ms: number): Promise<void>;
   /** Where handlers run inside the backend: what `caseHandlers` wrote down there, of this group, in order. */
   deliveries?(groupId: string): Promise<readonly RecordedDelivery[]>;
+  /** A client of a backend that takes every call and answers none. */
+  stalled?(): Coordinator;
   /** What this backend cannot do, and why: the cases that need it are skipped with that reason, no others. */
   readonly lacks?: Readonly<Partial<Record<Capability, string>>>;
 }
@@ -131,7 +134,12 @@ export function aCase(name: string, options: CaseOptions, run: (t: Bench) => Pro
     name,
     ...(row === undefined ? {} : { row }),
     needs,
-    whyNot: (harness) => needs.map((need) => harness.lacks?.[need]).find((reason) => reason !== undefined),
+    whyNot: (harness) => needs.map((need) => lack(harness, need)).find((reason) => reason !== undefined),
     run: (harness) => run(new Bench(harness)),
   };
+}
+
+function lack(harness: Harness, need: Capability): string | undefined {
+  const isMissing = need === "stalled" && harness.stalled === undefined;
+  return harness.lacks?.[need] ?? (isMissing ? "the harness makes no client of a backend that has stalled" : undefined);
 }

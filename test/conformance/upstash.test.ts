@@ -1,6 +1,14 @@
+import { afterAll, beforeAll } from "vitest";
+import { type FaultProxy, startBlackHole } from "../support/fault-proxy.js";
 import { upstashHarness } from "../support/upstash-harness.js";
 import { runConformanceCases } from "./run-cases.js";
 
+let hole: FaultProxy;
 let harnesses = 0;
 
-runConformanceCases("upstash", () => upstashHarness(`conformance-${++harnesses}:`));
+beforeAll(async () => {
+  hole = await startBlackHole();
+});
+afterAll(() => hole.close());
+
+runConformanceCases("upstash", () => upstashHarness(`conformance-${++harnesses}:`, hole.url));

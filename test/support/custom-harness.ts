@@ -10,7 +10,9 @@ const CONTENTION = { maxAttempts: 100, baseDelayMs: 1, maxDelayMs: 4 };
 export function customHarness(faults: Faults, onStore: (store: VersionedStore) => void = () => {}): Harness {
   const store = new VersionedStore(faults);
   onStore(store);
-  return drivenHarness((aheadMs) =>
-    defineBackend({ ...store.definition, contention: CONTENTION, now: () => Date.now() + aheadMs() }),
+  const { definition: silent } = new VersionedStore({ before: () => new Promise(() => {}) });
+  return drivenHarness(
+    (aheadMs) => defineBackend({ ...store.definition, contention: CONTENTION, now: () => Date.now() + aheadMs() }),
+    () => defineBackend(silent),
   );
 }

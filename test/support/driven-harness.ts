@@ -5,10 +5,10 @@ import { type Harness, settle } from "../../src/testing/index.js";
 const PATIENCE_MS = 1_000;
 
 /**
- * A harness over coordinators that somebody has to drain, and that share a store: `make` gives one that is ahead of the real time by what `aheadMs`
- * says. Time moves only between calls and deliveries, never under them: a lease would be over before it was used.
+ * A harness over coordinators that somebody has to drain, and that share a store: `make` gives one that is ahead of the
+ * real time by what `aheadMs` says, `stalled` one whose store never answers. Time moves only between calls and deliveries, never under them: a lease would be over before it was used.
  */
-export function drivenHarness(make: (aheadMs: () => number) => Coordinator): Harness {
+export function drivenHarness(make: (aheadMs: () => number) => Coordinator, stalled: () => Coordinator): Harness {
   const able = new Set<Coordinator>();
   const underWay = new Set<Promise<unknown>>();
   let aheadMs = 0;
@@ -47,5 +47,5 @@ export function drivenHarness(make: (aheadMs: () => number) => Coordinator): Har
     }
     await rest();
   };
-  return { coordinator, advance };
+  return { coordinator, advance, stalled };
 }

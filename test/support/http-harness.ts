@@ -109,6 +109,7 @@ export async function startHarnessWorker(): Promise<HarnessWorker> {
       const reply = await fetch(`${worker.url}/deliveries?group=${encodeURIComponent(groupId)}`);
       return (await reply.json()) as RecordedDelivery[];
     },
+    stalled: () => new HttpCoordinator({ url: worker.url, token: TOKEN, fetch: () => new Promise(() => {}) }),
     lacks: { drainer: "the Worker's object alone drains its outbox" },
   });
   const close = async (): Promise<void> => {

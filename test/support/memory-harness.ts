@@ -5,5 +5,9 @@ import { type Harness, ManualClock } from "../../src/testing/index.js";
 export function memoryHarness(ttlSec = 0): Harness {
   const clock = new ManualClock();
   const coordinator = new MemoryCoordinator({ clock, ttlSec });
-  return { coordinator: () => coordinator, advance: (ms) => clock.advance(ms) };
+  return {
+    coordinator: () => coordinator,
+    advance: (ms) => clock.advance(ms),
+    lacks: { stalled: "the records are in this very process" },
+  };
 }

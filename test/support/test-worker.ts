@@ -191,7 +191,10 @@ export function objectHarness(keyPrefix?: string): Harness {
       await bindings.COORDINATOR.getByName(name).ring();
     }
   };
+  const never = () => new Promise<never>(() => {});
+  const silent = Object.assign(Object.create(null), { run: never, watch: never });
   return {
+    stalled: () => new DurableObjectCoordinator({ namespace: { ...namespace, get: () => silent } }),
     coordinator: () => new DurableObjectCoordinator({ namespace, ...(keyPrefix === undefined ? {} : { keyPrefix }) }),
     advance,
     deliveries: async (groupId) => received.filter((delivery) => delivery.groupId === groupId),

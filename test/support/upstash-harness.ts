@@ -12,11 +12,16 @@ class AheadCoordinator extends UpstashCoordinator {
   }
 }
 
-/** Clients of the run's redis-server, each harness under a prefix and with a clock of its own. */
-export function upstashHarness(keyPrefix: string): Harness {
-  return drivenHarness((aheadMs) => {
-    const one = new AheadCoordinator({ url: inject("restUrl"), token: inject("restToken"), keyPrefix });
+/**
+ * Clients of the run's redis-server, each harness under a prefix and with a clock of its own; `deafUrl` leads to a server that
+ * never answers.
+ */
+export function upstashHarness(keyPrefix: string, deafUrl = "http://127.0.0.1:1"): Harness {
+  const token = inject("restToken");
+  const make = (aheadMs: () => number): UpstashCoordinator => {
+    const one = new AheadCoordinator({ url: inject("restUrl"), token, keyPrefix });
     one.aheadMs = aheadMs;
     return one;
-  });
+  };
+  return drivenHarness(make, () => new UpstashCoordinator({ url: deafUrl, token, keyPrefix }));
 }

@@ -1,4 +1,5 @@
-import { equal, isTrue, rejects } from "../assert.js";
+import { RequestWaitTracker } from "../../trackers/request-wait.js";
+import { equal, isTrue, present, rejects } from "../assert.js";
 import { aCase, type ConformanceCase } from "../harness.js";
 import { settle } from "../manual-clock.js";
 
@@ -103,6 +104,38 @@ export const waiting: readonly ConformanceCase[] = [
     const ends = await Promise.all(waits);
     equal([...new Set(ends.map(({ state }) => state))], ["completed"], "the states");
   }),
+  aCase(
+    "a wait ends at its time, and by its signal, though the backend has stopped answering",
+    { row: 22, needs: ["stalled"] },
+    async (t) => {
+      const on = present(t.harness.stalled?.(), "the stalled client");
+      const requests = new RequestWaitTracker(on, { stages: ["embed"] });
+      const waits: ((options: { timeoutMs: number; signal?: AbortSignal }) => Promise<unknown>)[] = [
+        (options) => requests.waitForRequest(t.id("request"), options),
+        (options) => requests.progress(t.id("request"), 0, options),
+        (options) => t.bareTracker(on).wait(t.id(), options),
+      ];
+      for (const [i, wait] of waits.entries()) {
+        const beganAtMs = Date.now();
+        let isOver = false;
+        const timed = held(wait({ timeoutMs: 500 })).finally(() => {
+          isOver = true;
+        });
+        held(timed);
+        let turns = 0;
+        for (; !isOver && turns < 10_000; turns++) await new Promise((resolve) => setTimeout(resolve, 10));
+        isTrue(turns >= 10, `wait ${i} leaves the event loop to others: ${turns} turns`);
+        await rejects(() => timed, "wait_timeout", `the time of wait ${i}`);
+        const tookMs = Date.now() - beganAtMs;
+        isTrue(tookMs >= 480 && tookMs < 2_000, `wait ${i} lasts 0.5 s: it took ${tookMs} ms`);
+        const [controller, reason] = [new AbortController(), new Error("gone")];
+        const aborted = held(wait({ timeoutMs: 60_000, signal: controller.signal }));
+        await settle();
+        controller.abort(reason);
+        equal(await aborted.catch((error: unknown) => error === reason), true, `the signal of wait ${i}`);
+      }
+    },
+  ),
   aCase("a wait resolves at the deadline though nobody writes", { needs: ["clock"] }, async (t) => {
     const id = t.id();
     await t.tracker().register(id, 2, { timeoutSec: 600 });
