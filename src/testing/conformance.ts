@@ -1,6 +1,8 @@
 import { acking } from "./cases/acking.js";
 import { badInput } from "./cases/bad-input.js";
+import { deadline } from "./cases/deadline.js";
 import { delivery } from "./cases/delivery.js";
+import { draining } from "./cases/draining.js";
 import { ending } from "./cases/ending.js";
 import { faults } from "./cases/faults.js";
 import { indexed } from "./cases/indexed.js";
@@ -51,6 +53,8 @@ export function conformanceCases(): readonly ConformanceCase[] {
     ...network,
     ...plainFunctions,
     ...delivery,
+    ...draining,
+    ...deadline,
     ...faults,
     ...badInput,
     ...requestWait,

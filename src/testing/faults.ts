@@ -12,7 +12,16 @@ import { Primitives } from "../primitives.js";
 import { checkInteger } from "../validate.js";
 
 /** Which calls a fault meets: every n-th, or by a chance that a seed makes repeatable. Default: every one. */
-export type FaultPlan = { readonly everyNth?: number } | { readonly seed: number; readonly chance?: number };
+export type FaultPlan = FaultScope &
+  ({ readonly everyNth?: number } | { readonly seed: number; readonly chance?: number });
+
+/** What narrows a plan down. */
+export interface FaultScope {
+  /** The fault meets calls of these alone, and counts no others. Default: of all. */
+  readonly transitions?: readonly TransitionName[];
+  /** It meets so many calls, and then none any more. Default: no limit. */
+  readonly times?: number;
+}
 
 /** Numbers from 0 to 1 that a seed repeats ("mulberry32"). */
 export function seededRandom(seed: number): () => number {
@@ -28,12 +37,24 @@ export function seededRandom(seed: number): () => number {
 /**
  * A network that loses replies: the call is applied, its reply is dropped, and the very same call is sent again, as HTTP
  * clients do by themselves. What may not be resent fails with `applied: "unknown"`, though it was applied.
+ *
+ * @param plan.resend false: the client sends nothing twice, and every lost reply fails so.
  */
-export function losingReplies(coordinator: Coordinator, plan: FaultPlan = {}): Coordinator {
-  return new Faulty(coordinator, plan, async (send, resend) => {
+export function losingReplies(
+  coordinator: Coordinator,
+  plan: FaultPlan & { readonly resend?: boolean } = {},
+): Coordinator {
+  return new Faulty(coordinator, plan, async (send, mayResend) => {
     await send();
-    if (resend) return send();
-    throw new CoordinationError("backend_unavailable", "the reply was lost", { applied: "unknown" });
+    if (mayResend && plan.resend !== false) return send();
+    throw new CoordinationError("backend_unavailable", "the reply was lost", { retryable: true, applied: "unknown" });
+  });
+}
+
+/** A backend that refuses calls before it has done anything. */
+export function refusing(coordinator: Coordinator, plan: FaultPlan = {}): Coordinator {
+  return new Faulty(coordinator, plan, async () => {
+    throw new CoordinationError("backend_unavailable", "the backend refused", { retryable: true });
   });
 }
 
@@ -73,7 +94,7 @@ class Faulty extends Primitives {
   readonly defaultTtlSec: number;
   readonly completionTimeoutSec?: number;
   readonly #inner: Coordinator;
-  readonly #isHit: () => boolean;
+  readonly #isHit: (transition: TransitionName) => boolean;
   readonly #fault: Fault;
 
   constructor(inner: Coordinator, plan: FaultPlan, fault: Fault) {
@@ -95,7 +116,7 @@ class Faulty extends Primitives {
     options: RunOptions = {},
   ): Promise<OutputOf<N>> {
     const send = (): Promise<OutputOf<N>> => this.#inner.run(transition, id, structuredClone(input), options);
-    return this.#isHit() ? this.#fault(send, options.resend !== false) : send();
+    return this.#isHit(transition) ? this.#fault(send, options.resend !== false) : send();
   }
 
   watch<N extends WatchableTransition>(
@@ -112,7 +133,18 @@ class Faulty extends Primitives {
   }
 }
 
-function hits(plan: FaultPlan): () => boolean {
+function hits(plan: FaultPlan): (transition: TransitionName) => boolean {
+  const { transitions, times = Number.POSITIVE_INFINITY } = plan;
+  const isNext = turns(plan);
+  let met = 0;
+  return (transition) => {
+    if (met >= times || transitions?.includes(transition) === false || !isNext()) return false;
+    met++;
+    return true;
+  };
+}
+
+function turns(plan: FaultPlan): () => boolean {
   if ("seed" in plan) {
     const { seed, chance = 0.5 } = plan;
     const random = seededRandom(seed);

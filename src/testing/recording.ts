@@ -1,5 +1,7 @@
 import { CoordinationError } from "../errors.js";
 import type { Handler, HandlerEvent, Handlers } from "../trackers/handler.js";
+import { RequestWaitTracker } from "../trackers/request-wait.js";
+import { refusing } from "./faults.js";
 
 /** What the cases' handlers take. Nobody has the handler `nobody`. */
 export type CasePayloads = {
@@ -9,6 +11,8 @@ export type CasePayloads = {
   flaky: { failures: number; message?: string };
   /** The same; in its first attempts a backend that it calls refuses. */
   unlucky: { failures: number };
+  /** Marks the root `chunks` of a request's stage `embed` as done; in its first attempts the backend refuses the mark. */
+  marking: { requestId: string; failures: number };
   /** Adds 1 to a raw key of the coordinator that it is given. */
   counting: { key: string };
   nobody: unknown;
@@ -40,6 +44,10 @@ export function caseHandlers(log: (delivery: RecordedDelivery) => void): Handler
     unlucky: writing("unlucky", ({ attempt, payload }) => {
       if (attempt > payload.failures) return;
       throw new CoordinationError("backend_rejected", "the backend refused");
+    }),
+    marking: writing("marking", async ({ attempt, payload }, { coordinator }) => {
+      const on = attempt <= payload.failures ? refusing(coordinator) : coordinator;
+      await new RequestWaitTracker(on, { stages: ["embed"] }).markDone(payload.requestId, "embed", "chunks");
     }),
     counting: writing("counting", async ({ payload }, { coordinator }) => {
       await coordinator.incr(payload.key);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { CompletionTracker, type Coordinator, MemoryCoordinator } from "../../src/index.js";
-import { delaying, duplicating, losingReplies, seededRandom } from "../../src/testing/index.js";
+import { delaying, duplicating, losingReplies, refusing, seededRandom } from "../../src/testing/index.js";
 
 /** A coordinator, and the inputs that reach it. */
 function counted(): { coordinator: Coordinator; sent: [string, string][] } {
@@ -38,6 +38,32 @@ describe("fault wrappers", () => {
     });
     expect(sent).toHaveLength(1);
     expect(await coordinator.getInt("n")).toBe(1);
+  });
+
+  it("resend nothing when told so, though it would do no harm", async () => {
+    const { coordinator, sent } = counted();
+    const tracker = new CompletionTracker(losingReplies(coordinator, { resend: false }));
+    await expect(tracker.register("g", 1)).rejects.toMatchObject({ retryable: true, applied: "unknown" });
+    expect(sent).toHaveLength(1);
+    expect((await new CompletionTracker(coordinator).status("g"))?.state).toBe("open");
+  });
+
+  it("refuse a call before anything is done", async () => {
+    const { coordinator, sent } = counted();
+    const refused = { code: "backend_unavailable", retryable: true, applied: "no" };
+    await expect(refusing(coordinator).incr("n")).rejects.toMatchObject(refused);
+    expect(sent).toEqual([]);
+  });
+
+  it("meet the named transitions alone, and so many of them", async () => {
+    const { coordinator, sent } = counted();
+    const faulty = duplicating(coordinator, { transitions: ["kv.incr"], everyNth: 2, times: 2 });
+    for (let i = 0; i < 8; i++) {
+      await faulty.getInt("n");
+      await faulty.incr("n");
+    }
+    expect(sent.filter(([transition]) => transition === "kv.incr")).toHaveLength(10);
+    expect(sent).toHaveLength(18);
   });
 
   it("hit every n-th call", async () => {

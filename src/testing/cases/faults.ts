@@ -108,19 +108,6 @@ export const faults: readonly ConformanceCase[] = [
     equal(new Set(seen.map(({ event }) => event.deliveryId)).size, 1, "delivery ids");
     equal((await t.untilDelivery(id, "delivered")).state, "completed", "the group");
   }),
-  aCase(
-    "a backend's fault inside a callback keeps nobody waiting for good",
-    { row: 10, needs: ["handlers", "clock"] },
-    async (t) => {
-      const id = t.id();
-      await t.tracker().register(id, 1, { onComplete: { handler: "unlucky", payload: { failures: 2 } } });
-      const wait = t.tracker().wait(id, { timeoutMs: 86_400_000 });
-      await t.tracker().ack(id, "a");
-      equal((await wait).state, "completed", "the wait, before the callback has succeeded");
-      const { delivery } = await t.untilDelivery(id, "delivered", { stepMs: STEP_MS });
-      equal(delivery.attempts, 3, "attempts");
-    },
-  ),
   aCase("a group that is missing is unknown, never complete", { row: 11, needs: ["clock"] }, async (t) => {
     const [tracker, id] = [t.tracker({ ttlSec: 60, timeoutSec: 60 }), t.id()];
     await tracker.register(id, 5, { onEnd: { handler: "nobody", payload: 1 } });
@@ -139,27 +126,6 @@ export const faults: readonly ConformanceCase[] = [
     await t.advance(0);
     equal((await t.deliveries(id)).length, 0, "deliveries");
   }),
-  aCase(
-    "a deadline that meets the last ack gives the group one end, for good",
-    { row: 12, needs: ["clock", "handlers"] },
-    async (t) => {
-      const tracker = t.tracker();
-      const onEnd = { handler: "record", payload: 1 } as const;
-      await tracker.register(t.id("done"), 1, { onEnd, timeoutSec: 600 });
-      await tracker.register(t.id("late"), 1, { onEnd, timeoutSec: 600 });
-      await tracker.ack(t.id("done"), "a");
-      await t.untilDelivery(t.id("done"), "delivered");
-      await t.advance(601_000);
-      const [late] = await Promise.all([tracker.ack(t.id("late"), "a"), t.advance(0)]);
-      equal(late.verdict, "late", "the ack after the deadline");
-      await t.untilDelivery(t.id("late"), "delivered", { stepMs: 10_000 });
-      equal((await tracker.status(t.id("done")))?.state, "completed", "all acks were applied first");
-      equal((await tracker.status(t.id("late")))?.state, "timed_out", "the deadline came first");
-      const types = async (id: string) => (await t.deliveries(id)).map(({ event }) => event.type);
-      equal(await types(t.id("done")), ["group.completed"], "what was delivered");
-      equal(await types(t.id("late")), ["group.timed_out"], "what was delivered");
-    },
-  ),
   aCase(
     "a stray ack of an earlier registration takes nothing from the new one",
     { row: 13, needs: ["clock"] },
@@ -322,4 +288,32 @@ export const faults: readonly ConformanceCase[] = [
       isTrue(present(first, "the delivery").event.status.remaining === 1, "what remained");
     },
   ),
+  aCase("a registration that fails in its middle leaves what was there as it was", { row: 42 }, async (t) => {
+    const [tracker, id, c] = [t.tracker(), t.id(), t.coordinator()];
+    // It has taken the early acks, emptied the record and written the metadata when its targets turn out to be none.
+    const broken = async (restart: { from?: number } | undefined) => {
+      const spec = { spec: "0".repeat(64), total: 1, tasks: ["z"], metadata: "1", targets: null };
+      const times = { timeoutMs: 60_000, ttlMs: 60_000 };
+      const input = {
+        op: crypto.randomUUID(),
+        deliveryId: "d",
+        ...spec,
+        ...times,
+        ...(restart && { restart }),
+      } as never;
+      const work = c.run("completion.register", id, input).then(() => "resolved");
+      equal(await work.catch((error: { name: string }) => error.name), "CoordinationError", "the registration");
+    };
+    await tracker.ack(id, { id: "a", result: 1 });
+    await broken(undefined);
+    equal(await tracker.status(id), null, "an unknown group");
+    const { generation } = await tracker.register(id, ["a", "b"], { metadata: "old" });
+    await tracker.fail(id, "b", "broken");
+    const before = present(await tracker.status(id), "the group");
+    matches(before, { state: "completed", succeeded: 1, failed: 1 }, "its early ack was still there");
+    await broken({ from: generation });
+    equal(await tracker.status(id), before, "the group");
+    equal((await tracker.results(id))?.items, [{ taskId: "a", result: 1 }], "its results");
+    equal((await tracker.ack(id, "a")).verdict, "duplicate", "its tasks");
+  }),
 ];
