@@ -5,7 +5,9 @@ import { delivery } from "./cases/delivery.js";
 import { draining } from "./cases/draining.js";
 import { ending } from "./cases/ending.js";
 import { faults } from "./cases/faults.js";
+import { handingOn } from "./cases/handing-on.js";
 import { indexed } from "./cases/indexed.js";
+
 import { network } from "./cases/network.js";
 import { plainFunctions } from "./cases/plain-functions.js";
 import { primitives } from "./cases/primitives.js";
@@ -58,6 +60,7 @@ export function conformanceCases(): readonly ConformanceCase[] {
     ...faults,
     ...badInput,
     ...requestWait,
+    ...handingOn,
     ...requestRoot,
     ...smallTrackers,
   ];

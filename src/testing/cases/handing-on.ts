@@ -1,0 +1,73 @@
+import { RequestWaitTracker } from "../../trackers/request-wait.js";
+import { equal, matches } from "../assert.js";
+import { aCase, type Bench, type ConformanceCase } from "../harness.js";
+
+const STAGES = ["parse", "embed"] as const;
+
+/** A request whose root `a` is to be parsed. */
+async function pending(t: Bench) {
+  const requests = new RequestWaitTracker(t.coordinator(), { stages: STAGES });
+  const id = t.id("request");
+  await requests.registerRequest(id);
+  await requests.registerRoot(id, "parse", "a");
+  return { requests, id };
+}
+
+/** Work of a request that passes from stage to stage, whichever of the messages about it comes first. */
+export const handingOn: readonly ConformanceCase[] = [
+  aCase("work that is handed on leaves no gap in which the request is complete", {}, async (t) => {
+    const { requests, id } = await pending(t);
+    const next = [
+      { stage: "embed", rootId: "a1" },
+      { stage: "embed", rootId: "a2" },
+    ] as const;
+    const seen: string[] = [];
+    const wait = requests.waitForRequest(id, { timeoutMs: 20_000 }).then(() => void seen.push("complete"));
+    wait.catch(() => {});
+    equal((await requests.markDone(id, "parse", "a", { next })).state, "pending", "handed on");
+    equal((await requests.markDone(id, "embed", "a1")).state, "pending", "one of them");
+    equal(seen, [], "what the waiter was told so far");
+    equal((await requests.markDone(id, "embed", "a2")).state, "complete", "both of them");
+    await wait;
+    const again = await requests.markDone(id, "parse", "a", { next: [{ stage: "embed", rootId: "a3" }] });
+    equal(again, { verdict: "duplicate", state: "complete" }, "a copy of the message that hands on otherwise");
+  }),
+  aCase(
+    "work that is done before it was handed on completes nothing, and counts once it is",
+    { row: 33 },
+    async (t) => {
+      const { requests, id } = await pending(t);
+      const seen: string[] = [];
+      const wait = requests.waitForRequest(id, { timeoutMs: 20_000 }).then((status) => {
+        seen.push("complete");
+        return status;
+      });
+      wait.catch(() => {});
+      const early = { verdict: "early", state: "pending" };
+      equal(await requests.markDone(id, "embed", "a1", 5), early, "a child, before its parent announces it");
+      equal(await requests.markFailed(id, "embed", "a2", "broken"), early, "another, which failed");
+      equal(await requests.seal(id), { verdict: "accepted", state: "pending" }, "the seal");
+      const next = ["a1", "a2", "a3"].map((rootId) => ({ stage: "embed", rootId }) as const);
+      const handed = await requests.markDone(id, "parse", "a", { next });
+      equal(handed, { verdict: "accepted", state: "pending" }, "the parent, one of whose children is open");
+      equal((await requests.markDone(id, "embed", "a1", 5)).verdict, "duplicate", "the early one, again");
+      matches(await requests.progress(id, 0, { timeoutMs: 5_000 }), { state: "pending", open: 1 }, "what is open");
+      equal(seen, [], "what the waiter was told so far");
+      equal((await requests.markDone(id, "embed", "a3")).state, "complete", "the last child");
+      const status = await wait;
+      matches(status?.parse, { processed: 1, errorCount: 0 }, "the parent's counts");
+      matches(status?.embed, { processed: 6, errorCount: 1, errors: [{ message: "broken" }] }, "the children's counts");
+    },
+  ),
+  aCase("a parent that hands on to work that is done already completes its request", { row: 33 }, async (t) => {
+    const { requests, id } = await pending(t);
+    equal((await requests.markDone(id, "embed", "a")).state, "pending", "the only child");
+    const next = [{ stage: "embed", rootId: "a" }] as const;
+    equal(
+      await requests.markDone(id, "parse", "a", { next }),
+      { verdict: "accepted", state: "complete" },
+      "the parent",
+    );
+    matches((await requests.waitForRequest(id, { timeoutMs: 0 }))?.embed, { processed: 1 }, "what a waiter is told");
+  }),
+];
