@@ -93,6 +93,35 @@ const coalesce: readonly ConformanceCase[] = [
     const doubled = await new CoalesceTracker(duplicating(t.coordinator())).next(key);
     equal(await lossy.isStale(key, doubled), false, "with doubled messages");
   }),
+  aCase("versions of two namespaces and keys share nothing, whatever stands in them", { row: 30 }, async (t) => {
+    const pairs = pairsOf(t.id("n"));
+    const versions = pairs.map(([namespace]) => new CoalesceTracker(t.coordinator(), { namespace }));
+    const sent: number[] = [];
+    for (const [i, [, key]] of pairs.entries()) sent.push(present(await versions[i]?.next(key), "the version"));
+    // Of versions under one key all but the newest would be stale.
+    for (const [i, [, key]] of pairs.entries()) {
+      equal(await versions[i]?.isStale(key, sent[i] ?? 0), false, `the version of pair ${i}`);
+      await versions[i]?.next(key);
+      equal(await versions[i]?.isStale(key, sent[i] ?? 0), true, `the version of pair ${i}, after a newer one`);
+    }
+  }),
+];
+
+/** Pairs of which some would be one if their halves were merely joined, by whichever separator. */
+const pairsOf = (tag: string): readonly (readonly [string, string])[] => [
+  [`${tag}a|b`, "c"],
+  [`${tag}a`, "b|c"],
+  [`${tag}a:b`, "c"],
+  [`${tag}a`, "b:c"],
+  [`${tag}ab`, "c"],
+  [`${tag}a`, "bc"],
+  [`${tag}a`, "1:b1:c"],
+  [`${tag}a1:b`, "1:c"],
+  [`${tag}a\u0000b`, "c"],
+  [`${tag}a`, "b\u0000c"],
+  [`${tag}a`, "0"],
+  [`${tag}a0`, "0"],
+  [`${tag}a|0`, "0"],
 ];
 
 const dedupe: readonly ConformanceCase[] = [
@@ -219,6 +248,20 @@ const stats: readonly ConformanceCase[] = [
       await counts.merge("request", { processed: 2 });
       equal(present(await counts.consume("request"), "the counts").processed, 4, "the counts");
       equal(await counts.consume("request"), null, "the next consumer");
+    }
+  }),
+  aCase("counts of two namespaces and ids share nothing, whatever stands in them", { row: 30 }, async (t) => {
+    const pairs = pairsOf(t.id("n"));
+    // One record a namespace, and several.
+    for (const maxTracked of [10, 4_000]) {
+      const counts = pairs.map(([namespace]) => {
+        return new RequestStatsAccumulator(t.coordinator(), `${maxTracked}${namespace}`, { maxTracked });
+      });
+      for (const [i, [, id]] of pairs.entries()) await counts[i]?.merge(id, { processed: i + 1 });
+      for (const [i, [, id]] of pairs.entries()) {
+        equal((await counts[i]?.consume(id))?.processed, i + 1, `the counts of pair ${i}, of ${maxTracked}`);
+        equal(await counts[i]?.consume(id), null, `pair ${i}, consumed`);
+      }
     }
   }),
 ];
