@@ -154,13 +154,48 @@ describe("a transition", () => {
     expect(outputOf(await stub.run("kv.lrange", "k", {}))).toEqual({ values: ["fits"] });
   });
 
-  it("is refused on a record of a later version", async () => {
-    const stub = keyObject("k");
-    await stub.run("kv.rpush", "k", push(["one"]));
-    await inside(stub, (_, { storage }) => {
-      storage.sql.exec(`UPDATE records SET head = '{"schema":99,"fields":{}}'`);
+  it("goes on with a record of this schema, whatever else stands in it", async () => {
+    await makeTracker().register("g", ["a", "b"]);
+    await makeTracker().ack("g", "a");
+    await inside(groupObject("g"), (_, { storage }) => {
+      storage.sql.exec(
+        "UPDATE records SET head = json_set(head, '$.origin', 'x', '$.fields.flavour', json('[1,null]'))",
+      );
+      storage.sql.exec("INSERT INTO members SELECT record, 'q:1', 'of a kind unknown here' FROM members LIMIT 1");
     });
-    expect(await stub.run("kv.lrange", "k", {})).toMatchObject({ ok: false, message: "kv.lrange: newer_schema" });
+    expect(await makeTracker().status("g")).toMatchObject({ state: "open", succeeded: 1, remaining: 1 });
+    expect((await makeTracker().ack("g", "a")).verdict).toBe("duplicate");
+    expect(await makeTracker().ack("g", "b")).toMatchObject({ verdict: "accepted", ended: true });
+  });
+
+  it("is refused on a record of a newer schema, which stays as it is", async () => {
+    const stub = groupObject("g");
+    const tracker = makeTracker();
+    await tracker.register("g", ["a", "b"], { timeoutSec: 600 });
+    const setSchema = (schema: number) =>
+      inside(stub, (_, { storage }) => {
+        storage.sql.exec("UPDATE records SET head = json_set(head, '$.schema', ?)", schema);
+      });
+    const stored = () =>
+      inside(stub, async (_, { storage }) => [
+        storage.sql.exec("SELECT * FROM records").toArray(),
+        storage.sql.exec("SELECT * FROM members").toArray(),
+        await storage.getAlarm(),
+      ]);
+    await setSchema(2);
+    const before = await stored();
+    for (const call of [
+      () => tracker.status("g"),
+      () => tracker.ack("g", "a"),
+      () => tracker.register("g", ["c"], { restart: true }),
+      () => tracker.cancel("g", "enough"),
+      () => tracker.wait("g", { timeoutMs: 5_000 }),
+    ]) {
+      await expect(call()).rejects.toMatchObject({ message: expect.stringContaining("newer_schema") });
+    }
+    expect(await stored()).toEqual(before);
+    await setSchema(1);
+    expect(await tracker.ack("g", "a")).toMatchObject({ verdict: "accepted", remaining: 1 });
   });
 
   it("is refused when it is unknown, or the outbox's own", async () => {
