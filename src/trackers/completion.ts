@@ -158,7 +158,8 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
    * Says that tasks are done. Any copy of a message may call it any number of times, before the registration too: a
    * task counts once, and the verdict says what this call was.
    *
-   * With `generation` an ack counts for that registration alone, and is never early.
+   * With `generation` an ack counts for that registration alone, and is never early. Without, it counts for whichever one
+   * stands when it arrives: after a `restart` a stray ack of the generation before counts in the new one.
    */
   async ack(groupId: string, task: Task, options?: { readonly generation?: number }): Promise<AckResult>;
   async ack(groupId: string, tasks: readonly Task[], options?: { readonly generation?: number }): Promise<AckResult[]>;

@@ -22,6 +22,9 @@ export interface RegisterOptions<T extends Payloads> extends CompletionTargets<T
   /**
    * Begins a new generation: `{ from }` only if that generation still stands, so that a delayed copy of this call does
    * nothing; `true` whatever stands.
+   *
+   * An ack that names no generation counts for whichever one stands when it arrives: a stray copy from before the restart
+   * counts in the new generation too. Where tasks may keep their ids, have acks carry the generation.
    */
   readonly restart?: true | { readonly from: number } | undefined;
 }
