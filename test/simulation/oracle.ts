@@ -2,12 +2,8 @@ import type { Claim } from "../../src/machines/delivery.js";
 import type { GroupView } from "../../src/machines/group.js";
 import type { InputOf, OutputOf, TransitionName } from "../../src/machines/index.js";
 import { RequestOracle } from "./request-oracle.js";
+import { Violation } from "./violation.js";
 import type { World } from "./world.js";
-
-/** An invariant that does not hold: the run ends with it. */
-export class Violation extends Error {
-  override readonly name = "Violation";
-}
 
 interface Generation {
   readonly tasks: ReadonlySet<string> | undefined;

@@ -1,7 +1,7 @@
 import type { TransitionName } from "../../src/machines/index.js";
 import type { RequestOutcome } from "../../src/machines/request.js";
 import type { RequestView, StageRoots } from "../../src/machines/request-record.js";
-import { Violation } from "./oracle.js";
+import { Violation } from "./violation.js";
 import type { World } from "./world.js";
 
 interface Life {

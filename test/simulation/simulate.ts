@@ -1,6 +1,7 @@
-import { Oracle, Violation } from "./oracle.js";
+import { Oracle } from "./oracle.js";
 import { Scenario, STORM_MS } from "./scenario.js";
 import { Server } from "./server.js";
+import { Violation } from "./violation.js";
 import { World } from "./world.js";
 
 const START_MS = 1_767_225_600_000;

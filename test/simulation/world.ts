@@ -1,4 +1,5 @@
 import { seededRandom } from "../../src/testing/index.js";
+import { Violation } from "./violation.js";
 
 /** What a process waits for: time, or an answer. */
 export type Waiting = { readonly sleepMs: number } | { readonly call: (resume: (answer: unknown) => void) => void };
@@ -17,6 +18,9 @@ interface Event {
   readonly order: number;
   readonly run: () => void;
 }
+
+/** A run has some hundreds. */
+const MAX_EVENTS = 100_000;
 
 /** Time, chance and order of events: all that a run depends on, and all from one seed. */
 export class World {
@@ -70,9 +74,10 @@ export class World {
     }
   }
 
-  /** Runs events until none is left, or the time is over. */
+  /** Runs events until none is left, or the time is over. @throws {Violation} when there is no end to them. */
   run(untilMs: number): void {
-    for (;;) {
+    for (let events = 0; ; events++) {
+      if (events > MAX_EVENTS) throw new Violation("the run has no end");
       const next = this.#events[0];
       if (next === undefined || next.atMs > untilMs) break;
       this.#pop();
