@@ -67,6 +67,8 @@ export const deadline: readonly ConformanceCase[] = [
         await tracker.register(t.id(label), ["a"], { onEnd: ON_END, timeoutSec });
         return t.id(label);
       };
+      /** The backend's time: the generation that a new group begins with. */
+      const nowMs = async () => (await tracker.register(crypto.randomUUID(), 0)).generation;
       /** Sends the group's ack. Who waits looks again at the very millisecond of the deadline. */
       const meet = async (id: string, acker = tracker): Promise<Meeting> => {
         const wait = held(t.bareTracker().wait(id, { timeoutMs: 86_400_000 }));
@@ -76,7 +78,11 @@ export const deadline: readonly ConformanceCase[] = [
       const meetings: Meeting[] = [];
       // Where time runs by itself: deadlines that close in on the instant at which an ack arrives that sets out at once.
       for (let i = 0, timeoutMs = 1_024, stepMs = 512; i < 18; i++, stepMs = Math.max(1, stepMs / 2)) {
-        const meeting = await meet(await register(`short-${i}`, timeoutMs / 1_000));
+        const id = await register(`short-${i}`, timeoutMs / 1_000);
+        const beforeMs = await nowMs();
+        const meeting = await meet(id);
+        const { deadlineAtMs } = present(await tracker.status(id), "the group");
+        if (beforeMs >= Number(deadlineAtMs)) equal(meeting.ack.verdict, "late", "an ack after the deadline");
         meetings.push(meeting);
         timeoutMs = Math.max(1, timeoutMs + (meeting.ack.verdict === "accepted" ? -stepMs : stepMs));
       }
