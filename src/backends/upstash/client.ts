@@ -11,6 +11,16 @@ export interface CallOptions {
   readonly applied: Applied;
 }
 
+/** A command of Redis and its arguments. */
+export type Command = readonly (string | number)[];
+
+/** What Redis says to one command. */
+export interface Answer {
+  readonly result?: unknown;
+  /** What it refused it with. May quote keys and values: never to be shown. */
+  readonly error?: string;
+}
+
 /** A line of a subscription's stream that is longer than this is none of ours. */
 const MAX_LINE = 65_536;
 
@@ -50,6 +60,24 @@ export class Client {
    */
   commands(call: CallOptions): Redis {
     return new Commands({ request: (request) => this.#request(request, call) });
+  }
+
+  /**
+   * Runs commands in their order, each for itself, by one request: a single one as itself, several as a pipeline. Rejects
+   * with what befell them all.
+   */
+  async ask(commands: readonly Command[], call: CallOptions): Promise<readonly Answer[]> {
+    if (commands.length === 1) {
+      try {
+        return [await this.#request({ body: commands[0] }, call)];
+      } catch (error) {
+        if (error instanceof Refused) return [{ error: error.text }];
+        throw error;
+      }
+    }
+    const answers: unknown = await this.#request({ path: ["pipeline"], body: commands }, call);
+    if (!Array.isArray(answers) || answers.length !== commands.length) throw unexpectedReply(call.applied);
+    return answers.map(answerOf);
   }
 
   /** Streams a channel's events to `onEvent` until the server ends the stream; rejects when it breaks or is aborted. */
@@ -129,6 +157,12 @@ export class Client {
       ...("cache" in Request.prototype ? { cache: "no-store" as const } : {}),
     });
   }
+}
+
+/** What has neither a result nor an error is a result that nobody can read. */
+function answerOf(entry: unknown): Answer {
+  const { result, error } = Object(entry) as { readonly result?: unknown; readonly error?: unknown };
+  return typeof error === "string" ? { error } : { result };
 }
 
 function hasResult(reply: unknown): boolean {

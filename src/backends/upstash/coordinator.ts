@@ -1,4 +1,5 @@
 import { lostAnswer } from "../../access.js";
+import { systemClock } from "../../clock.js";
 import type {
   DrainOptions,
   DrainReport,
@@ -11,6 +12,7 @@ import type {
 } from "../../coordinator.js";
 import { Deliverer } from "../../deliverer.js";
 import { CoordinationError } from "../../errors.js";
+import { Joined } from "../../joined.js";
 import type { InputOf, MachineName, OutputOf, TransitionName } from "../../machines/index.js";
 import { Primitives } from "../../primitives.js";
 import { checkId, checkInteger, checkKeyPrefix, checkNumber, MAX_SEC } from "../../validate.js";
@@ -19,10 +21,11 @@ import { orAborted } from "../../within.js";
 import { Client } from "./client.js";
 import { drainLines } from "./drain.js";
 import { type DueLine, postpone, readDueLines } from "./due-queue.js";
-import { type Applied, explainRefusal, Refused, unexpectedReply, withResend } from "./failure.js";
+import { type Evaluation, evaluate } from "./evaluate.js";
+import { explainRefusal, RESEND, Refused, withResend } from "./failure.js";
 import { keysOf } from "./keys.js";
 import { endpointOf, type UpstashOptions } from "./options.js";
-import { readReply, type ScriptReply } from "./reply.js";
+import type { ScriptReply } from "./reply.js";
 import { isTransition, Scripts } from "./scripts.js";
 import { Subscriptions } from "./subscription.js";
 import { watchUntilReady } from "./watch.js";
@@ -32,6 +35,11 @@ const MAX_DRAIN = 10_000;
 const MAX_PER_SHARD = 100;
 const MAX_BUDGET_MS = 900_000;
 const MAX_REQUEST_TIMEOUT_MS = 600_000;
+/** What one request carries at most: far less than the 10 MB that Upstash takes, however its characters are written. */
+const MAX_OPS = 128;
+const MAX_SIZE = 262_144;
+/** What an operation takes besides its input. */
+const SIZE_AROUND = 512;
 
 /**
  * Coordination over Upstash Redis, or any Redis behind its REST protocol: each operation is one HTTP request that runs one
@@ -52,7 +60,7 @@ export class UpstashCoordinator extends Primitives {
   readonly completionTimeoutSec?: number;
   readonly #prefix: string;
   readonly #client: Client;
-  readonly #scripts: Scripts;
+  readonly #joined: Joined<Evaluation, ScriptReply>;
   readonly #subscriptions: Subscriptions;
   readonly #wakes: Wakes;
 
@@ -74,7 +82,16 @@ export class UpstashCoordinator extends Primitives {
     this.defaultTtlSec = ttlSec;
     this.#prefix = keyPrefix;
     this.#client = new Client(endpointOf(options), requestTimeoutMs);
-    this.#scripts = new Scripts(keyLocking);
+    const scripts = new Scripts(keyLocking);
+    this.#joined = new Joined({
+      maxOps: MAX_OPS,
+      maxSize: MAX_SIZE,
+      maxQueueMs: requestTimeoutMs,
+      retry: RESEND,
+      clock: systemClock,
+      random: Math.random,
+      send: (evaluations, signal) => evaluate(evaluations, { signal, scripts, client: this.#client }),
+    });
     this.#subscriptions = new Subscriptions(this.#client);
     this.#wakes = new Wakes(
       async (machine, id, input) => (await this.#evaluate(`${machine}.woken`, id, input, {})).output as never,
@@ -157,20 +174,22 @@ export class UpstashCoordinator extends Primitives {
     return 0;
   }
 
-  /** One transition in one request, and again where that is allowed. */
+  /** One transition, and again where that is allowed. */
   async #evaluate(transition: TransitionName, id: string, input: unknown, options: RunOptions): Promise<ScriptReply> {
     const [machine, step] = partsOf(transition);
     checkId(id, "id");
     const { name, record, due, channel } = keysOf(this.#prefix, machine, id);
-    const args = [step, JSON.stringify(input), name, channel, String(this.clockSkewMs())];
-    const applied: Applied = lostAnswer(transition);
-    const { signal } = options;
-    return withResend(async () => {
-      const redis = this.#client.commands({ signal, applied });
-      const reply = readReply(await explained(this.#scripts.evaluate(redis, transition, [record, due], args)));
-      if (reply === undefined) throw unexpectedReply(applied);
-      return reply;
-    }, options);
+    const text = JSON.stringify(input);
+    return this.#joined.run({
+      transition,
+      record,
+      keys: [record, due],
+      args: [step, text, name, channel, String(this.clockSkewMs())],
+      size: text.length + SIZE_AROUND,
+      applied: lostAnswer(transition),
+      resend: options.resend !== false,
+      signal: options.signal,
+    });
   }
 }
 

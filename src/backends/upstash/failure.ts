@@ -1,5 +1,6 @@
 import { fullJitterMs } from "../../backoff.js";
 import { CoordinationError } from "../../errors.js";
+import { retold } from "../../joined.js";
 import { Bell } from "./limit.js";
 
 /**
@@ -72,7 +73,7 @@ function retryAfterMs(header: string | null): number | undefined {
   return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
 }
 
-const RESEND = { maxAttempts: 3, baseDelayMs: 100, maxDelayMs: 1_000 };
+export const RESEND = { maxAttempts: 3, baseDelayMs: 100, maxDelayMs: 1_000 };
 /** A longer wish of the server's is the caller's to grant. */
 const MAX_RETRY_AFTER_MS = 5_000;
 
@@ -90,16 +91,9 @@ export async function withResend<T>(
       mayHaveLanded ||= error.applied === "unknown";
       const waitMs = error.retryAfterMs ?? 0;
       const isLast = attempt >= RESEND.maxAttempts || waitMs > MAX_RETRY_AFTER_MS;
-      if (!resend || !error.retryable || isLast) throw mayHaveLanded ? asUnknown(error) : error;
+      if (!resend || !error.retryable || isLast) throw mayHaveLanded ? retold(error, "unknown") : error;
       await new Bell().sleep(Math.max(waitMs, fullJitterMs(RESEND, attempt, Math.random())), signal);
       signal?.throwIfAborted();
     }
   }
-}
-
-/** The last attempt was refused cleanly, but an earlier one may have landed. */
-function asUnknown(error: CoordinationError): CoordinationError {
-  if (error.applied === "unknown") return error;
-  const { code, message, retryable, retryAfterMs: afterMs } = error;
-  return new CoordinationError(code, message, { retryable, retryAfterMs: afterMs, applied: "unknown" });
 }

@@ -1,7 +1,6 @@
 import { hexDigest } from "../../digest.js";
 import type { MachineName, TransitionName } from "../../machines/index.js";
-import { Refused } from "./failure.js";
-import type { UpstashRedis } from "./options.js";
+import type { Answer, Command } from "./client.js";
 import { scripts, statements } from "./scripts.gen.js";
 
 /** Tells a server that locks by key that a script declares all of its keys. A stock Redis refuses it. */
@@ -32,30 +31,98 @@ interface Script {
   readonly sha: string;
 }
 
+/** One run of a transition's script. */
+export interface ScriptCall {
+  readonly transition: TransitionName;
+  readonly keys: readonly string[];
+  readonly args: readonly string[];
+}
+
+/** Has commands run in their order, by one request. */
+export type Ask = (commands: readonly Command[]) => Promise<readonly Answer[]>;
+
+/** A script is unknown by its digest, with and without the flag, before it is sent as a text. */
+const MAX_ROUNDS = 4;
+
 /** Runs the transitions' scripts: by their digest, with the text once the server does not know it. */
 export class Scripts {
   readonly #isAuto: boolean;
   #locksKeys: boolean;
   /** Those that were run, by their first line and their transition. */
   readonly #made = new Map<string, Script>();
+  /** The digests that the server knew. */
+  readonly #known = new Set<string>();
 
   constructor(keyLocking: "auto" | boolean) {
     this.#isAuto = keyLocking === "auto";
     this.#locksKeys = keyLocking !== false;
   }
 
-  /** The raw reply. @throws {Refused} */
-  async evaluate(redis: UpstashRedis, transition: TransitionName, keys: string[], args: string[]): Promise<unknown> {
-    if (this.#locksKeys) {
+  /** The raw answers. Those that came before a request failed count; the rest have its error. */
+  async run(calls: readonly ScriptCall[], ask: Ask): Promise<(Answer | { readonly failure: unknown })[]> {
+    const answers: (Answer | { readonly failure: unknown })[] = [];
+    let left = [...calls.keys()];
+    const missing = new Set<string>();
+    for (let round = 1; left.length > 0; round++) {
+      const asked = left.map((i) => calls[i] as ScriptCall);
       try {
-        return await evaluate(redis, await this.#script(KEY_LOCKING, transition), keys, args);
-      } catch (error) {
-        // The flag is refused when the script is read: nothing of it ran.
-        if (!this.#isAuto || !(error instanceof Refused) || !FLAG_REFUSED.test(error.text)) throw error;
-        this.#locksKeys = false;
+        const scripts = await this.#scriptsOf(asked);
+        const told = await ask(this.#commands(asked, scripts, missing));
+        left = left.filter((i, at) => {
+          const answer = told[at] as Answer;
+          answers[i] = answer;
+          return this.#isUnread(answer, (scripts[at] as Script).sha, missing) && round < MAX_ROUNDS;
+        });
+      } catch (failure) {
+        for (const i of left) answers[i] = { failure };
+        break;
       }
     }
-    return evaluate(redis, await this.#script("", transition), keys, args);
+    return answers;
+  }
+
+  /** Whether the script was not even read, so that it can be sent in another way. */
+  #isUnread({ error }: Answer, sha: string, missing: Set<string>): boolean {
+    if (error === undefined) this.#known.add(sha);
+    else if (error.startsWith("NOSCRIPT")) {
+      this.#known.delete(sha);
+      missing.add(sha);
+      return true;
+    } else if (this.#isAuto && FLAG_REFUSED.test(error)) {
+      this.#locksKeys = false;
+      return true;
+    }
+    return false;
+  }
+
+  /**
+   * The first call of a script that the server lacks brings the text. So does one of a script that it may lack, where others
+   * of its record follow: they must not overtake it.
+   */
+  #commands(calls: readonly ScriptCall[], scripts: readonly Script[], missing: ReadonlySet<string>): Command[] {
+    const brought = new Set<string>();
+    const mixed = new Set<string>();
+    const transitions = new Map<string, TransitionName>();
+    for (const { keys, transition } of calls) {
+      const [record = ""] = keys;
+      if ((transitions.get(record) ?? transition) !== transition) mixed.add(record);
+      transitions.set(record, transition);
+    }
+    return calls.map(({ keys, args }, i) => {
+      const { lua, sha } = scripts[i] as Script;
+      const isLacking = missing.has(sha) || (mixed.has(keys[0] ?? "") && !this.#known.has(sha));
+      const rest = [keys.length, ...keys, ...args];
+      if (!isLacking || brought.has(sha)) return ["evalsha", sha, ...rest];
+      brought.add(sha);
+      return ["eval", lua, ...rest];
+    });
+  }
+
+  async #scriptsOf(calls: readonly ScriptCall[]): Promise<Script[]> {
+    const flags = this.#locksKeys ? KEY_LOCKING : "";
+    const scripts: Script[] = [];
+    for (const { transition } of calls) scripts.push(await this.#script(flags, transition));
+    return scripts;
   }
 
   async #script(flags: string, transition: TransitionName): Promise<Script> {
@@ -67,14 +134,5 @@ export class Scripts {
     const script = { lua, sha: await hexDigest("SHA-1", lua) };
     this.#made.set(name, script);
     return script;
-  }
-}
-
-async function evaluate(redis: UpstashRedis, { lua, sha }: Script, keys: string[], args: string[]): Promise<unknown> {
-  try {
-    return await redis.evalsha(sha, keys, args);
-  } catch (error) {
-    if (!(error instanceof Refused) || !error.text.startsWith("NOSCRIPT")) throw error;
-    return redis.eval(lua, keys, args);
   }
 }
