@@ -88,20 +88,44 @@ export function isExpected(error: unknown): boolean {
   return error instanceof Problem || error instanceof CoordinationError;
 }
 
+/** Problem details, and when to come again where it is worth while. */
+export interface ProblemDetails {
+  readonly body: {
+    readonly type: string;
+    readonly title: string | undefined;
+    readonly status: number;
+    readonly detail: string;
+    readonly code: ProblemCode;
+    readonly retryable: boolean;
+    readonly applied: "no" | "unknown";
+  };
+  readonly headers: Readonly<Record<string, string>> | undefined;
+  readonly retryAfterSec: number | undefined;
+}
+
 /**
  * An error as problem details with a stable `code`, and `retryable` and `applied` as `CoordinationError` has them.
  *
  * @see https://www.rfc-editor.org/rfc/rfc9457
  */
-export function problemResponse(error: unknown): Response {
+export function problemOf(error: unknown): ProblemDetails {
   const { code, detail, retryable, applied, retryAfterMs, headers } = toldOf(error);
   // A cap that gives way with time is the caller's pace; one that does not is the caller's input.
   const status = code === "limit_exceeded" && retryable ? 429 : STATUS[code];
-  const body = { type: "about:blank", title: TITLES[status], status, detail, code, retryable, applied };
+  const isPassing = status === 429 || status === 503;
+  return {
+    body: { type: "about:blank", title: TITLES[status], status, detail, code, retryable, applied },
+    headers,
+    retryAfterSec: isPassing ? Math.ceil((retryAfterMs ?? RETRY_AFTER_MS) / 1000) : undefined,
+  };
+}
+
+/** The answer that tells of an error. */
+export function problemResponse(error: unknown): Response {
+  const { body, headers, retryAfterSec } = problemOf(error);
+  const { status } = body;
   const response = Response.json(body, { status, headers: { ...headers, "cache-control": "no-store" } });
   response.headers.set("content-type", "application/problem+json");
-  if (status === 429 || status === 503) {
-    response.headers.set("retry-after", String(Math.ceil((retryAfterMs ?? RETRY_AFTER_MS) / 1000)));
-  }
+  if (retryAfterSec !== undefined) response.headers.set("retry-after", String(retryAfterSec));
   return response;
 }

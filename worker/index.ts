@@ -40,10 +40,14 @@ export interface CoordinatorWorker<Env extends WorkerEnv = WorkerEnv> {
 export function createWorker<Env extends WorkerEnv = WorkerEnv>(
   options: WorkerOptions<Env> = {},
 ): CoordinatorWorker<Env> {
+  const report = (error: unknown): void => {
+    if (!isExpected(error)) options.onError?.(error);
+  };
   // On the raw path: an id is decoded once, by the route that reads it.
   const app: App = new Hono<AppEnv>({ getPath: (request) => new URL(request.url).pathname });
   app.use("/v1/*", async (c, next) => {
     const keyPrefix = await authenticate(c.req.raw, c.env);
+    c.set("report", report);
     c.set("coordinator", coordinatorOf(keyPrefix, c.env as Env, options));
     c.header("cache-control", "no-store");
     await next();
@@ -55,7 +59,7 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
   app.notFound(() => problemResponse(new Problem("not_found", "there is nothing under this path")));
   app.onError((error, c) => {
     if (c.req.raw.signal.aborted) return new Response(null, { status: 499 });
-    if (!isExpected(error)) options.onError?.(error);
+    report(error);
     return problemResponse(error);
   });
   return { fetch: async (request, env) => app.fetch(request, env) };

@@ -40,14 +40,60 @@ const source = (make: string): string => `
   }
 `;
 
+/**
+ * A Worker whose requests run many operations at once through the coordinator of their isolate, which notes of each fetch
+ * whose operations it carries. Those that leave answer at once, with their operations under way.
+ */
+const joining = (make: string): string => `
+  import { UpstashCoordinator } from "./src/backends/upstash/index.ts";
+  import { HttpCoordinator } from "./src/backends/http/index.ts";
+  const fetches = [];
+  const plain = globalThis.fetch;
+  globalThis.fetch = (url, init) => {
+    const keys = String(init.body).match(/of-[0-9]+-/g) ?? [];
+    fetches.push({ owners: new Set(keys).size, keys: keys.length });
+    return plain(url, init);
+  };
+  let coordinator;
+  export default {
+    async fetch(request, env) {
+      coordinator ??= ${make};
+      const { owner, leaves } = await request.json();
+      if (owner === undefined) {
+        const mixed = fetches.filter(({ owners }) => owners > 1).length;
+        return Response.json([fetches.length, mixed, Math.max(...fetches.map(({ keys }) => keys))]);
+      }
+      const work = waves("of-" + owner + "-");
+      if (!leaves) return Response.json(await work);
+      work.catch(() => {});
+      return Response.json("left");
+    },
+  };
+  /** Waves that begin in every way a turn can begin: with the request, after an answer, a timer, a digest, a microtask. */
+  async function waves(key) {
+    const sums = [];
+    for (let wave = 0; wave < 5; wave++) {
+      if (wave === 2) await new Promise((resolve) => setTimeout(resolve, 1));
+      if (wave === 3) await crypto.subtle.digest("SHA-256", new Uint8Array(wave));
+      if (wave === 4) await null;
+      sums.push(await Promise.all([0, 1, 2, 3].map((n) => coordinator.incr(key + (n % 2)))));
+    }
+    return sums;
+  }
+`;
+
 const opened: { close(): Promise<unknown> }[] = [];
 afterEach(async () => {
   for (const { close } of opened.splice(0)) await close();
 });
 
-async function start(make: string, bindings: Record<string, string>, compatibilityDate: string): Promise<Miniflare> {
+async function start(
+  contents: string,
+  bindings: Record<string, string>,
+  compatibilityDate: string,
+): Promise<Miniflare> {
   const { outputFiles } = await build({
-    stdin: { contents: source(make), resolveDir: process.cwd(), loader: "js" },
+    stdin: { contents, resolveDir: process.cwd(), loader: "js" },
     alias: { "edge-coordinator": "./src/index.ts" },
     bundle: true,
     write: false,
@@ -62,6 +108,9 @@ async function start(make: string, bindings: Record<string, string>, compatibili
   await worker.ready;
   return worker;
 }
+
+/** A record's key, and its name, which its messages tell. */
+const KEYS_AN_EVALUATION = 2;
 
 /** A date from before one request's promise could be resolved by another, and before fetch knew `cache`. */
 const OLD = "2024-01-01";
@@ -86,7 +135,7 @@ describe.each(["group", "request"])("fault 39, a %s", (tracker) => {
         opened.push(behind);
         bindings = { URL: behind.url, TOKEN };
       }
-      const worker = await start(make, bindings, date);
+      const worker = await start(source(make), bindings, date);
       const id = crypto.randomUUID();
       const ask = async (verb: string, timeoutMs = 0): Promise<string> => {
         const body = JSON.stringify({ tracker, verb, id, timeoutMs });
@@ -103,6 +152,37 @@ describe.each(["group", "request"])("fault 39, a %s", (tracker) => {
       expect(Date.now() - sinceMs).toBeLessThan(3_000);
       const what = "requests of one isolate wait through one coordinator, and the first ends early";
       reached(task, { row: "fault 39", backend: name, reached: what });
+    },
+  );
+});
+
+describe("operations that are joined", () => {
+  it.for([
+    ["upstash", OLD, 'new UpstashCoordinator({ url: env.URL, token: env.TOKEN, keyPrefix: "joined:" })'],
+    ["upstash", NEW, 'new UpstashCoordinator({ url: env.URL, token: env.TOKEN, keyPrefix: "joined:" })'],
+    ["http", OLD, "new HttpCoordinator({ url: env.URL, token: env.TOKEN })"],
+    ["http", NEW, "new HttpCoordinator({ url: env.URL, token: env.TOKEN })"],
+  ])(
+    "are never those of two requests, though these share a coordinator and some end first: %s, %s",
+    { timeout: 60_000 },
+    async ([name = "", date = "", make = ""]) => {
+      let bindings = { URL: inject("restUrl"), TOKEN: inject("restToken") };
+      if (name === "http") {
+        const behind: WorkerProcess = await startWorker({ vars: { COORDINATOR_TOKEN: TOKEN } });
+        opened.push(behind);
+        bindings = { URL: behind.url, TOKEN };
+      }
+      const worker = await start(joining(make), bindings, date);
+      const ask = async (body: object): Promise<unknown> =>
+        (await worker.dispatchFetch("http://worker", { method: "POST", body: JSON.stringify(body) })).json();
+      const sums = [0, 1, 2, 3, 4].map((wave) => [1, 1, 2, 2].map((nth) => 2 * wave + nth));
+      const first = Math.floor(Math.random() * 1e9) * 1_000;
+      const owners = Array.from({ length: 60 }, (_, i) => ({ owner: first + i, leaves: i % 3 === 0 }));
+      const told = await Promise.all(owners.map(ask));
+      expect(told).toEqual(owners.map(({ leaves }) => (leaves ? "left" : sums)));
+      const [fetches, mixed, most] = (await ask({})) as [number, number, number];
+      expect(fetches).toBeGreaterThanOrEqual(40 * 5);
+      expect([mixed, most]).toEqual([0, name === "http" ? 4 : 4 * KEYS_AN_EVALUATION]);
     },
   );
 });

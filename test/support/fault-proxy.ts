@@ -167,7 +167,8 @@ function forward(
   const passed = FORWARDED.flatMap((name) => (headers[name] === undefined ? [] : [[name, String(headers[name])]]));
   return fetch(url, {
     method,
-    headers: Object.fromEntries(passed),
+    // A connection that the server has just closed, since it stood idle or refused a body unread, is no fault of ours.
+    headers: { ...Object.fromEntries(passed), connection: "close" },
     ...(body === "" ? {} : { body }),
     ...(signal === undefined ? {} : { signal }),
   });

@@ -2,10 +2,10 @@ import type * as z from "zod/mini";
 import { isWatchable } from "../../src/access.js";
 import { CoordinationError } from "../../src/errors.js";
 import type { InputOf } from "../../src/machines/index.js";
-import { Problem } from "../../src/problem.js";
+import { Problem, problemOf } from "../../src/problem.js";
 import { readJson } from "../body.js";
 import { type App, type AppContext, pathSegment, route } from "../context.js";
-import { runBody, watchBody } from "../schemas/bodies.js";
+import { batchBody, operationBody, runBody, watchBody } from "../schemas/bodies.js";
 import { parse } from "../schemas/parse.js";
 import { INPUTS, type PublicTransition } from "../schemas/transitions.js";
 import { checkWebhookUrls } from "../webhook-urls.js";
@@ -13,20 +13,53 @@ import { checkWebhookUrls } from "../webhook-urls.js";
 /** How long a watch lasts unless it says otherwise, and at most. */
 const MAX_HOP_MS = 25_000;
 
-/** `/v1/run` and `/v1/watch`: what `HttpCoordinator` speaks. Public transitions only, never the outbox's own. */
+/** `/v1/run`, `/v1/batch` and `/v1/watch`: what `HttpCoordinator` speaks. Public transitions only, never the outbox's own. */
 export function transitionRoutes(app: App): void {
   route(app, "/v1/run/:machine/:transition", { POST: run });
+  route(app, "/v1/batch", { POST: batch });
   route(app, "/v1/watch/:machine/:transition", { POST: watch });
 }
 
 async function run(c: AppContext): Promise<Response> {
   const name = transitionOf(c);
-  const { id, input, resend } = parse(runBody, await readJson(c.req.raw));
+  return c.json({ output: await runOne(c, name, parse(runBody, await readJson(c.req.raw))) });
+}
+
+async function runOne(
+  c: AppContext,
+  name: PublicTransition,
+  { id, input, resend }: z.output<typeof runBody>,
+): Promise<object> {
   const checked = inputOf(name, input);
   checkWebhookUrls(c.env, urlsOf(name, checked));
   const { signal } = c.req.raw;
-  const output = await c.var.coordinator.run(name, id, checked, resend === undefined ? { signal } : { signal, resend });
-  return c.json({ output });
+  return c.var.coordinator.run(name, id, checked, resend === undefined ? { signal } : { signal, resend });
+}
+
+/** Runs several as if each had come by itself, those on one record one after the other. */
+async function batch(c: AppContext): Promise<Response> {
+  const { operations } = parse(batchBody, await readJson(c.req.raw));
+  const last = new Map<string, Promise<unknown>>();
+  const outcomes = operations.map((operation) => {
+    const { id, transition } = Object(operation) as Readonly<Record<string, unknown>>;
+    const record = `${String(transition).split(".", 1)[0]}:${id}`;
+    const outcome = (last.get(record) ?? Promise.resolve()).then(() => outcomeOf(c, operation));
+    last.set(record, outcome);
+    return outcome;
+  });
+  return c.json({ outcomes: await Promise.all(outcomes) });
+}
+
+async function outcomeOf(c: AppContext, operation: unknown): Promise<object> {
+  try {
+    const { transition, ...body } = parse(operationBody, operation, "operation");
+    if (!isDescribed(transition)) throw unknownTransition();
+    return { output: await runOne(c, transition, body) };
+  } catch (error) {
+    if (!c.req.raw.signal.aborted) c.var.report(error);
+    const { body, retryAfterSec } = problemOf(error);
+    return { problem: body, ...(retryAfterSec === undefined ? {} : { retryAfterSec }) };
+  }
 }
 
 /** Answers `{ output: null }` when the time is over: to be asked again is part of how it works, not a fault. */

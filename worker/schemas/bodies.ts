@@ -25,8 +25,17 @@ import {
 
 // ---- Transitions ----
 
+/** How many operations one batch may carry. */
+const MAX_OPERATIONS = 100;
+
 /** `/v1/run`; `resend: false` when the caller would not want its call to be sent twice. */
 export const runBody = z.strictObject({ id, input: z.unknown(), resend: z.exactOptional(z.boolean()) });
+
+/** `/v1/batch`. Each of them is looked at by itself: what is wrong with one is that one's outcome. */
+export const batchBody = z.strictObject({ operations: list(z.unknown(), 1, MAX_OPERATIONS) });
+
+/** One operation of a batch. */
+export const operationBody = z.extend(runBody, { transition: z.string() });
 
 /** `/v1/watch`. */
 export const watchBody = z.strictObject({ id, input: z.unknown(), timeoutMs: z.exactOptional(whole(0, 25_000)) });

@@ -1,5 +1,6 @@
 import { lostAnswer } from "../../access.js";
 import { CoordinationError, type CoordinationErrorCode } from "../../errors.js";
+import type { Outcome } from "../../joined.js";
 import type { GroupView } from "../../machines/group.js";
 import type { OutputOf, TransitionName } from "../../machines/index.js";
 import type { RequestView } from "../../machines/request-record.js";
@@ -49,27 +50,61 @@ interface Asked {
 }
 
 /** The `output` of the Worker's answer. Anything else is thrown as what it says or seems to be. */
-export function readAnswer(response: Response, text: string, { applied, token }: Asked): unknown {
-  const { status } = response;
+export function readAnswer(response: Response, text: string, asked: Asked): unknown {
+  const { output } = bodyOf(response, text, asked) as { output?: unknown };
+  if (output !== null && kindOf(output) !== "object") throw strange(asked.applied);
+  return output;
+}
+
+/** What became of each operation of a batch. */
+export function readOutcomes(
+  response: Response,
+  text: string,
+  { transitions, ...asked }: Asked & { readonly transitions: readonly TransitionName[] },
+): Outcome<object>[] {
+  const { outcomes } = bodyOf(response, text, asked) as { outcomes?: unknown };
+  if (!Array.isArray(outcomes) || outcomes.length !== transitions.length) throw strange(asked.applied);
+  return transitions.map((transition, i) => {
+    const { output, problem, retryAfterSec } = Object(outcomes[i]) as Readonly<Record<string, unknown>>;
+    if (kindOf(problem) !== "object") return outcomeOf(() => outputOf(transition, output));
+    const { status } = problem as { readonly status?: unknown };
+    return { error: faultOf(Number(status), String(retryAfterSec), problem as Partial<ProblemBody>, asked) };
+  });
+}
+
+/** What a function returns or throws. */
+export function outcomeOf<Value>(read: () => Value): Outcome<Value> {
+  try {
+    return { value: read() };
+  } catch (error) {
+    return { error };
+  }
+}
+
+function bodyOf(response: Response, text: string, asked: Asked): object {
+  const { status, headers } = response;
   // 0: how a browser shows a redirect that it was told not to follow.
   if (status === 0 || (status >= 300 && status < 400)) {
     throw new CoordinationError("misconfigured", "url answered with a redirect, which is not followed");
   }
   const answer = parsed(text);
-  if (!response.ok) throw faultOf(response, Object(answer) as Partial<ProblemBody>, { applied, token });
+  if (!response.ok) {
+    throw faultOf(status, headers.get("retry-after") ?? "", Object(answer) as Partial<ProblemBody>, asked);
+  }
   if (answer === undefined) {
     const message = "the answer was cut short, or is not the Worker's";
-    throw new CoordinationError("backend_unavailable", message, { retryable: true, applied });
+    throw new CoordinationError("backend_unavailable", message, { retryable: true, applied: asked.applied });
   }
-  const { output } = Object(answer) as { output?: unknown };
-  if (output !== null && kindOf(output) !== "object") throw strange(applied);
-  return output;
+  return Object(answer);
 }
 
-function faultOf(response: Response, problem: Partial<ProblemBody>, { applied, token }: Asked): CoordinationError {
-  const { status } = response;
+function faultOf(
+  status: number,
+  retryAfter: string,
+  problem: Partial<ProblemBody>,
+  { applied, token }: Asked,
+): CoordinationError {
   const told = CODES.get(String(problem.code));
-  const retryAfter = response.headers.get("retry-after") ?? "";
   const isDown = status >= 500 || status === 408;
   const detail = told === undefined ? "" : String(problem.detail);
   return new CoordinationError(

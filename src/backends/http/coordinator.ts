@@ -3,13 +3,14 @@ import { fullJitterMs, type RetryPolicy } from "../../backoff.js";
 import { type Clock, systemClock } from "../../clock.js";
 import type { RunOptions, Wake, WakingMachine, WatchableTransition, Watched, WatchOptions } from "../../coordinator.js";
 import { CoordinationError } from "../../errors.js";
+import { type Joinable, Joined, type Outcome } from "../../joined.js";
 import type { InputOf, OutputOf, TransitionName } from "../../machines/index.js";
 import { Primitives } from "../../primitives.js";
 import { checkInteger, checkNumber, checkTtlSec, MAX_SEC } from "../../validate.js";
 import { timedOut } from "../../watchers.js";
 import { type Limit, pause, within } from "../../within.js";
 import { baseOf } from "./address.js";
-import { outputOf, readAnswer } from "./answer.js";
+import { outputOf, readAnswer, readOutcomes } from "./answer.js";
 
 /** The part of `fetch` that is called. */
 export type HttpFetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -36,6 +37,13 @@ export interface HttpOptions {
   readonly random?: () => number;
 }
 
+/** One transition on one record. */
+interface Operation extends Joinable {
+  readonly transition: TransitionName;
+  /** What `/v1/run` takes. */
+  readonly body: string;
+}
+
 /** The longest that one request waits at the Worker. */
 const MAX_HOP_MS = 25_000;
 /** How long after its time a hop's answer is waited for, before it counts as lost. */
@@ -45,13 +53,23 @@ const GRACE_MS = 50;
 /** Whoever is asked to come back later than this is told so instead. */
 const MAX_RETRY_AFTER_MS = 5_000;
 
+/** What one batch carries at most: fewer operations, and less in bytes, than the Worker takes. */
+const MAX_OPS = 100;
+const MAX_SIZE = 260_000;
+/** What an operation takes besides its id and its input. */
+const SIZE_AROUND = 64;
+/** For so long a Worker that takes no batch is not asked again. */
+const SINGLY_MS = 600_000;
+/** A batch that is refused by these was not begun. */
+const REFUSED_WHOLE = [400, 404, 405, 413, 415, 422];
+
 const RESEND: RetryPolicy = { maxAttempts: 3, baseDelayMs: 100, maxDelayMs: 400 };
 const REWATCH: RetryPolicy = { maxAttempts: 100, baseDelayMs: 250, maxDelayMs: 2_000 };
 
 /**
  * Coordination over HTTP, by the Worker of `edge-coordinator/worker`: for any runtime with `fetch`.
  *
- * An operation is one request. It is sent again, at most twice, where that is harmless; redirects are not followed,
+ * An operation is one request, and those that begin in the same turn share one. It is sent again, at most twice, where that is harmless; redirects are not followed,
  * since they would carry the token along. Handlers and webhooks run in the Worker's object.
  *
  * @example
@@ -69,6 +87,9 @@ export class HttpCoordinator extends Primitives {
   readonly #requestTimeoutMs: number;
   readonly #clock: Clock;
   readonly #random: () => number;
+  readonly #joined: Joined<Operation, object>;
+  /** Until then the Worker is asked for one operation at a time. */
+  #singlyUntilMs = 0;
 
   /** @throws {CoordinationError} `misconfigured` for a URL or token that cannot be used, `invalid_input` for an option out of range. */
   constructor(options: HttpOptions) {
@@ -90,10 +111,19 @@ export class HttpCoordinator extends Primitives {
     this.#requestTimeoutMs = requestTimeoutMs;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
+    this.#joined = new Joined({
+      maxOps: MAX_OPS,
+      maxSize: MAX_SIZE,
+      maxQueueMs: requestTimeoutMs,
+      retry: RESEND,
+      clock: this.#clock,
+      random: this.#random,
+      send: (operations, signal) => this.#send(operations, signal),
+    });
   }
 
   /**
-   * Runs one transition at the Worker.
+   * Runs one transition at the Worker. Those that begin in the same turn share a request.
    *
    * @throws {CoordinationError} what the Worker answered; `backend_unavailable` when it gave no answer, or one cut short.
    */
@@ -105,20 +135,16 @@ export class HttpCoordinator extends Primitives {
   ): Promise<OutputOf<N>> {
     const { signal, resend = true } = options;
     const body = JSON.stringify(resend ? { id, input } : { id, input, resend });
-    const limit: Limit = { limitMs: this.#requestTimeoutMs, signal, clock: this.#clock };
-    for (let attempt = 1, applied: "no" | "unknown" = "no"; ; attempt++) {
-      try {
-        return outputOf(transition, await this.#post("run", transition, body, limit));
-      } catch (error) {
-        if (signal?.aborted || !(error instanceof CoordinationError)) throw error;
-        // One attempt that may have landed is enough.
-        if (error.applied === "unknown") applied = "unknown";
-        const waitMs = Math.max(error.retryAfterMs ?? 0, fullJitterMs(RESEND, attempt, this.#random()));
-        const isLast = attempt >= RESEND.maxAttempts || waitMs > MAX_RETRY_AFTER_MS;
-        if (!resend || !error.retryable || isLast) throw error.applied === applied ? error : maybeApplied(error);
-        await pause({ ...limit, limitMs: waitMs });
-      }
-    }
+    const output = await this.#joined.run({
+      transition,
+      body,
+      record: `${transition.split(".", 1)[0]}:${id}`,
+      size: new TextEncoder().encode(body).length + SIZE_AROUND,
+      applied: lostAnswer(transition),
+      resend,
+      signal,
+    });
+    return output as OutputOf<N>;
   }
 
   /** Waits at the Worker, hop by hop; a lost connection is taken up again within the wait's time. */
@@ -168,16 +194,60 @@ export class HttpCoordinator extends Primitives {
     );
   }
 
-  /** One request, and its answer's `output`. Ends with the answer, the limit or the signal, whichever is first. */
+  /** One request for them all; one for each, where the Worker takes no batch, or not this one. */
+  async #send(operations: readonly Operation[], signal: AbortSignal): Promise<readonly Outcome<object>[]> {
+    const isBatch = operations.length > 1 && this.#clock.now() >= this.#singlyUntilMs;
+    const outcomes = isBatch ? await this.#sendBatch(operations, signal) : undefined;
+    return outcomes ?? Promise.all(operations.map((operation) => this.#sendOne(operation)));
+  }
+
+  async #sendOne({ transition, body, signal }: Operation): Promise<Outcome<object>> {
+    try {
+      const limit = { limitMs: this.#requestTimeoutMs, signal, clock: this.#clock };
+      return { value: outputOf(transition, await this.#post("run", transition, body, limit)) };
+    } catch (error) {
+      return { error };
+    }
+  }
+
+  /** `undefined`: refused as a whole, before anything was done. */
+  #sendBatch(operations: readonly Operation[], signal: AbortSignal): Promise<readonly Outcome<object>[] | undefined> {
+    const items = operations.map(({ transition, body }) => `{"transition":"${transition}",${body.slice(1)}`);
+    const applied = operations.some((operation) => operation.applied === "unknown") ? "unknown" : "no";
+    const asked = { applied, token: this.#token, transitions: operations.map(({ transition }) => transition) } as const;
+    const limit = { limitMs: this.#requestTimeoutMs, signal, clock: this.#clock };
+    return this.#exchange("batch", `{"operations":[${items}]}`, { applied, limit }, (response, text) => {
+      const { status } = response;
+      // A Worker of an earlier version.
+      if (status === 404 || status === 405) this.#singlyUntilMs = this.#clock.now() + SINGLY_MS;
+      // What is wrong with one of them is not said to the others.
+      return REFUSED_WHOLE.includes(status) ? undefined : readOutcomes(response, text, asked);
+    });
+  }
+
+  /** One request, and its answer's `output`. */
   #post(verb: "run" | "watch", transition: TransitionName, body: string, limit: Limit): Promise<unknown> {
     const applied = lostAnswer(transition);
+    const path = `${verb}/${transition.replace(".", "/")}`;
+    return this.#exchange(path, body, { applied, limit }, (response, text) =>
+      readAnswer(response, text, { applied, token: this.#token }),
+    );
+  }
+
+  /** One request. Ends with the answer, the limit or the signal, whichever is first. */
+  #exchange<Answer>(
+    path: string,
+    body: string,
+    { applied, limit }: { readonly applied: "no" | "unknown"; readonly limit: Limit },
+    read: (response: Response, text: string) => Answer,
+  ): Promise<Answer> {
     const late = (): CoordinationError =>
       new CoordinationError("backend_unavailable", "the Worker did not answer in time", { retryable: true, applied });
     return within(limit, late, async (signal) => {
       let response: Response;
       let text: string;
       try {
-        response = await this.#fetch(`${this.#base}/v1/${verb}/${transition.replace(".", "/")}`, {
+        response = await this.#fetch(`${this.#base}/v1/${path}`, {
           method: "POST",
           headers: { authorization: `Bearer ${this.#token}`, "content-type": "application/json" },
           body,
@@ -189,12 +259,7 @@ export class HttpCoordinator extends Primitives {
         // The platform's own error may quote the URL or the headers.
         throw new CoordinationError("backend_unavailable", "no answer from the Worker", { retryable: true, applied });
       }
-      return readAnswer(response, text, { applied, token: this.#token });
+      return read(response, text);
     });
   }
-}
-
-function maybeApplied({ code, message, retryable, retryAfterMs }: CoordinationError): CoordinationError {
-  const wish = retryAfterMs === undefined ? {} : { retryAfterMs };
-  return new CoordinationError(code, message, { retryable, applied: "unknown", ...wish });
 }
