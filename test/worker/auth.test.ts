@@ -36,6 +36,7 @@ const ROUTES: readonly (readonly [string, string])[] = [
   ["POST", "/v1/requests/a/marks"],
   ["POST", "/v1/requests/a/seal"],
   ["POST", "/v1/run/kv/incr"],
+  ["POST", "/v1/batch"],
   ["POST", "/v1/watch/completion/wait"],
   ["GET", "/v1/nowhere"],
 ];

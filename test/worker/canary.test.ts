@@ -103,6 +103,8 @@ const FAULTS: readonly (readonly [string, string, Call])[] = [
   ["PUT", GROUP, { body: { total: 1, onEnd: { requestRoot: ROOT, handler: CANARY } } }],
   ["POST", `/v1/run/${CANARY}/status`, { body: {} }],
   ["POST", `/v1/watch/completion/${CANARY}`, { body: {} }],
+  ["POST", "/v1/batch", { body: { operations: CANARY } }],
+  ["POST", "/v1/batch", { body: { operations: [], [CANARY]: [] } }],
   run("completion/status", CANARY),
   run("completion/status", {}, { id: CANARY }),
   run("completion/ack", { op: CANARY, tasks: [{ id: CANARY, result: CANARY }], earlyTtlMs: 1 }),
@@ -123,6 +125,28 @@ const FAULTS: readonly (readonly [string, string, Call])[] = [
   run("kv/incr", { op: CANARY, ttlMs: 1, delta: CANARY }),
   run("kv/sadd", { op: CANARY, ttlMs: 1, members: [CANARY.repeat(9_000)] }),
 ];
+
+/** The same refusals, and some of its own, as outcomes of a batch. */
+const OPERATIONS: readonly unknown[] = [
+  ...FAULTS.filter(([, path]) => path.startsWith("/v1/run/")).map(([, path, { body }]) => ({
+    transition: path.slice("/v1/run/".length).replace("/", "."),
+    ...(body as object),
+  })),
+  CANARY,
+  [CANARY],
+  { transition: CANARY, id: CANARY, input: {} },
+  { transition: { name: CANARY }, id: CANARY, input: {} },
+  { transition: "kv.getInt", id: CANARY.repeat(50), input: {} },
+  { transition: "kv.getInt", id: CANARY, input: {}, [`x${CANARY.repeat(9)}`]: 1 },
+];
+
+it("nothing that was sent comes back in an outcome of a batch", async () => {
+  const answer = await call("POST", "/v1/batch", { token: TOKEN, body: { operations: OPERATIONS } });
+  const { outcomes } = answer.json as unknown as { outcomes: readonly object[] };
+  expect([answer.status, outcomes.length]).toEqual([200, OPERATIONS.length]);
+  expect(outcomes.filter((outcome) => !("problem" in outcome))).toEqual([]);
+  expect(answer.text + JSON.stringify([...answer.headers])).not.toContain(CANARY);
+});
 
 it("nothing that was sent comes back in an error", { timeout: 60_000 }, async ({ task }) => {
   await call("PUT", GROUP, { token: TOKEN, body: { tasks: [CANARY] } });

@@ -44,6 +44,9 @@ it("reading ids that nobody has written stores nothing, and neither does what is
     for (const read of ["kv/getInt", "kv/scard", "kv/lrange", "completion/status"]) {
       await call("POST", `/v1/run/${read}`, { body: { id: "j", input: {} } });
     }
+    const reads = ["kv.getInt", "kv.scard", "completion.status", "completion.woken", "no.such"];
+    const operations = reads.map((transition) => ({ transition, id: "l", input: {} }));
+    await call("POST", "/v1/batch", { body: { operations } });
     await requestsOfNobody(call);
     await smallThingsOfNobody(call);
     const tables = tablesIn(folder);

@@ -211,6 +211,97 @@ describe("a transition over /v1/run", () => {
   });
 });
 
+interface Outcome {
+  readonly output?: Readonly<Record<string, unknown>>;
+  readonly problem?: {
+    readonly status: number;
+    readonly code: string;
+    readonly detail: string;
+    readonly applied: string;
+  };
+}
+
+async function batch(operations: readonly unknown[]): Promise<readonly Outcome[]> {
+  const { status, json } = await call("POST", "/v1/batch", { body: { operations } });
+  expect(status).toBe(200);
+  return (json as unknown as { outcomes: readonly Outcome[] }).outcomes;
+}
+
+describe("a transition in a batch", () => {
+  it.each(Object.entries(STEPS))("%s takes what it takes by itself, and is refused by itself", async (name, step) => {
+    const id = freshId();
+    const sound = { transition: name, id, input: step.input };
+    const changed = step.bad.map(([change]) => ({ ...sound, input: { ...step.input, ...change } }));
+    const bodiless = [null, [], "text", 5].map((input) => ({ ...sound, input }));
+    // Within the 256 KB of a body.
+    for (const wrong of [...changed, ...bodiless]) {
+      const [refused] = await batch([wrong]);
+      expect(refused?.problem).toMatchObject({ status: 422, code: "invalid_input", applied: "no" });
+    }
+    const [refused, done] = await batch([{ ...sound, id: "" }, sound]);
+    expect(refused?.problem).toMatchObject({ status: 422, detail: expect.stringMatching(/^operation\.id must be/) });
+    expect(done).toEqual({ output: step.output });
+  });
+
+  it("is offered if it is public", async () => {
+    const names = Object.entries(machines).flatMap(([machine, steps]) =>
+      Object.keys(steps).map((step) => `${machine}.${step}`),
+    );
+    const outcomes = await batch(names.map((transition) => ({ transition, id: freshId(), input: 7 })));
+    const told = outcomes.map(({ problem }) => problem?.status);
+    expect(told).toEqual(names.map((name) => (isInternal(name) ? 404 : 422)));
+    const strangers = ["kv", "kv.", ".incr", "kv/incr", "__proto__", "constructor", "kv.incr.x", ""];
+    for (const { problem } of await batch(strangers.map((transition) => ({ transition, id: "a", input: {} })))) {
+      expect(problem).toMatchObject({ status: 404, code: "not_found" });
+    }
+  });
+
+  it("has an outcome of its own, in its place, and those on one record keep their order", async () => {
+    const [a, b] = [freshId(), freshId()];
+    const push = (id: string, value: unknown) => ({
+      transition: "kv.rpush",
+      id,
+      input: { op: `op-${value}`, ttlMs: 60_000, values: [value] },
+    });
+    const letters = Array.from({ length: 45 }, (_, i) => String(i));
+    const outcomes = await batch([
+      ...letters.flatMap((letter) => [push(a, letter), push(b, letter)]),
+      push(a, 7),
+      { transition: "kv.scard", id: a, input: {} },
+      { transition: "kv.lrange", id: a, input: {} },
+      { transition: "kv.lrange", id: b, input: {} },
+      { transition: "completion.woken", id: a, input: {} },
+      "text",
+    ]);
+    expect(outcomes.slice(0, 90).map(({ output }) => output?.result)).toEqual(
+      letters.flatMap((_, i) => [String(i + 1), String(i + 1)]),
+    );
+    expect(outcomes.slice(90)).toMatchObject([
+      { problem: { status: 422, code: "invalid_input" } },
+      { output: { refused: "wrong_kind" } },
+      { output: { values: letters } },
+      { output: { values: letters } },
+      { problem: { status: 404, code: "not_found" } },
+      { problem: { status: 422, code: "invalid_input", detail: "operation must be an object" } },
+    ]);
+  });
+
+  it("registers no webhook that would be refused by itself", async () => {
+    const registration = { op: "op", spec: "0".repeat(64), total: 1, timeoutMs: 0, ttlMs: 60_000, deliveryId: "msg_1" };
+    const targets = { end: { route: "url", body: "https://elsewhere.example/" } };
+    const id = freshId();
+    const [refused, status] = await batch([
+      { transition: "completion.register", id, input: { ...registration, targets } },
+      { transition: "completion.status", id, input: {} },
+    ]);
+    const alone = await call("POST", pathOf("completion.register"), {
+      body: { id, input: { ...registration, targets } },
+    });
+    expect(refused?.problem).toEqual(alone.json);
+    expect(status).toEqual({ output: {} });
+  });
+});
+
 describe("a transition over /v1/watch", () => {
   it.each(Object.entries(STEPS))("%s is offered if there is something to wait for", async (name, step) => {
     const id = freshId();
