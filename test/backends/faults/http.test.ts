@@ -4,7 +4,9 @@ import { CompletionTracker } from "../../../src/index.js";
 import { type FaultProxy, startFaultProxy } from "../../support/fault-proxy.js";
 import { startWorker, type WorkerProcess } from "../../support/worker-process.js";
 import { type Receiver, startReceiver } from "../../webhook/receiver.js";
+import { describeJoinedFaults } from "./describe-joined.js";
 import { describeMatrix } from "./describe-matrix.js";
+import type { World } from "./matrix.js";
 import { OPERATIONS } from "./operations.js";
 
 const TOKEN = "the-token-of-fault-tests";
@@ -42,15 +44,18 @@ async function settle(id: string): Promise<void> {
   }
 }
 
+const world = (): World => ({
+  proxy,
+  client: (_, options) => client(options),
+  settle,
+  hook,
+  hooked: (id) => receiver.received.filter(({ path }) => path === new URL(hook(id)).pathname).length,
+});
+
 describeMatrix(
   "http",
   // The object's alarm drains: its clients have nothing to.
   OPERATIONS.filter(({ method }) => method !== "Coordinator.drain"),
-  () => ({
-    proxy,
-    client: (_, options) => client(options),
-    settle,
-    hook,
-    hooked: (id) => receiver.received.filter(({ path }) => path === new URL(hook(id)).pathname).length,
-  }),
+  world,
 );
+describeJoinedFaults(world);

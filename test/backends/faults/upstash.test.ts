@@ -3,7 +3,9 @@ import { CompletionTracker } from "../../../src/index.js";
 import { webhookSender } from "../../../src/webhook/index.js";
 import { type Receiver, startReceiver } from "../../webhook/receiver.js";
 import { SkewedCoordinator, TOKEN, useLab } from "../upstash/support.js";
+import { describeJoinedFaults } from "./describe-joined.js";
 import { describeMatrix } from "./describe-matrix.js";
+import type { World } from "./matrix.js";
 import { OPERATIONS } from "./operations.js";
 
 /** Longer than a lease, or a pause before another attempt. */
@@ -29,10 +31,13 @@ async function settle(id: string): Promise<void> {
   tracker.close();
 }
 
-describeMatrix("upstash", OPERATIONS, () => ({
+const world = (): World => ({
   proxy: lab.proxy,
   client: (id, options) => lab.coordinator({ keyPrefix: `${id}:`, ...options }),
   settle,
   hook,
   hooked: (id) => receiver.received.filter(({ path }) => path === new URL(hook(id)).pathname).length,
-}));
+});
+
+describeMatrix("upstash", OPERATIONS, world);
+describeJoinedFaults(world);
