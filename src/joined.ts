@@ -71,49 +71,40 @@ export class Joined<Op extends Joinable, Value> {
     this.#calls = [];
     const { clock, maxQueueMs } = this.#carrier;
     const endsAtMs = clock.now() + maxQueueMs;
-    for (const { parts } of lanesOf(calls, this.#carrier)) void this.#sendAll(parts, endsAtMs);
+    for (const parts of lanesOf(calls, this.#carrier)) void this.#sendAll(parts, endsAtMs);
   }
 
-  async #sendAll(parts: readonly Call<Op, Value>[][], endsAtMs: number): Promise<void> {
-    for (const [i, part] of parts.entries()) {
-      if (i === 0 || this.#carrier.clock.now() < endsAtMs) await this.#send(part);
-      else for (const call of part) call.fail(unsent());
+  async #sendAll(parts: readonly Part<Call<Op, Value>>[], endsAtMs: number): Promise<void> {
+    for (const { calls } of parts) {
+      if (calls === parts[0]?.calls || this.#carrier.clock.now() < endsAtMs) await this.#send(calls);
+      else for (const call of calls) call.fail(unsent());
     }
   }
 
   /** One request, and again with those that may be sent again. */
-  async #send(part: readonly Call<Op, Value>[]): Promise<void> {
+  async #send(calls: readonly Call<Op, Value>[]): Promise<void> {
     const { retry, clock, random } = this.#carrier;
     const controller = new AbortController();
-    const onGone = (): void => {
-      if (part.every(({ isOver }) => isOver)) controller.abort();
-    };
-    for (const call of part) call.onGone = onGone;
-    let left = part;
-    for (let attempt = 1; ; attempt++) {
-      left = left.filter(({ isOver }) => !isOver);
-      if (left.length === 0) return;
-      const outcomes = await this.#outcomes(left, controller.signal);
-      let limitMs = fullJitterMs(retry, attempt, random());
-      left = left.filter((call, i) => {
-        const outcome = outcomes[i] as Outcome<Value>;
-        if ("value" in outcome) return call.end(outcome.value);
-        const waitMs = attempt < retry.maxAttempts ? call.waitMs(outcome.error) : undefined;
-        if (waitMs === undefined) return call.fail(outcome.error);
-        limitMs = Math.max(limitMs, waitMs);
-        return true;
-      });
-      // Nobody is left to be told when it rejects.
-      if (left.length > 0) await pause({ limitMs, clock, signal: controller.signal }).catch(() => {});
+    const { signal } = controller;
+    for (const call of calls) {
+      call.onGone = () => {
+        if (calls.every(isOver)) controller.abort();
+      };
     }
-  }
-
-  async #outcomes(calls: readonly Call<Op, Value>[], signal: AbortSignal): Promise<readonly Outcome<Value>[]> {
-    try {
-      const ops = calls.map(({ op }) => op);
-      return await this.#carrier.send(ops, signal);
-    } catch (error) {
-      return calls.map(() => ({ error }));
+    let left = calls;
+    for (let attempt = 1; ; attempt++) {
+      const sent = left.filter((call) => !isOver(call));
+      if (sent.length === 0) return;
+      const ops = sent.map(({ op }) => op);
+      const outcomes = await this.#carrier.send(ops, signal).catch((error: unknown) => ops.map(() => ({ error })));
+      let limitMs = fullJitterMs(retry, attempt, random());
+      left = sent.filter((call, i) => {
+        const waitMs = call.hear(outcomes[i] as Outcome<Value>, attempt < retry.maxAttempts);
+        limitMs = Math.max(limitMs, waitMs ?? 0);
+        return waitMs !== undefined;
+      });
+      // It rejects when nobody is left to be told.
+      if (left.length > 0) await pause({ limitMs, clock, signal }).catch(() => {});
     }
   }
 }
@@ -141,27 +132,28 @@ class Call<Op extends Joinable, Value> {
     op.signal?.addEventListener("abort", this.#onAbort, { once: true });
   }
 
-  /** How long to wait at least before it is sent again; `undefined`: it is not. */
-  waitMs(error: unknown): number | undefined {
-    const { op } = this;
-    if (!(error instanceof CoordinationError)) return undefined;
-    this.#mayHaveLanded ||= error.applied === "unknown" && op.applied === "unknown";
-    const { retryable, retryAfterMs = 0 } = error;
-    return op.resend && retryable && retryAfterMs <= MAX_RETRY_AFTER_MS ? retryAfterMs : undefined;
-  }
-
-  end(value: Value): false {
-    this.#leave();
-    this.#resolve(value);
-    return false;
+  /** Takes its outcome; or says how long to wait, at least, before it is sent again. */
+  hear(outcome: Outcome<Value>, isMore: boolean): number | undefined {
+    if ("value" in outcome) {
+      this.#leave();
+      this.#resolve(outcome.value);
+      return undefined;
+    }
+    const { error } = outcome;
+    if (error instanceof CoordinationError) {
+      const { retryable, retryAfterMs = 0, applied } = error;
+      this.#mayHaveLanded ||= applied === "unknown" && this.op.applied === applied;
+      if (isMore && this.op.resend && retryable && retryAfterMs <= MAX_RETRY_AFTER_MS) return retryAfterMs;
+    }
+    this.fail(error);
+    return undefined;
   }
 
   /** What befell several is told to each by an error of its own. */
-  fail(error: unknown): false {
+  fail(error: unknown): void {
     this.#leave();
-    const isUnknown = (Object(error).applied === "unknown" && this.op.applied === "unknown") || this.#mayHaveLanded;
-    this.#reject(error instanceof CoordinationError ? retold(error, isUnknown ? "unknown" : "no") : error);
-    return false;
+    const applied = this.#mayHaveLanded ? "unknown" : "no";
+    this.#reject(error instanceof CoordinationError ? retold(error, applied) : error);
   }
 
   #leave(): void {
@@ -170,58 +162,51 @@ class Call<Op extends Joinable, Value> {
   }
 }
 
+function isOver(call: { readonly isOver: boolean }): boolean {
+  return call.isOver;
+}
+
 /** The same error with another word on whether it was applied. */
-export function retold(error: CoordinationError, applied: "no" | "unknown"): CoordinationError {
-  const { code, message, retryable, retryAfterMs, cause } = error;
-  return new CoordinationError(code, message, {
-    retryable,
-    retryAfterMs,
-    applied,
-    ...(cause === undefined ? {} : { cause }),
-  });
+function retold(error: CoordinationError, applied: "no" | "unknown"): CoordinationError {
+  const { code, message, retryable, retryAfterMs } = error;
+  return new CoordinationError(code, message, { retryable, retryAfterMs, applied });
 }
 
 function unsent(): CoordinationError {
-  const message = "what came before it took so long that it was not sent";
+  const message = "was not sent in time, after others of its turn";
   return new CoordinationError("backend_unavailable", message, { retryable: true });
 }
 
-/** Requests that are sent one after the other; the last of them is filled with `size` so far. */
-interface Lane<Item> {
-  readonly parts: Item[][];
+/** What one request carries, and how much of it that is. */
+interface Part<Item> {
+  readonly calls: Item[];
   size: number;
 }
 
-/**
- * As few requests as hold them all. A record keeps to one lane, and so its operations to their order.
- */
+/** As few requests as hold them all, in lanes: one after the other. A record keeps to its lane, and so to its order. */
 function lanesOf<Item extends { readonly op: Joinable }>(
   items: readonly Item[],
   { maxOps, maxSize }: { readonly maxOps: number; readonly maxSize: number },
-): Lane<Item>[] {
-  const lanes: Lane<Item>[] = [];
-  const laneOf = new Map<string, Lane<Item>>();
-  const lastPart = (lane: Lane<Item> | undefined, size: number): Item[] | undefined => {
-    const last = lane?.parts.at(-1);
-    return lane && last && last.length < maxOps && lane.size + size <= maxSize ? last : undefined;
+): Part<Item>[][] {
+  const lanes: Part<Item>[][] = Array.from({ length: LANES }, () => []);
+  const laneOf = new Map<string, Part<Item>[]>();
+  const hasRoom = (lane: Part<Item>[], size: number): boolean => {
+    const last = lane.at(-1);
+    return last !== undefined && last.calls.length < maxOps && last.size + size <= maxSize;
   };
   let at = 0;
   for (const item of items) {
     const { record, size } = item.op;
-    let lane = laneOf.get(record);
-    if (lane === undefined) {
-      if (lanes[at] !== undefined && lastPart(lanes[at], size) === undefined) at = (at + 1) % LANES;
-      lane = lanes[at] ??= { parts: [], size: 0 };
-      laneOf.set(record, lane);
+    let lane = laneOf.get(record) ?? (lanes[at] as Part<Item>[]);
+    if (lane.length > 0 && !laneOf.has(record) && !hasRoom(lane, size)) {
+      at = (at + 1) % LANES;
+      lane = lanes[at] as Part<Item>[];
     }
-    const part = lastPart(lane, size);
-    if (part === undefined) {
-      lane.parts.push([item]);
-      lane.size = size;
-    } else {
-      part.push(item);
-      lane.size += size;
-    }
+    laneOf.set(record, lane);
+    if (!hasRoom(lane, size)) lane.push({ calls: [], size: 0 });
+    const part = lane.at(-1) as Part<Item>;
+    part.calls.push(item);
+    part.size += size;
   }
   return lanes;
 }

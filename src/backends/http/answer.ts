@@ -44,7 +44,7 @@ const BY_STATUS: Readonly<Record<number, CoordinationErrorCode>> = {
 };
 
 /** What an answer is judged by. */
-interface Asked {
+export interface Asked {
   readonly applied: "no" | "unknown";
   readonly token: string;
 }

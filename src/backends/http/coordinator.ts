@@ -10,7 +10,7 @@ import { checkInteger, checkNumber, checkTtlSec, MAX_SEC } from "../../validate.
 import { timedOut } from "../../watchers.js";
 import { type Limit, pause, within } from "../../within.js";
 import { baseOf } from "./address.js";
-import { outputOf, readAnswer, readOutcomes } from "./answer.js";
+import { type Asked, outputOf, readAnswer, readOutcomes } from "./answer.js";
 
 /** The part of `fetch` that is called. */
 export type HttpFetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -213,34 +213,31 @@ export class HttpCoordinator extends Primitives {
   /** `undefined`: refused as a whole, before anything was done. */
   #sendBatch(operations: readonly Operation[], signal: AbortSignal): Promise<readonly Outcome<object>[] | undefined> {
     const items = operations.map(({ transition, body }) => `{"transition":"${transition}",${body.slice(1)}`);
-    const applied = operations.some((operation) => operation.applied === "unknown") ? "unknown" : "no";
-    const asked = { applied, token: this.#token, transitions: operations.map(({ transition }) => transition) } as const;
+    const transitions = operations.map(({ transition }) => transition);
     const limit = { limitMs: this.#requestTimeoutMs, signal, clock: this.#clock };
-    return this.#exchange("batch", `{"operations":[${items}]}`, { applied, limit }, (response, text) => {
+    return this.#exchange("batch", `{"operations":[${items}]}`, limit, (response, text, asked) => {
       const { status } = response;
       // A Worker of an earlier version.
       if (status === 404 || status === 405) this.#singlyUntilMs = this.#clock.now() + SINGLY_MS;
       // What is wrong with one of them is not said to the others.
-      return REFUSED_WHOLE.includes(status) ? undefined : readOutcomes(response, text, asked);
+      return REFUSED_WHOLE.includes(status) ? undefined : readOutcomes(response, text, { ...asked, transitions });
     });
   }
 
   /** One request, and its answer's `output`. */
   #post(verb: "run" | "watch", transition: TransitionName, body: string, limit: Limit): Promise<unknown> {
-    const applied = lostAnswer(transition);
-    const path = `${verb}/${transition.replace(".", "/")}`;
-    return this.#exchange(path, body, { applied, limit }, (response, text) =>
-      readAnswer(response, text, { applied, token: this.#token }),
-    );
+    return this.#exchange(`${verb}/${transition.replace(".", "/")}`, body, limit, readAnswer);
   }
 
   /** One request. Ends with the answer, the limit or the signal, whichever is first. */
   #exchange<Answer>(
     path: string,
     body: string,
-    { applied, limit }: { readonly applied: "no" | "unknown"; readonly limit: Limit },
-    read: (response: Response, text: string) => Answer,
+    limit: Limit,
+    read: (response: Response, text: string, asked: Asked) => Answer,
   ): Promise<Answer> {
+    // Who only reads is told so: by whoever joins operations, or here, since nobody watches to write.
+    const applied = path.startsWith("watch") ? "no" : "unknown";
     const late = (): CoordinationError =>
       new CoordinationError("backend_unavailable", "the Worker did not answer in time", { retryable: true, applied });
     return within(limit, late, async (signal) => {
@@ -259,7 +256,7 @@ export class HttpCoordinator extends Primitives {
         // The platform's own error may quote the URL or the headers.
         throw new CoordinationError("backend_unavailable", "no answer from the Worker", { retryable: true, applied });
       }
-      return read(response, text);
+      return read(response, text, { applied, token: this.#token });
     });
   }
 }

@@ -12,7 +12,7 @@ import type {
 } from "../../coordinator.js";
 import { Deliverer } from "../../deliverer.js";
 import { CoordinationError } from "../../errors.js";
-import { Joined } from "../../joined.js";
+import { type Carrier, type Joinable, Joined, type Outcome } from "../../joined.js";
 import type { InputOf, MachineName, OutputOf, TransitionName } from "../../machines/index.js";
 import { Primitives } from "../../primitives.js";
 import { checkId, checkInteger, checkKeyPrefix, checkNumber, MAX_SEC } from "../../validate.js";
@@ -20,9 +20,9 @@ import { Wakes } from "../../wakes.js";
 import { orAborted } from "../../within.js";
 import { Client } from "./client.js";
 import { drainLines } from "./drain.js";
-import { type DueLine, postpone, readDueLines } from "./due-queue.js";
+import { type DueLine, type DueLines, postpone, readDueLines } from "./due-queue.js";
 import { type Evaluation, evaluate } from "./evaluate.js";
-import { explainRefusal, RESEND, Refused, withResend } from "./failure.js";
+import { explained } from "./failure.js";
 import { keysOf } from "./keys.js";
 import { endpointOf, type UpstashOptions } from "./options.js";
 import type { ScriptReply } from "./reply.js";
@@ -35,6 +35,7 @@ const MAX_DRAIN = 10_000;
 const MAX_PER_SHARD = 100;
 const MAX_BUDGET_MS = 900_000;
 const MAX_REQUEST_TIMEOUT_MS = 600_000;
+const RESEND = { maxAttempts: 3, baseDelayMs: 100, maxDelayMs: 1_000 };
 /** What one request carries at most: far less than the 10 MB that Upstash takes, however its characters are written. */
 const MAX_OPS = 128;
 const MAX_SIZE = 262_144;
@@ -60,6 +61,7 @@ export class UpstashCoordinator extends Primitives {
   readonly completionTimeoutSec?: number;
   readonly #prefix: string;
   readonly #client: Client;
+  readonly #sending: Omit<Carrier<Joinable, never>, "send">;
   readonly #joined: Joined<Evaluation, ScriptReply>;
   readonly #subscriptions: Subscriptions;
   readonly #wakes: Wakes;
@@ -83,15 +85,17 @@ export class UpstashCoordinator extends Primitives {
     this.#prefix = keyPrefix;
     this.#client = new Client(endpointOf(options), requestTimeoutMs);
     const scripts = new Scripts(keyLocking);
-    this.#joined = new Joined({
+    this.#sending = {
       maxOps: MAX_OPS,
       maxSize: MAX_SIZE,
       maxQueueMs: requestTimeoutMs,
       retry: RESEND,
       clock: systemClock,
       random: Math.random,
-      send: (evaluations, signal) => evaluate(evaluations, { signal, scripts, client: this.#client }),
-    });
+    };
+    const send = (evaluations: readonly Evaluation[], signal: AbortSignal) =>
+      evaluate(evaluations, { signal, scripts, client: this.#client });
+    this.#joined = new Joined({ ...this.#sending, send });
     this.#subscriptions = new Subscriptions(this.#client);
     this.#wakes = new Wakes(
       async (machine, id, input) => (await this.#evaluate(`${machine}.woken`, id, input, {})).output as never,
@@ -155,8 +159,7 @@ export class UpstashCoordinator extends Primitives {
     checkInteger(limit, "limit", 1, MAX_DRAIN);
     checkInteger(budgetMs, "budgetMs", 0, MAX_BUDGET_MS);
     const perShard = Math.min(limit, MAX_PER_SHARD);
-    const read = { prefix: this.#prefix, perShard, skewMs: this.clockSkewMs(), signal };
-    const lines = await withResend(() => explained(readDueLines(this.#client, read)), { signal });
+    const lines = await this.#readDueLines(perShard, signal);
     const drainer = {
       wake: ({ machine, id }: DueLine) => this.#wakes.wake(machine, id),
       // One that cannot be put off either is met again by the next drain.
@@ -172,6 +175,16 @@ export class UpstashCoordinator extends Primitives {
    */
   protected clockSkewMs(): number {
     return 0;
+  }
+
+  /** By itself, and again like any operation. */
+  #readDueLines(perShard: number, signal: AbortSignal | undefined): Promise<DueLines> {
+    const read = { prefix: this.#prefix, perShard, skewMs: this.clockSkewMs() };
+    const send = async (_: unknown, sent: AbortSignal): Promise<Outcome<DueLines>[]> => {
+      const outcome = readDueLines(this.#client, { ...read, signal: sent }).then((value) => ({ value }));
+      return [await outcome.catch((error: unknown) => ({ error: explained(error) }))];
+    };
+    return new Joined({ ...this.#sending, send }).run({ record: "", size: 0, applied: "no", resend: true, signal });
   }
 
   /** One transition, and again where that is allowed. */
@@ -197,13 +210,4 @@ function partsOf(transition: TransitionName) {
   if (!isTransition(transition)) throw new CoordinationError("invalid_input", "there is no such transition");
   const dot = transition.indexOf(".");
   return [transition.slice(0, dot) as MachineName, transition.slice(dot + 1)] as const;
-}
-
-/** Puts what Redis refused into words of ours. */
-async function explained<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    throw error instanceof Refused ? explainRefusal(error) : error;
-  }
 }

@@ -1,29 +1,25 @@
 import type { Joinable, Outcome } from "../../joined.js";
 import type { Client } from "./client.js";
-import { explainRefusal, Refused, unexpectedReply } from "./failure.js";
+import { explained, explainRefusal, Refused, unexpectedReply } from "./failure.js";
 import { readReply, type ScriptReply } from "./reply.js";
 import type { ScriptCall, Scripts } from "./scripts.js";
 
 /** One transition on one record. */
 export interface Evaluation extends ScriptCall, Joinable {}
 
-/** Runs several in one request. Each is atomic, and none has a part in another's failure. */
+/**
+ * Runs several in one request. Each is atomic, and none has a part in another's failure. What was lost is in doubt, unless
+ * it only reads: which is said to each where it is told.
+ */
 export async function evaluate(
   evaluations: readonly Evaluation[],
   { client, scripts, signal }: { readonly client: Client; readonly scripts: Scripts; readonly signal: AbortSignal },
 ): Promise<Outcome<ScriptReply>[]> {
-  // Of reads among writes nothing is in doubt, which is said to each where it is told.
-  const applied = evaluations.some((evaluation) => evaluation.applied === "unknown") ? "unknown" : "no";
-  const answers = await scripts.run(evaluations, (commands) => client.ask(commands, { signal, applied }));
+  const answers = await scripts.run(evaluations, (commands) => client.ask(commands, { signal, applied: "unknown" }));
   return answers.map((answer) => {
     if ("failure" in answer) return { error: explained(answer.failure) };
     if (answer.error !== undefined) return { error: explainRefusal(new Refused(answer.error)) };
     const value = readReply(answer.result);
-    return value === undefined ? { error: unexpectedReply(applied) } : { value };
+    return value === undefined ? { error: unexpectedReply("unknown") } : { value };
   });
-}
-
-/** Puts what Redis refused into words of ours. */
-export function explained(error: unknown): unknown {
-  return error instanceof Refused ? explainRefusal(error) : error;
 }

@@ -1,7 +1,4 @@
-import { fullJitterMs } from "../../backoff.js";
 import { CoordinationError } from "../../errors.js";
-import { retold } from "../../joined.js";
-import { Bell } from "./limit.js";
 
 /**
  * What Redis answered in place of a result. Its text may quote keys and values, so that it never leaves this folder:
@@ -73,27 +70,7 @@ function retryAfterMs(header: string | null): number | undefined {
   return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
 }
 
-export const RESEND = { maxAttempts: 3, baseDelayMs: 100, maxDelayMs: 1_000 };
-/** A longer wish of the server's is the caller's to grant. */
-const MAX_RETRY_AFTER_MS = 5_000;
-
-/** Sends again what failed for a passing reason, unless `resend` is false. */
-export async function withResend<T>(
-  send: () => Promise<T>,
-  { resend = true, signal }: { readonly resend?: boolean; readonly signal?: AbortSignal | undefined },
-): Promise<T> {
-  let mayHaveLanded = false;
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await send();
-    } catch (error) {
-      if (signal?.aborted || !(error instanceof CoordinationError)) throw error;
-      mayHaveLanded ||= error.applied === "unknown";
-      const waitMs = error.retryAfterMs ?? 0;
-      const isLast = attempt >= RESEND.maxAttempts || waitMs > MAX_RETRY_AFTER_MS;
-      if (!resend || !error.retryable || isLast) throw mayHaveLanded ? retold(error, "unknown") : error;
-      await new Bell().sleep(Math.max(waitMs, fullJitterMs(RESEND, attempt, Math.random())), signal);
-      signal?.throwIfAborted();
-    }
-  }
+/** Puts what Redis refused into words of ours. */
+export function explained(error: unknown): unknown {
+  return error instanceof Refused ? explainRefusal(error) : error;
 }
