@@ -1,0 +1,25 @@
+import type { Measure } from "../bench.js";
+import { acks } from "./acks.js";
+import { alarms } from "./alarms.js";
+import { group } from "./group.js";
+import { largeGroups } from "./large-groups.js";
+import { requestsPerOperation } from "./requests-per-operation.js";
+import { rows } from "./rows.js";
+import { scripts } from "./scripts.js";
+import { wait } from "./wait.js";
+import { waiters } from "./waiters.js";
+import { wholeTask } from "./whole-task.js";
+
+/** All measures, in the order in which they are run and shown. */
+export const MEASURES: readonly Measure[] = [
+  requestsPerOperation,
+  group,
+  rows,
+  acks,
+  scripts,
+  wholeTask,
+  wait,
+  waiters,
+  largeGroups,
+  alarms,
+];

@@ -1,0 +1,61 @@
+import type { Bench } from "./bench.js";
+
+/** Something that does an operation again and again, beside others that do. */
+export interface Contender {
+  readonly name: string;
+  /** Makes ready for so many operations; not timed. */
+  prepare?(operations: number): Promise<unknown>;
+  /** Does so many operations, as fast as it can. */
+  run(operations: number): Promise<unknown>;
+}
+
+/** Milliseconds an operation, a figure a round, by the contenders' names. */
+export type Times = ReadonlyMap<string, readonly number[]>;
+
+/** How long a contender is tried before the first round, to see how many operations fill a turn. */
+const WARM_UP_OPERATIONS = [20, 200];
+
+/**
+ * Has all contenders take turns, in another order in each round. A turn takes about the same time for each, so that the fast
+ * and the slow see the same machine.
+ */
+export async function race(bench: Bench, contenders: readonly Contender[]): Promise<Times> {
+  const { rounds, turnMs } = bench.scale;
+  const sizes = new Map<string, number>();
+  for (const contender of contenders) {
+    let perOperationMs = 0;
+    for (const operations of WARM_UP_OPERATIONS) perOperationMs = await timed(bench, contender, operations);
+    sizes.set(contender.name, Math.max(1, Math.ceil(turnMs / perOperationMs)));
+  }
+  const times = new Map<string, number[]>(contenders.map(({ name }) => [name, []]));
+  for (let round = 1; round <= rounds; round++) {
+    bench.progress(`round ${round} of ${rounds}`);
+    for (const contender of bench.random.shuffle(contenders)) {
+      times.get(contender.name)?.push(await timed(bench, contender, sizes.get(contender.name) ?? 1));
+    }
+  }
+  return times;
+}
+
+async function timed({ lab }: Bench, contender: Contender, operations: number): Promise<number> {
+  await lab.clear();
+  await contender.prepare?.(operations);
+  const startedMs = performance.now();
+  await contender.run(operations);
+  return (performance.now() - startedMs) / operations;
+}
+
+export const CLIENTS = 64;
+
+/** The operation `operations` times, by so many clients at once; each takes the next number, from 0. */
+export async function concurrently(
+  operations: number,
+  operation: (n: number) => Promise<unknown>,
+  clients = CLIENTS,
+): Promise<void> {
+  let next = 0;
+  const client = async (): Promise<void> => {
+    while (next < operations) await operation(next++);
+  };
+  await Promise.all(Array.from({ length: Math.min(clients, operations) }, client));
+}

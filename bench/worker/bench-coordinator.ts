@@ -1,0 +1,46 @@
+import type { HandlerEvent } from "../../src/trackers/handler.js";
+import { CoordinatorWorkerObject } from "../../worker/index.js";
+import { lateness } from "./lateness.js";
+
+/** The library's object, which can be asked what its work costs. */
+export class BenchCoordinator extends CoordinatorWorkerObject {
+  override readonly handlers = {
+    /** Called at a deadline. */
+    bell: ({ status }: HandlerEvent): void => {
+      lateness.groups.push(Date.now() - (status.deadlineAtMs ?? Number.NaN));
+    },
+  };
+
+  /** Acks one after the other, in one turn of the object. */
+  burst(group: string, from: number, operations: number): void {
+    for (let n = from; n < from + operations; n++) this.#ack(group, String(n));
+  }
+
+  /** The rows that one ack writes, by the storage's own count. */
+  rowsWritten(group: string, task: string): number {
+    const { sql } = this.ctx.storage;
+    const exec = sql.exec.bind(sql);
+    const cursors: { readonly rowsWritten: number }[] = [];
+    const counted = (...args: Parameters<typeof sql.exec>) => {
+      const cursor = exec(...args);
+      cursors.push(cursor);
+      return cursor;
+    };
+    Object.defineProperty(sql, "exec", { value: counted, configurable: true });
+    try {
+      this.#ack(group, task);
+    } finally {
+      Reflect.deleteProperty(sql, "exec");
+    }
+    return cursors.reduce((sum, { rowsWritten }) => sum + rowsWritten, 0);
+  }
+
+  databaseBytes(): number {
+    return this.ctx.storage.sql.databaseSize;
+  }
+
+  #ack(group: string, id: string): void {
+    const reply = this.run("completion.ack", group, { op: `op-${id}`, tasks: [{ id }], earlyTtlMs: 60_000 });
+    if (!reply.ok) throw new Error(reply.message);
+  }
+}

@@ -1,0 +1,92 @@
+import { DurableObjectCoordinator } from "../../src/durable-object/index.js";
+import { CompletionTracker } from "../../src/index.js";
+import { placeOf } from "../../src/tags.js";
+import { createWorker, type WorkerEnv } from "../../worker/index.js";
+import type { BareObject } from "./bare-object.js";
+import type { BenchCoordinator } from "./bench-coordinator.js";
+import { BARE_PATH, JOB_PATH, type JobName, type Jobs, type Load } from "./jobs.js";
+import { lateness } from "./lateness.js";
+
+export { BareObject } from "./bare-object.js";
+export { BenchCoordinator } from "./bench-coordinator.js";
+
+interface BenchEnv extends WorkerEnv {
+  readonly COORDINATOR: DurableObjectNamespace<BenchCoordinator>;
+  readonly BARE: DurableObjectNamespace<BareObject>;
+}
+
+type JobTable = { readonly [N in JobName]: (env: BenchEnv, input: Jobs[N]["takes"]) => Promise<Jobs[N]["gives"]> };
+
+const ALARM_WINDOW_MS = 1_000;
+const ALARM_TIMEOUT_MS = 20_000;
+
+const jobs: JobTable = {
+  bare: async (env, load) => {
+    await concurrently(load, () => bareObject(env).hit());
+    return {};
+  },
+  register: async (env, { group, tasks }) => tracker(env).register(group, tasks, { timeoutSec: 0 }),
+  acks: async (env, { group, ...load }) => {
+    const own = tracker(env);
+    await concurrently(load, (n) => own.ack(group, String(n)));
+    return {};
+  },
+  burst: async (env, { group, from, operations }) => {
+    await groupObject(env, group).burst(group, from, operations);
+    return {};
+  },
+  rowsWritten: async (env, { group, task }) => ({ rows: await groupObject(env, group).rowsWritten(group, task) }),
+  databaseBytes: async (env, { group }) => ({ bytes: await groupObject(env, group).databaseBytes() }),
+  alarms: async (env, { alarms }) => {
+    lateness.groups = [];
+    lateness.bare = [];
+    const own = tracker(env);
+    for (let n = 0; n < alarms; n++) {
+      const inMs = 100 + Math.floor((n * ALARM_WINDOW_MS) / alarms);
+      await own.register(`late-${crypto.randomUUID()}`, 1, {
+        timeoutSec: inMs / 1_000,
+        onTimeout: { handler: "bell" },
+      });
+      await env.BARE.get(env.BARE.newUniqueId()).ring(Date.now() + inMs);
+    }
+    const endsAtMs = Date.now() + ALARM_TIMEOUT_MS;
+    while (Math.min(lateness.groups.length, lateness.bare.length) < alarms && Date.now() < endsAtMs) await pause(50);
+    return lateness;
+  },
+};
+
+function tracker(env: BenchEnv): CompletionTracker {
+  return new CompletionTracker(new DurableObjectCoordinator({ namespace: env.COORDINATOR }));
+}
+
+function groupObject({ COORDINATOR }: BenchEnv, group: string) {
+  return COORDINATOR.get(COORDINATOR.idFromName(`coord:${placeOf("completion", group)}`));
+}
+
+function bareObject({ BARE }: BenchEnv) {
+  return BARE.get(BARE.idFromName("bare"));
+}
+
+async function concurrently({ operations, clients }: Load, operation: (n: number) => Promise<unknown>): Promise<void> {
+  let next = 0;
+  const client = async (): Promise<void> => {
+    while (next < operations) await operation(next++);
+  };
+  await Promise.all(Array.from({ length: clients }, client));
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+const library = createWorker<BenchEnv>();
+
+export default {
+  async fetch(request: Request, env: BenchEnv): Promise<Response> {
+    const { pathname } = new URL(request.url);
+    if (!pathname.startsWith(JOB_PATH)) return library.fetch(request, env);
+    if (pathname === BARE_PATH) return Response.json({ n: await bareObject(env).hit() });
+    const job = jobs[pathname.slice(JOB_PATH.length) as JobName] as (env: BenchEnv, input: unknown) => Promise<object>;
+    return Response.json(await job(env, await request.json()));
+  },
+};

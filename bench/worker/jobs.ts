@@ -1,0 +1,25 @@
+/** What the Worker of the benchmarks does when it is asked: by name, with what it takes and what it answers. */
+export interface Jobs {
+  /** One row written in a bare object, so many times, by so many clients at once. */
+  bare: { takes: Load; gives: object };
+  register: { takes: { group: string; tasks: number | string[] }; gives: object };
+  /** Acks of the tasks `0`, `1` and so on, by calls from the Worker to the object. */
+  acks: { takes: Load & { group: string }; gives: object };
+  /** The same inside the object, one after the other, without a call between them. */
+  burst: { takes: { group: string; from: number; operations: number }; gives: object };
+  /** One ack, and what the storage's cursors say that it wrote. */
+  rowsWritten: { takes: { group: string; task: string }; gives: { rows: number } };
+  databaseBytes: { takes: { group: string }; gives: { bytes: number } };
+  /** So many alarms within a second: how late each was, in milliseconds, from its instant to what it sets off. */
+  alarms: { takes: { alarms: number }; gives: { groups: number[]; bare: number[] } };
+}
+
+export interface Load {
+  operations: number;
+  clients: number;
+}
+
+export type JobName = keyof Jobs;
+export const JOB_PATH = "/bench/";
+/** One row written in a bare object: the least that a call over HTTP can do. */
+export const BARE_PATH = `${JOB_PATH}hit`;
