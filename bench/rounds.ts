@@ -12,21 +12,16 @@ export interface Contender {
 /** Milliseconds an operation, a figure a round, by the contenders' names. */
 export type Times = ReadonlyMap<string, readonly number[]>;
 
-/** How long a contender is tried before the first round, to see how many operations fill a turn. */
-const WARM_UP_OPERATIONS = [20, 200];
+const FIRST_OPERATIONS = 64;
 
 /**
  * Has all contenders take turns, in another order in each round. A turn takes about the same time for each, so that the fast
  * and the slow see the same machine.
  */
 export async function race(bench: Bench, contenders: readonly Contender[]): Promise<Times> {
-  const { rounds, turnMs } = bench.scale;
+  const { rounds } = bench.scale;
   const sizes = new Map<string, number>();
-  for (const contender of contenders) {
-    let perOperationMs = 0;
-    for (const operations of WARM_UP_OPERATIONS) perOperationMs = await timed(bench, contender, operations);
-    sizes.set(contender.name, Math.max(1, Math.ceil(turnMs / perOperationMs)));
-  }
+  for (const contender of contenders) sizes.set(contender.name, await sizeOf(bench, contender));
   const times = new Map<string, number[]>(contenders.map(({ name }) => [name, []]));
   for (let round = 1; round <= rounds; round++) {
     bench.progress(`round ${round} of ${rounds}`);
@@ -35,6 +30,15 @@ export async function race(bench: Bench, contenders: readonly Contender[]): Prom
     }
   }
   return times;
+}
+
+/** How many operations fill a turn: twice as many, and again, so that it is warm when the first round begins. */
+async function sizeOf(bench: Bench, contender: Contender): Promise<number> {
+  const { turnMs } = bench.scale;
+  for (let operations = FIRST_OPERATIONS; ; operations *= 2) {
+    const tookMs = (await timed(bench, contender, operations)) * operations;
+    if (tookMs > turnMs / 2) return Math.ceil((operations * turnMs) / tookMs);
+  }
 }
 
 async function timed({ lab }: Bench, contender: Contender, operations: number): Promise<number> {

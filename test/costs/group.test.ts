@@ -1,0 +1,38 @@
+import { describe, expect, it } from "vitest";
+import { CommandStats } from "../../bench/command-stats.js";
+import { CompletionTracker } from "../../src/index.js";
+import { useLab } from "../backends/upstash/support.js";
+
+const TASKS = 1_000;
+const ids = Array.from({ length: TASKS }, (_, n) => `task-${n}`);
+/** What the registration, the waiter and the end take; an ack, of however many tasks, is one request and five commands. */
+const AROUND = { requests: 5, commands: 25 };
+const lab = useLab();
+
+/** A group of 1,000 tasks with one waiter, who stands before the first ack; what it took on Redis. */
+async function costOf(batch: number): Promise<{ requests: number; commands: number }> {
+  const groups = new CompletionTracker(lab.coordinator());
+  const stats = new CommandStats(lab.raw);
+  await stats.reset();
+  lab.rest.requests.clear();
+  await groups.register("g", ids);
+  const answered = groups.wait("g");
+  // The registration; the waiter's look, its subscription, and its look once that stands.
+  await expect.poll(() => lab.rest.requests.count()).toBe(4);
+  for (let n = 0; n < TASKS; n += batch) {
+    if (batch === 1) await groups.ack("g", ids[n] ?? "");
+    else await groups.ack("g", ids.slice(n, n + batch));
+  }
+  expect(await answered).toMatchObject({ state: "completed", succeeded: TASKS });
+  return { requests: lab.rest.requests.count(), commands: await stats.total() };
+}
+
+describe("a group of 1,000 tasks with one waiter, on Redis", () => {
+  it("takes 1,005 requests one by one: its tasks' and five more", async () => {
+    expect(await costOf(1)).toEqual({ requests: TASKS + AROUND.requests, commands: 5 * TASKS + AROUND.commands });
+  });
+
+  it("takes 15 requests in batches of a hundred", async () => {
+    expect(await costOf(100)).toEqual({ requests: 10 + AROUND.requests, commands: 5 * 10 + AROUND.commands });
+  });
+});
