@@ -14,7 +14,7 @@ export interface Scale {
 }
 
 export const LONG: Scale = { rounds: 9, turnMs: 700, waits: 200, polledWaits: 60, alarms: 200 };
-export const QUICK: Scale = { rounds: 2, turnMs: 80, waits: 20, polledWaits: 10, alarms: 20 };
+export const QUICK: Scale = { rounds: 2, turnMs: 100, waits: 20, polledWaits: 10, alarms: 20 };
 
 /** What a measure works with. */
 export interface Bench {

