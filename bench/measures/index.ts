@@ -2,6 +2,8 @@ import type { Measure } from "../bench.js";
 import { acks } from "./acks.js";
 import { alarms } from "./alarms.js";
 import { group } from "./group.js";
+import { indexedGroups } from "./indexed-groups.js";
+import { joined } from "./joined.js";
 import { largeGroups } from "./large-groups.js";
 import { requestsPerOperation } from "./requests-per-operation.js";
 import { rows } from "./rows.js";
@@ -13,6 +15,7 @@ import { wholeTask } from "./whole-task.js";
 /** All measures, in the order in which they are run and shown. */
 export const MEASURES: readonly Measure[] = [
   requestsPerOperation,
+  joined,
   group,
   rows,
   acks,
@@ -21,5 +24,6 @@ export const MEASURES: readonly Measure[] = [
   wait,
   waiters,
   largeGroups,
+  indexedGroups,
   alarms,
 ];

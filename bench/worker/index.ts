@@ -17,6 +17,7 @@ interface BenchEnv extends WorkerEnv {
 
 type JobTable = { readonly [N in JobName]: (env: BenchEnv, input: Jobs[N]["takes"]) => Promise<Jobs[N]["gives"]> };
 
+const A_CALL = 1_000;
 const ALARM_WINDOW_MS = 1_000;
 const ALARM_TIMEOUT_MS = 20_000;
 
@@ -25,7 +26,17 @@ const jobs: JobTable = {
     await concurrently(load, () => bareObject(env).hit());
     return {};
   },
-  register: async (env, { group, tasks }) => tracker(env).register(group, tasks, { timeoutSec: 0 }),
+  register: async (env, { group, tasks, indexed }) =>
+    tracker(env).register(group, tasks, { timeoutSec: 0, ...(indexed === undefined ? {} : { indexed }) }),
+  ackNumbers: async (env, { group, from, to }) => {
+    for (let n = from; n < to; n += A_CALL) {
+      await tracker(env).ack(
+        group,
+        Array.from({ length: Math.min(A_CALL, to - n) }, (_, i) => n + i),
+      );
+    }
+    return {};
+  },
   acks: async (env, { group, ...load }) => {
     const own = tracker(env);
     await concurrently(load, (n) => own.ack(group, String(n)));

@@ -2,7 +2,9 @@
 export interface Jobs {
   /** One row written in a bare object, so many times, by so many clients at once. */
   bare: { takes: Load; gives: object };
-  register: { takes: { group: string; tasks: number | string[] }; gives: object };
+  register: { takes: { group: string; tasks: number | string[]; indexed?: boolean }; gives: object };
+  /** Acks of tasks that are numbers, `to` not among them, a thousand a call. */
+  ackNumbers: { takes: { group: string; from: number; to: number }; gives: object };
   /** Acks of the tasks `0`, `1` and so on, by calls from the Worker to the object. */
   acks: { takes: Load & { group: string }; gives: object };
   /** The same inside the object, one after the other, without a call between them. */
