@@ -154,6 +154,7 @@ export class Oracle {
       if (entry === undefined) throw new Violation("an ack of a generation that nobody has registered");
       const before = entry.counted.get(task);
       if (before !== undefined && before !== input.op) throw new Violation(`${task} counts twice`);
+      if (before === undefined && isOver(entry, this.#world.nowMs)) throw new Violation(`${task} counts too late`);
       entry.counted.set(task, input.op);
     }
   }
@@ -189,6 +190,7 @@ export class Oracle {
       throw new Violation(`ended as ${generation.state}, and is ${view.state} now`);
     }
     if (view.state !== "open") this.#mayEnd("the group", generation, view.state);
+    else if (isOver(generation, this.#world.nowMs)) throw new Violation("open past its deadline");
     generation.state = view.state;
     const counted = view.succeeded + view.failed;
     if (counted !== generation.counted.size) throw new Violation(`${generation.counted.size} acks count as ${counted}`);
@@ -199,12 +201,15 @@ export class Oracle {
   #mayEnd(id: string, generation: Generation, state: string): void {
     const { nowMs } = this.#world;
     if (state === "completed" && !this.#isAll(generation)) throw new Violation(`${id} completed with tasks missing`);
-    const isLate = generation.deadlineAtMs !== undefined && generation.deadlineAtMs <= nowMs;
-    if (state === "timed_out" && !isLate) throw new Violation(`${id} timed out before its deadline`);
+    if (state === "timed_out" && !isOver(generation, nowMs)) throw new Violation(`${id} timed out before its deadline`);
     if (state === "cancelled" && !generation.isCancelled) throw new Violation(`nobody has cancelled ${id}`);
   }
 
   #isAll({ tasks, total, counted }: Generation): boolean {
     return tasks === undefined ? counted.size >= total : [...tasks].every((task) => counted.has(task));
   }
+}
+
+function isOver({ deadlineAtMs }: Generation, nowMs: number): boolean {
+  return deadlineAtMs !== undefined && deadlineAtMs <= nowMs;
 }

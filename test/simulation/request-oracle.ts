@@ -66,6 +66,9 @@ export class RequestOracle {
       this.#cleanups++;
     }
     if (output.view !== undefined) this.#seen(life, output.view);
+    const isSaid = output.complete ?? (transition === "request.wait" ? output.ready : undefined);
+    if (isSaid !== undefined && isSaid !== isComplete(life))
+      throw new Violation(`complete: ${isSaid}, and it is ${!isSaid}`);
     if (output.ready === true && output.view === undefined)
       throw new Violation("a waiter of a known request hears nothing");
     if (transition === "request.wait" && output.ready === true) this.told = true;
