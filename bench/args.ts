@@ -22,8 +22,11 @@ Measures edge-coordinator beside bare calls, hand-written scripts, the polling d
 
 const MAX_SEED = 2 ** 32 - 1;
 
-/** @throws Error for what it does not understand. */
-export function readArgs(argv: readonly string[]): Args {
+/**
+ * @param measures the names that `--only` knows.
+ * @throws Error for what it does not understand.
+ */
+export function readArgs(argv: readonly string[], measures: readonly string[]): Args {
   const { values } = parseArgs({
     args: [...argv],
     options: {
@@ -35,5 +38,6 @@ export function readArgs(argv: readonly string[]): Args {
   });
   const seed = Number(values.seed);
   if (!/^\d+$/.test(values.seed) || seed > MAX_SEED) throw new Error(`--seed must be 0 to ${MAX_SEED}`);
+  if (values.only.some((name) => !measures.includes(name))) throw new Error(`--only knows ${measures.join(", ")}`);
   return { isHelp: values.help, isQuick: values.quick, seed, only: values.only };
 }

@@ -7,14 +7,16 @@ export interface Scale {
   readonly rounds: number;
   /** How long one arm's turn takes, about. */
   readonly turnMs: number;
+  /** How many calls of a script make an average. */
+  readonly calls: number;
   /** How often a wait is tried that is over at once, and one that is polled for. */
   readonly waits: number;
   readonly polledWaits: number;
   readonly alarms: number;
 }
 
-export const LONG: Scale = { rounds: 9, turnMs: 700, waits: 200, polledWaits: 60, alarms: 200 };
-export const QUICK: Scale = { rounds: 2, turnMs: 100, waits: 20, polledWaits: 10, alarms: 20 };
+export const LONG: Scale = { rounds: 9, turnMs: 700, calls: 1_000, waits: 200, polledWaits: 60, alarms: 200 };
+export const QUICK: Scale = { rounds: 2, turnMs: 100, calls: 200, waits: 20, polledWaits: 10, alarms: 20 };
 
 /** What a measure works with. */
 export interface Bench {

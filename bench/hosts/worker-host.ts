@@ -1,5 +1,4 @@
-import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Miniflare } from "miniflare";
@@ -17,7 +16,8 @@ export interface WorkerHost {
 
 /** Starts the Worker of the benchmarks in workerd: the library's routes and object, and a bare object beside them. */
 export async function startWorkerHost(token: string): Promise<WorkerHost> {
-  const folder = await mkdtemp(join(existsSync(MEMORY_FOLDER) ? MEMORY_FOLDER : tmpdir(), "edge-coordinator-bench-"));
+  const folder = mkdtempSync(join(existsSync(MEMORY_FOLDER) ? MEMORY_FOLDER : tmpdir(), "edge-coordinator-bench-"));
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
   const miniflare = new Miniflare({
     modules: [
       { type: "ESModule", path: "worker.js", contents: await bundleWorker({ entry: "bench/worker/index.ts" }) },
@@ -33,9 +33,5 @@ export async function startWorkerHost(token: string): Promise<WorkerHost> {
     },
   });
   const { href } = await miniflare.ready;
-  const close = async (): Promise<void> => {
-    await miniflare.dispose();
-    await rm(folder, { recursive: true, force: true });
-  };
-  return { url: href.replace(/\/$/, ""), close };
+  return { url: href.replace(/\/$/, ""), close: () => miniflare.dispose() };
 }

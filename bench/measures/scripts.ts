@@ -9,8 +9,8 @@ import { median, ratios, spreadOf } from "../statistics.js";
 const OURS = "ours, an ack";
 const BY_HAND = "hand-written script, an ack";
 const COUNTER = "hand-written script, a counter";
-/** In a turn, by few clients: what counts is the server's own time. */
-const OPERATIONS = { clients: 8, aMs: 1 };
+/** Few: what counts is the server's own time. */
+const CLIENTS = 8;
 
 /** What a call takes on redis-server, by its own clock. */
 export const scripts: Measure = {
@@ -33,7 +33,7 @@ export const scripts: Measure = {
         await lab.clear();
         await groups.register("g", 1_000_000_000);
         await lab.commands.reset();
-        await concurrently(scale.turnMs * OPERATIONS.aMs, operation, OPERATIONS.clients);
+        await concurrently(scale.calls, operation, CLIENTS);
         taken.get(arm)?.push(await lab.commands.microsecondsPerScript());
       }
     }
