@@ -1,5 +1,14 @@
 import { describe, expect, it, vi } from "vitest";
-import { CompletionTracker, type CoordinationError, type Coordinator, MemoryCoordinator } from "../../src/index.js";
+import {
+  CoalesceTracker,
+  CompletionTracker,
+  type CoordinationError,
+  type Coordinator,
+  DedupeWindow,
+  MemoryCoordinator,
+  RequestStatsAccumulator,
+  RequestWaitTracker,
+} from "../../src/index.js";
 import type { FaultProxy, Lane } from "../support/fault-proxy.js";
 
 /** A remote backend, and the network in front of it. */
@@ -79,6 +88,10 @@ export function describeJoined(world: () => World): void {
         c.delete(`${id}-x`, `${id}-y`),
         tracker.status(id),
         tracker.ack(id, "a"),
+        new DedupeWindow(c).claim([id, "a"]),
+        new CoalesceTracker(c).next(id),
+        new RequestStatsAccumulator(c, id, { maxTracked: 100 }).merge("a", { processed: 1 }),
+        new RequestWaitTracker(c, { stages: ["s"] }).registerRequest(id),
         c.watch("completion.wait", id, {}, { timeoutMs: 0 }).catch(() => "waited"),
       ]);
       expect((await done).slice(0, 5)).toEqual([1, 1, 2, 0, null]);
