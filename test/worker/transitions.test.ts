@@ -211,6 +211,27 @@ describe("a transition over /v1/run", () => {
   });
 });
 
+/** Each call of an object arrives sooner than the one before it; the Worker tells how many were under way at most. */
+const SLOWER_FIRST = `
+  import { createWorker } from "./worker/index.js";
+  export { CoordinatorWorkerObject } from "./worker/index.js";
+  let calls = 0, open = 0, most = 0;
+  const slowed = (objects) => ({
+    idFromName: (name) => objects.idFromName(name),
+    get: (id) => ({
+      run: async (...given) => {
+        most = Math.max(most, ++open);
+        await new Promise((resolve) => setTimeout(resolve, 80 - 5 * calls++));
+        return objects.get(id).run(...given).finally(() => open--);
+      },
+    }),
+  });
+  const worker = createWorker({ namespace: (env) => slowed(env.COORDINATOR) });
+  export default {
+    fetch: (request, env) => request.url.endsWith("/most") ? Response.json(most) : worker.fetch(request, env),
+  };
+`;
+
 interface Outcome {
   readonly output?: Readonly<Record<string, unknown>>;
   readonly problem?: {
@@ -284,6 +305,28 @@ describe("a transition in a batch", () => {
       { problem: { status: 404, code: "not_found" } },
       { problem: { status: 422, code: "invalid_input", detail: "operation must be an object" } },
     ]);
+  });
+
+  it("keeps the order of a record, however long each of its calls takes, and no record waits for another", async () => {
+    const slow = await startWorker({ vars: { COORDINATOR_TOKEN: TOKEN }, source: SLOWER_FIRST });
+    try {
+      const operations = ["0", "1", "2", "3"].flatMap((value) =>
+        ["a", "b", "c"].map((id) => ({
+          transition: "kv.rpush",
+          id,
+          input: { op: value, ttlMs: 60_000, values: [value] },
+        })),
+      );
+      const look = ["a", "b", "c"].map((id) => ({ transition: "kv.lrange", id, input: {} }));
+      const body = { operations: [...operations, ...look] };
+      const { json } = await clientOf(slow.url)("POST", "/v1/batch", { body });
+      const { outcomes } = json as unknown as { outcomes: readonly Outcome[] };
+      const list = { output: { values: ["0", "1", "2", "3"] } };
+      expect(outcomes.slice(-3)).toEqual([list, list, list]);
+      expect((await clientOf(slow.url)("GET", "/most")).json).toBe(3);
+    } finally {
+      await slow.close();
+    }
   });
 
   it("registers no webhook that would be refused by itself", async () => {
