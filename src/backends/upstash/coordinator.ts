@@ -44,7 +44,7 @@ const SIZE_AROUND = 512;
 
 /**
  * Coordination over Upstash Redis, or any Redis behind its REST protocol: each operation is one HTTP request that runs one
- * script, atomically, by the server's clock.
+ * script, atomically, by the server's clock. Operations that begin in the same turn of the event loop share a request.
  *
  * It promises what the database keeps. Upstash replicates asynchronously: a failover may lose the latest writes.
  * Timers ring when somebody asks: any call that touches a record which is due wakes it, and `drain` wakes all that are. Call
