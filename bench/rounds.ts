@@ -53,15 +53,15 @@ async function timed({ lab }: Bench, contender: Contender, operations: number): 
 
 export const CLIENTS = 64;
 
-/** The operation `operations` times, by so many clients at once; each takes the next number, from 0. */
+/** The operation `operations` times, by so many clients at once; each takes the next number, from 0, and says who it is. */
 export async function concurrently(
   operations: number,
-  operation: (n: number) => Promise<unknown>,
+  operation: (n: number, client: number) => Promise<unknown>,
   clients = CLIENTS,
 ): Promise<void> {
   let next = 0;
-  const client = async (): Promise<void> => {
-    while (next < operations) await operation(next++);
+  const work = async (client: number): Promise<void> => {
+    while (next < operations) await operation(next++, client);
   };
-  await Promise.all(Array.from({ length: Math.min(clients, operations) }, client));
+  await Promise.all(Array.from({ length: Math.min(clients, operations) }, (_, client) => work(client)));
 }

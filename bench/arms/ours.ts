@@ -47,3 +47,16 @@ export function onUpstash(address: Address): OurArm {
 export function onWorker(address: Address): OurArm {
   return new OurArm(new HttpCoordinator(address));
 }
+
+/** As many instances as there are clients, each with a coordinator of its own: what one of them sends, no other joins. */
+export class Instances {
+  readonly #arms: readonly OurArm[];
+
+  constructor(make: () => OurArm, count: number) {
+    this.#arms = Array.from({ length: count }, make);
+  }
+
+  of(client: number): OurArm {
+    return this.#arms[client % this.#arms.length] as OurArm;
+  }
+}

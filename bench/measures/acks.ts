@@ -1,6 +1,6 @@
 import { PollingCompletion } from "../../test/polling/completion.js";
 import { ack, counter, load } from "../arms/hand-written.js";
-import { type OurArm, onMemory, onUpstash, onWorker } from "../arms/ours.js";
+import { Instances, onMemory, onUpstash, onWorker } from "../arms/ours.js";
 import { bareRedis, PipelinedPolling, PollingArm } from "../arms/polling.js";
 import type { Measure } from "../bench.js";
 import { atLeast, type Result, ratio, type Target } from "../result.js";
@@ -50,8 +50,9 @@ export const acks: Measure = {
         prepare: registerPolled,
         run: (operations) => concurrently(operations, () => pipelined.ack("g")),
       },
-      ackingBy("ours, Redis over REST", onUpstash(lab.rest)),
-      ackingBy("ours, memory", onMemory()),
+      ackingBy("ours, Redis over REST", new Instances(() => onUpstash(lab.rest), CLIENTS)),
+      ackingBy("ours, joined by one coordinator", new Instances(() => onUpstash(lab.rest), 1)),
+      ackingBy("ours, memory", new Instances(onMemory, 1)),
       { name: OBJECT, run: (operations) => worker.do("bare", { operations, clients: CLIENTS }) },
       {
         name: "ours, Durable Object",
@@ -62,7 +63,7 @@ export const acks: Measure = {
         run: (operations) => worker.do("acks", { group, operations, clients: CLIENTS }),
       },
       { name: OVER_HTTP, run: (operations) => concurrently(operations, () => worker.hit()) },
-      ackingBy("ours, Worker over HTTP", onWorker(lab.workerDirect)),
+      ackingBy("ours, Worker over HTTP", new Instances(() => onWorker(lab.workerDirect), CLIENTS)),
     ]);
     return [
       ...over(times, INCR, [
@@ -72,6 +73,7 @@ export const acks: Measure = {
         ["polling design", undefined],
         ["polling design, pipelined", undefined],
         ["ours, Redis over REST", atLeast(0.7)],
+        ["ours, joined by one coordinator", undefined],
         ["ours, memory", undefined],
       ]),
       ...over(times, OBJECT, [["ours, Durable Object", atLeast(0.8)]]),
@@ -80,15 +82,15 @@ export const acks: Measure = {
   },
 };
 
-function ackingBy(name: string, { groups }: OurArm): Contender {
+function ackingBy(name: string, instances: Instances): Contender {
   let group = "";
   return {
     name,
     prepare: () => {
       group = `acks-${crypto.randomUUID()}`;
-      return groups.register(group, MANY);
+      return instances.of(0).groups.register(group, MANY);
     },
-    run: (operations) => concurrently(operations, (n) => groups.ack(group, String(n))),
+    run: (operations) => concurrently(operations, (n, client) => instances.of(client).groups.ack(group, String(n))),
   };
 }
 

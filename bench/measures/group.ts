@@ -1,13 +1,13 @@
 import { PollingCompletion } from "../../test/polling/completion.js";
 import { PollingRequestWait } from "../../test/polling/request-wait.js";
 import { BullMqFlow } from "../arms/bullmq.js";
-import { type OurArm, onUpstash, onWorker } from "../arms/ours.js";
+import { Instances, type OurArm, onUpstash, onWorker } from "../arms/ours.js";
 import { PipelinedPolling, PollingArm } from "../arms/polling.js";
 import type { Bench, Measure } from "../bench.js";
 import { Deferred } from "../deferred.js";
 import type { Lab } from "../lab.js";
 import { atMost, figure, type Result } from "../result.js";
-import { concurrently } from "../rounds.js";
+import { CLIENTS, concurrently } from "../rounds.js";
 
 const TASKS = 1_000;
 const BATCH = 100;
@@ -82,29 +82,33 @@ const arms: Readonly<Record<string, (bench: Bench) => Promise<unknown>>> = {
     await flow.add(TASKS);
     await flow.work();
   },
-  [ONE_BY_ONE]: ({ lab }) => ours(onUpstash(lab.restGateway), 1),
-  "ours, three trackers a task, Redis over REST": ({ lab }) => oursInThree(onUpstash(lab.restGateway)),
-  [BATCHES]: ({ lab }) => ours(onUpstash(lab.restGateway), BATCH),
-  "ours, one by one, Worker over HTTP": ({ lab }) => ours(onWorker(lab.workerGateway), 1),
-  "ours, 100 a call, Worker over HTTP": ({ lab }) => ours(onWorker(lab.workerGateway), BATCH),
+  [ONE_BY_ONE]: ({ lab }) => ours(() => onUpstash(lab.restGateway), 1),
+  "ours, three trackers a task, Redis over REST": ({ lab }) => oursInThree(() => onUpstash(lab.restGateway)),
+  [BATCHES]: ({ lab }) => ours(() => onUpstash(lab.restGateway), BATCH),
+  "ours, one by one, Worker over HTTP": ({ lab }) => ours(() => onWorker(lab.workerGateway), 1),
+  "ours, 100 a call, Worker over HTTP": ({ lab }) => ours(() => onWorker(lab.workerGateway), BATCH),
 };
 
 /** The ack counts what was done, and the waiter waits for the group itself. */
-async function ours({ groups }: OurArm, batch: number): Promise<void> {
+async function ours(make: () => OurArm, batch: number): Promise<void> {
+  const instances = new Instances(make, CLIENTS);
+  const { groups } = instances.of(0);
   await groups.register("g", ids);
   const answered = groups.wait("g");
-  if (batch === 1) await concurrently(TASKS, (n) => groups.ack("g", ids[n] ?? ""));
+  if (batch === 1) await concurrently(TASKS, (n, client) => instances.of(client).groups.ack("g", ids[n] ?? ""));
   else for (let n = 0; n < TASKS; n += batch) await groups.ack("g", ids.slice(n, n + batch));
   await answered;
 }
 
 /** As the polling design has it: group, request and counts are three things, and each task tells all of them. */
-async function oursInThree(arm: OurArm): Promise<void> {
+async function oursInThree(make: () => OurArm): Promise<void> {
+  const instances = new Instances(make, CLIENTS);
+  const arm = instances.of(0);
   await arm.groups.register("g", ids);
   await arm.requests.registerRequest("r");
   await arm.requests.registerRoot("r", "work", ids);
   const answered = arm.requests.waitForRequest("r");
-  await concurrently(TASKS, (n) => arm.task("g", "r", ids[n] ?? ""));
+  await concurrently(TASKS, (n, client) => instances.of(client).task("g", "r", ids[n] ?? ""));
   await answered;
 }
 

@@ -1,6 +1,6 @@
 import { PollingCompletion } from "../../test/polling/completion.js";
 import { BullMqFlow } from "../arms/bullmq.js";
-import { type OurArm, onUpstash, onWorker } from "../arms/ours.js";
+import { Instances, onUpstash, onWorker } from "../arms/ours.js";
 import { PipelinedPolling, PollingArm } from "../arms/polling.js";
 import type { Bench, Measure } from "../bench.js";
 import { atLeast, type Result, ratio } from "../result.js";
@@ -62,13 +62,14 @@ function contendersOf({ lab }: Bench): Contender[] {
       run: (count) => concurrently(count, (n) => pipelined.task("g", "r", `${n}`)),
     },
     { name: "bare Durable Object over HTTP, one call", run: (count) => concurrently(count, () => bare.hit()) },
-    ...ours("Redis over REST", onUpstash(lab.restGateway)),
-    ...ours("Worker over HTTP", onWorker(lab.workerGateway)),
+    ...ours("Redis over REST", new Instances(() => onUpstash(lab.restGateway), CLIENTS)),
+    ...ours("Worker over HTTP", new Instances(() => onWorker(lab.workerGateway), CLIENTS)),
   ];
 }
 
 /** One ack tells group, waiter and counts; or three trackers are told, as in the polling design, but at once. */
-function ours(where: string, arm: OurArm): Contender[] {
+function ours(where: string, instances: Instances): Contender[] {
+  const arm = instances.of(0);
   let id = "";
   const prepare = async (operations: number): Promise<void> => {
     id = crypto.randomUUID();
@@ -81,12 +82,12 @@ function ours(where: string, arm: OurArm): Contender[] {
     {
       name: `ours, one ack, ${where}`,
       prepare,
-      run: (count) => concurrently(count, (n) => arm.groups.ack(id, `${n}`)),
+      run: (count) => concurrently(count, (n, client) => instances.of(client).groups.ack(id, `${n}`)),
     },
     {
       name: `ours, three trackers, ${where}`,
       prepare,
-      run: (count) => concurrently(count, (n) => arm.task(id, id, `${n}`)),
+      run: (count) => concurrently(count, (n, client) => instances.of(client).task(id, id, `${n}`)),
     },
   ];
 }
