@@ -1,6 +1,7 @@
 import type { Measure } from "../bench.js";
 import { acks } from "./acks.js";
 import { alarms } from "./alarms.js";
+import { bill } from "./bill.js";
 import { group } from "./group.js";
 import { indexedGroups } from "./indexed-groups.js";
 import { joined } from "./joined.js";
@@ -18,6 +19,7 @@ export const MEASURES: readonly Measure[] = [
   joined,
   group,
   rows,
+  bill,
   acks,
   scripts,
   wholeTask,

@@ -1,3 +1,4 @@
+import type { ObjectReply } from "../../src/durable-object/index.js";
 import type { HandlerEvent } from "../../src/trackers/handler.js";
 import { CoordinatorWorkerObject } from "../../worker/index.js";
 import { lateness } from "./lateness.js";
@@ -18,6 +19,19 @@ export class BenchCoordinator extends CoordinatorWorkerObject {
 
   /** The rows that one ack writes, by the storage's own count. */
   rowsWritten(group: string, task: string): number {
+    return this.#counted(() => this.#ack(group, task));
+  }
+
+  /** The rows that a whole group writes, from its registration to its end: its tasks by name, acked one by one. */
+  rowsOfGroup(group: string, tasks: string[]): number {
+    return this.#counted(() => {
+      const registration = { op: "register", spec: "s", total: tasks.length, tasks, timeoutMs: 0, ttlMs: 60_000 };
+      this.#done(this.run("completion.register", group, { ...registration, deliveryId: "msg_register" }));
+      for (const task of tasks) this.#ack(group, task);
+    });
+  }
+
+  #counted(work: () => void): number {
     const { sql } = this.ctx.storage;
     const exec = sql.exec.bind(sql);
     const cursors: { readonly rowsWritten: number }[] = [];
@@ -28,7 +42,7 @@ export class BenchCoordinator extends CoordinatorWorkerObject {
     };
     Object.defineProperty(sql, "exec", { value: counted, configurable: true });
     try {
-      this.#ack(group, task);
+      work();
     } finally {
       Reflect.deleteProperty(sql, "exec");
     }
@@ -40,7 +54,10 @@ export class BenchCoordinator extends CoordinatorWorkerObject {
   }
 
   #ack(group: string, id: string): void {
-    const reply = this.run("completion.ack", group, { op: `op-${id}`, tasks: [{ id }], earlyTtlMs: 60_000 });
+    this.#done(this.run("completion.ack", group, { op: `op-${id}`, tasks: [{ id }], earlyTtlMs: 60_000 }));
+  }
+
+  #done(reply: ObjectReply): void {
     if (!reply.ok) throw new Error(reply.message);
   }
 }

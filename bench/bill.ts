@@ -1,0 +1,134 @@
+import type prices from "./prices.json";
+import type { Run } from "./report.js";
+
+/** How many tasks the group has that is billed, and how many such groups the table is about. */
+export const BILL_TASKS = 100;
+const GROUPS = 1_000;
+/** How long each group's waiter waits, in the table. */
+const WAIT_SEC = 30;
+/** A waiter on Redis looks about so often, besides at each message; one on an object begins anew. */
+const LOOK_SEC = 4.5;
+const HOP_SEC = 25;
+
+type Prices = typeof prices;
+
+/** What one group takes of what is billed, without its waiter, and what a waiter takes: at once, and each second. */
+interface Use {
+  readonly arm: string;
+  readonly group: Units;
+  readonly waiter: Units;
+  readonly second: Units;
+}
+
+interface Units {
+  readonly commands?: number;
+  readonly objectRequests?: number;
+  readonly rows?: number;
+  readonly objectSeconds?: number;
+  readonly workerRequests?: number;
+}
+
+const NOTHING: Units = {};
+
+/** `docs/costs.md`, of a run's counts and the prices. */
+export function costsOf(run: Run, prices: Prices): string {
+  const uses = usesOf(run);
+  const lines = uses.map((use) => lineOf(use, prices));
+  return `# Costs
+
+What ${GROUPS.toLocaleString("en")} groups of ${BILL_TASKS} tasks cost, each with one waiter that waits ${WAIT_SEC} seconds. Written by \`npm run costs\`: the counts are
+those of [the benchmarks](../bench/README.md), counted by the servers themselves; the prices, of ${prices.date}, are in
+\`bench/prices.json\`. Included allowances are not taken off; reads of rows, storage and traffic weigh nothing beside the rest.
+
+| | a group | its waiter, at once | and each second | ${GROUPS.toLocaleString("en")} groups, no waiter | with waiters |
+|---|---|---|---|---|---|
+${lines.join("\n")}
+
+Prices: Upstash $${prices.upstashPerMillionCommands} a million commands, those inside scripts counted as it counts them; Durable Objects
+$${prices.objectPerMillionRequests} a million requests, $${prices.objectPerMillionRowsWritten} a million rows written, $${prices.objectPerMillionGbSeconds} a million GB-seconds at ${prices.objectGb} GB an object that is awake; Workers
+$${prices.workerPerMillionRequests} a million requests. Sources: ${Object.values(prices.sources).join(", ")}.
+
+## How it grows
+
+- **With tasks**: in proportion, one by one; in batches with the number of calls, on Redis. On an object each task is a row however it comes;
+  with \`indexed: true\` it is 256 tasks a row.
+- **With waiters**: on Redis each client's subscription is shared by its waiters, and each wait looks about every ${LOOK_SEC} seconds besides. On
+  an object waiters share the time it is awake: the first pays for its seconds, the others for a request each ${HOP_SEC} seconds.
+- **With seconds waited**: on Redis hardly; the polling design pays for them most. An object that somebody waits for is awake and billed: where
+  waits are long and groups many, let a callback tell, and nobody wait.
+- **With nothing to do**: nothing on an object. On Redis a drain that finds nothing is 65 commands: 187,200 a day every thirty seconds, $0.37.
+`;
+}
+
+function usesOf(run: Run): Use[] {
+  const results = run.sections.find(({ name }) => name === "bill")?.results ?? [];
+  const countOf = (arm: string): number => {
+    const value = results.find((result) => result.arm === arm)?.value;
+    if (value === undefined) throw new Error(`the run has no figure of ${arm}: run the benchmarks first`);
+    return value;
+  };
+  const look = countOf("ours, one look of a waiter");
+  // At once: a look, one when the subscription stands, one at the message.
+  const waiter = { commands: 3 * look };
+  const second = { commands: look / LOOK_SEC };
+  const rows = results.find(({ unit }) => unit === "rows")?.value ?? Number.NaN;
+  const object = { objectRequests: BILL_TASKS + 1, rows };
+  // The head is written once a call.
+  const batch = { objectRequests: 2, rows: rows - (BILL_TASKS - 1) };
+  const watching = { objectRequests: 1 };
+  const awake = { objectRequests: 1 / HOP_SEC, objectSeconds: 1 };
+  const behind = (units: Units): Units => ({ ...units, workerRequests: units.objectRequests ?? 0 });
+  return [
+    { arm: "Upstash, one by one", group: { commands: countOf("ours, one by one") }, waiter, second },
+    { arm: "Upstash, 100 a call", group: { commands: countOf("ours, 100 a call") }, waiter, second },
+    { arm: "Durable Object, one by one", group: object, waiter: watching, second: awake },
+    { arm: "Durable Object, 100 a call", group: batch, waiter: watching, second: awake },
+    {
+      arm: "Worker over HTTP, one by one",
+      group: behind(object),
+      waiter: behind(watching),
+      second: { ...awake, workerRequests: 1 / HOP_SEC },
+    },
+    {
+      arm: "polling design on Upstash",
+      group: { commands: countOf("polling design, acks alone") },
+      waiter: NOTHING,
+      second: { commands: countOf("polling design, one owner and one waiter") },
+    },
+  ];
+}
+
+function lineOf({ arm, group, waiter, second }: Use, prices: Prices): string {
+  const alone = GROUPS * dollars(group, prices);
+  const waited = GROUPS * (dollars(waiter, prices) + WAIT_SEC * dollars(second, prices));
+  const cells = [arm, said(group), said(waiter), said(second), money(alone), money(alone + waited)];
+  return `| ${cells.join(" | ")} |`;
+}
+
+function dollars(units: Units, prices: Prices): number {
+  const { commands = 0, objectRequests = 0, rows = 0, objectSeconds = 0, workerRequests = 0 } = units;
+  const millionths =
+    commands * prices.upstashPerMillionCommands +
+    objectRequests * prices.objectPerMillionRequests +
+    rows * prices.objectPerMillionRowsWritten +
+    objectSeconds * prices.objectGb * prices.objectPerMillionGbSeconds +
+    workerRequests * prices.workerPerMillionRequests;
+  return millionths / 1_000_000;
+}
+
+const NAMES: Readonly<Record<keyof Units, string>> = {
+  commands: "commands",
+  objectRequests: "object requests",
+  rows: "rows",
+  objectSeconds: "s awake",
+  workerRequests: "Worker requests",
+};
+
+function said(units: Units): string {
+  const parts = (Object.keys(NAMES) as (keyof Units)[])
+    .filter((name) => (units[name] ?? 0) > 0)
+    .map((name) => `${Number((units[name] ?? 0).toPrecision(3)).toLocaleString("en")} ${NAMES[name]}`);
+  return parts.length === 0 ? "nothing" : parts.join(", ");
+}
+
+const money = (amount: number): string => `$${amount.toFixed(amount < 0.1 ? 3 : 2)}`;
