@@ -22,7 +22,7 @@ const endedRequest = async ({ requests }: OurArm, id: string) => {
 const dedupe = ({ coordinator }: OurArm) => new DedupeWindow(coordinator);
 const coalesce = ({ coordinator }: OurArm) => new CoalesceTracker(coordinator);
 
-/** The public operations that are one step. `supersede` and `DedupeWindow.run` have the caller's own work between two. */
+/** The public operations; not `supersede`, which has the caller's own work between two steps. */
 export const OPERATIONS: readonly Operation[] = [
   { name: "incr", run: ({ coordinator }, id) => coordinator.incr(id) },
   { name: "getInt", run: ({ coordinator }, id) => coordinator.getInt(id) },
