@@ -9,6 +9,7 @@ import { largeGroups } from "./large-groups.js";
 import { requestsPerOperation } from "./requests-per-operation.js";
 import { rows } from "./rows.js";
 import { scripts } from "./scripts.js";
+import { sizes } from "./sizes.js";
 import { wait } from "./wait.js";
 import { waiters } from "./waiters.js";
 import { wholeTask } from "./whole-task.js";
@@ -28,4 +29,5 @@ export const MEASURES: readonly Measure[] = [
   largeGroups,
   indexedGroups,
   alarms,
+  sizes,
 ];
