@@ -60,7 +60,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: "durable-object backend",
-    files: /^src\/backends\/durable-object(\.ts$|\/)/,
+    files: /^src\/backends\/(durable-object|object-calls)\.ts$/,
     layers: ["root", "machines", "contract"],
     packages: [],
   },

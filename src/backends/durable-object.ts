@@ -9,6 +9,7 @@ import { placeOf } from "../tags.js";
 import { checkInteger, checkKeyPrefix, checkNumber, MAX_SEC } from "../validate.js";
 import { timedOut } from "../watchers.js";
 import { type Limit, pause, within } from "../within.js";
+import { lacksMethod, ObjectCalls } from "./object-calls.js";
 
 /** The part of a Durable Object binding that is used; every `DurableObjectNamespace` has it. */
 export interface ObjectNamespace {
@@ -22,10 +23,19 @@ export type ObjectReply =
   | { readonly ok: true; readonly output: object }
   | { readonly ok: false; readonly code: CoordinationErrorCode; readonly message: string; readonly retryable: boolean };
 
+/** One operation, as it travels to the object. */
+export interface ObjectCall {
+  readonly transition: TransitionName;
+  readonly id: string;
+  readonly input: unknown;
+}
+
 /** The methods of a `CoordinatorObject` that are called from outside. */
 export interface ObjectMethods {
   /** Runs one public transition. */
   run(transition: string, id: string, input: unknown): ObjectReply | Promise<ObjectReply>;
+  /** Runs several, in their order, each by itself and with a reply of its own. */
+  runMany(calls: readonly ObjectCall[]): ObjectReply[] | Promise<ObjectReply[]>;
   /** Waits until the transition's output is `ready`, or for `timeoutMs`: then the last output comes as it is. */
   watch(transition: string, id: string, input: unknown, timeoutMs: number): Promise<ObjectReply>;
 }
@@ -62,7 +72,8 @@ const REWATCH: RetryPolicy = { maxAttempts: 100, baseDelayMs: 250, maxDelayMs: 2
 
 /**
  * Coordination in Durable Objects: one object for each group and each raw key's tag, linearizable, with its own timer.
- * An operation is one RPC. Cheap to make, per request or once: it keeps no stub and no timer between calls.
+ * An operation is one RPC; those on one object that begin in the same turn share it. Cheap to make, per request or once: it
+ * keeps no stub and no timer between calls.
  *
  * Calls that the platform marks as retryable are sent again, at most twice, where that is harmless. Handlers and
  * webhooks run inside the object: give them to the `CoordinatorObject`.
@@ -81,6 +92,7 @@ export class DurableObjectCoordinator extends Primitives {
   readonly #callTimeoutMs: number;
   readonly #clock: Clock;
   readonly #random: () => number;
+  readonly #calls = new ObjectCalls((transition, id) => this.#object(transition, id));
 
   /** @throws {CoordinationError} `misconfigured` without a namespace, `invalid_input` for an option out of range. */
   constructor(options: DurableObjectOptions) {
@@ -122,7 +134,8 @@ export class DurableObjectCoordinator extends Primitives {
     for (let attempt = 1; ; attempt++) {
       const limit: Limit = { limitMs: Math.max(1, endsAtMs - this.#clock.now()), signal, clock: this.#clock };
       try {
-        return outputOf(await within(limit, noAnswer, () => this.#object(transition, id).run(transition, id, input)));
+        const call = () => this.#calls.run(placeOf(machineOf(transition), id), { transition, id, input });
+        return outputOf(await within(limit, noAnswer, call));
       } catch (error) {
         signal?.throwIfAborted();
         if (error instanceof CoordinationError) throw error;
@@ -201,7 +214,6 @@ interface Marked {
   readonly retryable?: unknown;
   readonly overloaded?: unknown;
   readonly durableObjectReset?: unknown;
-  readonly remote?: unknown;
 }
 
 /** Whether the same call may go better with a fresh stub, and does not make a bad day worse. */
@@ -218,14 +230,14 @@ function lacksSql(error: unknown): boolean {
 
 /** The platform's texts stay behind: they may quote what the object's own code threw. */
 function faultOf(error: unknown, applied: "no" | "unknown"): CoordinationError {
-  const { overloaded, remote } = Object(error) as Marked;
+  const { overloaded } = Object(error) as Marked;
   if (overloaded === true) {
     return new CoordinationError("rate_limited", "the object is overloaded", { retryable: true, applied });
   }
   if (lacksSql(error)) {
     return new CoordinationError("misconfigured", "the object's class needs new_sqlite_classes in [[migrations]]");
   }
-  if (remote === true && error instanceof TypeError) {
+  if (lacksMethod(error)) {
     const message = "the object lacks the method: the namespace's class must extend CoordinatorObject";
     return new CoordinationError("misconfigured", message);
   }

@@ -1,6 +1,7 @@
 export {
   DurableObjectCoordinator,
   type DurableObjectOptions,
+  type ObjectCall,
   type ObjectMethods,
   type ObjectNamespace,
   type ObjectReply,

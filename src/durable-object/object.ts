@@ -3,6 +3,7 @@ import { isInternal, isWatchable } from "../access.js";
 import {
   DurableObjectCoordinator,
   MAX_HOP_MS,
+  type ObjectCall,
   type ObjectMethods,
   type ObjectNamespace,
   type ObjectReply,
@@ -90,6 +91,11 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
   /** Runs one public transition, atomically. Never rejects for what the caller did: faults are values. */
   run(transition: string, id: string, input: unknown): ObjectReply {
     return answer(() => this.#local.apply(publicTransition(transition), id, input as never));
+  }
+
+  /** Runs several, in their order: each is atomic by itself, and has a reply of its own. */
+  runMany(calls: readonly ObjectCall[]): ObjectReply[] {
+    return calls.map(({ transition, id, input }) => this.run(transition, id, input));
   }
 
   /**

@@ -10,7 +10,7 @@ import { CoordinationError } from "../../src/errors.js";
 type Answer = () => ObjectReply | Promise<ObjectReply>;
 
 interface Call {
-  readonly method: "run" | "watch";
+  readonly method: "run" | "runMany" | "watch";
   readonly place: string;
   readonly args: readonly unknown[];
   readonly stub: object;
@@ -34,6 +34,7 @@ function scripted(...answers: Answer[]): { namespace: ObjectNamespace; calls: Ca
       };
       const stub: object = {
         run: (...args: unknown[]) => answer("run", args),
+        runMany: (...args: unknown[]) => answer("runMany", args),
         watch: (...args: unknown[]) => answer("watch", args),
       };
       return stub;
@@ -329,5 +330,76 @@ describe("a wait", () => {
     const { namespace, calls } = scripted(ready);
     expect(await fault(wait(namespace, 60_000, AbortSignal.abort("before")), 0)).toBe("before");
     expect(calls).toHaveLength(0);
+  });
+});
+
+describe("operations that begin in one turn", () => {
+  const reply = (result: string): ObjectReply => ({ ok: true, output: { result } });
+  const many = (...replies: ObjectReply[]): Answer => (() => replies) as unknown as Answer;
+
+  it("share a call if they are for one object, in their order, and each has its own reply", async () => {
+    const { namespace, calls } = scripted(many(reply("1"), reply("2")), () => reply("3"));
+    const coordinator = make(namespace);
+    const results = await Promise.all([coordinator.incr("{n}a"), coordinator.incr("{m}"), coordinator.getInt("{n}b")]);
+    expect(results).toEqual([1, 3, 2]);
+    expect(calls.map(({ method, place }) => [method, place])).toEqual([
+      ["runMany", "coord:{kv}n"],
+      ["run", "coord:{kv}m"],
+    ]);
+    expect(calls[0]?.args).toMatchObject([
+      [
+        { transition: "kv.incr", id: "{n}a", input: { delta: 1 } },
+        { transition: "kv.getInt", id: "{n}b", input: {} },
+      ],
+    ]);
+  });
+
+  it("fail by themselves where the object says so, and together where the call fails", async () => {
+    const refusal: ObjectReply = { ok: false, code: "backend_rejected", message: "no", retryable: false };
+    const { namespace } = scripted(many(refusal, reply("2")), many(reply("1")), fails({ remote: true }));
+    const coordinator = make(namespace);
+    const settled = () => Promise.allSettled([coordinator.incr("n"), coordinator.incr("n")]);
+    expect(await settled()).toMatchObject([{ reason: { code: "backend_rejected" } }, { value: 2 }]);
+    expect(await settled()).toMatchObject([{ value: 1 }, { reason: { code: "backend_rejected", applied: "unknown" } }]);
+    const lostToBoth = { reason: { code: "backend_unavailable", applied: "unknown" } };
+    expect(await settled()).toMatchObject([lostToBoth, lostToBoth]);
+  });
+
+  it("go one by one to an object that still runs an earlier version", async () => {
+    const lacks = fails({ remote: true }, TypeError);
+    const { namespace, calls } = scripted(
+      lacks,
+      () => reply("1"),
+      () => reply("2"),
+    );
+    const coordinator = make(namespace);
+    expect(await Promise.all([coordinator.incr("n"), coordinator.incr("n")])).toEqual([1, 2]);
+    expect(calls.map(({ method }) => method)).toEqual(["runMany", "run", "run"]);
+    expect(new Set(calls.map(({ stub }) => stub)).size).toBe(1);
+  });
+
+  it("take several calls when they are many, in their order on one stub", async () => {
+    const { namespace, calls } = scripted(many(...Array.from({ length: 128 }, (_, i) => reply(String(i)))));
+    const coordinator = make(namespace);
+    const results = await Promise.all(Array.from({ length: 256 }, () => coordinator.incr("n")));
+    expect(results).toEqual(Array.from({ length: 256 }, (_, i) => i % 128));
+    expect(calls.map(({ method }) => method)).toEqual(["runMany", "runMany"]);
+    expect(calls[0]?.stub).toBe(calls[1]?.stub);
+  });
+
+  it("may be left by one of their callers without the others", async () => {
+    const answered = late(100, many(reply("1"), reply("2")));
+    const { namespace } = scripted(answered);
+    const coordinator = make(namespace);
+    const controller = new AbortController();
+    const input = { op: "op", ttlMs: 0, delta: 1 };
+    const leaving = coordinator.run("kv.incr", "n", input, { signal: controller.signal });
+    const staying = coordinator.incr("n");
+    leaving.catch(() => {});
+    await vi.advanceTimersByTimeAsync(10);
+    controller.abort(new Error("gone"));
+    await vi.advanceTimersByTimeAsync(200);
+    await expect(leaving).rejects.toThrow("gone");
+    expect(await staying).toBe(2);
   });
 });

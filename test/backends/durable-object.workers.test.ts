@@ -53,6 +53,17 @@ it("makes one round trip an operation", async () => {
   }
 });
 
+it("makes one round trip of 100 acks that begin at once, and keeps their order", async () => {
+  const { namespace, calls } = counted();
+  const tracker = new CompletionTracker(new DurableObjectCoordinator({ namespace }));
+  await tracker.register("g", 100);
+  calls.length = 0;
+  const acks = await Promise.all(Array.from({ length: 100 }, (_, i) => tracker.ack("g", `task-${i}`)));
+  expect(calls).toEqual(["runMany"]);
+  expect(acks.map(({ remaining }) => remaining)).toEqual(Array.from({ length: 100 }, (_, i) => 99 - i));
+  expect(acks.map(({ ended }) => ended).indexOf(true)).toBe(99);
+});
+
 it("says what the object lacks when its class is another one", async () => {
   const { namespace } = counted();
   const other: ObjectNamespace = {

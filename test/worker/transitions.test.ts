@@ -219,10 +219,10 @@ const SLOWER_FIRST = `
   const slowed = (objects) => ({
     idFromName: (name) => objects.idFromName(name),
     get: (id) => ({
-      run: async (...given) => {
+      runMany: async (...given) => {
         most = Math.max(most, ++open);
-        await new Promise((resolve) => setTimeout(resolve, 80 - 5 * calls++));
-        return objects.get(id).run(...given).finally(() => open--);
+        await new Promise((resolve) => setTimeout(resolve, 80 - 20 * calls++));
+        return objects.get(id).runMany(...given).finally(() => open--);
       },
     }),
   });
