@@ -46,7 +46,7 @@ export class RequestOracle {
     const isCopy = this.#counted.has(input.op);
     const counts = output.verdict === "accepted" || output.verdict === "early" || output.found === true;
     if (input.op !== undefined && counts) this.#counted.add(input.op);
-    if (isCopy && transition !== "request.seal") return;
+    if (isCopy) return;
     if (transition === "request.register" && output.verdict === "accepted") {
       if (life !== undefined) throw new Violation("a request that stands was registered anew");
       this.#life = { roots: new Set(), marks: new Map(), processed: 0, sealed: false };

@@ -6,9 +6,9 @@ const PATIENCE_MS = 1_000;
 
 /**
  * Any store as the conformance cases see it: `client` makes one more coordinator over it, whose clock is ahead by what
- * `aheadMs` says. Time moves only between calls and deliveries: a lease would be over before it was used.
+ * `aheadMs` says, and `stalled` one whose store never answers. Time moves only between calls and deliveries: a lease would be over before it was used.
  */
-export function storeHarness(client: (aheadMs: () => number) => Coordinator): Harness {
+export function storeHarness(client: (aheadMs: () => number) => Coordinator, stalled: () => Coordinator): Harness {
   const withHandlers = new Set<Coordinator>();
   const underWay = new Set<Promise<unknown>>();
   let aheadMs = 0;
@@ -46,6 +46,7 @@ export function storeHarness(client: (aheadMs: () => number) => Coordinator): Ha
   const bystander = coordinator();
   return {
     coordinator,
+    stalled,
     async advance(ms) {
       await rest();
       aheadMs += ms;
