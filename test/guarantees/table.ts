@@ -38,8 +38,9 @@ export function tableOf(evidence: readonly Evidence[]): {
   return { faults, polling, figures: ROWS.map((row) => lineOf(row, shownOf(evidence, row.row))) };
 }
 
-function lineOf({ row, promise, backends = [""] }: Row, shown: ReadonlyMap<string, readonly Shown[]>): Line {
-  return { row, promise, shown, missing: backends.filter((backend) => !shown.has(backend)) };
+function lineOf({ row, promise, backends }: Row, shown: ReadonlyMap<string, readonly Shown[]>): Line {
+  const missing = backends?.filter((backend) => !shown.has(backend)) ?? (shown.size === 0 ? [""] : []);
+  return { row, promise, shown, missing };
 }
 
 /** Of tests that passed alone. A row of which one test failed is not shown where that one says. */
