@@ -52,7 +52,6 @@ export const ROWS: readonly Row[] = [
   {
     row: "T9",
     promise: "A backend that swallows everything ends no call later than its time, and stalls no event loop.",
-    backends: ["upstash", "http"],
   },
   {
     row: "T10",
