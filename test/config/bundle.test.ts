@@ -79,7 +79,7 @@ function lazyChunks(): Map<string, string> {
 const BACKENDS: readonly (readonly [source: string, own: RegExp])[] = [
   ["src/backends/memory.ts", /^src\/backends\/(memory|due-heap)\.ts$/],
   ["src/backends/upstash/index.ts", /^src\/backends\/upstash\/|^@upstash\/redis/],
-  ["src/backends/durable-object.ts", /^src\/backends\/durable-object\.ts$/],
+  ["src/backends/durable-object.ts", /^src\/backends\/(durable-object|object-calls)\.ts$/],
   ["src/backends/http/index.ts", /^src\/backends\/http\//],
 ];
 
