@@ -55,6 +55,9 @@ ${table.faults.map((line) => faultLine(line, table.polling.get(line.row) ?? []))
 ${SIMULATED}`;
 }
 
+/** The library's backends, and then those of users. */
+const ORDER = ["memory", "upstash", "durable-object", "http", "custom", "D1"];
+
 function figureLines({ row, promise, shown }: Line): string[] {
   return [...shown].flatMap(([backend, all]) =>
     all.map(({ reached, file }, i) => {
@@ -66,7 +69,8 @@ function figureLines({ row, promise, shown }: Line): string[] {
 
 function faultLine({ row, promise, shown }: Line, polling: readonly Shown[]): string {
   const fails = [...new Set(polling.map(({ reached }) => reached))].join("; ");
-  return cells(row.replace("fault ", ""), promise, [...shown.keys()].join(", "), fails);
+  const where = [...shown.keys()].sort((a, b) => ORDER.indexOf(a) - ORDER.indexOf(b));
+  return cells(row.replace("fault ", ""), promise, where.join(", "), fails);
 }
 
 const cells = (...texts: string[]): string => `| ${texts.map((text) => text.replaceAll("|", "\\|")).join(" | ")} |`;

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
+import { basename } from "node:path";
 import { count } from "./count.js";
 import type { Evidence } from "./evidence.js";
 
@@ -17,7 +18,10 @@ export function mutationEvidence(): Evidence[] {
   const caught = statuses.filter((status) => status === "Killed" || status === "Timeout").length;
   const valid = caught + statuses.filter((status) => status === "Survived" || status === "NoCoverage").length;
   const score = ((100 * caught) / valid).toFixed(1);
-  const reached = `${count(caught)} of ${count(valid)} changes of any kind in the machines caught: ${score} %`;
+  const where = Object.keys(files)
+    .map((file) => basename(file))
+    .join(", ");
+  const reached = `${count(caught)} of ${count(valid)} changes of any kind in ${where} caught: ${score} %`;
   return [
     {
       file: "test/mutation/stryker.config.json",
