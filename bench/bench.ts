@@ -15,7 +15,7 @@ export interface Scale {
   readonly alarms: number;
 }
 
-export const LONG: Scale = { rounds: 7, turnMs: 700, calls: 1_000, waits: 140, polledWaits: 60, alarms: 200 };
+export const LONG: Scale = { rounds: 5, turnMs: 700, calls: 1_000, waits: 140, polledWaits: 60, alarms: 200 };
 export const QUICK: Scale = { rounds: 2, turnMs: 100, calls: 200, waits: 20, polledWaits: 10, alarms: 20 };
 
 /** What a measure works with. */
