@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 /** What the command line asks for. */
 export interface Args {
   readonly isHelp: boolean;
-  /** About a minute in place of six: fewer rounds, shorter ones. */
+  /** About a minute in place of eight: fewer rounds, shorter ones. */
   readonly isQuick: boolean;
   readonly seed: number;
   /** The measures to run; empty: all. What is not run is not written. */
