@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
@@ -23,6 +24,8 @@ export default defineConfig({
   test: {
     // At the root alone: in a project, or in one that extends the root, it would start once a project.
     globalSetup: ["test/support/global-setup.ts"],
+    // Most tests wait for servers: on two cores, two at once take little more than half of the time.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     reporters: ["default", "./test/guarantees/reporter.ts"],
     projects: [
       {
