@@ -1,23 +1,17 @@
 /** The twin of `src/platform.ts` inside Redis. */
 
-/** @noSelf */
-declare namespace cjson {
-  function encode(value: unknown): string;
-  function decode(text: string): unknown;
-}
+declare const cjson: {
+  readonly encode: (this: void, value: object) => string;
+  readonly decode: <T>(this: void, text: string) => T;
+};
 /** @noSelf */
 declare namespace string {
   function format(pattern: string, value: number): string;
 }
 declare function error(this: void, message: string, level: number): never;
 
-export function encode(value: object): string {
-  return cjson.encode(value);
-}
-
-export function decode<T>(text: string): T {
-  return cjson.decode(text) as T;
-}
+export const encode = cjson.encode;
+export const decode = cjson.decode;
 
 export function formatInteger(value: number): string {
   return string.format("%.0f", value + 0);

@@ -26,16 +26,10 @@ declare function tonumber(this: void, text: string): number;
 const CHUNK = 2_000;
 
 function readMany(key: string, names: readonly string[]): (string | false)[] {
+  if (names.length <= CHUNK) return redis.call("HMGET", key, ...names);
   const values: (string | false)[] = [];
-  let chunk: string[] = [];
-  for (const name of names) {
-    chunk.push(name);
-    if (chunk.length < CHUNK) continue;
-    for (const value of redis.call("HMGET", key, ...chunk)) values.push(value);
-    chunk = [];
-  }
-  if (chunk.length > 0) {
-    for (const value of redis.call("HMGET", key, ...chunk)) values.push(value);
+  for (let from = 0; from < names.length; from += CHUNK) {
+    for (const value of redis.call("HMGET", key, ...names.slice(from, from + CHUNK))) values.push(value);
   }
   return values;
 }
@@ -44,7 +38,7 @@ function commit(changes: Changes, key: string, due: string, member: string, chan
   if (changes.cleared) redis.call("DEL", key);
   let fields: string[] = [];
   let removed: string[] = [];
-  if (changes.head !== undefined) fields.push("h", changes.head);
+  if (changes.head !== undefined) fields = ["h", changes.head];
   for (let i = 0; i < changes.names.length; i++) {
     const name = changes.names[i]!;
     const value = changes.values[i]!;
@@ -55,7 +49,8 @@ function commit(changes: Changes, key: string, due: string, member: string, chan
         removed = [];
       }
     } else {
-      fields.push(name, value);
+      fields.push(name);
+      fields.push(value);
       if (fields.length >= CHUNK) {
         redis.call("HSET", key, ...fields);
         fields = [];

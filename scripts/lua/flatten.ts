@@ -57,9 +57,9 @@ export class Sources {
     return new Map(
       value.properties.map((property) => {
         const symbol = ts.isShorthandPropertyAssignment(property)
-          ? this.#checker.getShorthandAssignmentValueSymbol(property)
-          : ts.isPropertyAssignment(property)
-            ? this.#checker.getSymbolAtLocation(property.initializer)
+          ? this.#meaningOf(property.name)
+          : ts.isPropertyAssignment(property) && ts.isIdentifier(property.initializer)
+            ? this.#meaningOf(property.initializer)
             : undefined;
         if (symbol === undefined || property.name === undefined)
           throw new Error(`${machine} has a step that is no name`);

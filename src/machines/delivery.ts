@@ -58,11 +58,16 @@ interface Due {
   passed: number;
 }
 
-/** A head with an outbox. */
-export interface OutboxHead {
+/** What a record owes, or has given up on, of this generation and of earlier ones. */
+export interface Outbox {
   due: Due[];
-  /** The dead letters, of this generation and of earlier ones. */
+  /** The dead letters. */
   dead: { generation: number; atMs: number }[];
+}
+
+/** A head with an outbox, once there has been a delivery. */
+export interface OutboxHead {
+  outbox?: Outbox;
 }
 
 /** What a drainer brings along. */
@@ -163,38 +168,41 @@ export function enqueue(
     queuedAtMs: store.nowMs,
   });
   store.set(snapshotName(delivery.generation), delivery.snapshot);
-  head.due.push({ generation: delivery.generation, atMs: store.nowMs, leased: false, passed: 0 });
+  head.outbox ??= { due: [], dead: [] };
+  head.outbox.due.push({ generation: delivery.generation, atMs: store.nowMs, leased: false, passed: 0 });
 }
 
 /** The earliest instant at which the outbox wants to be looked at. */
-export function nextDueMs(head: OutboxHead): number | undefined {
+export function nextDueMs({ outbox }: OutboxHead): number | undefined {
   let next: number | undefined;
-  for (const due of head.due) {
+  if (outbox === undefined) return next;
+  for (const due of outbox.due) {
     if (next === undefined || due.atMs < next) next = due.atMs;
   }
   return next;
 }
 
-function close(head: OutboxHead, generation: number): void {
-  head.due = head.due.filter((due) => due.generation !== generation);
+function close(outbox: Outbox, generation: number): void {
+  outbox.due = outbox.due.filter((due) => due.generation !== generation);
 }
 
-function bury(store: Store, head: OutboxHead, generation: number, delivery: Delivery, error: string): void {
+function bury(store: Store, outbox: Outbox, generation: number, delivery: Delivery, error: string): void {
   delivery.state = "dead";
   delivery.lastError = error;
   write(store, generation, delivery);
-  close(head, generation);
-  head.dead.push({ generation, atMs: store.nowMs });
+  close(outbox, generation);
+  outbox.dead.push({ generation, atMs: store.nowMs });
 }
 
 /** Claims what is due and what the drainer is able to deliver; puts off the rest without spending an attempt. */
-export function claim(store: Store, head: OutboxHead, input: WokenInput): Claim[] {
+export function claim(store: Store, { outbox }: OutboxHead, input: WokenInput): Claim[] {
   const retry = input.retry ?? DEFAULT_RETRY;
   const claims: Claim[] = [];
-  for (const due of head.due.filter((entry) => isClaimable(entry, input, store.nowMs))) {
+  if (outbox === undefined) return claims;
+  for (const due of outbox.due.filter((entry) => isClaimable(entry, input, store.nowMs))) {
     const delivery = read(store, due.generation);
     if (delivery === undefined) {
-      close(head, due.generation);
+      close(outbox, due.generation);
       continue;
     }
     if (isAgain(due, input, store.nowMs)) {
@@ -202,7 +210,7 @@ export function claim(store: Store, head: OutboxHead, input: WokenInput): Claim[
       continue;
     }
     if (input.routes?.includes(delivery.route) !== true) {
-      if (input.more !== true) pass(store, head, due, delivery);
+      if (input.more !== true) pass(store, outbox, due, delivery);
       continue;
     }
     const spent = delivery.attempts - delivery.base;
@@ -213,7 +221,7 @@ export function claim(store: Store, head: OutboxHead, input: WokenInput): Claim[
       continue;
     }
     if (spent >= retry.maxAttempts) {
-      bury(store, head, due.generation, delivery, delivery.lastError ?? "the last attempt never reported back");
+      bury(store, outbox, due.generation, delivery, delivery.lastError ?? "the last attempt never reported back");
       continue;
     }
     delivery.attempts += 1;
@@ -253,9 +261,9 @@ function claimOf(store: Store, generation: number, delivery: Delivery): Claim {
   };
 }
 
-function pass(store: Store, head: OutboxHead, due: Due, delivery: Delivery): void {
+function pass(store: Store, outbox: Outbox, due: Due, delivery: Delivery): void {
   if (store.nowMs - delivery.queuedAtMs >= UNHANDLED_MS) {
-    bury(store, head, due.generation, delivery, UNHANDLED);
+    bury(store, outbox, due.generation, delivery, UNHANDLED);
     return;
   }
   let pauseMs = PASS_BASE_MS;
@@ -268,21 +276,21 @@ function pass(store: Store, head: OutboxHead, due: Due, delivery: Delivery): voi
 }
 
 /** Ends an attempt. False: the lease had gone to another, or the delivery was settled otherwise; nothing changed. */
-export function settle(store: Store, head: OutboxHead, input: SettleInput): boolean {
+export function settle(store: Store, { outbox }: OutboxHead, input: SettleInput): boolean {
   const delivery = read(store, input.generation);
-  if (delivery === undefined || delivery.fence !== input.fence) return false;
+  if (outbox === undefined || delivery === undefined || delivery.fence !== input.fence) return false;
   // This very call settled it, and its reply was lost.
   if (delivery.state === "delivered" && input.error === undefined) return true;
   if (delivery.state !== "pending") return false;
   if (input.error === undefined) {
     delivery.state = "delivered";
     write(store, input.generation, delivery);
-    close(head, input.generation);
+    close(outbox, input.generation);
     return true;
   }
   const spent = delivery.attempts - delivery.base;
   if (input.final === true || spent >= input.retry.maxAttempts) {
-    bury(store, head, input.generation, delivery, input.error);
+    bury(store, outbox, input.generation, delivery, input.error);
     return true;
   }
   delivery.lastError = input.error;
@@ -291,7 +299,7 @@ export function settle(store: Store, head: OutboxHead, input: SettleInput): bool
   write(store, input.generation, delivery);
   const pauseMs = fullJitterMs(input.retry, spent, input.random);
   const notBeforeMs = input.notBeforeMs ?? 0;
-  for (const due of head.due) {
+  for (const due of outbox.due) {
     if (due.generation !== input.generation) continue;
     due.leased = false;
     due.atMs = store.nowMs + (pauseMs > notBeforeMs ? pauseMs : notBeforeMs);
@@ -300,52 +308,55 @@ export function settle(store: Store, head: OutboxHead, input: SettleInput): bool
 }
 
 /** What the outbox still owes: the generations whose delivery is pending or dead. */
-export function owedGenerations(head: OutboxHead): number[] {
+export function owedGenerations({ outbox }: OutboxHead): number[] {
   const generations: number[] = [];
-  for (const { generation } of head.due) generations.push(generation);
-  for (const { generation } of head.dead) generations.push(generation);
+  if (outbox === undefined) return generations;
+  for (const { generation } of outbox.due) generations.push(generation);
+  for (const { generation } of outbox.dead) generations.push(generation);
   return generations;
 }
 
 /** The last instant at which somebody may still want to deliver; `undefined` when nothing is owed. */
-export function owedUntilMs(head: OutboxHead): number | undefined {
+export function owedUntilMs({ outbox }: OutboxHead): number | undefined {
   let until: number | undefined;
+  if (outbox === undefined) return until;
   const reach = (atMs: number): void => {
     if (until === undefined || atMs > until) until = atMs;
   };
-  for (const { atMs } of head.due) reach(atMs + OWED_MS);
-  for (const { atMs } of head.dead) reach(atMs + OWED_MS);
+  for (const { atMs } of outbox.due) reach(atMs + OWED_MS);
+  for (const { atMs } of outbox.dead) reach(atMs + OWED_MS);
   return until;
 }
 
 /** Queues again this generation's delivery, dead or delivered, and the dead letters of earlier ones. */
-export function redeliverAll(store: Store, head: OutboxHead, generation: number): void {
-  const dead = head.dead;
-  head.dead = [];
+export function redeliverAll(store: Store, { outbox }: OutboxHead, generation: number): void {
+  if (outbox === undefined) return;
+  const dead = outbox.dead;
+  outbox.dead = [];
   for (const letter of dead) {
-    if (letter.generation !== generation) requeue(store, head, letter.generation);
+    if (letter.generation !== generation) requeue(store, outbox, letter.generation);
   }
-  requeue(store, head, generation);
+  requeue(store, outbox, generation);
 }
 
 /**
  * Queues a delivery again, with a fresh allowance of attempts. One that waits for its next attempt becomes due now; one
  * whose attempt is under way is left alone.
  */
-function requeue(store: Store, head: OutboxHead, generation: number): void {
+function requeue(store: Store, outbox: Outbox, generation: number): void {
   const delivery = read(store, generation);
   if (delivery === undefined) return;
-  for (const due of head.due) {
+  for (const due of outbox.due) {
     if (due.generation === generation && due.leased) return;
   }
-  close(head, generation);
+  close(outbox, generation);
   delivery.state = "pending";
   // An attempt from before, told of late, settles nothing of the new delivery.
   delivery.fence += 1;
   delivery.base = delivery.attempts;
   delivery.queuedAtMs = store.nowMs;
   write(store, generation, delivery);
-  head.due.push({ generation, atMs: store.nowMs, leased: false, passed: 0 });
+  outbox.due.push({ generation, atMs: store.nowMs, leased: false, passed: 0 });
 }
 
 /** What a generation's status says of its delivery. */

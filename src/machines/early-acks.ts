@@ -1,6 +1,6 @@
 import { decode, encode } from "../platform.js";
 import type { Store } from "../store.js";
-import { type GroupHead, numbered, type TaskAck, unregistered, type Verdict } from "./group.js";
+import { numbered, type TaskAck, type Verdict } from "./group.js";
 import { taskName } from "./marks.js";
 
 /** Acks that came before their group's registration: kept for minutes and in number, and counted when it comes. */
@@ -10,7 +10,17 @@ export const MAX_EARLY = 10_000;
 /** How many of them may bring a result or an error: a registration counts them all in one step. */
 export const MAX_EARLY_BODIES = 1_000;
 
-export interface EarlyAck extends TaskAck {
+/** The head of a group that is not registered. */
+export interface EarlyHead {
+  state: "early";
+  /** How many acks were kept, in `y:1` and on, and how many of them bring a result or an error. */
+  acks: number;
+  bodies: number;
+  /** Until when the last of them counts. */
+  untilMs: number;
+}
+
+interface EarlyAck extends TaskAck {
   op: string;
   /** When it stops counting. */
   untilMs: number;
@@ -25,15 +35,15 @@ interface EarlyInput {
 
 export function keepEarly(store: Store, task: TaskAck, input: EarlyInput): Verdict {
   if (input.generation !== undefined) return "unknown";
-  const head = store.head<GroupHead>() ?? unregistered();
+  const head = store.head<EarlyHead>() ?? { state: "early", acks: 0, bodies: 0, untilMs: 0 };
   const mark = store.get(taskName(task.id));
   if (mark === undefined) {
     const hasBody = task.result !== undefined || task.error !== undefined;
-    if (head.early >= MAX_EARLY || (hasBody && head.earlyBodies >= MAX_EARLY_BODIES)) return "unknown";
-    head.early += 1;
-    if (hasBody) head.earlyBodies += 1;
+    if (head.acks >= MAX_EARLY || (hasBody && head.bodies >= MAX_EARLY_BODIES)) return "unknown";
+    head.acks += 1;
+    if (hasBody) head.bodies += 1;
   }
-  const name = mark === undefined ? numbered("y", head.early) : mark;
+  const name = mark === undefined ? numbered("y", head.acks) : mark;
   const untilMs = store.nowMs + input.earlyTtlMs;
   const before = mark === undefined ? undefined : readEarly(store, name);
   // What was said first stands, as it does for a registered group; only its time is prolonged.
@@ -45,9 +55,9 @@ export function keepEarly(store: Store, task: TaskAck, input: EarlyInput): Verdi
   early.untilMs = untilMs;
   store.set(taskName(task.id), name);
   store.set(name, encode(early));
-  if (untilMs > head.earlyUntilMs) head.earlyUntilMs = untilMs;
+  if (untilMs > head.untilMs) head.untilMs = untilMs;
   store.put(head);
-  store.keepUntil(head.earlyUntilMs);
+  store.keepUntil(head.untilMs);
   return "early";
 }
 
@@ -59,9 +69,10 @@ function readEarly(store: Store, name: string): EarlyAck | undefined {
   return early.untilMs > store.nowMs ? early : undefined;
 }
 
-export function takeEarly(store: Store, head: GroupHead): EarlyAck[] {
+export function takeEarly(store: Store): EarlyAck[] {
   const names: string[] = [];
-  for (let n = 1; n <= head.early; n++) names.push(numbered("y", n));
+  const kept = store.head<EarlyHead>()?.acks ?? 0;
+  for (let n = 1; n <= kept; n++) names.push(numbered("y", n));
   store.load(names);
   const acks: EarlyAck[] = [];
   for (const name of names) {

@@ -11,14 +11,16 @@ import {
   type Target,
   type Targets,
 } from "./delivery.js";
+import type { EarlyHead } from "./early-acks.js";
 import { type Marked, setMark, taskName } from "./marks.js";
 
 /**
  * A fan-out joins: a group of tasks ends once, when all were acked, or at its deadline, or when somebody cancels it.
  *
  * An ack is membership in a set: `marks.ts` says how that is stored. While the group is not registered, the member `t:TASK`
- * names the early ack's line. Other members: `y:N` early acks, `e:N` errors, `r:N` results, `x:OP` anonymous decrements,
- * `meta`, `targets`, and the outbox's.
+ * names the early ack's line. Other members: `reg` the registration, `meta`, `targets`, `y:N` early acks, `e:N` errors,
+ * `r:N` results, `x:OP` anonymous decrements, `taker` the instance that runs the plain function, `redelivered` the last call
+ * that had deliveries queued again, and the outbox's.
  */
 
 /** Where a group stands; anything but `open` is final. */
@@ -29,36 +31,21 @@ export type Verdict = "accepted" | "duplicate" | "early" | "late" | "cancelled" 
 /** How many errors are kept word by word; the count goes on. */
 export const MAX_ERRORS = 100;
 
+/** What every step reads and writes, and no more: an ack is as cheap as this is small. */
 export interface GroupHead extends OutboxHead, Marked {
-  state: GroupState | "unregistered";
-  /** How many early acks were kept, in `y:1` and on, and until when the last of them counts. */
-  early: number;
-  earlyUntilMs: number;
-  /** How many of them bring a result or an error. */
-  earlyBodies: number;
+  state: GroupState;
   generation: number;
-  /** The calls that made the last generations, this one's at the end, and the generation that it restarted. */
-  ops: string[];
-  from?: number;
-  /** The last call that had deliveries queued again. */
-  redeliverOp?: string;
-  spec: string;
   succeeded: number;
   failed: number;
   results: number;
-  /** What is still needed for success. Decided with `≤ 0`: one step may pass zero. */
-  need: number;
   deadlineAtMs?: number;
   ttlMs: number;
   refreshedAtMs: number;
-  deliveryId: string;
   /** Its timeout has a target. */
   owes: boolean;
   reason?: string;
   /** What the end was decided by: a member's name. */
   endedBy?: string;
-  /** The instance that runs the plain function of this generation. */
-  taker?: string;
 }
 
 export interface GroupView {
@@ -85,34 +72,13 @@ export interface TaskAck {
 
 export const numbered = (list: string, n: number): string => `${list}:${formatInteger(n)}`;
 
-export function unregistered(): GroupHead {
-  return {
-    state: "unregistered",
-    early: 0,
-    earlyUntilMs: 0,
-    earlyBodies: 0,
-    generation: 0,
-    ops: [],
-    spec: "",
-    named: false,
-    total: 0,
-    succeeded: 0,
-    failed: 0,
-    results: 0,
-    need: 0,
-    ttlMs: 0,
-    refreshedAtMs: 0,
-    deliveryId: "",
-    owes: false,
-    due: [],
-    dead: [],
-  };
-}
-
-/** The group, with its deadline applied: an open group past its deadline has ended, whoever looks first. */
+/**
+ * The group, with its deadline applied: an open group past its deadline has ended, whoever looks first. Early acks alone are
+ * not a group.
+ */
 export function open(store: Store): GroupHead | undefined {
-  const head = store.head<GroupHead>();
-  if (head === undefined) return undefined;
+  const head = store.head<GroupHead | EarlyHead>();
+  if (head === undefined || head.state === "early") return undefined;
   if (head.state === "open" && head.deadlineAtMs !== undefined && head.deadlineAtMs <= store.nowMs) {
     end(store, head, "timed_out", "deadline");
     save(store, head);
@@ -150,7 +116,7 @@ export function end(store: Store, head: GroupHead, state: GroupState, endedBy: s
   if (reason !== undefined) head.reason = reason;
   const text = store.get("targets");
   if (text !== undefined) {
-    const targets = decode<Targets>(text);
+    const targets = decode<Targets & { deliveryId: string }>(text);
     let own: Target | undefined;
     if (state === "completed") own = targets.complete;
     else if (state === "timed_out") own = targets.timeout;
@@ -159,7 +125,7 @@ export function end(store: Store, head: GroupHead, state: GroupState, endedBy: s
       const snapshot = encode(viewOf(store, head));
       enqueue(store, head, {
         generation: head.generation,
-        id: head.deliveryId,
+        id: targets.deliveryId,
         type: `group.${state}`,
         target,
         snapshot,
@@ -170,8 +136,7 @@ export function end(store: Store, head: GroupHead, state: GroupState, endedBy: s
 }
 
 export function remainingOf(head: GroupHead): number {
-  const remaining = head.total - head.succeeded - head.failed;
-  return remaining > 0 ? remaining : 0;
+  return head.total - head.succeeded - head.failed;
 }
 
 export function viewOf(store: Store, head: GroupHead): GroupView {
@@ -186,7 +151,7 @@ export function viewOf(store: Store, head: GroupHead): GroupView {
   }
   const view: GroupView = {
     generation: head.generation,
-    state: head.state as GroupState,
+    state: head.state,
     total: head.total,
     succeeded: head.succeeded,
     failed: head.failed,
@@ -199,11 +164,6 @@ export function viewOf(store: Store, head: GroupHead): GroupView {
   const metadata = store.get("meta");
   if (metadata !== undefined) view.metadata = metadata;
   return view;
-}
-
-/** The view of a group that was registered; early acks alone are not a group. */
-export function registered(head: GroupHead | undefined): head is GroupHead {
-  return head !== undefined && head.state !== "unregistered";
 }
 
 /** Counts a task that is known not to have counted before, and ends the group when nothing more is needed. */
@@ -221,6 +181,5 @@ export function count(store: Store, head: GroupHead, task: TaskAck, op: string):
       store.set(numbered("r", head.results), encode({ taskId: task.id, result: task.result }));
     }
   }
-  head.need -= 1;
-  if (head.need <= 0) end(store, head, "completed", taskName(task.id));
+  if (remainingOf(head) <= 0) end(store, head, "completed", taskName(task.id));
 }

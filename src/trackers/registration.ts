@@ -1,6 +1,6 @@
 import { CoordinationError } from "../errors.js";
-import type { RegisterOutput } from "../machines/completion.js";
 import { MAX_INDEXED } from "../machines/marks.js";
+import type { RegisterOutput } from "../machines/registration.js";
 import { checkId, checkInteger } from "../validate.js";
 import { type GroupStatus, groupStatus } from "./group-status.js";
 import type { CompletionTargets, Payloads } from "./target.js";

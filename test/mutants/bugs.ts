@@ -9,6 +9,7 @@ export interface Bug {
 
 const completion = "src/machines/completion.ts";
 const group = "src/machines/group.ts";
+const registration = "src/machines/registration.ts";
 const early = "src/machines/early-acks.ts";
 const delivery = "src/machines/delivery.ts";
 const request = "src/machines/request.ts";
@@ -37,9 +38,9 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "acks that came early are dropped",
-    file: completion,
-    from: "const early = before === undefined || registered(before) ? [] : takeEarly(store, before);",
-    to: "const early = takeEarly(store, unregistered());",
+    file: registration,
+    from: "const early = before === undefined ? takeEarly(store) : [];",
+    to: "const early = takeEarly(store).slice(0, 0);",
   },
   {
     name: "an early ack counts for ever",
@@ -49,33 +50,33 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "registering again begins anew",
-    file: completion,
-    from: "if (made || (head.spec === input.spec && isSameRestart)) return",
-    to: `if (!made && head.spec === input.spec) return { outcome: "created", view: begin(store, head, input) };\n    if (made) return`,
+    file: registration,
+    from: "if (made || (spec === input.spec && isSameRestart)) return",
+    to: `if (!made && spec === input.spec) return { outcome: "created", view: begin(store, { head, ops }, input) };\n  if (made) return`,
   },
   {
     name: "a delayed copy of a restart restarts again",
-    file: completion,
+    file: registration,
     from: "if (restart.from !== undefined && restart.from !== head.generation) {",
     to: "if (restart.from === 1) {",
   },
   {
     name: "another specification takes the group over",
-    file: completion,
+    file: registration,
     from: `if (restart === undefined) return { outcome: "conflict", view: viewOf(store, head) };`,
-    to: `if (restart === undefined) return { outcome: "created", view: begin(store, head, input) };`,
+    to: `if (restart === undefined) return { outcome: "created", view: begin(store, { head, ops }, input) };`,
   },
   {
     name: "a pending delivery is lost with a restart",
-    file: completion,
-    from: "head.due = before.due;",
-    to: "head.due = [];",
+    file: registration,
+    from: "head.outbox = before.head.outbox;",
+    to: "head.outbox = { due: [], dead: [] };",
   },
   {
     name: "a generation may fall back",
-    file: completion,
-    from: "Math.max(before.generation + 1, store.nowMs)",
-    to: "before.generation - 1",
+    file: registration,
+    from: "Math.max(before.head.generation + 1, store.nowMs)",
+    to: "before.head.generation - 1",
   },
   {
     name: "a cancellation ends what has ended",
@@ -111,10 +112,15 @@ export const BUGS: readonly Bug[] = [
   {
     name: "a group completes with one task missing",
     file: group,
-    from: "if (head.need <= 0) end(",
-    to: "if (head.need <= 1) end(",
+    from: "if (remainingOf(head) <= 0) end(",
+    to: "if (remainingOf(head) <= 1) end(",
   },
-  { name: "a group never completes", file: group, from: "if (head.need <= 0) end(", to: "if (head.need < 0) end(" },
+  {
+    name: "a group never completes",
+    file: group,
+    from: "if (remainingOf(head) <= 0) end(",
+    to: "if (remainingOf(head) < 0) end(",
+  },
   {
     name: "a failed task counts in neither list",
     file: group,
@@ -130,8 +136,8 @@ export const BUGS: readonly Bug[] = [
   {
     name: "an attempt settles without its fencing token",
     file: delivery,
-    from: "if (delivery === undefined || delivery.fence !== input.fence) return false;",
-    to: "if (delivery === undefined) return false;",
+    from: "if (outbox === undefined || delivery === undefined || delivery.fence !== input.fence) return false;",
+    to: "if (outbox === undefined || delivery === undefined) return false;",
   },
   {
     name: "a failed attempt is not tried again",
