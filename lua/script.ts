@@ -1,12 +1,12 @@
 import { openDraft } from "../src/draft";
 import { decode, encode, formatInteger } from "../src/platform";
-import type { Changes, Rows, Transition } from "../src/store";
+import type { Changes, Rows, Store, Transition } from "../src/store";
 
 /**
  * One transition on one Redis hash: field `h` is the head, every member's field has a colon in its name.
  *
  * KEYS[1] the record, KEYS[2] the due queue of its shard
- * ARGV[1] the name of the step, ARGV[2] its input (JSON), ARGV[3] the record's name in the due queue, ARGV[4] the channel
+ * ARGV[1] the name of the step, ARGV[2] its input (JSON), ARGV[3] the record's name in the due queue, ARGV[4] the channel of its messages
  * ARGV[5] milliseconds added to the clock, for tests; "0"
  * Returns one mark and the output (JSON): `!` when this step made the record due, `+` when it was due before, else `=`.
  */
@@ -22,6 +22,12 @@ declare const KEYS: string[];
 declare const ARGV: string[];
 declare function tonumber(this: void, text: string): number;
 
+/** What a machine's watchers look at. */
+type Wait = Transition<object, { readonly ready: boolean }>;
+
+/** A longer output is not sent to all who listen: those whom it concerns come and read it. */
+const MAX_NEWS = 2_048;
+
 /** A Lua call takes some 8,000 values at most. */
 const CHUNK = 2_000;
 
@@ -34,7 +40,7 @@ function readMany(key: string, names: readonly string[]): (string | false)[] {
   return values;
 }
 
-function commit(changes: Changes, key: string, due: string, member: string, channel: string): void {
+function commit(changes: Changes, key: string, due: string, member: string): void {
   if (changes.cleared) redis.call("DEL", key);
   let fields: string[] = [];
   let removed: string[] = [];
@@ -67,10 +73,16 @@ function commit(changes: Changes, key: string, due: string, member: string, chan
     if (changes.wakeAtMs !== undefined) redis.call("ZADD", due, formatInteger(changes.wakeAtMs), member);
     else redis.call("ZREM", due, member);
   }
-  if (changes.notified) redis.call("PUBLISH", channel, member);
 }
 
-export function run(transition: Transition<never, object>): string {
+/** A message for those who wait: the record's name, and the output of `wait` if that is what they wait for. */
+function newsOf(store: Store, member: string, wait?: Wait): string {
+  const output = wait?.(store, {});
+  const text = output?.ready === true ? encode(output) : "";
+  return encode(text !== "" && text.length <= MAX_NEWS ? [member, text] : [member]);
+}
+
+export function run(transition: Transition<never, object>, wait?: Wait): string {
   const [key, due] = KEYS as [string, string];
   const [step, input, member, channel, skewMs] = ARGV as [string, string, string, string, string];
   const time = redis.call("TIME");
@@ -85,7 +97,8 @@ export function run(transition: Transition<never, object>): string {
   const draft = openDraft(rows, nowMs);
   const output = transition(draft.store, decode<never>(input));
   const changes = draft.changes();
-  if (changes.dirty) commit(changes, key, due, member, channel);
+  if (changes.dirty) commit(changes, key, due, member);
+  if (changes.notified) redis.call("PUBLISH", channel, newsOf(draft.store, member, wait));
   // A record that is gone leaves its line in the queue to whoever is sent there by it.
   if (step === "woken" && changes.wakeAtMs === undefined && !changes.wakeChanged) redis.call("ZREM", due, member);
   const isDue = changes.wakeAtMs !== undefined && changes.wakeAtMs <= nowMs;

@@ -26,9 +26,14 @@ const run = sources.find("script.ts", "run");
 
 const flat = new Map<string, string>();
 for (const machine of Object.keys(machines)) {
-  for (const [step, symbol] of sources.steps(machine)) {
-    const { text, nameOf } = sources.flatten([run, symbol]);
-    flat.set(`${machine}.${step}`, `${text}\nexport const reply = ${nameOf(run)}(${nameOf(symbol)} as never);\n`);
+  const steps = sources.steps(machine);
+  const wait = steps.get("wait");
+  for (const [step, symbol] of steps) {
+    const notifies = sources.flatten([symbol]).text.includes(".notify()");
+    const parts = wait !== undefined && notifies ? [symbol, wait] : [symbol];
+    const { text, nameOf } = sources.flatten([run, ...parts]);
+    const args = parts.map((part) => `${nameOf(part)} as never`);
+    flat.set(`${machine}.${step}`, `${text}\nexport const reply = ${nameOf(run)}(${args});\n`);
   }
 }
 

@@ -87,6 +87,8 @@ export type WatchableTransition = {
 /** What every watched output says. */
 export interface Watched {
   readonly ready: boolean;
+  /** Of two outputs the one with the lower number is the older one. */
+  readonly version: number;
   /** It may become ready in so many milliseconds though nobody writes. Relative: the caller's clock may be wrong. */
   readonly recheckInMs?: number;
 }

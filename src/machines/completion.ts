@@ -130,13 +130,15 @@ function status(store: Store, _input: object): { view?: GroupView } {
 function wait(
   store: Store,
   input: { generation?: number },
-): { ready: boolean; recheckInMs?: number; view?: GroupView } {
+): { ready: boolean; version: number; recheckInMs?: number; view?: GroupView } {
   const head = open(store);
-  if (head === undefined) return { ready: input.generation !== undefined };
-  if (input.generation !== undefined && input.generation !== head.generation) return { ready: true };
-  if (head.state !== "open") return { ready: true, view: viewOf(store, head) };
-  if (head.deadlineAtMs === undefined) return { ready: false };
-  return { ready: false, recheckInMs: head.deadlineAtMs - store.nowMs };
+  // Generations begin at the server's time: whatever is registered from now on is not older.
+  if (head === undefined) return { ready: input.generation !== undefined, version: store.nowMs };
+  const version = head.generation;
+  if (input.generation !== undefined && input.generation !== version) return { ready: true, version };
+  if (head.state !== "open") return { ready: true, version, view: viewOf(store, head) };
+  if (head.deadlineAtMs === undefined) return { ready: false, version };
+  return { ready: false, version, recheckInMs: head.deadlineAtMs - store.nowMs };
 }
 
 /** Results in the order of their acks, from `after` (exclusive) on. */

@@ -9,16 +9,16 @@ import {
   OWED_MS,
   owedUntilMs,
   type Target,
-  type Targets,
 } from "./delivery.js";
 import type { EarlyHead } from "./early-acks.js";
 import { type Marked, setMark, taskName } from "./marks.js";
+import type { Registration } from "./registration.js";
 
 /**
  * A fan-out joins: a group of tasks ends once, when all were acked, or at its deadline, or when somebody cancels it.
  *
  * An ack is membership in a set: `marks.ts` says how that is stored. While the group is not registered, the member `t:TASK`
- * names the early ack's line. Other members: `reg` the registration, `meta`, `targets`, `y:N` early acks, `e:N` errors,
+ * names the early ack's line. Other members: `reg` the registration, `meta`, `y:N` early acks, `e:N` errors,
  * `r:N` results, `x:OP` anonymous decrements, `taker` the instance that runs the plain function, `redelivered` the last call
  * that had deliveries queued again, and the outbox's.
  */
@@ -114,23 +114,14 @@ export function end(store: Store, head: GroupHead, state: GroupState, endedBy: s
   head.endedBy = endedBy;
   head.refreshedAtMs = store.nowMs;
   if (reason !== undefined) head.reason = reason;
-  const text = store.get("targets");
-  if (text !== undefined) {
-    const targets = decode<Targets & { deliveryId: string }>(text);
-    let own: Target | undefined;
-    if (state === "completed") own = targets.complete;
-    else if (state === "timed_out") own = targets.timeout;
-    const target = own ?? targets.end;
-    if (target !== undefined) {
-      const snapshot = encode(viewOf(store, head));
-      enqueue(store, head, {
-        generation: head.generation,
-        id: targets.deliveryId,
-        type: `group.${state}`,
-        target,
-        snapshot,
-      });
-    }
+  const { targets, deliveryId } = decode<Registration>(store.get("reg")!);
+  let own: Target | undefined;
+  if (state === "completed") own = targets?.complete;
+  else if (state === "timed_out") own = targets?.timeout;
+  const target = own ?? targets?.end;
+  if (target !== undefined) {
+    const snapshot = encode(viewOf(store, head));
+    enqueue(store, head, { generation: head.generation, id: deliveryId, type: `group.${state}`, target, snapshot });
   }
   store.notify();
 }

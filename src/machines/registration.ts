@@ -31,12 +31,14 @@ export interface RegisterOutput {
   view?: GroupView;
 }
 
-/** What registering again is compared with: the member `reg`, since no other step reads it. */
-interface Registration {
+/** What only registering again and the end need: the member `reg`. */
+export interface Registration {
   spec: string;
   /** The calls that made the last generations, this one's at the end, and the generation that it restarted. */
   ops: string[];
   from?: number;
+  deliveryId: string;
+  targets?: Targets;
 }
 
 /** Of how many generations the calls that made them are remembered. */
@@ -86,13 +88,14 @@ function begin(store: Store, before: { head: GroupHead; ops: string[] } | undefi
   if (input.timeoutMs > 0) head.deadlineAtMs = store.nowMs + input.timeoutMs;
   if (before?.head.outbox !== undefined) head.outbox = before.head.outbox;
 
-  const registration: Registration = { spec: input.spec, ops: before === undefined ? [] : before.ops };
-  registration.ops.push(input.op);
-  if (registration.ops.length > REMEMBERED_OPS) registration.ops.shift();
+  const ops = before === undefined ? [] : before.ops;
+  ops.push(input.op);
+  if (ops.length > REMEMBERED_OPS) ops.shift();
+  const registration: Registration = { spec: input.spec, ops, deliveryId: input.deliveryId };
   if (input.restart?.from !== undefined) registration.from = input.restart.from;
+  if (input.targets !== undefined) registration.targets = input.targets;
   store.set("reg", encode(registration));
   if (input.metadata !== undefined) store.set("meta", input.metadata);
-  if (input.targets !== undefined) store.set("targets", encode({ ...input.targets, deliveryId: input.deliveryId }));
   for (const id of input.tasks ?? []) store.set(taskName(id), "");
 
   // Without tasks there is nothing that an early ack could count for.

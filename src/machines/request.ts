@@ -171,6 +171,7 @@ function status(store: Store, _input: object): { view?: RequestView } {
 
 export interface Look {
   ready: boolean;
+  version: number;
   recheckInMs?: number;
   view?: RequestView;
 }
@@ -181,24 +182,26 @@ export interface Look {
  */
 function wait(store: Store, _input: object): Look {
   const head = store.head<RequestHead>();
-  if (head === undefined) return { ready: true };
-  if (isComplete(head)) return { ready: true, view: viewOf(store, head) };
-  if (head.cleaned === true) return { ready: true };
+  if (head === undefined) return { ready: true, version: store.nowMs };
+  const { version } = head;
+  if (isComplete(head)) return { ready: true, version, view: viewOf(store, head) };
+  if (head.cleaned === true) return { ready: true, version };
   if (store.nowMs - head.refreshedAtMs >= head.ttlMs / 4) {
     keep(store, head);
     store.put(head);
   }
   const recheckInMs = Math.ceil(head.ttlMs / 4) - (store.nowMs - head.refreshedAtMs);
-  return { ready: false, recheckInMs: recheckInMs > MIN_RECHECK_MS ? recheckInMs : MIN_RECHECK_MS };
+  return { ready: false, version, recheckInMs: recheckInMs > MIN_RECHECK_MS ? recheckInMs : MIN_RECHECK_MS };
 }
 
 /** Ready once there is more to tell than at version `after`: the end at once, steps on the way within a second. */
 function progress(store: Store, input: { after: number }): Look {
   const head = store.head<RequestHead>();
-  if (head === undefined) return { ready: true };
-  if (head.cleaned === true && !isComplete(head)) return { ready: true };
-  if (isComplete(head) || head.version > input.after) return { ready: true, view: viewOf(store, head) };
-  return { ready: false, recheckInMs: PROGRESS_MS };
+  if (head === undefined) return { ready: true, version: store.nowMs };
+  const { version } = head;
+  if (head.cleaned === true && !isComplete(head)) return { ready: true, version };
+  if (isComplete(head) || version > input.after) return { ready: true, version, view: viewOf(store, head) };
+  return { ready: false, version, recheckInMs: PROGRESS_MS };
 }
 
 /**

@@ -892,7 +892,8 @@ describe("the bells of an instance", () => {
     const untilAborted = (signal: AbortSignal | undefined): Promise<never> => {
       return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new Error("aborted"))));
     };
-    const ends = [async () => ({ ready: true }), async () => ({ ready: false }), async () => refuse(), untilAborted];
+    const says = (ready: boolean) => async () => ({ ready, version: 1 });
+    const ends = [says(true), says(false), async () => refuse(), untilAborted];
     for (const look of ends) {
       const [clock, bells] = [new ManualClock(), new Bells()];
       const listen = (ring: () => void) => bells.join("record", ring);

@@ -44,8 +44,8 @@ function scripted(...answers: Answer[]): { namespace: ObjectNamespace; calls: Ca
 }
 
 const one: Answer = () => ({ ok: true, output: { result: "1" } });
-const notReady: Answer = () => ({ ok: true, output: { ready: false } });
-const ready: Answer = () => ({ ok: true, output: { ready: true } });
+const notReady: Answer = () => ({ ok: true, output: { ready: false, version: 1 } });
+const ready: Answer = () => ({ ok: true, output: { ready: true, version: 1 } });
 const never: Answer = () => new Promise(() => {});
 const fails =
   (marks: object, Kind = Error): Answer =>
@@ -260,7 +260,7 @@ describe("a wait", () => {
     const { namespace, calls } = scripted(late(25_000, notReady), late(25_000, notReady), late(5_000, ready));
     const watch = wait(namespace, 60_000);
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(await watch).toEqual({ ready: true });
+    expect(await watch).toEqual({ ready: true, version: 1 });
     expect(calls.map(({ args }) => args[3])).toEqual([25_000, 25_000, 10_000]);
     expect(new Set(calls.map(({ stub }) => stub)).size).toBe(3);
   });
@@ -271,7 +271,7 @@ describe("a wait", () => {
     expect(calls).toHaveLength(1);
     const watch = wait(scripted(late(300, ready)).namespace, 0);
     await vi.advanceTimersByTimeAsync(300);
-    expect(await watch).toEqual({ ready: true });
+    expect(await watch).toEqual({ ready: true, version: 1 });
     expect(await fault(wait(scripted(lost).namespace, 0))).toMatchObject({
       code: "backend_unavailable",
       applied: "no",
@@ -299,7 +299,7 @@ describe("a wait", () => {
     const { namespace, calls } = scripted(never, ready);
     const watch = wait(namespace, 120_000);
     await vi.advanceTimersByTimeAsync(120_000);
-    expect(await watch).toEqual({ ready: true });
+    expect(await watch).toEqual({ ready: true, version: 1 });
     expect(calls[1]?.atMs).toBeLessThan((calls[0]?.atMs ?? 0) + 38_000);
   });
 
@@ -307,7 +307,7 @@ describe("a wait", () => {
     const { namespace, calls } = scripted(lost, lost, lost, lost, lost, lost, ready);
     const watch = wait(namespace, 60_000);
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(await watch).toEqual({ ready: true });
+    expect(await watch).toEqual({ ready: true, version: 1 });
     const pauses = calls.slice(1).map(({ atMs }, i) => atMs - (calls[i]?.atMs ?? 0));
     expect(pauses).toEqual([250, 500, 1_000, 1_000, 1_000, 1_000]);
   });

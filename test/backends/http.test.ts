@@ -135,7 +135,7 @@ const OUTPUTS: readonly (readonly [name: TransitionName, must: Fields, may: Fiel
   ["completion.decrement", {}, { remaining: 1, refused: "named" }],
   ["completion.cancel", {}, { view: group }],
   ["completion.status", {}, { view: group }],
-  ["completion.wait", { ready: false }, { recheckInMs: 5, view: group }],
+  ["completion.wait", { ready: false, version: 1 }, { recheckInMs: 5, view: group }],
   ["completion.results", { found: true, items: [] }, { next: 2 }],
   ["completion.take", { taken: true }, {}],
   ["completion.redeliver", {}, { view: group }],
@@ -145,8 +145,8 @@ const OUTPUTS: readonly (readonly [name: TransitionName, must: Fields, may: Fiel
   ["request.mark", ...marked],
   ["request.record", ...marked],
   ["request.status", {}, { view: request }],
-  ["request.wait", { ready: true }, { recheckInMs: 5, view: request }],
-  ["request.progress", { ready: true }, { recheckInMs: 5, view: request }],
+  ["request.wait", { ready: true, version: 1 }, { recheckInMs: 5, view: request }],
+  ["request.progress", { ready: true, version: 1 }, { recheckInMs: 5, view: request }],
   ["request.cleanup", { found: true }, {}],
   ["coalesce.next", { version: 1 }, {}],
   ["coalesce.seen", { stale: false }, {}],
@@ -258,6 +258,7 @@ describe("an answer", () => {
 describe("a watch", () => {
   const ended = {
     ready: true,
+    version: 1,
     view: {
       generation: 1,
       state: "completed",
@@ -299,17 +300,17 @@ describe("a watch", () => {
   });
 
   it("goes on when the answer is not ready, and ends with one that tells of nothing", async () => {
-    const { c, sent } = scripted([ok({ ready: false, recheckInMs: 5 }), ok({ ready: true })]);
-    expect(await c.watch("request.wait", "request", {}, { timeoutMs: 5_000 })).toEqual({ ready: true });
+    const { c, sent } = scripted([ok({ ready: false, version: 1, recheckInMs: 5 }), ok({ ready: true, version: 1 })]);
+    expect(await c.watch("request.wait", "request", {}, { timeoutMs: 5_000 })).toEqual({ ready: true, version: 1 });
     expect(sent).toHaveLength(2);
     // A generation that stands no more.
-    const gone = scripted([ok({ ready: true })]).c.watch(
+    const gone = scripted([ok({ ready: true, version: 1 })]).c.watch(
       "completion.wait",
       "g",
       { generation: 1 },
       { timeoutMs: 5_000 },
     );
-    expect(await gone).toEqual({ ready: true });
+    expect(await gone).toEqual({ ready: true, version: 1 });
     const strange = scripted([ok({})]).c.watch("request.wait", "request", {}, { timeoutMs: 5_000 });
     await expect(strange).rejects.toMatchObject({ code: "backend_rejected", applied: "no" });
   });

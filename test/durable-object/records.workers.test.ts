@@ -53,21 +53,21 @@ describe("rows", () => {
     expect(await rowsWritten(groupObject("g"), (object) => object.run("completion.ack", "g", ack("nobody")))).toBe(0);
   });
 
-  it("writes a row for the head and one for each task of a registration", async () => {
+  it("writes a row for the head, one for the registration and one for each of its tasks", async () => {
     await makeTracker().register("g", 500);
-    expect([await countOf(groupObject("g"), "records"), await countOf(groupObject("g"), "members")]).toEqual([1, 0]);
+    expect([await countOf(groupObject("g"), "records"), await countOf(groupObject("g"), "members")]).toEqual([1, 1]);
     await makeTracker().register(
       "h",
       Array.from({ length: 500 }, (_, i) => `${i}`),
     );
-    expect(await countOf(groupObject("h"), "members")).toBe(500);
+    expect(await countOf(groupObject("h"), "members")).toBe(501);
   });
 
   it("leaves nothing of a generation that was restarted", async () => {
     await makeTracker().register("g", ["a", "b", "c"]);
     await makeTracker().ack("g", "a");
     await makeTracker().register("g", ["d"], { restart: true });
-    expect([await countOf(groupObject("g"), "records"), await countOf(groupObject("g"), "members")]).toEqual([1, 1]);
+    expect([await countOf(groupObject("g"), "records"), await countOf(groupObject("g"), "members")]).toEqual([1, 2]);
   });
 
   it("creates nothing when an unknown id is read", async () => {

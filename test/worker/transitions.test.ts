@@ -121,10 +121,10 @@ const STEPS: Readonly<Record<string, Step>> = {
     ],
   },
   "request.status": { input: {}, output: {}, bad: MORE },
-  "request.wait": { input: {}, output: { ready: true }, bad: MORE },
+  "request.wait": { input: {}, output: { ready: true, version: expect.any(Number) }, bad: MORE },
   "request.progress": {
     input: { after: Number.MAX_SAFE_INTEGER },
-    output: { ready: true },
+    output: { ready: true, version: expect.any(Number) },
     bad: [
       ...MORE,
       [{ after: undefined }, /^input\.after is required/],

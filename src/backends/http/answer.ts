@@ -161,7 +161,7 @@ const FOUND = { found: "boolean" } as const;
 const GROUP = { view: "group?" } as const;
 const MARKED = { verdict: "string", complete: "boolean?", refused: "string?" } as const;
 const REQUEST = { view: "request?" } as const;
-const LOOK = { ready: "boolean", recheckInMs: "number?" } as const;
+const LOOK = { ready: "boolean", version: "number", recheckInMs: "number?" } as const;
 
 /** What is answered: a new transition has to be described here before the client compiles. */
 const SHAPES: { readonly [N in Exclude<TransitionName, Internal>]: Shape<OutputOf<N>> } = {

@@ -25,10 +25,10 @@ import { type Evaluation, evaluate } from "./evaluate.js";
 import { explained } from "./failure.js";
 import { keysOf } from "./keys.js";
 import { endpointOf, type UpstashOptions } from "./options.js";
-import type { ScriptReply } from "./reply.js";
+import { readOutput, type ScriptReply } from "./reply.js";
 import { isTransition, Scripts } from "./scripts.js";
 import { Subscriptions } from "./subscription.js";
-import { watchUntilReady } from "./watch.js";
+import { type Watch, watchUntilReady } from "./watch.js";
 
 const MAX_DRAIN = 10_000;
 /** How far into one shard's queue a drain looks. */
@@ -132,12 +132,16 @@ export class UpstashCoordinator extends Primitives {
     options: WatchOptions,
   ): Promise<OutputOf<N>> {
     checkNumber(options.timeoutMs, "timeoutMs", 0, MAX_SEC * 1000);
-    const { channel, name } = keysOf(this.#prefix, partsOf(transition)[0], id);
-    const watch = {
+    const [machine, step] = partsOf(transition);
+    const { channel, name } = keysOf(this.#prefix, machine, id);
+    // Messages bring what `wait` says to whoever asks for nothing in particular.
+    const isPlain = step === "wait" && JSON.stringify(input) === "{}";
+    const watch: Watch<OutputOf<N> & Watched> = {
       // The watch itself looks again after a failure, within its own time.
       look: (signal: AbortSignal | undefined) =>
         this.run(transition, id, input, { resend: false, ...(signal && { signal }) }) as Promise<OutputOf<N> & Watched>,
-      listen: (ring: () => void) => this.#subscriptions.join(channel, name, ring),
+      listen: (ring) => this.#subscriptions.join(channel, name, ring),
+      ...(isPlain && { read: (text) => readOutput(text) as (OutputOf<N> & Watched) | undefined }),
     };
     return watchUntilReady(watch, options);
   }

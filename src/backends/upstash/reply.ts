@@ -10,14 +10,18 @@ export function readReply(reply: unknown): ScriptReply | undefined {
   if (typeof reply !== "string") return undefined;
   const mark = reply[0];
   if (mark !== "!" && mark !== "+" && mark !== "=") return undefined;
-  let output: unknown;
+  const output = readOutput(reply.slice(1));
+  return output && { due: mark === "!" ? "fresh" : mark === "+" ? "still" : undefined, output };
+}
+
+/** Reads an output that Lua wrote; `undefined` for anything else. */
+export function readOutput(text: string): object | undefined {
   try {
-    output = JSON.parse(reply.slice(1), emptyAsArray);
+    const output: unknown = JSON.parse(text, emptyAsArray);
+    return typeof output === "object" && output !== null && !Array.isArray(output) ? output : undefined;
   } catch {
     return undefined;
   }
-  if (typeof output !== "object" || output === null || Array.isArray(output)) return undefined;
-  return { due: mark === "!" ? "fresh" : mark === "+" ? "still" : undefined, output };
 }
 
 /** Lua cannot tell an empty list from an empty object, and writes `{}`. No output holds an empty object, but may be one. */

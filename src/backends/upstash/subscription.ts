@@ -13,8 +13,14 @@ export interface Listening {
   leave(): void;
 }
 
-/** Says "look again". `isTold`: by a message about the record, not as a precaution. */
-export type Ring = (isTold?: boolean) => void;
+/** A message about a record. */
+export interface News {
+  /** What its `wait` says now, as text: when that is ready, and short. */
+  readonly output: string | undefined;
+}
+
+/** Says "look again". Without news: as a precaution. */
+export type Ring = (news?: News) => void;
 
 /** One waiter: which record's messages it hears, and what then happens. */
 interface Listener {
@@ -30,8 +36,8 @@ interface Channel {
 }
 
 /**
- * One stream a channel, shared by those who wait, closed with the last of them. It only ever says "look again": a message
- * that is lost costs time, never truth.
+ * One stream a channel, shared by those who wait, closed with the last of them. A message that is lost costs time, never
+ * truth.
  */
 export class Subscriptions {
   readonly #client: Client;
@@ -47,7 +53,7 @@ export class Subscriptions {
   join(name: string, record: string, ring: Ring): Listening {
     const channel = this.#channels.get(name) ?? this.#open(name);
     const { listeners, controller } = channel;
-    const listener = { record: firstLine(record), ring };
+    const listener = { record, ring };
     listeners.add(listener);
     if (channel.isLive) ring();
     const leave = (): void => {
@@ -85,7 +91,7 @@ export class Subscriptions {
   }
 }
 
-/** `subscribe,<channel>,1` once, then `message,<channel>,<text>`. A channel's name may hold commas. */
+/** `subscribe,<channel>,1` once, then `message,<channel>,<text>`: see `newsOf` in `lua/`. A channel's name may hold commas. */
 function hear(channel: Channel, event: string): void {
   if (event.startsWith(`subscribe,${channel.name},`)) {
     channel.isLive = true;
@@ -94,13 +100,18 @@ function hear(channel: Channel, event: string): void {
   }
   const head = `message,${channel.name},`;
   if (!event.startsWith(head)) return;
-  const record = event.slice(head.length);
-  for (const listener of channel.listeners) if (listener.record === record) listener.ring(true);
+  const [record, output] = readMessage(event.slice(head.length));
+  for (const listener of channel.listeners) if (listener.record === record) listener.ring({ output });
 }
 
-/** A stream's event is heard by its first line: an id may hold line breaks. */
-function firstLine(text: string): string {
-  return text.split(/[\r\n]/, 1)[0] ?? "";
+/** Anybody who has the token may publish: what is no message of ours is about nothing. */
+function readMessage(text: string): readonly (string | undefined)[] {
+  try {
+    const message: unknown = JSON.parse(text);
+    return Array.isArray(message) && message.every((part) => typeof part === "string") ? message : [];
+  } catch {
+    return [];
+  }
 }
 
 function isWorkers(): boolean {

@@ -10,12 +10,14 @@ export interface Watch<Output extends Watched> {
   look(signal: AbortSignal | undefined): Promise<Output>;
   /** Has `ring` called whenever the record may have changed. */
   listen(ring: Ring): Listening;
+  /** Reads the output that a message brings, where that is what is looked for. */
+  read?(text: string): Output | undefined;
 }
 
 /**
- * Looks until the output is ready: at once, when the subscription stands, at each message, at the instant that the output
- * names, and from time to time, since a message may be lost. Passing failures are waited out. Who was told by a message
- * that there is something to read, and had no answer when the time was over, has one last read of `lastReadMs`.
+ * Looks until the output is ready: at once, when the subscription stands, at each message that does not bring it, at the instant
+ * that the output names, and from time to time, since a message may be lost. Passing failures are waited out. Who was told by
+ * a message that there is something to read, and had no answer when the time was over, has one last read of `lastReadMs`.
  */
 export async function watchUntilReady<Output extends Watched>(
   watch: Watch<Output>,
@@ -29,8 +31,13 @@ export async function watchUntilReady<Output extends Watched>(
   let listening: Listening | undefined;
   /** A message came, and no look has succeeded since. */
   let isTold = false;
-  const ring: Ring = (told = false) => {
-    isTold ||= told;
+  /** What the last look saw. A message may be of an earlier life of the record: it has been under way for some time. */
+  let version: number | undefined;
+  let heard: Output | undefined;
+  const ring: Ring = (news) => {
+    isTold ||= news !== undefined;
+    const output = news?.output === undefined ? undefined : watch.read?.(news.output);
+    if (output?.ready === true && version !== undefined && output.version >= version) heard = output;
     bell.ring();
   };
   try {
@@ -44,12 +51,14 @@ export async function watchUntilReady<Output extends Watched>(
       });
       // An answer that came in time counts, even if the end came with it; a failure then does not.
       if ("ready" in seen && seen.ready) return seen;
+      if ("ready" in seen) version = seen.version;
       limit.signal.throwIfAborted();
       // A socket would keep the process alive: in the background it is enough to look from time to time.
       if (!background) listening ??= watch.listen(ring);
       const delayMs =
         "ready" in seen ? pauses.afterLook(seen, listening?.isLive() === true) : pauses.afterFailure(seen);
       await bell.sleep(delayMs, limit.signal, background);
+      if (heard !== undefined) return heard;
       limit.signal.throwIfAborted();
     }
   } catch (error) {

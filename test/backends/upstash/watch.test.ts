@@ -1,6 +1,8 @@
 import { describe, expect, it, vi } from "vitest";
+import { keysOf } from "../../../src/backends/upstash/keys.js";
 import type { Ring } from "../../../src/backends/upstash/subscription.js";
 import { watchUntilReady } from "../../../src/backends/upstash/watch.js";
+import type { Watched } from "../../../src/coordinator.js";
 import { CoordinationError } from "../../../src/index.js";
 import { startBlackHole } from "../../support/fault-proxy.js";
 import { overshootMs } from "../../support/overshoot.js";
@@ -31,7 +33,65 @@ describe("a watch", () => {
     // By the message: the next look by itself is 4 s away.
     expect(await tookMs).toBeLessThan(2_000);
     expect((await waiting).view?.state).toBe("completed");
-    expect(lab.rest.requests.count("command")).toBe(2);
+    expect(lab.rest.requests.count("command")).toBe(1);
+  });
+
+  it("reads the end from the message alone, unless that is long, or another was asked for", async () => {
+    const waiter = lab.faulty();
+    const ends = async (id: string, spec: object, input: { generation?: number } = {}) => {
+      const { view } = await waiter.run("completion.register", id, registration(spec));
+      const asked = "generation" in input ? { generation: view?.generation ?? 0 } : {};
+      const waiting = waiter.watch("completion.wait", id, asked, { timeoutMs: 10_000 });
+      await vi.waitFor(async () => expect(await channelsOpen()).toBe(1));
+      await pause(60);
+      lab.proxy.requests.length = 0;
+      await lab.coordinator().run("completion.ack", id, acks("a"));
+      expect(await waiting).toEqual(await lab.coordinator().run("completion.wait", id, {}));
+      const looks = lab.proxy.requests.length;
+      await vi.waitFor(async () => expect(await channelsOpen()).toBe(0));
+      return looks;
+    };
+    expect(await ends("short", {})).toBe(0);
+    expect(await ends("line\nbreak", { metadata: '"é\\n"' })).toBe(0);
+    expect(await ends("long", { metadata: JSON.stringify("x".repeat(3_000)) })).toBe(1);
+    expect(await ends("asked", {}, { generation: 0 })).toBe(1);
+  });
+
+  it("believes no message of a life that is over, where nothing is registered", async () => {
+    const waiter = lab.faulty();
+    const { view } = await waiter.run("completion.register", "g", registration({ total: 0 }));
+    await lab.raw.flushdb();
+    await pause(2);
+    const waiting = waiter.watch("completion.wait", "g", {}, { timeoutMs: 1_000 });
+    await vi.waitFor(async () => expect(await channelsOpen()).toBe(1));
+    await pause(60);
+    const { channel, name } = keysOf(lab.keyPrefix, "completion", "g");
+    const ended = JSON.stringify({ ready: true, version: view?.generation, view });
+    await lab.raw.publish(channel, JSON.stringify([name, ended]));
+    await expect(waiting).rejects.toMatchObject({ code: "wait_timeout" });
+  });
+
+  it("believes no message that was sent before it began, nor one that is none", async () => {
+    const waiter = lab.faulty();
+    const first = await waiter.run("completion.register", "g", registration());
+    await waiter.run("completion.ack", "g", acks("a"));
+    const ended = await waiter.run("completion.wait", "g", {});
+    await waiter.run("completion.register", "g", registration({ restart: { from: first.view?.generation ?? 0 } }));
+    const waiting = waiter.watch("completion.wait", "g", {}, { timeoutMs: 10_000 });
+    await vi.waitFor(async () => expect(await channelsOpen()).toBe(1));
+    await pause(60);
+    const { channel, name } = keysOf(lab.keyPrefix, "completion", "g");
+    const strange = ["", name, "[", "{}", "[1,2]", JSON.stringify([name, "junk"]), JSON.stringify([name, "[]"])];
+    for (const text of [JSON.stringify([name, JSON.stringify(ended)]), ...strange]) {
+      lab.proxy.requests.length = 0;
+      await lab.raw.publish(channel, text);
+      await pause(30);
+      // Those that are about the group make it look.
+      expect(lab.proxy.requests).toHaveLength(text.startsWith(`["${name}"`) ? 1 : 0);
+    }
+    await lab.coordinator().run("completion.ack", "g", acks("a"));
+    const { view } = await waiting;
+    expect(view?.generation).toBeGreaterThan(first.view?.generation ?? 0);
   });
 
   it("hears of it whatever stands in the id and the prefix", async () => {
@@ -251,12 +311,12 @@ describe("a wait that is over", () => {
     const sinceMs = performance.now();
     let looks = 0;
     return {
-      look: async (): Promise<{ ready: boolean }> => {
-        if (looks++ === 0) return { ready: false };
-        return performance.now() - sinceMs < backMs ? down() : { ready: true };
+      look: async (): Promise<Watched> => {
+        if (looks++ === 0) return { ready: false, version: 1 };
+        return performance.now() - sinceMs < backMs ? down() : { ready: true, version: 1 };
       },
       listen: (ring: Ring) => {
-        const timer = setTimeout(() => ring(isTold), 20);
+        const timer = setTimeout(() => ring(isTold ? { output: undefined } : undefined), 20);
         return { isLive: () => true, leave: () => clearTimeout(timer) };
       },
     };
@@ -264,7 +324,7 @@ describe("a wait that is over", () => {
 
   it("still reads what it was told of and could not read in time", async () => {
     const watch = failing({ isTold: true, backMs: 90 });
-    expect(await watchUntilReady(watch, { timeoutMs: 100, lastReadMs: 2_000 })).toEqual({ ready: true });
+    expect(await watchUntilReady(watch, { timeoutMs: 100, lastReadMs: 2_000 })).toEqual({ ready: true, version: 1 });
   });
 
   it("is over at its time where nobody asked for that", async () => {
@@ -283,9 +343,9 @@ describe("a wait that is over", () => {
     const controller = new AbortController();
     const hanging = { ...failing({ isTold: true, backMs: 60_000 }) };
     const looks: number[] = [];
-    const look = (signal: AbortSignal | undefined): Promise<{ ready: boolean }> => {
+    const look = (signal: AbortSignal | undefined): Promise<Watched> => {
       looks.push(1);
-      if (looks.length < 3) return looks.length === 1 ? Promise.resolve({ ready: false }) : down();
+      if (looks.length < 3) return looks.length === 1 ? Promise.resolve({ ready: false, version: 1 }) : down();
       return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason)));
     };
     const aborted = watchUntilReady(
