@@ -45,21 +45,32 @@ function parsed(bytes: Uint8Array): unknown {
 
 async function readCapped({ headers, body }: Request): Promise<Uint8Array> {
   if (Number(headers.get("content-length") ?? 0) > MAX_BODY_BYTES) throw tooLarge();
-  const bytes = new Uint8Array(MAX_BODY_BYTES);
+  const chunks: Uint8Array[] = [];
   let length = 0;
-  if (body === null) return bytes.subarray(0, 0);
-  const reader = body.getReader();
+  const reader = body?.getReader();
   for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return bytes.subarray(0, length);
-    if (length + value.length > MAX_BODY_BYTES) {
+    const { done, value } = (await reader?.read()) ?? { done: true };
+    if (done || value === undefined) break;
+    length += value.length;
+    if (length > MAX_BODY_BYTES) {
       // Whether the sender hears of it or not: nothing more is read.
-      reader.cancel().catch(() => undefined);
+      reader?.cancel().catch(() => undefined);
       throw tooLarge();
     }
-    bytes.set(value, length);
-    length += value.length;
+    chunks.push(value);
   }
+  const [first = new Uint8Array()] = chunks;
+  return chunks.length <= 1 ? first : joined(chunks, length);
+}
+
+function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
 }
 
 function tooLarge(): Problem {

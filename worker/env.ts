@@ -28,7 +28,7 @@ export interface LiveToken {
 
 const KEY_PREFIX = "coord:";
 const MIN_TOKEN_LENGTH = 16;
-const MAX_TOKEN_LENGTH = 512;
+export const MAX_TOKEN_LENGTH = 512;
 /** Every request is compared with all of them. */
 const MAX_TOKENS = 100;
 

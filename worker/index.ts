@@ -44,9 +44,9 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
     if (!isExpected(error)) options.onError?.(error);
   };
   // On the raw path: an id is decoded once, by the route that reads it.
-  const app: App = new Hono<AppEnv>({ getPath: (request) => new URL(request.url).pathname });
+  const app: App = new Hono<AppEnv>({ getPath: rawPathOf });
   app.use("/v1/*", async (c, next) => {
-    const keyPrefix = await authenticate(c.req.raw, c.env);
+    const keyPrefix = authenticate(c.req.raw, c.env);
     c.set("report", report);
     c.set("coordinator", coordinatorOf(keyPrefix, c.env as Env, options));
     c.header("cache-control", "no-store");
@@ -63,6 +63,13 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
     return problemResponse(error);
   });
   return { fetch: async (request, env) => app.fetch(request, env) };
+}
+
+/** The path of a request's URL, which every platform has parsed and written out by itself. */
+function rawPathOf({ url }: Request): string {
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  const end = url.slice(start).search(/[?#]/);
+  return end < 0 ? url.slice(start) : url.slice(start, start + end);
 }
 
 function coordinatorOf<Env extends WorkerEnv>(

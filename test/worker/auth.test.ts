@@ -151,7 +151,7 @@ describe("comparing tokens", () => {
       "token-of-tenant-b": "b",
     }),
   };
-  const asked = (token: string) =>
+  const asked = async (token: string) =>
     authenticate(new Request("https://worker.example/v1", { headers: { authorization: `Bearer ${token}` } }), env);
 
   it("finds the tenant of each", async () => {
@@ -163,15 +163,26 @@ describe("comparing tokens", () => {
     await expect(asked("token-of-tenant-c")).rejects.toMatchObject({ code: "unauthorized" });
   });
 
-  it("does the same work whichever token comes: every live one is digested, and each digest read to its end", async () => {
+  it("does the same work whichever token comes: every live one is read, at one length, to its end", async () => {
     const reduce = vi.spyOn(Uint8Array.prototype, "reduce");
-    const digest = vi.spyOn(crypto.subtle, "digest");
     for (const token of [FIRST, "token-of-tenant-b", "x", "y".repeat(500)]) {
       reduce.mockClear();
-      digest.mockClear();
       await asked(token).catch(() => undefined);
-      expect(digest).toHaveBeenCalledTimes(6);
-      expect(reduce.mock.contexts.map((bytes) => (bytes as Uint8Array).length)).toEqual([32, 32, 32, 32, 32]);
+      expect(reduce.mock.contexts.map((bytes) => (bytes as Uint8Array).length)).toEqual([512, 512, 512, 512, 512]);
     }
+  });
+
+  it("tells a token from its beginnings and from what goes on after it", async () => {
+    for (const token of [FIRST.slice(0, -1), `${FIRST}x`, FIRST.slice(1), FIRST.padEnd(512, "0")]) {
+      await expect(asked(token)).rejects.toMatchObject({ code: "unauthorized" });
+    }
+  });
+
+  it("goes by the variables as they are now", async () => {
+    const request = new Request("https://worker.example/v1", { headers: { authorization: `Bearer ${FIRST}` } });
+    expect(authenticate(request, { COORDINATOR_TOKEN: FIRST })).toBe("coord:");
+    expect(() => authenticate(request, { COORDINATOR_TOKEN: SECOND })).toThrow("not one that opens");
+    expect(() => authenticate(request, {})).toThrow("neither");
+    expect(authenticate(request, { COORDINATOR_TOKENS: JSON.stringify({ [FIRST]: "a" }) })).toBe("coord:a:");
   });
 });
