@@ -1,4 +1,4 @@
-import type { Random } from "../demo/random.js";
+import type { Random } from "../dev/random.js";
 import type { Lab } from "./lab.js";
 import type { Result } from "./result.js";
 

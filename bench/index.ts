@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { Random } from "../demo/random.js";
+import { Random } from "../dev/random.js";
 import { type Args, HELP, readArgs } from "./args.js";
 import { type Bench, LONG, QUICK } from "./bench.js";
 import { chartOf } from "./chart.js";

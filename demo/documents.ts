@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { type Dirent, statSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
+import type { Random } from "../dev/random.js";
 import { Complaint } from "./complaint.js";
-import type { Random } from "./random.js";
 
 /** One file that is to be indexed. */
 export interface Document {

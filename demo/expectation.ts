@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
+import type { Random } from "../dev/random.js";
 import { splitIntoChunks } from "./chunks.js";
 import type { Document } from "./documents.js";
-import type { Random } from "./random.js";
 import type { Plan } from "./work.js";
 
 /** What is to become of a document: counted here, without the coordinator, so that the outcome can be held against it. */

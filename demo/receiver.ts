@@ -1,11 +1,11 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { Random } from "../dev/random.js";
 import { CoordinationError, type GroupStatus } from "../src/index.js";
 import { verify } from "../src/webhook/index.js";
 import { startedWith, tellParent } from "./child.js";
 import { ChunkStore } from "./chunk-store.js";
 import { type IndexEntry, IndexFile } from "./index-file.js";
-import { Random } from "./random.js";
 
 export interface ReceiverStart {
   readonly secret: string;

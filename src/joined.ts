@@ -1,6 +1,7 @@
 import { fullJitterMs, type RetryPolicy } from "./backoff.js";
 import type { Clock } from "./clock.js";
 import { CoordinationError } from "./errors.js";
+import { endOfTurn } from "./turn.js";
 import { pause } from "./within.js";
 
 /** An operation that may share a request with others. */
@@ -33,12 +34,6 @@ export interface Carrier<Op extends Joinable, Value> {
   send(ops: readonly Op[], signal: AbortSignal): Promise<readonly Outcome<Value>[]>;
 }
 
-/**
- * So many steps of the microtask queue after the first operation, the others of its turn have come: public methods take a
- * few before they send. A longer wait, or one for a timer or an answer, must not be: where requests of a Worker share a
- * coordinator, another of them could come in between, and none may wait for what another has sent.
- */
-const TURN_STEPS = 10;
 /** How many requests of one turn are under way at once. Workers open six connections, of which a wait may hold one. */
 const LANES = 4;
 /** Whoever is asked to come back later than this is told so instead. */
@@ -66,7 +61,7 @@ export class Joined<Op extends Joinable, Value> {
   }
 
   async #endTurn(): Promise<void> {
-    for (let step = 0; step < TURN_STEPS; step++) await null;
+    await endOfTurn();
     const calls = this.#calls;
     this.#calls = [];
     const { clock, maxQueueMs } = this.#carrier;

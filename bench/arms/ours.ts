@@ -35,6 +35,17 @@ export class OurArm {
   }
 }
 
+/** The library on each backend that is reached by HTTP, through the gateways that count requests. */
+export function throughGateways(lab: {
+  readonly restGateway: Address;
+  readonly workerGateway: Address;
+}): readonly { readonly arm: string; readonly trackers: OurArm }[] {
+  return [
+    { arm: "ours, Redis over REST", trackers: onUpstash(lab.restGateway) },
+    { arm: "ours, Worker over HTTP", trackers: onWorker(lab.workerGateway) },
+  ];
+}
+
 export function onMemory(): OurArm {
   return new OurArm(new MemoryCoordinator());
 }

@@ -1,4 +1,4 @@
-import { onUpstash, onWorker } from "../arms/ours.js";
+import { throughGateways } from "../arms/ours.js";
 import type { Measure } from "../bench.js";
 import { atMost, figure, type Result } from "../result.js";
 
@@ -11,12 +11,8 @@ export const joined: Measure = {
   async run({ lab }) {
     await lab.clear();
     await lab.setRtt(0);
-    const arms = [
-      { arm: "ours, Redis over REST", trackers: onUpstash(lab.restGateway) },
-      { arm: "ours, Worker over HTTP", trackers: onWorker(lab.workerGateway) },
-    ];
     const results: Result[] = [];
-    for (const { arm, trackers } of arms) {
+    for (const { arm, trackers } of throughGateways(lab)) {
       const run = crypto.randomUUID();
       const numbers = Array.from({ length: AT_ONCE }, (_, n) => n);
       await trackers.groups.register(`one-${run}`, AT_ONCE);

@@ -1,4 +1,4 @@
-import { onUpstash, onWorker } from "../arms/ours.js";
+import { throughGateways } from "../arms/ours.js";
 import type { Measure } from "../bench.js";
 import { OPERATIONS } from "../operations.js";
 import { atMost, figure, type Result } from "../result.js";
@@ -9,12 +9,8 @@ export const requestsPerOperation: Measure = {
   title: "HTTP requests of a public operation",
   async run({ lab }) {
     await lab.setRtt(0);
-    const arms = [
-      { arm: "ours, Redis over REST", trackers: onUpstash(lab.restGateway) },
-      { arm: "ours, Worker over HTTP", trackers: onWorker(lab.workerGateway) },
-    ];
     const results: Result[] = [];
-    for (const { arm, trackers } of arms) {
+    for (const { arm, trackers } of throughGateways(lab)) {
       let most = 0;
       for (const { name, prepare, run } of OPERATIONS) {
         await prepare?.(trackers, name);

@@ -1,5 +1,6 @@
 import type { ObjectReply } from "../../src/durable-object/index.js";
 import type { HandlerEvent } from "../../src/trackers/handler.js";
+import { rowsWritten } from "../../test/support/rows-written.js";
 import { CoordinatorWorkerObject } from "../../worker/index.js";
 import { lateness } from "./lateness.js";
 
@@ -19,34 +20,16 @@ export class BenchCoordinator extends CoordinatorWorkerObject {
 
   /** The rows that one ack writes, by the storage's own count. */
   rowsWritten(group: string, task: string): number {
-    return this.#counted(() => this.#ack(group, task));
+    return rowsWritten(this.ctx.storage.sql, () => this.#ack(group, task));
   }
 
   /** The rows that a whole group writes, from its registration to its end: its tasks by name, acked one by one. */
   rowsOfGroup(group: string, tasks: string[]): number {
-    return this.#counted(() => {
+    return rowsWritten(this.ctx.storage.sql, () => {
       const registration = { op: "register", spec: "s", total: tasks.length, tasks, timeoutMs: 0, ttlMs: 60_000 };
       this.#done(this.run("completion.register", group, { ...registration, deliveryId: "msg_register" }));
       for (const task of tasks) this.#ack(group, task);
     });
-  }
-
-  #counted(work: () => void): number {
-    const { sql } = this.ctx.storage;
-    const exec = sql.exec.bind(sql);
-    const cursors: { readonly rowsWritten: number }[] = [];
-    const counted = (...args: Parameters<typeof sql.exec>) => {
-      const cursor = exec(...args);
-      cursors.push(cursor);
-      return cursor;
-    };
-    Object.defineProperty(sql, "exec", { value: counted, configurable: true });
-    try {
-      work();
-    } finally {
-      Reflect.deleteProperty(sql, "exec");
-    }
-    return cursors.reduce((sum, { rowsWritten }) => sum + rowsWritten, 0);
   }
 
   databaseBytes(): number {

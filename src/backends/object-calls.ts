@@ -1,10 +1,9 @@
 import type { TransitionName } from "../machines/index.js";
+import { endOfTurn } from "../turn.js";
 import type { ObjectCall, ObjectMethods, ObjectReply } from "./durable-object.js";
 
 /** One RPC takes so many. */
 const MAX_CALLS = 128;
-/** So many steps of the microtask queue after the first call, the others of its turn have come. */
-const TURN_STEPS = 10;
 
 interface Waiting extends ObjectCall {
   readonly resolve: (reply: ObjectReply | Promise<ObjectReply>) => void;
@@ -39,7 +38,7 @@ export class ObjectCalls {
   }
 
   async #endTurn(): Promise<void> {
-    for (let step = 0; step < TURN_STEPS; step++) await null;
+    await endOfTurn();
     const turn = this.#turn;
     this.#turn = new Map();
     for (const calls of turn.values()) this.#send(calls);

@@ -25,9 +25,9 @@ const SEAL_MS = 1_000;
 const LATE_SEAL_MS = 50;
 
 /**
- * Seals the request, and waits for its end; once the client has gone it only seals. Resolves with its counts, or with null when it is not known to be complete: it
- * is still pending, the client has gone, or the backend failed or stalled, which `onEvent` is told. Never rejects, and
- * never takes longer than it may.
+ * Seals the request, and waits for its end; once the client has gone it only seals. Resolves with its counts, or with null
+ * when it is not known to be complete: it is still pending, the client has gone, or the backend failed or stalled, which
+ * `onEvent` is told. Never rejects, and never takes longer than it may.
  */
 export async function endInTime<S extends string>(wait: EndWait<S>): Promise<QueueStatus<S> | null> {
   const { tracker, id, leftMs, clock, onEvent } = wait;

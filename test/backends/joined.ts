@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
+import { Random } from "../../dev/random.js";
 import {
   CoalesceTracker,
   CompletionTracker,
@@ -24,17 +25,6 @@ export interface World {
   readonly oversize: number;
   /** How many operations a request carried. */
   countOf(body: string): number;
-}
-
-/** mulberry32: the same sequence for the same seed. */
-function seeded(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
 }
 
 let made = 0;
@@ -117,14 +107,14 @@ export function describeJoined(world: () => World): void {
   it("random operations give each its own reply, as if one came after the other on each record", {
     timeout: 60_000,
   }, async () => {
-    const random = seeded(20_261_122);
+    const random = new Random(20_261_122);
     for (let round = 0; round < 12; round++) {
       const { c, id } = fresh();
       const model = new MemoryCoordinator();
-      const records = 1 + random(40);
-      const acts = Array.from({ length: 1 + random(500) }, (_, i) => {
-        const n = random(records);
-        const m = random(3);
+      const records = 1 + random.below(40);
+      const acts = Array.from({ length: 1 + random.below(500) }, (_, i) => {
+        const n = random.below(records);
+        const m = random.below(3);
         return [
           (on: Coordinator) => on.rpush(`${id}-l${n}`, `item-${i}`),
           (on: Coordinator) => on.lrange(`${id}-l${n}`),
@@ -134,7 +124,7 @@ export function describeJoined(world: () => World): void {
           // Another kind of value: refused, which is this call's affair alone.
           (on: Coordinator) => on.scard(`${id}-l${n}`),
           (on: Coordinator) => on.delete(`${id}-n${n}`),
-        ][random(7)] as (on: Coordinator) => Promise<unknown>;
+        ][random.below(7)] as (on: Coordinator) => Promise<unknown>;
       });
       const told = await Promise.allSettled(acts.map((act) => act(c)));
       const wanted: PromiseSettledResult<unknown>[] = [];

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Complaint } from "../../demo/complaint.js";
 import { documentsOf, installedReadmes } from "../../demo/documents.js";
 import { expectationsOf } from "../../demo/expectation.js";
-import { Random } from "../../demo/random.js";
+import { Random } from "../../dev/random.js";
 
 let folder: string;
 beforeEach(async () => {

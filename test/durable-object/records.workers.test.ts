@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
 import { DurableObjectCoordinator } from "../../src/durable-object/index.js";
+import { rowsWritten } from "../support/rows-written.js";
 import {
   alarmOf,
   countOf,
@@ -19,28 +20,11 @@ afterEach(resetAll);
 const ODD = ["nul\u0000inside", "\u0000", "🦆", "__proto__", "constructor", "", "o:'\"%_", "ß\u{10FFFF}"];
 
 /** Rows that the work in the object wrote, by SQLite's own count. */
-function rowsWritten(
+function rowsIn(
   stub: Stub,
   work: (instance: { run(...args: [string, string, unknown]): unknown }) => void,
 ): Promise<number> {
-  return inside(stub, (instance, { storage }) => {
-    const { sql } = storage;
-    const exec = sql.exec.bind(sql);
-    const cursors: SqlStorageCursor<Record<string, SqlStorageValue>>[] = [];
-    const counted = (...args: Parameters<typeof sql.exec>) => {
-      const cursor = exec(...args);
-      cursors.push(cursor);
-      return cursor;
-    };
-    Object.defineProperty(sql, "exec", { value: counted, configurable: true });
-    try {
-      work(instance);
-    } finally {
-      Reflect.deleteProperty(sql, "exec");
-    }
-    expect(cursors.length).toBeGreaterThan(0);
-    return cursors.reduce((sum, cursor) => sum + cursor.rowsWritten, 0);
-  });
+  return inside(stub, (instance, { storage }) => rowsWritten(storage.sql, () => work(instance)));
 }
 
 const ack = (id: string) => ({ op: `op-${id}`, tasks: [{ id }], earlyTtlMs: 60_000 });
@@ -48,9 +32,9 @@ const ack = (id: string) => ({ op: `op-${id}`, tasks: [{ id }], earlyTtlMs: 60_0
 describe("rows", () => {
   it("writes two rows for an ack, and none for a duplicate", async () => {
     await makeTracker().register("g", ["a", "b", "c"]);
-    expect(await rowsWritten(groupObject("g"), (object) => object.run("completion.ack", "g", ack("a")))).toBe(2);
-    expect(await rowsWritten(groupObject("g"), (object) => object.run("completion.ack", "g", ack("a")))).toBe(0);
-    expect(await rowsWritten(groupObject("g"), (object) => object.run("completion.ack", "g", ack("nobody")))).toBe(0);
+    expect(await rowsIn(groupObject("g"), (object) => object.run("completion.ack", "g", ack("a")))).toBe(2);
+    expect(await rowsIn(groupObject("g"), (object) => object.run("completion.ack", "g", ack("a")))).toBe(0);
+    expect(await rowsIn(groupObject("g"), (object) => object.run("completion.ack", "g", ack("nobody")))).toBe(0);
   });
 
   it("writes a row for the head, one for the registration and one for each of its tasks", async () => {

@@ -1,5 +1,5 @@
 import { expect, vi } from "vitest";
-import { Random } from "../../demo/random.js";
+import { Random } from "../../dev/random.js";
 import { CompletionTracker, CoordinationError, type GroupStatus, RequestWaitTracker } from "../../src/index.js";
 import { SkewedCoordinator } from "../backends/upstash/support.js";
 import type { FailoverRedis } from "../support/failover-redis.js";

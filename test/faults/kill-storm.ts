@@ -1,5 +1,5 @@
 import { expect, vi } from "vitest";
-import type { Random } from "../../demo/random.js";
+import type { Random } from "../../dev/random.js";
 import { HttpCoordinator } from "../../src/backends/http/index.js";
 import { CompletionTracker } from "../../src/index.js";
 import type { KillableWorker } from "../support/killable-worker.js";

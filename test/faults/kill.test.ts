@@ -1,5 +1,5 @@
 import { afterEach, expect, it } from "vitest";
-import { Random } from "../../demo/random.js";
+import { Random } from "../../dev/random.js";
 import { count, reached, runs } from "../support/figures.js";
 import { KillableWorker } from "../support/killable-worker.js";
 import { KillStorm } from "./kill-storm.js";

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Random } from "../../demo/random.js";
+import type { Random } from "../../dev/random.js";
 
 /** How far a delivery has come at the receiver: there, half of it, applied, half of the answer, the whole answer. */
 export const MOMENTS = ["arrival", "body", "applied", "answer", "answered"] as const;

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { Random } from "../../dev/random.js";
 import { count, reached } from "../support/figures.js";
 import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 import { type Answer, type Client, clientOf, type Output } from "./client.js";
@@ -24,17 +25,6 @@ beforeAll(async () => {
   call = clientOf(worker.url);
 });
 afterAll(() => worker.close());
-
-/** mulberry32: the same sequence for the same seed. */
-function seeded(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
 
 /** What one tenant has done, as he alone would see it. */
 interface Own {
@@ -63,7 +53,7 @@ function isEnded(group: { total: number; acked: Set<string>; cancelled: boolean 
 }
 
 it(`${OPS} random operations of four tenants over the same ids, all at once, leak nothing`, async ({ task }) => {
-  const owns = await Promise.all(TOKENS.map((token, n) => live(token, seeded(20_240_611 + n))));
+  const owns = await Promise.all(TOKENS.map((token, n) => live(token, new Random(20_240_611 + n))));
   const leaked = owns.reduce((sum, { leaks }) => sum + leaks.length, 0);
   reached(task, { row: "S5", reached: `${count(OPS)} random operations of ${TOKENS.length} tenants, ${leaked} leaks` });
   expect(owns.map(({ leaks }) => leaks)).toEqual(TOKENS.map(() => []));
@@ -74,12 +64,12 @@ it(`${OPS} random operations of four tenants over the same ids, all at once, lea
 }, 120_000);
 
 /** One tenant's operations, one after the other; those whose answers told of more than its own deeds. */
-async function live(token: string, random: (below: number) => number): Promise<{ own: Own; leaks: string[] }> {
+async function live(token: string, random: Random): Promise<{ own: Own; leaks: string[] }> {
   const own = nothing();
   const leaks: string[] = [];
   for (let i = 0; i < OPS / TOKENS.length; i++) {
-    const id = IDS[random(IDS.length)] ?? "x";
-    const kind = random(KINDS);
+    const id = IDS[random.below(IDS.length)] ?? "x";
+    const kind = random.below(KINDS);
     if (!(await step({ token, id, own, kind, i }))) leaks.push(`operation ${i} of kind ${kind}`);
   }
   return { own, leaks };

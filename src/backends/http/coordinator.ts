@@ -69,8 +69,9 @@ const REWATCH: RetryPolicy = { maxAttempts: 100, baseDelayMs: 250, maxDelayMs: 2
 /**
  * Coordination over HTTP, by the Worker of `edge-coordinator/worker`: for any runtime with `fetch`.
  *
- * An operation is one request, and those that begin in the same turn share one. It is sent again, at most twice, where that is harmless; redirects are not followed,
- * since they would carry the token along. Handlers and webhooks run in the Worker's object.
+ * An operation is one request, and those that begin in the same turn of the event loop share one. It is sent again, at most
+ * twice, where that is harmless; redirects are not followed, since they would carry the token along. Handlers and webhooks
+ * run in the Worker's object.
  *
  * @example
  * ```ts

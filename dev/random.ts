@@ -14,6 +14,11 @@ export class Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   }
 
+  /** A whole number from 0 to one less than `end`. */
+  below(end: number): number {
+    return Math.floor(this.next() * end);
+  }
+
   /** Whether something that happens at this rate happens now. */
   chance(rate: number): boolean {
     return this.next() < rate;
