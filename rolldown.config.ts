@@ -1,9 +1,9 @@
 import { defineConfig } from "rolldown";
 import { ENTRIES } from "./scripts/entries.js";
 
-/** What every entry point is built on. */
+/** What every entry point is built on. Not what one of them loads on demand: a bundler would keep all that stands beside it. */
 const CORE =
-  /[\\/]src[\\/](?:[\w-]+\.ts|(?:machines|trackers|backends[\\/]custom)[\\/]|backends[\\/](?:memory|due-heap)\.ts)/;
+  /[\\/]src[\\/](?:(?!index)[\w-]+\.ts|(?:machines|trackers|backends[\\/]custom)[\\/]|backends[\\/]due-heap\.ts)/;
 
 /**
  * The published JavaScript: the core is one file, and an entry point one or two more, since Node takes most of a millisecond
@@ -22,7 +22,7 @@ export default defineConfig({
     codeSplitting: { groups: [{ name: "core", test: CORE }] },
     minifyInternalExports: false,
     sourcemap: true,
-    // They stand in the declarations and in the sources, which are published too.
-    comments: false,
+    // The others stand in the declarations and in the sources, which are published too; by annotations bundlers drop what is unused.
+    comments: { annotation: true, legal: false, jsdoc: false },
   },
 });

@@ -8,6 +8,13 @@ describe("what an application bundles", () => {
   it.each(USES)("of $what stays within $most bytes", async ({ source, most }) => {
     expect(await gzipBytes(source)).toBeLessThanOrEqual(most);
   });
+
+  const config = { what: "`./config`", source: `export * from "./src/config/index.ts"` };
+  it.each([...USES, config])("of $what is no more as it is installed", async ({ source }) => {
+    const installed = source.replace(/"\.\/(.+)\.ts"$/, `"./dist/$1.js"`);
+    expect(installed).toContain("./dist/");
+    expect(await gzipBytes(installed)).toBeLessThanOrEqual(1.03 * (await gzipBytes(source)));
+  });
 });
 
 /** The built files that come with one, itself among them; what is imported on demand does not. */
