@@ -3,6 +3,8 @@ import { systemClock } from "../../clock.js";
 /** A signal that ends with the caller's, or when its time is over. */
 export interface Limit {
   readonly signal: AbortSignal;
+  /** Ends it at once. */
+  end(): void;
   /** Lets go of the timer and of the caller's signal. */
   release(): void;
 }
@@ -22,7 +24,7 @@ export function limitSignal(
     cancel();
     signal?.removeEventListener("abort", abort);
   };
-  return { signal: controller.signal, release };
+  return { signal: controller.signal, end: () => controller.abort(), release };
 }
 
 /** Somebody's sleep, which others may cut short. A ring while nobody sleeps is kept for the next sleep. */

@@ -37,7 +37,11 @@ export async function watchUntilReady<Output extends Watched>(
   const ring: Ring = (news) => {
     isTold ||= news !== undefined;
     const output = news?.output === undefined ? undefined : watch.read?.(news.output);
-    if (output?.ready === true && version !== undefined && output.version >= version) heard = output;
+    if (output?.ready === true && version !== undefined && output.version >= version && !signal?.aborted) {
+      heard = output;
+      // A look that is under way may take longer than the wait.
+      limit.end();
+    }
     bell.ring();
   };
   try {
@@ -58,10 +62,10 @@ export async function watchUntilReady<Output extends Watched>(
       const delayMs =
         "ready" in seen ? pauses.afterLook(seen, listening?.isLive() === true) : pauses.afterFailure(seen);
       await bell.sleep(delayMs, limit.signal, background);
-      if (heard !== undefined) return heard;
       limit.signal.throwIfAborted();
     }
   } catch (error) {
+    if (heard !== undefined) return heard;
     const isLate = lastReadMs > 0 && isTold && !signal?.aborted && limit.signal.aborted;
     const last = isLate ? await lastRead(watch, lastReadMs, signal) : undefined;
     if (last?.ready) return last;

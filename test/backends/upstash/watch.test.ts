@@ -303,6 +303,52 @@ function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+describe("a wait that hears how it ended while it looks", () => {
+  const ended = { ready: true, version: 1 };
+
+  /** A backend that answers once and then hangs; the message of the end comes after 20 ms. */
+  function hanging({ version }: { version: number }) {
+    let looks = 0;
+    let underWay = 0;
+    const look = (signal: AbortSignal | undefined): Promise<Watched> => {
+      if (looks++ === 0) return Promise.resolve({ ready: false, version: 1 });
+      underWay++;
+      return new Promise((_, reject) => {
+        signal?.addEventListener("abort", () => {
+          underWay--;
+          reject(signal.reason);
+        });
+      });
+    };
+    const listen = (ring: Ring) => {
+      ring();
+      const timer = setTimeout(() => ring({ output: "the end" }), 20);
+      return { isLive: () => true, leave: () => clearTimeout(timer) };
+    };
+    return { look, listen, read: () => ({ ready: true, version }), underWay: () => underWay };
+  }
+
+  it("waits for no answer more, and lets go of what it asked", async () => {
+    const watch = hanging(ended);
+    const waiting = watchUntilReady(watch, { timeoutMs: 2_000, lastReadMs: 2_000 });
+    expect(await timed(waiting)).toBeLessThan(1_000);
+    expect(await waiting).toEqual(ended);
+    expect(watch.underWay()).toBe(0);
+  });
+
+  it("is aborted all the same where that came first", async () => {
+    const controller = new AbortController();
+    const waiting = watchUntilReady(hanging(ended), { timeoutMs: 2_000, signal: controller.signal });
+    setTimeout(() => controller.abort(new Error("gone")), 5);
+    await expect(waiting).rejects.toThrow("gone");
+  });
+
+  it("goes on where the message is of an earlier life", async () => {
+    const waiting = watchUntilReady(hanging({ version: 0 }), { timeoutMs: 100 });
+    await expect(waiting).rejects.toMatchObject({ code: "wait_timeout" });
+  });
+});
+
 describe("a wait that is over", () => {
   const down = () => Promise.reject(new CoordinationError("backend_unavailable", "down", { retryable: true }));
 
