@@ -1,7 +1,10 @@
 import { defineConfig } from "rolldown";
 import { ENTRIES } from "./scripts/entries.js";
 
-/** What every entry point is built on. Not what one of them loads on demand: a bundler would keep all that stands beside it. */
+/** What `./config` loads when it is asked for: in files of their own, since a bundler keeps all that stands beside it. */
+const ON_DEMAND = ["src/backends/memory.ts", "src/backends/durable-object.ts"];
+
+/** What every entry point is built on. */
 const CORE =
   /[\\/]src[\\/](?:(?!index)[\w-]+\.ts|(?:machines|trackers|backends[\\/]custom)[\\/]|backends[\\/]due-heap\.ts)/;
 
@@ -10,7 +13,9 @@ const CORE =
  * for each file that it loads.
  */
 export default defineConfig({
-  input: Object.fromEntries(Object.values(ENTRIES).map((source) => [source.replace(/\.ts$/, ""), source])),
+  input: Object.fromEntries(
+    [...Object.values(ENTRIES), ...ON_DEMAND].map((source) => [source.replace(/\.ts$/, ""), source]),
+  ),
   external: /^(?:@upstash|hono|zod|cloudflare:)/,
   platform: "neutral",
   tsconfig: "tsconfig.build.json",
