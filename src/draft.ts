@@ -12,19 +12,6 @@ interface Envelope {
   fields: object;
 }
 
-const NOTHING: Changes = {
-  dirty: false,
-  cleared: false,
-  head: undefined,
-  names: [],
-  values: [],
-  untilMs: undefined,
-  untilChanged: false,
-  wakeAtMs: undefined,
-  wakeChanged: false,
-  notified: false,
-};
-
 /**
  * A store over one record, and what was written to it so far.
  *
@@ -127,9 +114,9 @@ export function openDraft(rows: Rows, nowMs: number): Draft {
   };
 
   const changes = (): Changes => {
+    if (discarded) return nothing();
     const values: (string | false)[] = [];
     for (const name of names) values.push(known[name] ?? false);
-    if (discarded) return NOTHING;
     const touched = headChanged || untilChanged || wakeChanged;
     return {
       dirty: touched || cleared || names.length > 0,
@@ -146,6 +133,21 @@ export function openDraft(rows: Rows, nowMs: number): Draft {
   };
 
   return { store, changes };
+}
+
+function nothing(): Changes {
+  return {
+    dirty: false,
+    cleared: false,
+    head: undefined,
+    names: [],
+    values: [],
+    untilMs: undefined,
+    untilChanged: false,
+    wakeAtMs: undefined,
+    wakeChanged: false,
+    notified: false,
+  };
 }
 
 function encodeEnvelope(fields: object, until: number | undefined, wake: number | undefined): string {

@@ -60,8 +60,7 @@ function verdictOf(store: Store, head: GroupHead, task: TaskAck, input: AckInput
 
 function ack(store: Store, input: AckInput): { results: AckResult[]; view?: GroupView } {
   const head = open(store);
-  const ids = input.tasks.map((task) => task.id);
-  loadMarks(store, head, ids);
+  loadMarks(store, head, input.tasks);
   const results: AckResult[] = [];
   if (head === undefined) {
     for (const task of input.tasks) {

@@ -40,7 +40,8 @@ export interface GroupHead extends OutboxHead, Marked {
   results: number;
   deadlineAtMs?: number;
   ttlMs: number;
-  refreshedAtMs: number;
+  /** When an open group without a deadline last had its TTL put off. */
+  refreshedAtMs?: number;
   /** Its timeout has a target. */
   owes: boolean;
   reason?: string;
@@ -96,10 +97,10 @@ export function save(store: Store, head: GroupHead): void {
   if (isOpen && head.deadlineAtMs !== undefined) {
     neededMs = head.deadlineAtMs + (head.owes ? OWED_MS : 0);
     if (wakeAtMs === undefined || head.deadlineAtMs < wakeAtMs) wakeAtMs = head.deadlineAtMs;
-  } else if (isOpen && store.nowMs - head.refreshedAtMs < head.ttlMs / 4) {
-    neededMs = head.refreshedAtMs;
-  } else {
-    head.refreshedAtMs = store.nowMs;
+  } else if (isOpen) {
+    const refreshedAtMs = head.refreshedAtMs ?? 0;
+    if (store.nowMs - refreshedAtMs < head.ttlMs / 4) neededMs = refreshedAtMs;
+    head.refreshedAtMs = neededMs;
   }
   // What is owed outlives the rest: where nothing rings by itself it waits for whoever drains, and a dead letter for help.
   const owedMs = owedUntilMs(head);
@@ -112,7 +113,6 @@ export function save(store: Store, head: GroupHead): void {
 export function end(store: Store, head: GroupHead, state: GroupState, endedBy: string, reason?: string): void {
   head.state = state;
   head.endedBy = endedBy;
-  head.refreshedAtMs = store.nowMs;
   if (reason !== undefined) head.reason = reason;
   const { targets, deliveryId } = decode<Registration>(store.get("reg")!);
   let own: Target | undefined;

@@ -39,15 +39,14 @@ function indexOf(head: Marked, id: string): number {
 }
 
 /** Reads what `markOf` will look at, in one go. */
-export function loadMarks(store: Store, head: Marked | undefined, ids: readonly string[]): void {
-  if (head?.ring === undefined) {
-    store.load(ids.map((id) => taskName(id)));
-    return;
-  }
+export function loadMarks(store: Store, head: Marked | undefined, tasks: readonly { id: string }[]): void {
   const names: string[] = [];
-  for (const id of ids) {
-    const index = indexOf(head, id);
-    if (index >= 0) names.push(memberName(index));
+  for (const { id } of tasks) {
+    if (head?.ring === undefined) names.push(taskName(id));
+    else {
+      const index = indexOf(head, id);
+      if (index >= 0) names.push(memberName(index));
+    }
   }
   store.load(names);
 }
@@ -87,7 +86,10 @@ export function setMark(store: Store, head: Marked, id: string, op: string): voi
  * count.
  */
 export function rememberCall(store: Store, head: Marked, op: string, others: readonly string[]): void {
-  if (head.ring !== undefined) rememberOp(store, head.ring, op, others.map((id) => listed(id)).join(""), MAX_CALLS);
+  if (head.ring === undefined) return;
+  let list = "";
+  for (const id of others) list += listed(id);
+  rememberOp(store, head.ring, op, list, MAX_CALLS);
 }
 
 const listed = (id: string): string => `,${id},`;

@@ -82,7 +82,6 @@ function begin(store: Store, before: { head: GroupHead; ops: string[] } | undefi
     results: 0,
     owes: input.targets !== undefined && (input.targets.timeout !== undefined || input.targets.end !== undefined),
     ttlMs: input.ttlMs,
-    refreshedAtMs: store.nowMs,
   };
   if (input.indexed === true) head.ring = emptyRing();
   if (input.timeoutMs > 0) head.deadlineAtMs = store.nowMs + input.timeoutMs;
