@@ -1,19 +1,50 @@
 import { parseArgs } from "node:util";
 import { simulate } from "./simulate.js";
 
-// `npm run simulate -- --seeds 100000 [--from 1]`, or `--seed N` for the trace of one run.
-const { values } = parseArgs({
-  options: { seeds: { type: "string" }, from: { type: "string" }, seed: { type: "string" } },
-});
+const HELP = `npm run simulate -- [options]
 
-if (values.seed !== undefined) {
-  const { trace, violation, steps } = simulate(Number(values.seed));
+Runs the machines under random schedules of lost, repeated and late messages, crashes and clocks, a schedule a seed.
+
+  --seeds N   how many seeds: 1 or more, default 10000
+  --from N    the first of them, default 1
+  --seed N    one run, with its trace
+  --help      this text
+`;
+
+function complain(message: string): never {
+  console.error(`${message}\n\n${HELP}`);
+  process.exit(2);
+}
+
+function readArgs() {
+  try {
+    const text = { type: "string" } as const;
+    const options = { seeds: text, from: text, seed: text, help: { type: "boolean" } } as const;
+    return parseArgs({ options }).values;
+  } catch (error) {
+    return complain((error as Error).message);
+  }
+}
+
+/** Less would be a run that looks at nothing. */
+function wholeNumber(name: string, text: string): number {
+  return /^[1-9]\d{0,14}$/.test(text) ? Number(text) : complain(`--${name} must be a whole number from 1 on`);
+}
+
+const args = readArgs();
+if (args.help === true) {
+  console.log(HELP);
+  process.exit(0);
+}
+const [from, count] = [wholeNumber("from", args.from ?? "1"), wholeNumber("seeds", args.seeds ?? "10000")];
+
+if (args.seed !== undefined) {
+  const { trace, violation, steps } = simulate(wholeNumber("seed", args.seed));
   for (const line of trace()) console.log(line);
-  console.log(violation === undefined ? `seed ${values.seed}: ${steps} steps, all well` : `VIOLATION: ${violation}`);
+  console.log(violation === undefined ? `seed ${args.seed}: ${steps} steps, all well` : `VIOLATION: ${violation}`);
   process.exit(violation === undefined ? 0 : 1);
 }
 
-const [from, count] = [Number(values.from ?? 1), Number(values.seeds ?? 10_000)];
 const sinceMs = Date.now();
 let steps = 0;
 for (let seed = from; seed < from + count; seed++) {
