@@ -1,15 +1,7 @@
 import { decode } from "../platform.js";
 import type { Store } from "../store.js";
-import {
-  type Claim,
-  claim,
-  type DeliveryView,
-  describe,
-  redeliverAll,
-  type SettleInput,
-  settle as settleDelivery,
-  type WokenInput,
-} from "./delivery.js";
+import { type Claim, claim, type SettleInput, settle as settleDelivery, type WokenInput } from "./attempts.js";
+import { type DeliveryView, describe, redeliverAll } from "./delivery.js";
 import { keepEarly } from "./early-acks.js";
 import {
   count,

@@ -1,11 +1,9 @@
-import { fullJitterMs, type RetryPolicy } from "../backoff.js";
 import { decode, encode, formatInteger } from "../platform.js";
 import type { Store } from "../store.js";
 
 /**
  * A record's outbox: what it still owes to the world, one delivery a generation. The step that ends a group also writes
- * its delivery here; a drainer claims it under a fenced lease (the attempt is stored before anything is sent), and
- * settles it. At least once, with an id fixed beforehand: the receiver makes the effect once.
+ * its delivery here; `attempts.ts` says how it is made.
  */
 
 /** Where a delivery goes. */
@@ -30,7 +28,7 @@ export const REQUEST_ROUTE = "request";
 export type DeliveryState = "none" | "pending" | "delivered" | "dead";
 
 /** A delivery, stored as the member `d:GENERATION`; the status it tells of stands in `s:GENERATION`. */
-interface Delivery {
+export interface Delivery {
   id: string;
   type: string;
   route: string;
@@ -47,7 +45,7 @@ interface Delivery {
 }
 
 /** A line of the outbox in the record's head: when to look at which delivery again. */
-interface Due {
+export interface Due {
   generation: number;
   atMs: number;
   /** An attempt is under way; at `atMs` its lease ends. Who holds it, and by which call. */
@@ -70,51 +68,6 @@ export interface OutboxHead {
   outbox?: Outbox;
 }
 
-/** What a drainer brings along. */
-export interface WokenInput {
-  /** The call's id: its copy is handed the same leases again. */
-  op?: string;
-  /**
-   * The caller's incarnation, where one process at a time delivers (an object): a lease that an earlier incarnation
-   * holds ended with it.
-   */
-  sole?: string;
-  routes?: string[];
-  leaseMs?: number;
-  retry?: RetryPolicy;
-  /** Another of the same process looks next: what this one lacks the handler for is left as it is. */
-  more?: boolean;
-}
-
-/** A delivery that the caller now holds the lease of. */
-export interface Claim {
-  generation: number;
-  deliveryId: string;
-  fence: number;
-  attempt: number;
-  type: string;
-  route: string;
-  body: string;
-  /** When the group ended. */
-  createdAtMs: number;
-  /** The status at the end of the group, as text. */
-  snapshot: string;
-}
-
-export interface SettleInput {
-  generation: number;
-  fence: number;
-  /** Absent: delivered. */
-  error?: string;
-  /** The error is final: no further attempt. */
-  final?: boolean;
-  /** The receiver's wish: not before so many milliseconds. */
-  notBeforeMs?: number;
-  retry: RetryPolicy;
-  /** From 0 to 1, for the jitter. */
-  random: number;
-}
-
 export interface DeliveryView {
   state: DeliveryState;
   deliveryId?: string;
@@ -122,31 +75,26 @@ export interface DeliveryView {
   lastError?: string;
 }
 
-export const DEFAULT_RETRY: RetryPolicy = { maxAttempts: 12, baseDelayMs: 1_000, maxDelayMs: 900_000 };
-export const DEFAULT_LEASE_MS = 60_000;
-
 /** More undelivered generations than this, dead letters among them, and a restart is refused. */
 export const MAX_OUTBOX = 16;
 /** For so long, past its time, a delivery waits for whoever drains, and a dead letter for whoever redelivers it. */
 export const OWED_MS = 604_800_000;
 
-/** Why a delivery that nobody has tried is not delivered. */
-const UNHANDLED = "nobody has come that has its handler, or sends webhooks";
-const PASS_BASE_MS = 5_000;
-const PASS_MAX_MS = 300_000;
-/** For so long drainers pass a delivery by that none of them can make; then it is a dead letter. */
-const UNHANDLED_MS = 86_400_000;
-
 const deliveryName = (generation: number): string => `d:${formatInteger(generation)}`;
 const snapshotName = (generation: number): string => `s:${formatInteger(generation)}`;
 
-function read(store: Store, generation: number): Delivery | undefined {
+export function read(store: Store, generation: number): Delivery | undefined {
   const text = store.get(deliveryName(generation));
   return text === undefined ? undefined : decode<Delivery>(text);
 }
 
-function write(store: Store, generation: number, delivery: Delivery): void {
+export function write(store: Store, generation: number, delivery: Delivery): void {
   store.set(deliveryName(generation), encode(delivery));
+}
+
+/** The status at the end of the generation, as text. */
+export function snapshotOf(store: Store, generation: number): string {
+  return store.get(snapshotName(generation)) ?? "{}";
 }
 
 /** Queues a delivery, due at once. */
@@ -182,129 +130,8 @@ export function nextDueMs({ outbox }: OutboxHead): number | undefined {
   return next;
 }
 
-function close(outbox: Outbox, generation: number): void {
+export function close(outbox: Outbox, generation: number): void {
   outbox.due = outbox.due.filter((due) => due.generation !== generation);
-}
-
-function bury(store: Store, outbox: Outbox, generation: number, delivery: Delivery, error: string): void {
-  delivery.state = "dead";
-  delivery.lastError = error;
-  write(store, generation, delivery);
-  close(outbox, generation);
-  outbox.dead.push({ generation, atMs: store.nowMs });
-}
-
-/** Claims what is due and what the drainer is able to deliver; puts off the rest without spending an attempt. */
-export function claim(store: Store, { outbox }: OutboxHead, input: WokenInput): Claim[] {
-  const retry = input.retry ?? DEFAULT_RETRY;
-  const claims: Claim[] = [];
-  if (outbox === undefined) return claims;
-  for (const due of outbox.due.filter((entry) => isClaimable(entry, input, store.nowMs))) {
-    const delivery = read(store, due.generation);
-    if (delivery === undefined) {
-      close(outbox, due.generation);
-      continue;
-    }
-    if (isAgain(due, input, store.nowMs)) {
-      claims.push(claimOf(store, due.generation, delivery));
-      continue;
-    }
-    if (input.routes?.includes(delivery.route) !== true) {
-      if (input.more !== true) pass(store, outbox, due, delivery);
-      continue;
-    }
-    const spent = delivery.attempts - delivery.base;
-    // An attempt that died with its holder failed like any other: a crash that comes again must not spend them all at once.
-    if (due.atMs > store.nowMs && spent > 1) {
-      due.leased = false;
-      due.atMs = store.nowMs + fullJitterMs(retry, spent, 1);
-      continue;
-    }
-    if (spent >= retry.maxAttempts) {
-      bury(store, outbox, due.generation, delivery, delivery.lastError ?? "the last attempt never reported back");
-      continue;
-    }
-    delivery.attempts += 1;
-    delivery.fence += 1;
-    write(store, due.generation, delivery);
-    due.atMs = store.nowMs + (input.leaseMs ?? DEFAULT_LEASE_MS);
-    due.leased = true;
-    due.passed = 0;
-    if (input.op !== undefined) due.op = input.op;
-    if (input.sole !== undefined) due.holder = input.sole;
-    claims.push(claimOf(store, due.generation, delivery));
-  }
-  return claims;
-}
-
-function isClaimable(due: Due, input: WokenInput, nowMs: number): boolean {
-  if (due.atMs <= nowMs || isAgain(due, input, nowMs)) return true;
-  return due.leased && input.sole !== undefined && due.holder !== input.sole;
-}
-
-/** The lease was given to a first copy of this very call, whose reply was lost. */
-function isAgain(due: Due, input: WokenInput, nowMs: number): boolean {
-  return due.leased && due.atMs > nowMs && input.op !== undefined && due.op === input.op;
-}
-
-function claimOf(store: Store, generation: number, delivery: Delivery): Claim {
-  return {
-    generation,
-    deliveryId: delivery.id,
-    fence: delivery.fence,
-    attempt: delivery.attempts,
-    type: delivery.type,
-    route: delivery.route,
-    body: delivery.body,
-    createdAtMs: delivery.createdAtMs,
-    snapshot: store.get(snapshotName(generation)) ?? "{}",
-  };
-}
-
-function pass(store: Store, outbox: Outbox, due: Due, delivery: Delivery): void {
-  if (store.nowMs - delivery.queuedAtMs >= UNHANDLED_MS) {
-    bury(store, outbox, due.generation, delivery, UNHANDLED);
-    return;
-  }
-  let pauseMs = PASS_BASE_MS;
-  for (let i = 0; i < due.passed && pauseMs < PASS_MAX_MS; i++) pauseMs *= 2;
-  delivery.lastError = UNHANDLED;
-  write(store, due.generation, delivery);
-  due.leased = false;
-  due.passed += 1;
-  due.atMs = store.nowMs + (pauseMs < PASS_MAX_MS ? pauseMs : PASS_MAX_MS);
-}
-
-/** Ends an attempt. False: the lease had gone to another, or the delivery was settled otherwise; nothing changed. */
-export function settle(store: Store, { outbox }: OutboxHead, input: SettleInput): boolean {
-  const delivery = read(store, input.generation);
-  if (outbox === undefined || delivery === undefined || delivery.fence !== input.fence) return false;
-  // This very call settled it, and its reply was lost.
-  if (delivery.state === "delivered" && input.error === undefined) return true;
-  if (delivery.state !== "pending") return false;
-  if (input.error === undefined) {
-    delivery.state = "delivered";
-    write(store, input.generation, delivery);
-    close(outbox, input.generation);
-    return true;
-  }
-  const spent = delivery.attempts - delivery.base;
-  if (input.final === true || spent >= input.retry.maxAttempts) {
-    bury(store, outbox, input.generation, delivery, input.error);
-    return true;
-  }
-  delivery.lastError = input.error;
-  // The attempt that has ended can settle nothing any more.
-  delivery.fence += 1;
-  write(store, input.generation, delivery);
-  const pauseMs = fullJitterMs(input.retry, spent, input.random);
-  const notBeforeMs = input.notBeforeMs ?? 0;
-  for (const due of outbox.due) {
-    if (due.generation !== input.generation) continue;
-    due.leased = false;
-    due.atMs = store.nowMs + (pauseMs > notBeforeMs ? pauseMs : notBeforeMs);
-  }
-  return true;
 }
 
 /** What the outbox still owes: the generations whose delivery is pending or dead. */

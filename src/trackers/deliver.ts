@@ -2,7 +2,7 @@ import type { RetryPolicy } from "../backoff.js";
 import type { Coordinator, OnEvent } from "../coordinator.js";
 import { Deliverer } from "../deliverer.js";
 import { CoordinationError } from "../errors.js";
-import { DEFAULT_RETRY } from "../machines/delivery.js";
+import { DEFAULT_RETRY } from "../machines/attempts.js";
 import { checkId, checkInteger, checkNumber, MAX_SEC } from "../validate.js";
 import type { Handler, Handlers, Webhooks } from "./handler.js";
 import { HandlerSender } from "./handler-sender.js";

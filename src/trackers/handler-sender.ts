@@ -1,7 +1,7 @@
 import type { Coordinator, OnEvent } from "../coordinator.js";
 import type { Sender } from "../deliverer.js";
 import { emit } from "../events.js";
-import type { Claim } from "../machines/delivery.js";
+import type { Claim } from "../machines/attempts.js";
 import type { GroupView } from "../machines/group.js";
 import { type GroupStatus, groupStatus } from "./group-status.js";
 import type { GroupEventType, Handler, HandlerContext, Webhooks } from "./handler.js";

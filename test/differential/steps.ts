@@ -1,4 +1,4 @@
-import type { Claim } from "../../src/machines/delivery.js";
+import type { Claim } from "../../src/machines/attempts.js";
 import type { TransitionName } from "../../src/machines/index.js";
 import { seededRandom } from "../../src/testing/index.js";
 import { Model, type Step } from "./model.js";

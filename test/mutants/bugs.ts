@@ -11,7 +11,7 @@ const completion = "src/machines/completion.ts";
 const group = "src/machines/group.ts";
 const registration = "src/machines/registration.ts";
 const early = "src/machines/early-acks.ts";
-const delivery = "src/machines/delivery.ts";
+const attempts = "src/machines/attempts.ts";
 const request = "src/machines/request.ts";
 const record = "src/machines/request-record.ts";
 
@@ -129,25 +129,25 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "a claim takes no lease",
-    file: delivery,
+    file: attempts,
     from: "    due.leased = true;\n    due.passed = 0;",
     to: "    due.atMs = store.nowMs;",
   },
   {
     name: "an attempt settles without its fencing token",
-    file: delivery,
+    file: attempts,
     from: "if (outbox === undefined || delivery === undefined || delivery.fence !== input.fence) return false;",
     to: "if (outbox === undefined || delivery === undefined) return false;",
   },
   {
     name: "a failed attempt is not tried again",
-    file: delivery,
+    file: attempts,
     from: "if (input.final === true || spent >= input.retry.maxAttempts) {",
     to: "if (input.final === true || spent >= 1) {",
   },
   {
     name: "who lacks the handler buries the delivery",
-    file: delivery,
+    file: attempts,
     from: "if (store.nowMs - delivery.queuedAtMs >= UNHANDLED_MS) {",
     to: "if (store.nowMs >= delivery.queuedAtMs) {",
   },

@@ -1,4 +1,4 @@
-import type { Claim } from "../../src/machines/delivery.js";
+import type { Claim } from "../../src/machines/attempts.js";
 import type { GroupView } from "../../src/machines/group.js";
 import type { InputOf, OutputOf, TransitionName } from "../../src/machines/index.js";
 import { RequestOracle } from "./request-oracle.js";
