@@ -27,7 +27,7 @@ export default defineConfig({
     codeSplitting: { groups: [{ name: "core", test: CORE }] },
     minifyInternalExports: false,
     sourcemap: true,
-    // The others stand in the declarations and in the sources, which are published too; by annotations bundlers drop what is unused.
+    // Docstrings stand in the declarations, and in the sources beside them. By annotations a bundler drops what is unused.
     comments: { annotation: true, legal: false, jsdoc: false },
   },
 });

@@ -6,8 +6,8 @@ import type { Changes, Rows, Store, Transition } from "../src/store";
  * One transition on one Redis hash: field `h` is the head, every member's field has a colon in its name.
  *
  * KEYS[1] the record, KEYS[2] the due queue of its shard
- * ARGV[1] the name of the step, ARGV[2] its input (JSON), ARGV[3] the record's name in the due queue, ARGV[4] the channel of its messages
- * ARGV[5] milliseconds added to the clock, for tests; "0"
+ * ARGV[1] the name of the step, ARGV[2] its input (JSON), ARGV[3] the record's name in the due queue and in messages
+ * ARGV[4] the channel of its messages, ARGV[5] milliseconds added to the clock, for tests; "0"
  * Returns one mark and the output (JSON): `!` when this step made the record due, `+` when it was due before, else `=`.
  */
 
@@ -82,6 +82,7 @@ function newsOf(store: Store, member: string, wait?: Wait): string {
   return encode(text !== "" && text.length <= MAX_NEWS ? [member, text] : [member]);
 }
 
+/** `wait`: the machine's step of that name, if it has one. */
 export function run(transition: Transition<never, object>, wait?: Wait): string {
   const [key, due] = KEYS as [string, string];
   const [step, input, member, channel, skewMs] = ARGV as [string, string, string, string, string];

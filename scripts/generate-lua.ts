@@ -29,8 +29,7 @@ for (const machine of Object.keys(machines)) {
   const steps = sources.steps(machine);
   const wait = steps.get("wait");
   for (const [step, symbol] of steps) {
-    const notifies = sources.flatten([symbol]).text.includes(".notify()");
-    const parts = wait !== undefined && notifies ? [symbol, wait] : [symbol];
+    const parts = wait === undefined ? [symbol] : [symbol, wait];
     const { text, nameOf } = sources.flatten([run, ...parts]);
     const args = parts.map((part) => `${nameOf(part)} as never`);
     flat.set(`${machine}.${step}`, `${text}\nexport const reply = ${nameOf(run)}(${args});\n`);

@@ -36,7 +36,10 @@ export interface RequestOptions<S extends string> {
   readonly statusPath?: string | undefined;
   /** The field that a JSON response gains once the request is complete; false for none. Default `"queueStatus"`. */
   readonly queueStatusField?: string | false | undefined;
-  /** How long a request is kept after its last write or its end, in seconds: 1 to a year. Default: the coordinator's, else 3,600. */
+  /**
+   * How long a request is kept after its last write or its end, in seconds: 1 to a year. Default: the coordinator's, else
+   * 3,600.
+   */
   readonly ttlSec?: number | undefined;
   /** After how long an event stream ends, for the client to come again: 1,000 to 3,600,000 ms. Default 60,000. */
   readonly maxStreamMs?: number | undefined;

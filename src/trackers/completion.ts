@@ -87,7 +87,10 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   readonly #ending: RunOptions;
   readonly #stop: () => void;
 
-  /** @throws {CoordinationError} `invalid_input` for an option out of range, `unsupported` for handlers where none can run, `misconfigured` without a coordinator. */
+  /**
+   * @throws {CoordinationError} `invalid_input` for an option out of range, `unsupported` for handlers where none can run,
+   * `misconfigured` without a coordinator.
+   */
   constructor(coordinator: Coordinator, options: CompletionTrackerOptions<T, Env> = {}) {
     checkCoordinator(coordinator);
     this.#coordinator = coordinator;

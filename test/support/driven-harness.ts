@@ -6,7 +6,8 @@ const PATIENCE_MS = 1_000;
 
 /**
  * A harness over coordinators that somebody has to drain, and that share a store: `make` gives one that is ahead of the
- * real time by what `aheadMs` says, `stalled` one whose store never answers. Time moves only between calls and deliveries, never under them: a lease would be over before it was used.
+ * real time by what `aheadMs` says, `stalled` one whose store never answers. Time moves only between calls and deliveries,
+ * never under them: a lease would be over before it was used.
  */
 export function drivenHarness(make: (aheadMs: () => number) => Coordinator, stalled: () => Coordinator): Harness {
   const able = new Set<Coordinator>();

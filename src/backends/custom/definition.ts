@@ -81,7 +81,10 @@ export interface BackendDefinition {
 
   /** Whether other processes see the same store. Default true. */
   readonly isDistributed?: boolean | undefined;
-  /** How long raw keys outlive their last write, and ended groups their end, in seconds; 0: raw keys stay. At most a year, default 3600. */
+  /**
+   * How long raw keys outlive their last write, and ended groups their end, in seconds; 0: raw keys stay. At most a year,
+   * default 3600.
+   */
   readonly ttlSec?: number | undefined;
   /** The deadline of groups that give none, in seconds; 0 for none. At most a year. */
   readonly completionTimeoutSec?: number | undefined;
@@ -89,7 +92,10 @@ export interface BackendDefinition {
   readonly callTimeoutMs?: number | undefined;
   /** The longest `data` that the store takes, in bytes of UTF-8: more is `limit_exceeded`. Default: as much as comes. */
   readonly maxRecordBytes?: number | undefined;
-  /** How an operation is repeated when others were first. Default: 100 attempts, pauses of at most 10 ms, doubling up to 500 ms. */
+  /**
+   * How an operation is repeated when others were first. Default: 100 attempts, pauses of at most 10 ms, doubling up to
+   * 500 ms.
+   */
   readonly contention?: RetryPolicy | undefined;
   /** Told of what happens without a caller. What it throws is ignored. */
   readonly onEvent?: OnEvent | undefined;

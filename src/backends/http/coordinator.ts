@@ -92,7 +92,10 @@ export class HttpCoordinator extends Primitives {
   /** Until then the Worker is asked for one operation at a time. */
   #singlyUntilMs = 0;
 
-  /** @throws {CoordinationError} `misconfigured` for a URL or token that cannot be used, `invalid_input` for an option out of range. */
+  /**
+   * @throws {CoordinationError} `misconfigured` for a URL or token that cannot be used, `invalid_input` for an option out of
+   * range.
+   */
   constructor(options: HttpOptions) {
     super();
     const { token, ttlSec = 3_600, completionTimeoutSec, requestTimeoutMs = 30_000 } = options;

@@ -110,6 +110,24 @@ describe("a record of another version", () => {
   });
 });
 
+describe("a record of many members", () => {
+  it("is read whole by one step, in as many parts as Lua takes: early acks count one by one", async () => {
+    const { tracker } = makeTracker();
+    // A part is 2,000 members: two whole ones and some.
+    const ids = Array.from({ length: 4_500 }, (_, n) => `task-${n}`);
+    for (let from = 0; from < ids.length; from += 1_000) await tracker.ack("g", ids.slice(from, from + 1_000));
+    expect(await tracker.register("g", [...ids, "last"])).toMatchObject({
+      state: "open",
+      succeeded: 4_500,
+      remaining: 1,
+    });
+    for (const id of [0, 1_999, 2_000, 3_999, 4_000, 4_499]) {
+      expect(await tracker.ack("g", `task-${id}`)).toMatchObject({ verdict: "duplicate" });
+    }
+    expect(await tracker.ack("g", "last")).toMatchObject({ state: "completed", ended: true });
+  });
+});
+
 describe("a record that the server evicts", () => {
   it("is unknown from then on, never complete, whatever was counted", async () => {
     const { coordinator, events, tracker } = makeTracker();
