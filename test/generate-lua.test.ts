@@ -32,7 +32,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe("the Lua scripts", () => {
-  it("come out the same every time, and are those that the tests run", { timeout: 120_000 }, async () => {
+  it("come out the same every time, and are those that the tests run", async () => {
     const first = await generate();
     expect(await generate()).toBe(first);
     expect(first).toBe(await readFile(join(ROOT, GENERATED), "utf8"));

@@ -58,7 +58,7 @@ export function describeJoined(world: () => World): void {
       expect((await tracker.status(id))?.state).toBe("completed");
     });
 
-    it("are a handful of requests: 400 acks of as many groups", { timeout: 30_000 }, async () => {
+    it("are a handful of requests: 400 acks of as many groups", async () => {
       const { c, id, lane } = fresh();
       const tracker = new CompletionTracker(c);
       const ids = Array.from({ length: 400 }, (_, i) => `${id}-${i}`);
@@ -104,9 +104,7 @@ export function describeJoined(world: () => World): void {
     expect(lane.requests.map(({ path }) => path.endsWith(world().incrPath))).toEqual([true, true]);
   });
 
-  it("random operations give each its own reply, as if one came after the other on each record", {
-    timeout: 60_000,
-  }, async () => {
+  it("random operations give each its own reply, as if one came after the other on each record", async () => {
     const random = new Random(20_261_122);
     for (let round = 0; round < 12; round++) {
       const { c, id } = fresh();
@@ -143,7 +141,7 @@ export function describeJoined(world: () => World): void {
         const signal = task === "b" ? { signal: gone.signal } : {};
         return c.run("completion.ack", id, { op: task, tasks: [{ id: task }], earlyTtlMs: 60_000 }, signal);
       });
-      const seen = vi.waitFor(() => expect(lane.requests).toHaveLength(1), { interval: 1 });
+      const seen = expect.poll(() => lane.requests, { interval: 1 }).toHaveLength(1);
       void seen.then(() => gone.abort(reason));
       const [a, b, last] = await Promise.allSettled(three);
       expect([a?.status, last?.status]).toEqual(["fulfilled", "fulfilled"]);
@@ -211,7 +209,7 @@ export function describeJoined(world: () => World): void {
     });
   });
 
-  it("an operation that is too large is refused alone", { timeout: 30_000 }, async () => {
+  it("an operation that is too large is refused alone", async () => {
     const { c, id } = fresh();
     const values = Array.from({ length: world().oversize }, () => "x".repeat(2_000));
     const calls = [c.incr(`${id}-a`), c.rpush(`${id}-l`, ...values), c.incr(`${id}-b`)];

@@ -104,7 +104,7 @@ describe("the memory backend", () => {
     expect(() => new MemoryCoordinator({ completionTimeoutSec: ttlSec as number })).toThrow(/completionTimeoutSec/);
   });
 
-  it("keeps no process alive by its timers", { timeout: 60_000 }, async () => {
+  it("keeps no process alive by its timers", async () => {
     const program = `
       import { CompletionTracker, MemoryCoordinator } from "./src/index.ts";
       const tracker = new CompletionTracker(new MemoryCoordinator(), { handlers: { done: () => {} } });

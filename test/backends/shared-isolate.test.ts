@@ -127,7 +127,6 @@ describe.each(["group", "request"])("fault 39, a %s", (tracker) => {
     ["custom", NEW, "d1Backend(env.DB)"],
   ])(
     "requests of one isolate wait and ack through one coordinator, the first ends early: %s, %s",
-    { timeout: 30_000 },
     async ([name = "", date = "", make = ""], { task }) => {
       let bindings = { URL: inject("restUrl"), TOKEN: inject("restToken") };
       if (name === "http") {
@@ -164,7 +163,6 @@ describe("operations that are joined", () => {
     ["http", NEW, "new HttpCoordinator({ url: env.URL, token: env.TOKEN })"],
   ])(
     "are never those of two requests, though these share a coordinator and some end first: %s, %s",
-    { timeout: 60_000 },
     async ([name = "", date = "", make = ""]) => {
       let bindings = { URL: inject("restUrl"), TOKEN: inject("restToken") };
       if (name === "http") {

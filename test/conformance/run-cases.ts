@@ -7,7 +7,7 @@ export function runConformanceCases(title: string, make: () => Harness | Promise
   const [backend = title] = title.split(",");
   describe(`conformance: ${title}`, () => {
     for (const { name, row, whyNot, run } of conformanceCases()) {
-      it(row === undefined ? name : `${name} (fault ${row})`, { timeout: 30_000 }, async (ctx) => {
+      it(row === undefined ? name : `${name} (fault ${row})`, async (ctx) => {
         const harness = await make();
         const reason = whyNot(harness);
         if (reason !== undefined) ctx.skip(reason);

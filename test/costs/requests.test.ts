@@ -11,7 +11,7 @@ let worker: WorkerProcess;
 
 beforeAll(async () => {
   worker = await startWorker({ vars: { COORDINATOR_TOKEN: TOKEN } });
-}, 30_000);
+});
 afterAll(() => worker?.close());
 
 /** How many requests the operation took, by the count that is read before and after. */

@@ -75,7 +75,6 @@ function processesOf(state: string): number {
 describe("the demo", () => {
   it.concurrent.for(BACKENDS)(
     "publishes each document once, with the backend %s, whatever is killed",
-    { timeout: 100_000 },
     async (backend, { expect }) => {
       const state = await newState();
       const demo = new Demo(folder, "--backend", backend, "--state", state);
@@ -95,7 +94,6 @@ describe("the demo", () => {
 
   it.concurrent.for(["SIGINT", "SIGTERM", "SIGKILL"] as const)(
     "leaves no process behind after %s",
-    { timeout: 60_000 },
     async (signal, { expect }) => {
       const state = await newState();
       const demo = new Demo(folder, "--backend", "worker", "--state", state);
@@ -103,9 +101,9 @@ describe("the demo", () => {
       expect(processesOf(state)).toBeGreaterThan(0);
       demo.kill(signal);
       expect(await demo.exitCode()).toBe({ SIGINT: 130, SIGTERM: 143, SIGKILL: null }[signal]);
-      await expect.poll(() => processesOf(state), { timeout: 5_000 }).toBe(0);
+      await expect.poll(() => processesOf(state)).toBe(0);
       const [url = ""] = /http:\/\/[\d.:]+/.exec(demo.output) ?? [];
-      await expect.poll(() => fetch(url).then(Boolean, () => false), { timeout: 5_000 }).toBe(false);
+      await expect.poll(() => fetch(url).then(Boolean, () => false)).toBe(false);
     },
   );
 
@@ -119,7 +117,7 @@ describe("the demo", () => {
     expect(demo.output).toBe(`demo: port ${port} is in use: choose another --port, or none for a free one\n`);
     expect(processesOf(state)).toBe(0);
     holder.close();
-  }, 30_000);
+  });
 
   it.each([
     [["--backend", "redis"], 'there is no backend "redis"'],

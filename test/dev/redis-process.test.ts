@@ -28,7 +28,7 @@ async function startCli(): Promise<{ cli: ChildProcess; url: string; token: stri
   cli.stdout?.on("data", (chunk) => {
     printed += chunk;
   });
-  await vi.waitFor(() => expect(printed).toContain("Ctrl-C"), { timeout: 15_000 });
+  await expect.poll(() => printed).toContain("Ctrl-C");
   const find = (pattern: RegExp) => pattern.exec(printed)?.[1] ?? "";
   return {
     cli,
@@ -80,7 +80,7 @@ it("answers 500 while the redis-server is away, and again when it is back", asyn
   await first.close();
   expect((await ping()).status).toBe(500);
   const second = await startRedis({ port: first.port });
-  await vi.waitFor(async () => expect((await ping()).status).toBe(200), { timeout: 5_000 });
+  await expect.poll(async () => (await ping()).status).toBe(200);
   await rest.close();
   await second.close();
 });
@@ -93,7 +93,7 @@ it("prints what a client needs, and ends with its redis-server on Ctrl-C", async
   cli.kill("SIGINT");
   expect(await exited).toEqual([0, null]);
   expect(isAlive(pid)).toBe(false);
-}, 20_000);
+});
 
 it("does not leave its redis-server behind when it is killed", async () => {
   const { cli, redisUrl } = await startCli();
@@ -101,5 +101,5 @@ it("does not leave its redis-server behind when it is killed", async () => {
   const exited = once(cli, "exit");
   cli.kill("SIGKILL");
   await exited;
-  await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 5_000 });
-}, 20_000);
+  await expect.poll(() => isAlive(pid)).toBe(false);
+});

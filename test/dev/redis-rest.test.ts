@@ -1,6 +1,6 @@
 import { Redis } from "@upstash/redis";
 import { Redis as TcpRedis } from "ioredis";
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
 import { type RestServer, startRestServer } from "../../dev/redis-rest/index.js";
 
 const TOKEN = "secret";
@@ -160,9 +160,9 @@ describe("through the real client", () => {
     await new Promise<void>((resolve) => subscriber.on("subscribe", () => resolve()));
     await redis.publish(channel, "one, with a comma");
     await redis.publish(channel, "two 🎉");
-    await vi.waitFor(() => expect(messages).toEqual(["one, with a comma", "two 🎉"]));
+    await expect.poll(() => messages).toEqual(["one, with a comma", "two 🎉"]);
     await subscriber.unsubscribe();
-    await vi.waitFor(async () => expect(await tcp.pubsub("NUMSUB", channel)).toEqual([channel, 0]));
+    await expect.poll(() => tcp.pubsub("NUMSUB", channel)).toEqual([channel, 0]);
   });
 
   it("streams the messages of a pattern", async () => {
@@ -171,8 +171,8 @@ describe("through the real client", () => {
     const subscriber = redis.psubscribe<string>(`${base}:*`);
     const messages: unknown[] = [];
     subscriber.on("pmessage", ({ channel: from, message }) => messages.push([from, message]));
-    await vi.waitFor(async () => expect(await redis.publish(channel, "a, b")).toBe(1));
-    await vi.waitFor(() => expect(messages).toEqual([[channel, "a, b"]]));
+    await expect.poll(() => redis.publish(channel, "a, b")).toBe(1);
+    await expect.poll(() => messages).toEqual([[channel, "a, b"]]);
     await subscriber.unsubscribe();
   });
 });

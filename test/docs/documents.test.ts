@@ -80,7 +80,7 @@ beforeAll(() => {
   const elsewhere = blocks.filter((example) => !isWorker(example));
   const inNode = problemsOf(elsewhere, node, ["lib.es2022.d.ts", "lib.dom.d.ts", "lib.dom.iterable.d.ts"]);
   for (const [name, said] of [...inWorkers, ...inNode]) problems.set(name, said);
-}, 120_000);
+});
 
 describe("the documents", () => {
   it.each(blocks)("have an example that compiles: $name", ({ name }) => {

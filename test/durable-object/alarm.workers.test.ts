@@ -138,7 +138,7 @@ describe("the one alarm", () => {
   it("rings by the platform's own clock, too", async () => {
     bench.reset();
     await tracker.register("g", ["a"], { timeoutSec: 0.2, onTimeout: record });
-    await vi.waitFor(() => expect(bench.deliveries).toHaveLength(1), { timeout: 5_000 });
+    await expect.poll(() => bench.deliveries).toHaveLength(1);
     expect(bench.deliveries[0]).toMatchObject({ type: "group.timed_out", attempt: 1 });
   });
 });
@@ -199,7 +199,7 @@ describe("a group's timer", () => {
     await tracker.register("g", ["a"], { onComplete: call });
     await tracker.ack("g", "a");
     const alarm = ring(groupObject("g"));
-    await vi.waitFor(async () => expect(await coordinator().getInt("begun")).toBe(1));
+    await expect.poll(() => coordinator().getInt("begun")).toBe(1);
     await tracker.register("g", ["b"], { restart: true, timeoutSec: 1 });
     expect(await alarmOf(groupObject("g"))).toBe(bench.now() + 1_000);
     await coordinator().incr("finish");
@@ -289,7 +289,7 @@ describe("a handler's coordinator", () => {
       // The next one to start the object is its alarm, which knows no name.
       await abortAllDurableObjects();
       const same = new DurableObjectCoordinator({ namespace: env.COORDINATOR, keyPrefix });
-      await vi.waitFor(async () => expect(await same.getInt("done")).toBe(1), { timeout: 5_000 });
+      await expect.poll(() => same.getInt("done")).toBe(1);
     },
   );
 

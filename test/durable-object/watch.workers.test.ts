@@ -1,5 +1,5 @@
 import { runDurableObjectAlarm, SELF } from "cloudflare:test";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { MAX_WATCHES } from "../../src/durable-object/index.js";
 import { bench, crash, groupObject, inside, makeTracker, outputOf, resetAll } from "../support/test-worker.js";
 
@@ -9,7 +9,7 @@ const tracker = makeTracker();
 
 /** Until so many watches are open in the group's object. */
 function watching(id: string, count: number): Promise<void> {
-  return vi.waitFor(async () => expect(await groupObject(id).openWatches()).toBe(count));
+  return expect.poll(() => groupObject(id).openWatches()).toBe(count);
 }
 
 describe("a watch", () => {

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { GroupStatus } from "../../src/index.js";
 import { type InstalledExample, installedExample } from "../support/packed.js";
 import { type DevServer, eventually, startDev, typeErrors } from "./example.js";
@@ -10,9 +10,6 @@ interface Document {
   readonly status: GroupStatus | null;
   readonly published: readonly { readonly deliveryId: string; readonly outcome: string; readonly words?: number }[];
 }
-
-/** Where many tests run at once, programs may take their time. */
-vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 /** Two good chunks and one that nobody can work on. */
 const BROKEN = "The second title.\n\n---\n\nIts text.";

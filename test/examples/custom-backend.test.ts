@@ -1,12 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { AckResult, GroupStatus } from "../../src/index.js";
 import { type InstalledExample, installedExample } from "../support/packed.js";
 import { type DevServer, eventually, runTests, startDev, typeErrors } from "./example.js";
-
-/** Where many tests run at once, programs may take their time. */
-vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 const CHECKS = ["payment", "stock", "address"];
 

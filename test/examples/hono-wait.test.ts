@@ -1,13 +1,10 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, inject, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { type InstalledExample, installedExample } from "../support/packed.js";
 import type {} from "../support/provided.js";
 import { typeErrors } from "./example.js";
 import { type NodeServer, startServer } from "./node-example.js";
-
-const TIMEOUT_MS = 120_000;
-vi.setConfig({ testTimeout: TIMEOUT_MS, hookTimeout: TIMEOUT_MS });
 
 let example: InstalledExample;
 beforeAll(async () => {

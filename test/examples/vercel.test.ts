@@ -4,15 +4,13 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { EdgeVM } from "@edge-runtime/vm";
 import { build } from "esbuild";
-import { afterAll, beforeAll, describe, expect, inject, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { serve } from "../../examples/vercel/serve.js";
 import { type InstalledExample, installedExample } from "../support/packed.js";
 import type {} from "../support/provided.js";
 import { eventually, typeErrors } from "./example.js";
 import { type NodeServer, startServer } from "./node-example.js";
 
-const TIMEOUT_MS = 120_000;
-vi.setConfig({ testTimeout: TIMEOUT_MS, hookTimeout: TIMEOUT_MS });
 const SECRET = "a-secret-of-the-test";
 const DOCUMENT = "The first paragraph.\n\nThe second one.";
 

@@ -1,4 +1,4 @@
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import { Random } from "../../dev/random.js";
 import { CompletionTracker, CoordinationError, type GroupStatus, RequestWaitTracker } from "../../src/index.js";
 import { SkewedCoordinator } from "../backends/upstash/support.js";
@@ -45,7 +45,6 @@ const LANES = 4;
 const WAIT_MS = 60_000;
 const LEASES_OVER_MS = 60_000;
 const MAX_SKEW_MS = 1_500;
-const SOON = { timeout: 20_000, interval: 20 };
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -176,7 +175,7 @@ export class FailoverRound {
 
   async #delivered(id: string): Promise<void> {
     const delivery = { state: "delivered" };
-    await vi.waitFor(async () => expect(await this.#tracker.status(id)).toMatchObject({ delivery }), SOON);
+    await expect.poll(() => this.#tracker.status(id), { interval: 20 }).toMatchObject({ delivery });
   }
 
   /** The receiver. */

@@ -51,4 +51,4 @@ it("a failover can take the last of a request's roots alone, where each came by 
   expect(await requests.markDone("apart", "fetch", "kept")).toEqual({ verdict: "accepted", state: "complete" });
   // Until whoever registered it does so again.
   expect(await requests.registerRoot("apart", "fetch", "lost")).toEqual({ verdict: "accepted", state: "pending" });
-}, 30_000);
+});

@@ -1,4 +1,4 @@
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import type { Random } from "../../dev/random.js";
 import { HttpCoordinator } from "../../src/backends/http/index.js";
 import { CompletionTracker } from "../../src/index.js";
@@ -38,7 +38,6 @@ const HELD_EVERY = 12;
 const TWICE = 0.2;
 const AGAIN = 0.3;
 const NOBODY_CAME_MS = 1_000;
-const SETTLED = { timeout: 30_000, interval: 100 };
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -174,15 +173,10 @@ export class KillStorm {
 
   async #check(group: Group): Promise<void> {
     const { id, tasks, isAnonymous, isWebhook, lastSentAtMs } = group;
-    let deliveryId = "";
-    let attempts = 0;
-    await vi.waitFor(async () => {
-      const status = await this.#tracker.status(id);
-      const counts = { succeeded: tasks.length, failed: 0, remaining: 0 };
-      expect(status).toMatchObject({ state: "completed", ...counts, delivery: { state: "delivered" } });
-      deliveryId = status?.delivery.deliveryId ?? "";
-      attempts = status?.delivery.attempts ?? 0;
-    }, SETTLED);
+    const counts = { succeeded: tasks.length, failed: 0, remaining: 0 };
+    const settled = { state: "completed", ...counts, delivery: { state: "delivered" } };
+    await expect.poll(() => this.#tracker.status(id), { interval: 100 }).toMatchObject(settled);
+    const { deliveryId, attempts = 0 } = (await this.#tracker.status(id))?.delivery ?? {};
     const whole = this.#arrivalsOf(group);
     const all = this.#receiver.arrivals.filter((arrival) => arrival.deliveryId === deliveryId);
     expect(new Set(whole.map((arrival) => arrival.deliveryId))).toEqual(new Set([deliveryId]));

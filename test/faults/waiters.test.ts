@@ -85,4 +85,4 @@ it("a hundred open waits outlive kill -9 of the Worker, twice, and hear the righ
     reached: `${seen.length} open waits over ${worker.kills} kill -9 of the Worker: all right, the last ${count(lastAfterMs)} ms after the end`,
   });
   expect(lastAfterMs).toBeLessThan(SOON_MS);
-}, 60_000);
+});

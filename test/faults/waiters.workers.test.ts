@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import { afterEach, expect, it, vi } from "vitest";
+import { afterEach, expect, it } from "vitest";
 import { DurableObjectCoordinator } from "../../src/durable-object/index.js";
 import { RequestWaitTracker } from "../../src/trackers/request-wait.js";
 import { reached } from "../support/figures.js";
@@ -48,15 +48,13 @@ async function crashAll(): Promise<void> {
   await crash(requestObject("request"));
 }
 
-it("a hundred waiters of five objects hear the right end though all of those die, twice", {
-  timeout: 30_000,
-}, async () => {
+it("a hundred waiters of five objects hear the right end though all of those die, twice", async () => {
   for (const id of GROUPS) await tracker.register(id, ["a", "b"], { timeoutSec: id === "late" ? 2 : 60 });
   await requests.registerRequest("request");
   await requests.registerRoot("request", "fetch", ["r1", "r2"]);
   const waits = Array.from({ length: WAITERS }, (_, i) => wait(i));
   for (let i = 0; i < 2; i++) {
-    await vi.waitFor(async () => expect(await watching()).toBe(WAITERS), { timeout: 5_000 });
+    await expect.poll(watching).toBe(WAITERS);
     await crashAll();
   }
   for (const id of GROUPS) await ENDS[id].end();
@@ -75,10 +73,10 @@ it("a hundred waiters of five objects hear the right end though all of those die
   expect(await watching()).toBe(0);
 });
 
-it("a hundred waiters of one object hear its end, whatever becomes of it", { timeout: 30_000 }, async ({ task }) => {
+it("a hundred waiters of one object hear its end, whatever becomes of it", async ({ task }) => {
   await tracker.register("g", ["a"]);
   const waits = Array.from({ length: WAITERS }, () => tracker.wait("g", { timeoutMs: 20_000 }));
-  await vi.waitFor(async () => expect(await groupObject("g").openWatches()).toBe(WAITERS));
+  await expect.poll(() => groupObject("g").openWatches()).toBe(WAITERS);
   await crash(groupObject("g"));
   // The end comes while nobody is there again yet.
   await tracker.ack("g", "a");

@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 import { Hono } from "hono";
-import { afterEach, expect, it, vi } from "vitest";
+import { afterEach, expect, it } from "vitest";
 import { DurableObjectCoordinator } from "../../src/durable-object/index.js";
 import { coordinationErrors, drainRoutes, requestStatusRoutes, requestWait } from "../../src/hono/index.js";
 import { RequestWaitTracker } from "../../src/trackers/request-wait.js";
@@ -42,7 +42,7 @@ const openWatches = (id: string): Promise<number> => inside(requestObject(id), (
 async function begun(headers: Record<string, string>, signal?: AbortSignal) {
   ids.length = 0;
   const waiting = call("POST", "/documents", headers, signal);
-  await vi.waitFor(() => expect(ids).toHaveLength(1));
+  await expect.poll(() => ids).toHaveLength(1);
   return { waiting, id: ids[0] ?? "" };
 }
 
@@ -75,13 +75,13 @@ it("answers 202 when the time is over, and goes on in the status", async () => {
 it("leaves no watch in the object when its client goes", async () => {
   const leaving = new AbortController();
   const { waiting, id } = await begun({ prefer: "wait=2" }, leaving.signal);
-  await vi.waitFor(async () => expect(await openWatches(id)).toBe(1));
+  await expect.poll(() => openWatches(id)).toBe(1);
   leaving.abort();
   const startedMs = performance.now();
   await waiting;
   expect(performance.now() - startedMs).toBeLessThan(500);
   // An object hears of no abort: its watch ends with the wait that was asked for, or with its hop of 25 s.
-  await vi.waitFor(async () => expect(await openWatches(id)).toBe(0), { timeout: 4_000 });
+  await expect.poll(() => openWatches(id), { timeout: 4_000 }).toBe(0);
 });
 
 it("has no queue to drain: an object rings by itself", async () => {

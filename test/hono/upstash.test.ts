@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, inject, it } from "vitest";
 import { UpstashCoordinator } from "../../src/backends/upstash/index.js";
 import {
   coordinationErrors,
@@ -67,7 +67,7 @@ it("waits, polls and follows a request whose work is done elsewhere", async () =
   const { ids, call } = application();
   const headers = { prefer: "wait=10", "x-request-id": "r" };
   const waiting = call("POST", "/documents", headers);
-  await vi.waitFor(() => expect(ids).toHaveLength(1));
+  await expect.poll(() => ids).toHaveLength(1);
   const [id = ""] = ids;
 
   const stream = await call("GET", "/requests/r/events");
@@ -103,19 +103,19 @@ it("answers 202 when the time is over, and holds nothing open after it", async (
   expect([response.status, response.headers.get("retry-after")]).toEqual([202, "1"]);
   const status = await call("GET", response.headers.get("location") ?? "");
   expect([status.status, (await status.json()).state]).toEqual([200, "pending"]);
-  await vi.waitFor(() => expect(proxy.openStreams).toBe(0));
+  await expect.poll(() => proxy.openStreams).toBe(0);
 });
 
 it("lets go of its subscription when the client goes", async () => {
   const { call } = application();
   const leaving = new AbortController();
   const waiting = call("POST", "/documents", { prefer: "wait=20", "x-request-id": "r" }, leaving.signal);
-  await vi.waitFor(() => expect(proxy.openStreams).toBe(1));
+  await expect.poll(() => proxy.openStreams).toBe(1);
   const stream = await call("GET", "/requests/r/events", {}, leaving.signal);
   const text = stream.text();
   leaving.abort();
   await Promise.all([waiting, text]);
-  await vi.waitFor(() => expect(proxy.openStreams).toBe(0));
+  await expect.poll(() => proxy.openStreams).toBe(0);
   expect(events).toEqual([]);
 });
 
@@ -140,7 +140,7 @@ describe("a backend that is silent once the work was accepted", () => {
   it("waits a failure out that passes", async () => {
     const { ids, call } = application({}, () => proxy.faults.push("error after", "dropped before"));
     const waiting = call("POST", "/documents", { prefer: "wait=10" });
-    await vi.waitFor(() => expect(ids).toHaveLength(1));
+    await expect.poll(() => ids).toHaveLength(1);
     await worker().markDone(ids[0] ?? "", "parse", "document");
     expect((await waiting).status).toBe(200);
   });
@@ -152,10 +152,8 @@ it("drains what came due, for who has the secret", async () => {
   const { call } = application();
   expect((await call("POST", "/drain", { authorization: "Bearer another-secret-of-tests" })).status).toBe(401);
   expect(proxy.requests).toEqual([]);
-  await vi.waitFor(async () => {
-    const response = await call("GET", "/drain", { authorization: `Bearer ${SECRET}` });
-    expect(await response.json()).toMatchObject({ woken: 1, left: false });
-  });
+  const drain = async () => (await call("GET", "/drain", { authorization: `Bearer ${SECRET}` })).json();
+  await expect.poll(drain).toMatchObject({ woken: 1, left: false });
 });
 
 it("tells no secret on any way (S6)", async () => {

@@ -112,7 +112,7 @@ describe("a soak", () => {
         expect((await leftovers(prefix)).keys).toBeGreaterThan(0);
         // What ended last is readable for its TTL.
         await expect.poll(() => leftovers(prefix), { timeout: 20_000, interval: 100 }).toEqual(NOTHING);
-        await expect.poll(() => activeTimers() - timers, { timeout: 20_000 }).toBeLessThanOrEqual(0);
+        await expect.poll(() => activeTimers() - timers).toBeLessThanOrEqual(0);
         const growth = growthOf(heaps);
         const heap = `heap ${kB(growth)} from the second quarter to the last`;
         reached(task, {

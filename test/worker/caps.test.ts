@@ -115,9 +115,7 @@ async function storedUnder(id: string): Promise<string[]> {
   return found;
 }
 
-it("what is one more than it may be is refused, and nothing of it is stored", { timeout: 120_000 }, async ({
-  task,
-}) => {
+it("what is one more than it may be is refused, and nothing of it is stored", async ({ task }) => {
   const wrong: string[] = [];
   const statuses: Record<number, number> = {};
   for (const [what, wanted, make] of CAPS) {
@@ -138,9 +136,7 @@ it("what is one more than it may be is refused, and nothing of it is stored", { 
   expect(wrong).toEqual([]);
 });
 
-it("a full outbox is refused until it has room: 429, and the standing generation stays", {
-  timeout: 60_000,
-}, async () => {
+it("a full outbox is refused until it has room: 429, and the standing generation stays", async () => {
   const id = freshId();
   const body = { total: 0, restart: true, onEnd: { url: receiver.url } };
   const answers: Awaited<ReturnType<Client>>[] = [];
@@ -155,7 +151,7 @@ it("a full outbox is refused until it has room: 429, and the standing generation
   expect((await call("GET", `/v1/groups/${id}`)).json.generation).toBe(generations.at(-1));
 });
 
-it("of errors 100 are kept, 1 KB of each, and the true count", { timeout: 60_000 }, async () => {
+it("of errors 100 are kept, 1 KB of each, and the true count", async () => {
   const [id, n] = [freshId(), 150];
   const error = wide(5_000);
   await call("PUT", `/v1/groups/${id}`, { body: { total: n } });

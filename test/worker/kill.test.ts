@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterEach, expect, it, vi } from "vitest";
+import { afterEach, expect, it } from "vitest";
 import { HttpCoordinator } from "../../src/backends/http/index.js";
 import { CompletionTracker } from "../../src/index.js";
 import { KillableWorker } from "../support/killable-worker.js";
@@ -59,19 +59,18 @@ it("runs a handler with its env after kill -9 in the middle of an attempt, under
   );
   await tracker.register("g", ["a"], { onComplete: { handler: "publish", payload: { n: 1 } } });
   expect(await tracker.ack("g", "a")).toMatchObject({ ended: true });
-  await vi.waitFor(() => expect(seen).toHaveLength(1), { timeout: 10_000 });
+  await expect.poll(() => seen).toHaveLength(1);
   await worker.kill();
 
   answers = true;
   await worker.restart();
-  await vi.waitFor(
-    async () => expect(await tracker.status("g")).toMatchObject({ delivery: { state: "delivered", attempts: 2 } }),
-    { timeout: 20_000, interval: 200 },
-  );
+  await expect
+    .poll(() => tracker.status("g"), { interval: 200 })
+    .toMatchObject({ delivery: { state: "delivered", attempts: 2 } });
   const env = { greeting: "from the env", own: "from the env", payload: { n: 1 } };
   expect(seen).toMatchObject([
     { attempt: 1, ...env },
     { attempt: 2, ...env },
   ]);
   expect(seen[1]?.deliveryId).toBe(seen[0]?.deliveryId);
-}, 60_000);
+});

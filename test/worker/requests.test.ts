@@ -307,7 +307,7 @@ describe("a refusal", () => {
     const { status, json } = await call("POST", `${path}/roots`, { body: { stage: "s", roots: ["one-more"] } });
     expect([status, json.code, json.applied]).toEqual([422, "limit_exceeded", "no"]);
     expect(await post(`${path}/marks`, { stage: "s", rootId: "0:root-0" })).toMatchObject({ verdict: "accepted" });
-  }, 60_000);
+  });
 });
 
 describe("an id in the path", () => {
@@ -369,7 +369,7 @@ describe("a group whose end marks a request's root", () => {
     const { delivery } = (await waitForDelivery(group)) as { delivery: { attempts: number } };
     expect((await call("POST", `${group}/redeliver`)).status).toBe(200);
     await expect
-      .poll(async () => (await call("GET", group)).json.delivery, { timeout: 10_000 })
+      .poll(async () => (await call("GET", group)).json.delivery)
       .toMatchObject({
         state: "delivered",
         attempts: delivery.attempts + 1,
@@ -397,9 +397,7 @@ describe("a group whose end marks a request's root", () => {
   });
 
   async function waitForDelivery(group: string): Promise<unknown> {
-    await expect
-      .poll(async () => (await call("GET", group)).json.delivery.state, { timeout: 10_000 })
-      .toBe("delivered");
+    await expect.poll(async () => (await call("GET", group)).json.delivery.state).toBe("delivered");
     return (await call("GET", group)).json;
   }
 });

@@ -61,7 +61,7 @@ it(`${OPS} random operations of four tenants over the same ids, all at once, lea
   for (const { own } of owns) {
     expect(Object.entries(own).filter(([, { size }]) => size <= 3)).toEqual([]);
   }
-}, 120_000);
+});
 
 /** One tenant's operations, one after the other; those whose answers told of more than its own deeds. */
 async function live(token: string, random: Random): Promise<{ own: Own; leaks: string[] }> {
@@ -233,7 +233,7 @@ it("a tenant's group marks the root of that tenant's request, and of nobody else
       }
     }
   }
-}, 60_000);
+});
 
 it("a tenant's group finds that tenant's request after a restart too, when its alarm alone wakes it", async () => {
   const persistDir = mkdtempSync(join(tmpdir(), "edge-coordinator-"));
@@ -261,4 +261,4 @@ it("a tenant's group finds that tenant's request after a restart too, when its a
     await own.close();
     rmSync(persistDir, { recursive: true, force: true });
   }
-}, 60_000);
+});

@@ -97,7 +97,7 @@ const waitsOf = (c: Coordinator, id: string, timeoutMs: number): (() => Promise<
   ];
 };
 
-describe.each(BACKENDS)("over a connection to %s", { timeout: 60_000 }, (backend) => {
+describe.each(BACKENDS)("over a connection to %s", (backend) => {
   const operations = OPERATIONS.filter(({ method }) => backend === "upstash" || method !== "Coordinator.drain");
 
   describe.each(HOLES)("%s", (_, urlOf) => {

@@ -72,7 +72,6 @@ function everythingIn(error: unknown): string {
 
 it.for(["upstash", "http"])(
   "no error of the %s client quotes a token, an id, a value or an answer",
-  { timeout: 60_000 },
   async (backend, { task }) => {
     const leaks: string[] = [];
     let errors = 0;

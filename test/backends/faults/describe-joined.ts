@@ -11,7 +11,6 @@ export function describeJoinedFaults(world: () => World): void {
   describe("operations that share a request which is", () => {
     it.concurrent.each(COLUMNS)(
       "$name count once each at most, and say what they know",
-      { timeout: 60_000 },
       async ({ name, fault, aborts }) => {
         const { proxy, client } = world();
         const id = `joined ${name}`;

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { UpstashCoordinator, UpstashOptions } from "../../../src/backends/upstash/index.js";
 import type { Coordinator, CoordinatorEvent, OutputOf, Wake } from "../../../src/index.js";
 import { placeOf, shardOf } from "../../../src/tags.js";
@@ -78,9 +78,7 @@ describe("the call that makes a record due", () => {
     await acker.run("completion.ack", "g", acks("a"));
     const other = lab.coordinator();
     expect((await other.run("completion.status", "g", {})).view?.delivery.state).toBe("pending");
-    await vi.waitFor(async () => {
-      expect((await acker.run("request.status", "r", {})).view?.complete).toBe(true);
-    });
+    await expect.poll(() => acker.run("request.status", "r", {})).toMatchObject({ view: { complete: true } });
   });
 
   it("looks once whether it lets a request go, and leaves the rest to others as it is", async () => {
@@ -124,7 +122,7 @@ describe("the call that makes a record due", () => {
     await coordinator.run("completion.register", "g", registration({ targets: target }));
     const { results } = await coordinator.run("completion.ack", "g", acks("a"));
     expect(results[0]?.verdict).toBe("accepted");
-    await vi.waitFor(() => expect(events.length).toBeGreaterThanOrEqual(2));
+    await expect.poll(() => events.length).toBeGreaterThanOrEqual(2);
     for (const event of events)
       expect(event).toEqual({ type: "wake_failed", machine: "completion", id: "g", error: failure });
   });

@@ -25,7 +25,7 @@ describe("a watch", () => {
     const coordinator = lab.coordinator();
     await coordinator.run("completion.register", "g", registration());
     const waiting = coordinator.watch("completion.wait", "g", {}, { timeoutMs: 10_000 });
-    await vi.waitFor(async () => expect(await channelsOpen()).toBe(1));
+    await expect.poll(channelsOpen).toBe(1);
     await pause(60);
     const tookMs = timed(waiting);
     lab.rest.requests.clear();
@@ -42,13 +42,13 @@ describe("a watch", () => {
       const { view } = await waiter.run("completion.register", id, registration(spec));
       const asked = "generation" in input ? { generation: view?.generation ?? 0 } : {};
       const waiting = waiter.watch("completion.wait", id, asked, { timeoutMs: 10_000 });
-      await vi.waitFor(async () => expect(await channelsOpen()).toBe(1));
+      await expect.poll(channelsOpen).toBe(1);
       await pause(60);
       lab.proxy.requests.length = 0;
       await lab.coordinator().run("completion.ack", id, acks("a"));
       expect(await waiting).toEqual(await lab.coordinator().run("completion.wait", id, {}));
       const looks = lab.proxy.requests.length;
-      await vi.waitFor(async () => expect(await channelsOpen()).toBe(0));
+      await expect.poll(channelsOpen).toBe(0);
       return looks;
     };
     expect(await ends("short", {})).toBe(0);
@@ -63,7 +63,7 @@ describe("a watch", () => {
     await lab.raw.flushdb();
     await pause(2);
     const waiting = waiter.watch("completion.wait", "g", {}, { timeoutMs: 1_000 });
-    await vi.waitFor(async () => expect(await channelsOpen()).toBe(1));
+    await expect.poll(channelsOpen).toBe(1);
     await pause(60);
     const { channel, name } = keysOf(lab.keyPrefix, "completion", "g");
     const ended = JSON.stringify({ ready: true, version: view?.generation, view });
@@ -78,7 +78,7 @@ describe("a watch", () => {
     const ended = await waiter.run("completion.wait", "g", {});
     await waiter.run("completion.register", "g", registration({ restart: { from: first.view?.generation ?? 0 } }));
     const waiting = waiter.watch("completion.wait", "g", {}, { timeoutMs: 10_000 });
-    await vi.waitFor(async () => expect(await channelsOpen()).toBe(1));
+    await expect.poll(channelsOpen).toBe(1);
     await pause(60);
     const { channel, name } = keysOf(lab.keyPrefix, "completion", "g");
     const strange = ["", name, "[", "{}", "[1,2]", JSON.stringify([name, "junk"]), JSON.stringify([name, "[]"])];
@@ -99,12 +99,12 @@ describe("a watch", () => {
     for (const id of ["line\nbreak", "a,b", "message,x,y", "{0}", "data: x", "ü€😀"]) {
       await coordinator.run("completion.register", id, registration());
       const waiting = coordinator.watch("completion.wait", id, {}, { timeoutMs: 10_000 });
-      await vi.waitFor(async () => expect(await channelsOpen()).toBe(1));
+      await expect.poll(channelsOpen).toBe(1);
       await pause(60);
       const tookMs = timed(waiting);
       await coordinator.run("completion.ack", id, acks("a"));
       expect(await tookMs).toBeLessThan(2_000);
-      await vi.waitFor(async () => expect(await channelsOpen()).toBe(0));
+      await expect.poll(channelsOpen).toBe(0);
     }
   });
 
@@ -188,16 +188,16 @@ describe("without messages a watch", () => {
     await lab.coordinator().run("completion.ack", "g", acks("a"));
     expect(await timed(waiting)).toBeLessThan(1_500);
     expect(lab.proxy.requests.length).toBeLessThan(12);
-    await vi.waitFor(() => expect(lab.proxy.openStreams).toBe(0));
+    await expect.poll(() => lab.proxy.openStreams).toBe(0);
   });
 
   it("subscribes again once it can", async () => {
     lab.proxy.subscribe = "refuse";
     const coordinator = lab.faulty();
     const waiting = coordinator.watch("completion.wait", "g", {}, { timeoutMs: 10_000 }).catch(() => {});
-    await vi.waitFor(() => expect(lab.proxy.streams).toBeGreaterThan(0));
+    await expect.poll(() => lab.proxy.streams).toBeGreaterThan(0);
     lab.proxy.subscribe = "none";
-    await vi.waitFor(async () => expect(await channelsOpen()).toBe(1), { timeout: 5_000 });
+    await expect.poll(channelsOpen).toBe(1);
     await coordinator.run("completion.register", "g", registration({ total: 0 }));
     await waiting;
   });
@@ -220,7 +220,7 @@ describe("subscriptions", () => {
     const leaver = new AbortController();
     const first = coordinator.watch("completion.wait", "g", {}, { timeoutMs: 10_000, signal: leaver.signal });
     const rest = Array.from({ length: 50 }, () => coordinator.watch("completion.wait", "g", {}, { timeoutMs: 10_000 }));
-    await vi.waitFor(() => expect(lab.proxy.openStreams).toBe(1));
+    await expect.poll(() => lab.proxy.openStreams).toBe(1);
     await pause(100);
     leaver.abort("left");
     await expect(first).rejects.toBe("left");
@@ -229,8 +229,8 @@ describe("subscriptions", () => {
     await coordinator.run("completion.ack", "g", acks("a"));
     expect(await Promise.all(rest)).toHaveLength(50);
     expect(lab.proxy.streams).toBe(1);
-    await vi.waitFor(() => expect(lab.proxy.openStreams).toBe(0));
-    await vi.waitFor(async () => expect(await channelsOpen()).toBe(0));
+    await expect.poll(() => lab.proxy.openStreams).toBe(0);
+    await expect.poll(channelsOpen).toBe(0);
   });
 
   it("end when the wait times out or is aborted", async () => {
@@ -244,7 +244,7 @@ describe("subscriptions", () => {
       { reason: { code: "wait_timeout", retryable: true } },
       { reason: { name: "TimeoutError" } },
     ]);
-    await vi.waitFor(() => expect(lab.proxy.openStreams).toBe(0));
+    await expect.poll(() => lab.proxy.openStreams).toBe(0);
   });
 });
 
