@@ -11,9 +11,10 @@ import { emptyRing, type OpRing } from "./op-ring.js";
  * copy of a call that belongs to one of them changes nothing in the next.
  */
 export interface RequestHead {
-  /** Which use of the id this is, and when it began. */
-  life: number;
+  /** When this use of the id began. */
   beganAtMs: number;
+  /** The stages of its last lives, by whose places their marks are named: this life is the one after them. */
+  pastStages: string[][];
   /** The calls that have registered the last lives, and those that have cleaned them up. */
   registeredBy: string[];
   cleanedBy: string[];
@@ -86,11 +87,11 @@ export function isFinal(head: RequestHead): boolean {
 /** A new use of the id. The marks of the last lives stay, to be known again; of many in a row only so many. */
 export function begin(store: Store, { op, ttlMs }: { op: string; ttlMs: number }): void {
   const past = store.head<RequestHead>();
-  const known = past === undefined || past.life >= MAX_LIVES ? undefined : past;
+  const known = past === undefined || past.pastStages.length >= MAX_LIVES - 1 ? undefined : past;
   if (known === undefined) store.clear();
   save(store, {
-    life: known === undefined ? 1 : known.life + 1,
     beganAtMs: store.nowMs,
+    pastStages: known === undefined ? [] : [...known.pastStages, known.stages.map(({ name }) => name)],
     registeredBy: [...(past?.registeredBy ?? []), op].slice(-MAX_LIVES),
     cleanedBy: past?.cleanedBy ?? [],
     version: past?.version ?? 0,
@@ -98,8 +99,7 @@ export function begin(store: Store, { op, ttlMs }: { op: string; ttlMs: number }
     open: 0,
     early: 0,
     sealed: false,
-    // Their numbers stay, since marks are named by them.
-    stages: (known?.stages ?? []).map(({ name }) => emptyStage(name)),
+    stages: [],
     kept: 0,
     ring: known?.ring ?? emptyRing(),
     ttlMs,
@@ -131,18 +131,28 @@ export function stageNumber(head: RequestHead, name: string): number {
     if (stage.name === name) return number;
   }
   if (number >= MAX_STAGES) return 0;
-  head.stages.push(emptyStage(name));
+  head.stages.push({ name, processed: 0, requeueCount: 0, errorCount: 0 });
   return number + 1;
 }
 
-const emptyStage = (name: string): StageCounts => ({ name, processed: 0, requeueCount: 0, errorCount: 0 });
-
-/** A root's member in each life of the id, the present one last. */
+/** A root's member in each life of the id that has the stage, the present one last. */
 export function rootNames(head: RequestHead, stage: number, root: string): string[] {
+  const { name } = head.stages[stage - 1]!;
   const names: string[] = [];
-  for (let life = 1; life <= head.life; life++) names.push(rootName(life, stage, root));
+  let life = 0;
+  for (const stages of head.pastStages) {
+    life += 1;
+    let number = 0;
+    for (const past of stages) {
+      number += 1;
+      if (past === name) names.push(rootName(life, number, root));
+    }
+  }
+  names.push(rootName(life + 1, stage, root));
   return names;
 }
+
+const lifeOf = (head: RequestHead): number => head.pastStages.length + 1;
 
 const rootName = (life: number, stage: number, root: string): string =>
   `t:${formatInteger(life)}:${formatInteger(stage)}:${root}`;
@@ -151,7 +161,7 @@ const rootName = (life: number, stage: number, root: string): string =>
 export function addRoots(store: Store, head: RequestHead, added: StageRoots): number | RequestRefusal {
   const stage = stageNumber(head, added.stage);
   if (stage === 0) return "stages";
-  const names = added.roots.map((root) => rootName(head.life, stage, root));
+  const names = added.roots.map((root) => rootName(lifeOf(head), stage, root));
   store.load(names);
   let count = 0;
   for (const name of names) {

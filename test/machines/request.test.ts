@@ -112,6 +112,26 @@ describe("the request machine", () => {
     expect(run("request.mark", { ...mark("deliverer", "b"), begunBeforeMs: T0 + 1_000 }).complete).toBe(true);
   });
 
+  it("has the stages of this life alone, and 64 of them, whatever those of the lives before were", () => {
+    const { run } = registered();
+    const roots = (stage: string) => run("request.roots", { op: `roots${fresh++}`, stage, roots: ["a"] });
+    const stages = () => run("request.status", {}).view?.stages;
+    for (let i = 0; i < MAX_STAGES; i++) roots(`old${i}`);
+    run("request.mark", mark("m1", "a", { stage: "old63" }));
+    run("request.cleanup", { op: "c1" });
+    run("request.register", { op: "r2", ttlMs: TTL_MS });
+    expect(stages()).toEqual("(empty)");
+    // Known to be of the life before, though its stage has another place here, or none.
+    roots("new");
+    roots("old63");
+    for (const op of ["m1", "m1"])
+      expect(run("request.mark", mark(op, "a", { stage: "old63" })).verdict).toBe("accepted");
+    expect(run("request.status", {}).view).toMatchObject({ open: 2, stages: [{ name: "new" }, { processed: 0 }] });
+    for (let i = 2; i < MAX_STAGES; i++) expect(roots(`new${i}`)).toMatchObject({ verdict: "accepted" });
+    expect(roots("one more")).toMatchObject({ refused: "stages" });
+    expect(stages()).toHaveLength(MAX_STAGES);
+  });
+
   it("begins no new life by a late copy of a registration, several lives later either", () => {
     const { run } = bench();
     for (const life of [1, 2, 3]) {
