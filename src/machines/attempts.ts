@@ -146,10 +146,11 @@ function pass(store: Store, outbox: Outbox, due: Due, delivery: Delivery): void 
 /** Ends an attempt. False: the lease had gone to another, or the delivery was settled otherwise; nothing changed. */
 export function settle(store: Store, { outbox }: OutboxHead, input: SettleInput): boolean {
   const delivery = read(store, input.generation);
-  if (outbox === undefined || delivery === undefined || delivery.fence !== input.fence) return false;
+  if (outbox === undefined || delivery === undefined) return false;
   // This very call settled it, and its reply was lost.
-  if (delivery.state === "delivered" && input.error === undefined) return true;
-  if (delivery.state !== "pending") return false;
+  if (delivery.settled === input.fence) return (delivery.state === "delivered") === (input.error === undefined);
+  if (delivery.state !== "pending" || delivery.fence !== input.fence) return false;
+  delivery.settled = input.fence;
   if (input.error === undefined) {
     delivery.state = "delivered";
     write(store, input.generation, delivery);

@@ -39,6 +39,8 @@ export interface Delivery {
   base: number;
   /** The fencing token: of several claims only the newest may settle. */
   fence: number;
+  /** The claim that settled last. */
+  settled?: number;
   createdAtMs: number;
   queuedAtMs: number;
   lastError?: string;
@@ -132,6 +134,11 @@ export function nextDueMs({ outbox }: OutboxHead): number | undefined {
 
 export function close(outbox: Outbox, generation: number): void {
   outbox.due = outbox.due.filter((due) => due.generation !== generation);
+}
+
+/** Forgets the dead letters that nobody has redelivered in their time. */
+export function forgetDead({ outbox }: OutboxHead, nowMs: number): void {
+  if (outbox !== undefined) outbox.dead = outbox.dead.filter(({ atMs }) => atMs + OWED_MS > nowMs);
 }
 
 /** What the outbox still owes: the generations whose delivery is pending or dead. */

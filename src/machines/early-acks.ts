@@ -37,22 +37,20 @@ export function keepEarly(store: Store, task: TaskAck, input: EarlyInput): Verdi
   if (input.generation !== undefined) return "unknown";
   const head = store.head<EarlyHead>() ?? { state: "early", acks: 0, bodies: 0, untilMs: 0 };
   const mark = store.get(taskName(task.id));
-  if (mark === undefined) {
-    const hasBody = task.result !== undefined || task.error !== undefined;
-    if (head.acks >= MAX_EARLY || (hasBody && head.bodies >= MAX_EARLY_BODIES)) return "unknown";
-    head.acks += 1;
-    if (hasBody) head.bodies += 1;
-  }
-  const name = mark === undefined ? numbered("y", head.acks) : mark;
+  const before = mark === undefined ? undefined : read(store, mark);
   const untilMs = store.nowMs + input.earlyTtlMs;
-  const before = mark === undefined ? undefined : readEarly(store, name);
-  // What was said first stands, as it does for a registered group; only its time is prolonged.
-  const early: EarlyAck = before ?? { id: task.id, op: input.op, untilMs };
-  if (before === undefined) {
-    if (task.result !== undefined) early.result = task.result;
-    if (task.error !== undefined) early.error = task.error;
-  }
-  early.untilMs = untilMs;
+  // What was said first stands while it counts, as it does for a registered group; only its time is prolonged.
+  const standing = before !== undefined && before.untilMs > store.nowMs ? before : undefined;
+  const said: TaskAck = standing ?? task;
+  const early: EarlyAck = { id: task.id, op: standing?.op ?? input.op, untilMs };
+  if (said.result !== undefined) early.result = said.result;
+  if (said.error !== undefined) early.error = said.error;
+  const acks = head.acks + (before === undefined ? 1 : 0);
+  const bodies = head.bodies + bodiesOf(early) - (before === undefined ? 0 : bodiesOf(before));
+  if (acks > MAX_EARLY || bodies > MAX_EARLY_BODIES) return "unknown";
+  head.acks = acks;
+  head.bodies = bodies;
+  const name = mark ?? numbered("y", acks);
   store.set(taskName(task.id), name);
   store.set(name, encode(early));
   if (untilMs > head.untilMs) head.untilMs = untilMs;
@@ -61,12 +59,14 @@ export function keepEarly(store: Store, task: TaskAck, input: EarlyInput): Verdi
   return "early";
 }
 
-/** An early ack that still counts. */
-function readEarly(store: Store, name: string): EarlyAck | undefined {
+/** An early ack, whether it still counts or not. */
+function read(store: Store, name: string): EarlyAck | undefined {
   const text = store.get(name);
-  if (text === undefined) return undefined;
-  const early = decode<EarlyAck>(text);
-  return early.untilMs > store.nowMs ? early : undefined;
+  return text === undefined ? undefined : decode<EarlyAck>(text);
+}
+
+function bodiesOf(ack: TaskAck): number {
+  return ack.result === undefined && ack.error === undefined ? 0 : 1;
 }
 
 export function takeEarly(store: Store): EarlyAck[] {
@@ -76,8 +76,8 @@ export function takeEarly(store: Store): EarlyAck[] {
   store.load(names);
   const acks: EarlyAck[] = [];
   for (const name of names) {
-    const early = readEarly(store, name);
-    if (early !== undefined) acks.push(early);
+    const early = read(store, name);
+    if (early !== undefined && early.untilMs > store.nowMs) acks.push(early);
   }
   return acks;
 }

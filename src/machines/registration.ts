@@ -1,6 +1,6 @@
 import { decode, encode } from "../platform.js";
 import type { Store } from "../store.js";
-import { deliveryMembers, MAX_OUTBOX, owedGenerations, type Targets } from "./delivery.js";
+import { deliveryMembers, forgetDead, MAX_OUTBOX, owedGenerations, type Targets } from "./delivery.js";
 import { takeEarly } from "./early-acks.js";
 import { count, end, type GroupHead, type GroupView, open, save, viewOf } from "./group.js";
 import { markOf, taskName } from "./marks.js";
@@ -60,6 +60,7 @@ export function register(store: Store, input: RegisterInput): RegisterOutput {
   if (restart.from !== undefined && restart.from !== head.generation) {
     return { outcome: "restart_lost", view: viewOf(store, head) };
   }
+  forgetDead(head, store.nowMs);
   if (owedGenerations(head).length >= MAX_OUTBOX) return { outcome: "outbox_full", view: viewOf(store, head) };
   return { outcome: "created", view: begin(store, { head, ops }, input) };
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { MAX_OUTBOX, OWED_MS } from "../../src/machines/delivery.js";
 import { MAX_EARLY } from "../../src/machines/early-acks.js";
 import { MAX_ERRORS } from "../../src/machines/group.js";
 import type { InputOf } from "../../src/machines/index.js";
@@ -111,6 +112,28 @@ describe("the completion machine", () => {
     expect(run("completion.settle", { ...input, error: "late" }).settled).toBe(false);
   });
 
+  it.each([
+    ["pending", 2],
+    ["dead", 1],
+  ])("tells a copy of the settlement of an attempt that failed the same again: %s", (state, maxAttempts) => {
+    const { run, pass } = bench();
+    const { view } = run("completion.register", registration({ total: 0, targets: { complete: TARGET } }));
+    run("completion.woken", { op: "w1", routes: ["handler:x"] });
+    const retry = { maxAttempts, baseDelayMs: 0, maxDelayMs: 0 };
+    const input = { generation: view?.generation ?? 0, fence: 1, error: "broken", retry, random: 0 };
+    const first = run("completion.settle", input);
+    expect(first).toMatchObject({ settled: true, delivery: { state, attempts: 1 } });
+    expect(run("completion.settle", input)).toEqual(first);
+    expect(run("completion.settle", { ...input, fence: 7 }).settled).toBe(false);
+    const { error: _, ...success } = input;
+    expect(run("completion.settle", success).settled).toBe(false);
+    // Whoever holds the lease by then keeps it.
+    pass(1);
+    const { claims } = run("completion.woken", { op: "w2", routes: ["handler:x"] });
+    run("completion.settle", input);
+    expect(run("completion.woken", { op: "w2", routes: ["handler:x"] }).claims).toEqual(claims);
+  });
+
   it("makes a crash that comes again wait like any failure, and spends the attempts no faster", () => {
     const { run, pass } = bench();
     run("completion.register", registration({ total: 0, targets: { complete: TARGET } }));
@@ -151,6 +174,28 @@ describe("the completion machine", () => {
     expect(run("completion.woken", { routes: ["handler:x"], retry }).claims).toEqual("(empty)");
   });
 
+  it("begins anew once the dead letters that filled the outbox are a week old", () => {
+    const { run, pass } = bench();
+    const retry = { maxAttempts: 1, baseDelayMs: 0, maxDelayMs: 0 };
+    const restart = (n: number) =>
+      run("completion.register", {
+        ...registration({ op: `r${n}`, spec: `${n}`, total: 0, targets: { complete: TARGET }, deliveryId: `msg_${n}` }),
+        ...{ ttlMs: 30 * 86_400_000, restart: {} },
+      });
+    for (let n = 1; n <= MAX_OUTBOX; n++) {
+      expect(restart(n).outcome).toBe("created");
+      run("completion.woken", { op: `w${n}`, routes: ["handler:x"], retry });
+      const generation = run("completion.status", {}).view?.generation ?? 0;
+      expect(run("completion.settle", { generation, fence: 1, error: "broken", retry, random: 0 }).settled).toBe(true);
+    }
+    expect(restart(17).outcome).toBe("outbox_full");
+    pass(OWED_MS - 1);
+    expect(restart(18).outcome).toBe("outbox_full");
+    pass(1);
+    expect(restart(19).outcome).toBe("created");
+    expect(restart(20).outcome).toBe("created");
+  });
+
   it("redelivers once a call, what was delivered too", () => {
     const { run } = bench();
     const first = run("completion.register", registration({ total: 0, targets: { complete: TARGET } }));
@@ -173,6 +218,26 @@ describe("the completion machine", () => {
     for (let i = 0; i < 1_000; i++) expect(early(`r${i}`, "1")).toBe("early");
     expect(early("one more", "1")).toBe("unknown");
     expect(early("plain")).toBe("early");
+  });
+
+  it("counts a result that comes anew once the early ack before it has ceased to count", () => {
+    const { run, pass } = bench();
+    const early = (id: string, result?: string) =>
+      run("completion.ack", { ...ack(id), tasks: [result === undefined ? { id } : { id, result }] }).results[0]
+        ?.verdict;
+    for (let i = 0; i < 1_001; i++) early(`t${i}`);
+    pass(299_999);
+    early("keeper");
+    pass(1);
+    for (let i = 0; i < 1_000; i++) expect(early(`t${i}`, "1")).toBe("early");
+    expect(early("t1000", "1")).toBe("unknown");
+    // Once more in their own place, they are no more than they were.
+    pass(299_999);
+    early("keeper");
+    pass(1);
+    for (let i = 0; i < 1_000; i++) expect(early(`t${i}`, "2")).toBe("early");
+    expect(early("t1000", "1")).toBe("unknown");
+    expect(run("completion.register", registration({ total: 2_000 })).view?.succeeded).toBe(1_001);
   });
 
   it("tells the copy of an older restart that its generation exists, and restarts nothing", () => {

@@ -45,8 +45,8 @@ export const BUGS: readonly Bug[] = [
   {
     name: "an early ack counts for ever",
     file: early,
-    from: "return early.untilMs > store.nowMs ? early : undefined;",
-    to: "return early;",
+    from: "if (early !== undefined && early.untilMs > store.nowMs) acks.push(early);",
+    to: "if (early !== undefined) acks.push(early);",
   },
   {
     name: "registering again begins anew",
@@ -136,8 +136,8 @@ export const BUGS: readonly Bug[] = [
   {
     name: "an attempt settles without its fencing token",
     file: attempts,
-    from: "if (outbox === undefined || delivery === undefined || delivery.fence !== input.fence) return false;",
-    to: "if (outbox === undefined || delivery === undefined) return false;",
+    from: 'if (delivery.state !== "pending" || delivery.fence !== input.fence) return false;',
+    to: 'if (delivery.state !== "pending") return false;',
   },
   {
     name: "a failed attempt is not tried again",

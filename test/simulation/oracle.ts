@@ -19,6 +19,7 @@ interface Generation {
   effects: number;
   /** Who makes an attempt, and until when nobody else may. */
   lease: { readonly op: string; readonly fence: number; readonly untilMs: number } | undefined;
+  settledFence: number | undefined;
 }
 
 interface Group {
@@ -132,6 +133,7 @@ export class Oracle {
       deliveryId: undefined,
       effects: 0,
       lease: undefined,
+      settledFence: undefined,
     });
     group.newest = view.generation;
   }
@@ -179,8 +181,11 @@ export class Oracle {
   #attempted(group: Group, input: InputOf<"completion.settle">, { settled }: OutputOf<"completion.settle">): void {
     const entry = group.generations.get(input.generation);
     if (!settled || entry?.lease === undefined) return;
+    // A copy of the call that settled is told so again, whoever holds the lease by then.
+    if (entry.settledFence === input.fence) return;
     if (input.fence < entry.lease.fence) throw new Violation("an attempt settles under another's lease");
     entry.lease = { ...entry.lease, untilMs: 0 };
+    entry.settledFence = input.fence;
   }
 
   #seen(group: Group, view: GroupView): void {
