@@ -1,4 +1,5 @@
 import { fullJitterMs } from "../../backoff.js";
+import { isEphemeral } from "../../ephemeral.js";
 import type { Client } from "./client.js";
 import { Bell } from "./limit.js";
 
@@ -42,8 +43,8 @@ interface Channel {
 export class Subscriptions {
   readonly #client: Client;
   readonly #channels = new Map<string, Channel>();
-  /** Workers end a request's streams with it, and let no other request touch them: there each wait has its own. */
-  readonly #mayShare = !isWorkers();
+  /** Edge platforms end a request's streams with it, and let no other request touch them: there each wait has its own. */
+  readonly #mayShare = !isEphemeral();
 
   constructor(client: Client) {
     this.#client = client;
@@ -112,9 +113,4 @@ function readMessage(text: string): readonly (string | undefined)[] {
   } catch {
     return [];
   }
-}
-
-function isWorkers(): boolean {
-  const { navigator } = globalThis as { readonly navigator?: { readonly userAgent?: string } };
-  return navigator?.userAgent === "Cloudflare-Workers";
 }

@@ -233,6 +233,24 @@ describe("subscriptions", () => {
     await expect.poll(channelsOpen).toBe(0);
   });
 
+  it.each([
+    ["Workers", { navigator: { userAgent: "Cloudflare-Workers" } }],
+    ["edge functions", { EdgeRuntime: "edge-runtime" }],
+  ])("are one a wait on %s, where no request may touch another's stream", async (_, globals) => {
+    for (const [name, value] of Object.entries(globals)) vi.stubGlobal(name, value);
+    try {
+      const coordinator = lab.faulty();
+      await coordinator.run("completion.register", "g", registration());
+      const waits = [1, 2].map(() => coordinator.watch("completion.wait", "g", {}, { timeoutMs: 10_000 }));
+      await expect.poll(() => lab.proxy.streams).toBe(2);
+      await coordinator.run("completion.ack", "g", acks("a"));
+      expect(await Promise.all(waits)).toMatchObject([{ ready: true }, { ready: true }]);
+      await expect.poll(() => lab.proxy.openStreams).toBe(0);
+    } finally {
+      vi.unstubAllGlobals();
+    }
+  });
+
   it("end when the wait times out or is aborted", async () => {
     const coordinator = lab.faulty();
     const waits = [
