@@ -150,6 +150,7 @@ export type CoordinatorEvent =
   | {
       readonly type: "followup_failed";
       readonly transition: TransitionName;
+      /** The record's id; of a claim or a version the caller's key, of several parts as their JSON. */
       readonly id: string;
       readonly error: unknown;
     };

@@ -82,7 +82,7 @@ export class DedupeWindow {
     try {
       return { claimed: true, value: await fn() };
     } catch (error) {
-      await this.#releaseOwn(id, op);
+      await this.#releaseOwn(id, op, key);
       throw error;
     }
   }
@@ -92,11 +92,12 @@ export class DedupeWindow {
   }
 
   /** A failure leaves the claim to its window, and the work's own error to the caller. */
-  async #releaseOwn(id: string, holder: string): Promise<void> {
+  async #releaseOwn(id: string, holder: string, key: string | readonly string[]): Promise<void> {
     try {
       await this.#coordinator.run("dedupe.release", id, { op: newOp(), holder });
     } catch (error) {
-      emit(this.#onEvent, { type: "followup_failed", transition: "dedupe.release", id, error });
+      const told = typeof key === "string" ? key : JSON.stringify(key);
+      emit(this.#onEvent, { type: "followup_failed", transition: "dedupe.release", id: told, error });
     }
   }
 }
