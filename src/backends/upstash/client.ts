@@ -2,7 +2,7 @@ import { Redis, type Requester, type UpstashRequest, type UpstashResponse } from
 import { CoordinationError } from "../../errors.js";
 import { type Applied, explainStatus, Refused, unavailable, unexpectedReply } from "./failure.js";
 import { limitSignal } from "./limit.js";
-import type { Endpoint } from "./options.js";
+import type { Endpoint, UpstashFetch } from "./options.js";
 
 /** How one call is sent. */
 export interface CallOptions {
@@ -46,12 +46,15 @@ class Commands extends Redis {
 export class Client {
   readonly #endpoint: Endpoint;
   readonly #requestTimeoutMs: number;
+  readonly #fetch: UpstashFetch;
   /** Lets a replica answer only when it has caught up with what this client has seen. */
   #syncToken = "";
 
-  constructor(endpoint: Endpoint, requestTimeoutMs: number) {
+  constructor(endpoint: Endpoint, requestTimeoutMs: number, own: UpstashFetch | undefined) {
     this.#endpoint = endpoint;
     this.#requestTimeoutMs = requestTimeoutMs;
+    // A platform's own refuses to be called as a method of something else.
+    this.#fetch = (url, init) => (own ?? fetch)(url, init);
   }
 
   /**
@@ -83,7 +86,7 @@ export class Client {
   /** Streams a channel's events to `onEvent` until the server ends the stream; rejects when it breaks or is aborted. */
   async subscribe(channel: string, signal: AbortSignal, onEvent: (text: string) => void): Promise<void> {
     const init = { headers: { accept: "text/event-stream" }, signal };
-    const response = await this.#fetch(["subscribe", encodeURIComponent(channel)], init);
+    const response = await this.#post(["subscribe", encodeURIComponent(channel)], init);
     if (!response.ok || response.body === null) {
       await response.body?.cancel();
       throw unavailable(`answered ${response.status} to a subscription`, "no");
@@ -126,7 +129,7 @@ export class Client {
     });
     try {
       const headers = { "upstash-sync-token": this.#syncToken };
-      const response = await this.#fetch(path, { headers, body, signal: limit.signal });
+      const response = await this.#post(path, { headers, body, signal: limit.signal });
       const failure = explainStatus(response, applied);
       if (failure !== undefined) {
         await response.body?.cancel();
@@ -143,11 +146,11 @@ export class Client {
     }
   }
 
-  #fetch(
+  #post(
     path: readonly string[],
     { headers, ...init }: { headers: Record<string, string>; body?: string; signal: AbortSignal },
   ): Promise<Response> {
-    return fetch([this.#endpoint.url, ...path].join("/"), {
+    return this.#fetch([this.#endpoint.url, ...path].join("/"), {
       ...init,
       method: "POST",
       headers: { ...this.#endpoint.headers, ...headers },

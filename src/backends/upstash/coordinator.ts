@@ -83,7 +83,7 @@ export class UpstashCoordinator extends Primitives {
     }
     this.defaultTtlSec = ttlSec;
     this.#prefix = keyPrefix;
-    this.#client = new Client(endpointOf(options), requestTimeoutMs);
+    this.#client = new Client(endpointOf(options), requestTimeoutMs, options.fetch);
     const scripts = new Scripts(keyLocking);
     this.#sending = {
       maxOps: MAX_OPS,

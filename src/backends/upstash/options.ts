@@ -5,6 +5,9 @@ import { CoordinationError } from "../../errors.js";
 /** A client of @upstash/redis, from any of its entry points. */
 export type UpstashRedis = Pick<Redis, "evalsha" | "eval" | "pipeline">;
 
+/** The part of `fetch` that is called. */
+export type UpstashFetch = (url: string, init: RequestInit) => Promise<Response>;
+
 /** What an `UpstashCoordinator` is made with: `url` and `token`, or a client that has them. */
 export interface UpstashOptions {
   /**
@@ -16,6 +19,8 @@ export interface UpstashOptions {
   readonly url?: string | undefined;
   /** `UPSTASH_REDIS_REST_TOKEN`. A read-only token will not do. */
   readonly token?: string | undefined;
+  /** Default: the platform's. With `redis` too, whose own is never called. */
+  readonly fetch?: UpstashFetch | undefined;
   /** What all keys and channels begin with: at most 256 bytes, no braces. Default `"coord:"`. */
   readonly keyPrefix?: string | undefined;
   /** How long raw keys outlive their last write, in seconds: 0 (for ever) to a year. Default 3,600. */

@@ -168,6 +168,34 @@ describe("a client that is handed in", () => {
   });
 });
 
+describe("a fetch that is handed in", () => {
+  it("carries commands and streams, and is called by itself, with a client as well", async () => {
+    for (const address of [{}, { redis: new Redis({ url: lab.rest.url, token: TOKEN }) }]) {
+      const seen: { path: string | undefined; self: unknown; method: string | undefined }[] = [];
+      // The platform's own refuses to be called as a method of something else.
+      async function own(this: unknown, url: string, init: RequestInit): Promise<Response> {
+        seen.push({ path: url.slice(lab.rest.url.length).split("/")[1], self: this, method: init.method });
+        return fetch(url, init);
+      }
+      const coordinator = lab.coordinator({ ...address, fetch: own });
+      const id = "redis" in address ? "client" : "plain";
+      await coordinator.run("completion.register", id, registration());
+      const waiting = coordinator.watch("completion.wait", id, {}, { timeoutMs: 10_000 });
+      await expect.poll(() => seen.map(({ path }) => path)).toContain("subscribe");
+      await coordinator.run("completion.ack", id, acks("a"));
+      expect((await waiting).ready).toBe(true);
+      expect(seen.length).toBeGreaterThan(3);
+      expect(seen.every(({ self, method }) => self === undefined && method === "POST")).toBe(true);
+    }
+  });
+
+  it("takes the platform's place, and its failures are those of the network", async () => {
+    const refuse = () => Promise.reject(new TypeError(`fetch failed: ${TOKEN}`));
+    const coordinator = lab.coordinator({ fetch: refuse });
+    await expect(coordinator.getInt("n")).rejects.toMatchObject({ code: "backend_unavailable", retryable: true });
+  });
+});
+
 describe("keys", () => {
   it("of one script share a hash tag, whatever the id", async () => {
     const coordinator = lab.coordinator();
