@@ -57,6 +57,16 @@ describe("a request", () => {
     });
   });
 
+  it("calls the fetch that is handed in by itself, as the platform's own has to be", async () => {
+    const selves: unknown[] = [];
+    async function own(this: unknown): Promise<Response> {
+      selves.push(this);
+      return Response.json({ output: { result: "3" } });
+    }
+    expect(await scripted([], { fetch: own }).c.getInt("key")).toBe(3);
+    expect(selves).toEqual([undefined]);
+  });
+
   it("is sent again with the same op where that is harmless, three times at most", async () => {
     const { c, sent } = scripted([lost, down, ok({ set: true })]);
     expect(await c.setIfAbsent("key", 60)).toBe(true);

@@ -111,7 +111,9 @@ export class HttpCoordinator extends Primitives {
     }
     this.defaultTtlSec = ttlSec;
     this.#token = token;
-    this.#fetch = options.fetch ?? ((url, init) => fetch(url, init));
+    const { fetch: own } = options;
+    // A platform's own refuses to be called as a method of something else.
+    this.#fetch = (url, init) => (own ?? fetch)(url, init);
     this.#requestTimeoutMs = requestTimeoutMs;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
