@@ -1,6 +1,5 @@
 import { CoordinationError } from "../errors.js";
-
-const MAX_RETRY_AFTER_MS = 3_600_000;
+import { parseRetryAfter } from "../retry-after.js";
 
 /** The error for an answer that is not 2xx. Its body is never read. */
 export function refusedAttempt(response: Response, host: string, nowMs: number): CoordinationError {
@@ -29,17 +28,6 @@ export function timedOutAttempt(host: string, timeoutMs: number): CoordinationEr
 export function brokenAttempt(host: string, fault: unknown): CoordinationError {
   const code = systemCode(fault) ?? (fault instanceof Error ? systemCode(fault.cause) : undefined);
   return unanswered(`webhook to ${host}: no answer${code === undefined ? "" : ` (${code})`}`);
-}
-
-/**
- * The `Retry-After` of an answer in milliseconds, at most an hour; `undefined` when there is none or it is not understood.
- * @see https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
- */
-export function parseRetryAfter(value: string | null, nowMs: number): number | undefined {
-  const text = value?.trim() ?? "";
-  const isDate = /^[A-Z][a-z]+, .+ GMT$/.test(text);
-  const ms = /^\d+$/.test(text) ? Number(text) * 1000 : isDate ? Date.parse(text) - nowMs : Number.NaN;
-  return Number.isNaN(ms) ? undefined : Math.min(Math.max(ms, 0), MAX_RETRY_AFTER_MS);
 }
 
 function unanswered(message: string): CoordinationError {

@@ -4,11 +4,12 @@ import { build } from "esbuild";
 import { describe, expect, it } from "vitest";
 import { lostAnswer } from "../../src/access.js";
 import { HttpCoordinator, type HttpFetch, type HttpOptions } from "../../src/backends/http/index.js";
+import { type Clock, systemClock } from "../../src/clock.js";
 import { CompletionTracker, CoordinationError } from "../../src/index.js";
 import type { TransitionName } from "../../src/machines/index.js";
 
 const TOKEN = "Canary-token-of-tests";
-const MAX_GZIP_BYTES = 5_700;
+const MAX_GZIP_BYTES = 5_800;
 
 interface Sent {
   readonly url: string;
@@ -102,6 +103,20 @@ describe("a request", () => {
     expect(performance.now() - startedMs).toBeGreaterThanOrEqual(999);
     const patient = scripted([problem(429, { code: "rate_limited", retryable: true }, { "retry-after": "60" })]);
     await expect(patient.c.getInt("key")).rejects.toMatchObject({ code: "rate_limited", retryAfterMs: 60_000 });
+  });
+
+  it("is told how long to wait by a date too, and of more than an hour an hour", async () => {
+    const clock: Clock = { ...systemClock, now: () => Date.UTC(2023, 10, 14, 22, 13, 20) };
+    for (const [asked, retryAfterMs] of [
+      ["Tue, 14 Nov 2023 22:14:20 GMT", 60_000],
+      ["86400", 3_600_000],
+      ["soon", undefined],
+    ] as const) {
+      const { c } = scripted([problem(429, { code: "rate_limited", retryable: false }, { "retry-after": asked })], {
+        clock,
+      });
+      await expect(c.getInt("key")).rejects.toMatchObject({ code: "rate_limited", retryAfterMs });
+    }
   });
 
   it("may have been applied when any of its copies may", async () => {

@@ -5,6 +5,7 @@ import type { GroupView } from "../../machines/group.js";
 import type { OutputOf, TransitionName } from "../../machines/index.js";
 import type { RequestView } from "../../machines/request-record.js";
 import type { Counts } from "../../machines/stats.js";
+import { parseRetryAfter } from "../../retry-after.js";
 
 /** The part of the Worker's problem details that is read. */
 interface ProblemBody {
@@ -47,6 +48,8 @@ const BY_STATUS: Readonly<Record<number, CoordinationErrorCode>> = {
 export interface Asked {
   readonly applied: "no" | "unknown";
   readonly token: string;
+  /** When it came, for a dated `Retry-After`. */
+  readonly nowMs: number;
 }
 
 /** The `output` of the Worker's answer. Anything else is thrown as what it says or seems to be. */
@@ -89,7 +92,7 @@ function bodyOf(response: Response, text: string, asked: Asked): object {
   }
   const answer = parsed(text);
   if (!response.ok) {
-    throw faultOf(status, headers.get("retry-after") ?? "", Object(answer) as Partial<ProblemBody>, asked);
+    throw faultOf(status, headers.get("retry-after"), Object(answer) as Partial<ProblemBody>, asked);
   }
   if (answer === undefined) {
     const message = "the answer was cut short, or is not the Worker's";
@@ -100,9 +103,9 @@ function bodyOf(response: Response, text: string, asked: Asked): object {
 
 function faultOf(
   status: number,
-  retryAfter: string,
+  retryAfter: string | null,
   problem: Partial<ProblemBody>,
-  { applied, token }: Asked,
+  { applied, token, nowMs }: Asked,
 ): CoordinationError {
   const told = CODES.get(String(problem.code));
   const isDown = status >= 500 || status === 408;
@@ -114,7 +117,7 @@ function faultOf(
     {
       retryable: problem.retryable === undefined ? isDown || status === 429 : problem.retryable === true,
       applied: problem.applied === "no" || !isDown ? "no" : applied,
-      ...(/^\d{1,7}$/.test(retryAfter) ? { retryAfterMs: Number(retryAfter) * 1000 } : {}),
+      retryAfterMs: parseRetryAfter(retryAfter, nowMs),
     },
   );
 }

@@ -262,7 +262,7 @@ export class HttpCoordinator extends Primitives {
         // The platform's own error may quote the URL or the headers.
         throw new CoordinationError("backend_unavailable", "no answer from the Worker", { retryable: true, applied });
       }
-      return read(response, text, { applied, token: this.#token });
+      return read(response, text, { applied, token: this.#token, nowMs: this.#clock.now() });
     });
   }
 }

@@ -1,4 +1,5 @@
 import { CoordinationError } from "../../errors.js";
+import { parseRetryAfter } from "../../retry-after.js";
 
 /**
  * What Redis answered in place of a result. Its text may quote keys and values, so that it never leaves this folder:
@@ -31,7 +32,7 @@ export function explainStatus({ ok, status, headers }: Response, applied: Applie
   if (ok || status === 400) return undefined;
   if (status === 401 || status === 403) return unauthorized();
   if (status === 413) return tooLarge();
-  if (status === 429) return rateLimited(retryAfterMs(headers.get("retry-after")));
+  if (status === 429) return rateLimited(parseRetryAfter(headers.get("retry-after"), Date.now()));
   return status >= 500 ? unavailable(`answered ${status}`, applied) : rejected(`answered ${status}`);
 }
 
@@ -54,20 +55,12 @@ function unauthorized(): CoordinationError {
   return new CoordinationError("unauthorized", "Upstash does not accept the token");
 }
 
-function rateLimited(afterMs?: number): CoordinationError {
-  const options = { retryable: true, retryAfterMs: afterMs };
-  return new CoordinationError("rate_limited", "Upstash asks for patience", options);
+function rateLimited(retryAfterMs?: number): CoordinationError {
+  return new CoordinationError("rate_limited", "Upstash asks for patience", { retryable: true, retryAfterMs });
 }
 
 function tooLarge(): CoordinationError {
   return new CoordinationError("limit_exceeded", "the request is larger than Upstash takes");
-}
-
-/** `Retry-After` is a number of seconds or a date. */
-function retryAfterMs(header: string | null): number | undefined {
-  if (header === null) return undefined;
-  const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();
-  return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
 }
 
 /** Puts what Redis refused into words of ours. */

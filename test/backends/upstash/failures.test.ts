@@ -156,8 +156,14 @@ describe("what the server says", () => {
     const { retryAfterMs } = await failureOf(lab.faulty().getInt("n"));
     expect(retryAfterMs).toBeGreaterThan(28_000);
     expect(retryAfterMs).toBeLessThanOrEqual(30_000);
-    lab.proxy.faults.push(busy(), busy(), busy());
-    expect((await failureOf(lab.faulty().getInt("n"))).retryAfterMs).toBeUndefined();
+    lab.proxy.faults.push(busy({ "retry-after": "86400" }));
+    expect((await failureOf(lab.faulty().getInt("n"))).retryAfterMs).toBe(3_600_000);
+    // Neither seconds nor a date, though an engine makes one of it.
+    const strange = busy({ "retry-after": "2099-01-01" });
+    for (const answer of [busy(), strange]) {
+      lab.proxy.faults.push(answer, answer, answer);
+      expect((await failureOf(lab.faulty().getInt("n"))).retryAfterMs).toBeUndefined();
+    }
   });
 
   it("does not take back a doubt: refused cleanly after an attempt that may have landed", async () => {

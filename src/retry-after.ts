@@ -1,0 +1,15 @@
+/** A longer wish for patience is cut to this, in milliseconds: an hour. */
+const MAX_MS = 3_600_000;
+
+/**
+ * What a `Retry-After` asks for, in milliseconds: seconds or an HTTP-date, never negative, at most an hour; `undefined` when
+ * there is none or it is not understood.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
+ */
+export function parseRetryAfter(value: string | null, nowMs: number): number | undefined {
+  const text = value?.trim() ?? "";
+  const isDate = /^[A-Z][a-z]+, .+ GMT$/.test(text);
+  const ms = /^\d+$/.test(text) ? Number(text) * 1000 : isDate ? Date.parse(text) - nowMs : Number.NaN;
+  return Number.isNaN(ms) ? undefined : Math.min(Math.max(ms, 0), MAX_MS);
+}
