@@ -1,4 +1,5 @@
 import type { InputOf, MachineName, OutputOf, TransitionName } from "./machines/index.js";
+import { checkInteger } from "./validate.js";
 
 /**
  * Shared state that stateless callers agree on. Every operation is atomic, takes one round trip, and is decided by the
@@ -111,10 +112,17 @@ export interface Wake<M extends WakingMachine> {
 /** How much one drain does. */
 export interface DrainOptions {
   /** How many records to wake at most. 1 to 10,000, default 100. */
-  readonly limit?: number;
-  /** When to stop beginning new ones, in milliseconds. Default 10,000. */
-  readonly budgetMs?: number;
+  readonly limit?: number | undefined;
+  /** When to stop beginning new ones, in milliseconds: 1 to 600,000. Default 10,000. What was begun is finished. */
+  readonly budgetMs?: number | undefined;
+  /** Ends the drain; it rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** @throws {CoordinationError} `invalid_input` for a `limit` or a `budgetMs` out of its range. */
+export function checkDrain({ limit = 1, budgetMs = 1 }: DrainOptions): void {
+  checkInteger(limit, "limit", 1, 10_000);
+  checkInteger(budgetMs, "budgetMs", 1, 600_000);
 }
 
 /** What one drain did. */

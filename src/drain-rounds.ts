@@ -1,9 +1,9 @@
 import { fullJitterMs } from "./backoff.js";
 import type { Clock } from "./clock.js";
-import type { Coordinator, DrainOptions, DrainReport, OnEvent } from "./coordinator.js";
+import { type Coordinator, checkDrain, type DrainOptions, type DrainReport, type OnEvent } from "./coordinator.js";
 import { CoordinationError } from "./errors.js";
 import { emit } from "./events.js";
-import { checkInteger, checkNumber } from "./validate.js";
+import { checkNumber } from "./validate.js";
 import { within } from "./within.js";
 
 /** How a series of drains is paced. */
@@ -26,8 +26,6 @@ const MIN_EVERY_MS = 100;
 const MAX_EVERY_MS = 86_400_000;
 const MIN_PAUSE_MS = 10;
 const DEFAULT_MIN_PAUSE_MS = 1_000;
-const MAX_LIMIT = 10_000;
-const MAX_BUDGET_MS = 600_000;
 /** A drain that lasts longer is left to itself: platforms end an alarm, as an invocation, after 15 minutes. */
 const MAX_DRAIN_MS = 840_000;
 /** By which part of itself a shared interval is shortened at most. */
@@ -67,11 +65,10 @@ export class DrainRounds {
   /** @throws {CoordinationError} `invalid_input` for an option out of range. */
   constructor(options: DrainRoundsOptions) {
     const { everyMs, limit, budgetMs } = options;
+    checkDrain({ limit, budgetMs });
     checkNumber(everyMs, "everyMs", MIN_EVERY_MS, MAX_EVERY_MS);
     const { minPauseMs = Math.min(DEFAULT_MIN_PAUSE_MS, everyMs) } = options;
     checkNumber(minPauseMs, "minPauseMs", MIN_PAUSE_MS, everyMs);
-    if (limit !== undefined) checkInteger(limit, "limit", 1, MAX_LIMIT);
-    if (budgetMs !== undefined) checkInteger(budgetMs, "budgetMs", 1, MAX_BUDGET_MS);
     this.#options = options;
     this.#minPauseMs = minPauseMs;
   }

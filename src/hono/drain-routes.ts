@@ -1,11 +1,10 @@
 import { type Context, Hono } from "hono";
 import { type Clock, systemClock } from "../clock.js";
-import type { Coordinator, DrainReport } from "../coordinator.js";
+import { type Coordinator, checkDrain, type DrainReport } from "../coordinator.js";
 import { drainOf } from "../drain-rounds.js";
 import { CoordinationError } from "../errors.js";
 import { Problem, problemResponse } from "../problem.js";
 import { timingSafeEqual } from "../timing-safe.js";
-import { checkInteger } from "../validate.js";
 import { withOwnErrors } from "./coordination-errors.js";
 import { coordinatorOf } from "./settings.js";
 
@@ -55,8 +54,7 @@ const MAX_SECRETS = 10;
  */
 export function drainRoutes(options: DrainRoutesOptions): Hono {
   const { coordinator, secret, limit = 100, budgetMs = 10_000, clock = systemClock } = options;
-  checkInteger(limit, "limit", 1, 10_000);
-  checkInteger(budgetMs, "budgetMs", 1, 600_000);
+  checkDrain({ limit, budgetMs });
   if (typeof secret !== "function") liveSecrets(secret);
   const app = new Hono();
   const answer = withOwnErrors(async function drain(c) {
@@ -80,10 +78,12 @@ async function drainWithin(
   const drain = drainOf(coordinator);
   const untilMs = clock.now() + budgetMs;
   let woken = 0;
-  for (let leftMs = budgetMs; ; leftMs = untilMs - clock.now()) {
+  for (let leftMs = budgetMs; ; ) {
     const report = await drain({ limit, budgetMs: Math.ceil(leftMs) });
     woken += report.woken;
-    if (!report.left || report.woken === 0 || clock.now() >= untilMs) return { ...report, woken };
+    // Read once: what is decided by must be what is asked for.
+    leftMs = untilMs - clock.now();
+    if (!report.left || report.woken === 0 || leftMs <= 0) return { ...report, woken };
   }
 }
 

@@ -1084,7 +1084,6 @@ describe("a drain", () => {
     expect(report).toMatchObject({ left: true });
     expect(report?.woken).toBeGreaterThan(0);
     expect(report?.woken).toBeLessThan(12);
-    expect(await c.drain?.({ budgetMs: 0 })).toMatchObject({ woken: 0, left: true });
   });
 
   it("reaches what stands behind many that fail", async () => {
@@ -1198,7 +1197,7 @@ describe("a drain", () => {
     for (const limit of [0, 1.5, 10_001]) {
       await expect(c.drain?.({ limit })).rejects.toMatchObject({ code: "invalid_input" });
     }
-    for (const budgetMs of [-1, 0.5, 900_001]) {
+    for (const budgetMs of [0, 1.5, 600_001]) {
       await expect(c.drain?.({ budgetMs })).rejects.toMatchObject({ code: "invalid_input" });
     }
   });

@@ -72,6 +72,15 @@ describe("a caller with a live secret", () => {
     expect(stuck.asked).toHaveLength(1);
   });
 
+  it("asks for no pass of no time, however the clock goes on meanwhile", async () => {
+    let nowMs = 0;
+    // One more at each look: the last one before the end would be followed by the end itself.
+    const clock = Object.assign(new ManualClock(), { now: () => nowMs++ });
+    const endless = draining(Array(99).fill({ woken: 1, left: true }));
+    await appOf({ coordinator: endless, clock, budgetMs: 2 })(`Bearer ${FIRST}`);
+    expect(endless.asked.map(({ budgetMs }) => budgetMs)).toEqual([2, 1]);
+  });
+
   it("is told what the coordinator says: that it has no drain, that its backend is away", async () => {
     const unsupported = await appOf({ coordinator: new MemoryCoordinator() })(`Bearer ${FIRST}`);
     expect([unsupported.status, (await unsupported.json()).code]).toEqual([501, "unsupported"]);

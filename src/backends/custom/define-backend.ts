@@ -1,15 +1,16 @@
 import type { RetryPolicy } from "../../backoff.js";
 import { type Clock, systemClock } from "../../clock.js";
-import type {
-  Coordinator,
-  DrainOptions,
-  DrainReport,
-  RunOptions,
-  Wake,
-  WakingMachine,
-  WatchableTransition,
-  Watched,
-  WatchOptions,
+import {
+  type Coordinator,
+  checkDrain,
+  type DrainOptions,
+  type DrainReport,
+  type RunOptions,
+  type Wake,
+  type WakingMachine,
+  type WatchableTransition,
+  type Watched,
+  type WatchOptions,
 } from "../../coordinator.js";
 import { Deliverer } from "../../deliverer.js";
 import { isEphemeral } from "../../ephemeral.js";
@@ -17,7 +18,7 @@ import { CoordinationError } from "../../errors.js";
 import { emit } from "../../events.js";
 import { findTransition, type InputOf, machineOf, type OutputOf, type TransitionName } from "../../machines/index.js";
 import { Primitives } from "../../primitives.js";
-import { checkId, checkInteger, checkNumber, MAX_SEC } from "../../validate.js";
+import { checkId, checkNumber, MAX_SEC } from "../../validate.js";
 import { Wakes } from "../../wakes.js";
 import { type Limit, orAborted, within } from "../../within.js";
 import { CheckedStore } from "./checked-store.js";
@@ -30,8 +31,6 @@ import { Bells, type Watch, watchUntilReady } from "./watch.js";
 const CONTENTION: RetryPolicy = { maxAttempts: 100, baseDelayMs: 10, maxDelayMs: 500 };
 /** How often a call is repeated after failures of the store. */
 const PATIENCE = 2;
-const MAX_DRAIN = 10_000;
-const MAX_BUDGET_MS = 900_000;
 
 /**
  * A coordinator over any store that can replace a text if nobody else did so meanwhile: `load` and `compareAndSet` are
@@ -181,9 +180,8 @@ class CustomCoordinator extends Primitives {
   }
 
   async #drain(options: DrainOptions = {}): Promise<DrainReport> {
+    checkDrain(options);
     const { limit = 100, budgetMs = 10_000, signal } = options;
-    checkInteger(limit, "limit", 1, MAX_DRAIN);
-    checkInteger(budgetMs, "budgetMs", 0, MAX_BUDGET_MS);
     const nowMs = await this.#ask(signal, (inner) => this.#store.now(inner));
     const drainer = {
       clock: this.#clock,

@@ -1,14 +1,15 @@
 import { lostAnswer } from "../../access.js";
 import { systemClock } from "../../clock.js";
-import type {
-  DrainOptions,
-  DrainReport,
-  RunOptions,
-  Wake,
-  WakingMachine,
-  WatchableTransition,
-  Watched,
-  WatchOptions,
+import {
+  checkDrain,
+  type DrainOptions,
+  type DrainReport,
+  type RunOptions,
+  type Wake,
+  type WakingMachine,
+  type WatchableTransition,
+  type Watched,
+  type WatchOptions,
 } from "../../coordinator.js";
 import { Deliverer } from "../../deliverer.js";
 import { CoordinationError } from "../../errors.js";
@@ -30,10 +31,8 @@ import { isTransition, Scripts } from "./scripts.js";
 import { Subscriptions } from "./subscription.js";
 import { type Watch, watchUntilReady } from "./watch.js";
 
-const MAX_DRAIN = 10_000;
 /** How far into one shard's queue a drain looks. */
 const MAX_PER_SHARD = 100;
-const MAX_BUDGET_MS = 900_000;
 const MAX_REQUEST_TIMEOUT_MS = 600_000;
 const RESEND = { maxAttempts: 3, baseDelayMs: 100, maxDelayMs: 1_000 };
 /** What one request carries at most: far less than the 10 MB that Upstash takes, however its characters are written. */
@@ -155,13 +154,12 @@ export class UpstashCoordinator extends Primitives {
    * to run by many at once: a claim is fenced inside its record. A record that fails is reported to `onEvent` and
    * put off by half a minute. Without anybody registered by `onWake` it still ends groups at their deadlines.
    *
-   * @throws {CoordinationError} `invalid_input` for a `limit` that is not 1 to 10,000 or a `budgetMs` that is not 0 to
-   * 900,000; whatever `run` throws when the queue cannot be read.
+   * @throws {CoordinationError} `invalid_input` for a `limit` that is not 1 to 10,000 or a `budgetMs` that is not 1 to
+   * 600,000; whatever `run` throws when the queue cannot be read.
    */
   override async drain(options: DrainOptions = {}): Promise<DrainReport> {
+    checkDrain(options);
     const { limit = 100, budgetMs = 10_000, signal } = options;
-    checkInteger(limit, "limit", 1, MAX_DRAIN);
-    checkInteger(budgetMs, "budgetMs", 0, MAX_BUDGET_MS);
     const perShard = Math.min(limit, MAX_PER_SHARD);
     const lines = await this.#readDueLines(perShard, signal);
     const drainer = {

@@ -264,7 +264,6 @@ describe("a drain", () => {
     const { woken, left } = await coordinator.drain({ budgetMs: 100 });
     expect(woken).toBe(4);
     expect(left).toBe(true);
-    expect(await coordinator.drain({ budgetMs: 0 })).toMatchObject({ woken: 0, left: true });
   });
 
   it("goes on past a record that fails, and tells of it", async () => {
@@ -329,10 +328,14 @@ describe("a drain", () => {
     }
   });
 
-  it.each([{ limit: 0 }, { limit: 10_001 }, { limit: 1.5 }, { budgetMs: -1 }, { budgetMs: Number.NaN }])(
-    "refuses %o",
-    async (options) => {
-      await expect(lab.coordinator().drain(options)).rejects.toMatchObject({ code: "invalid_input" });
-    },
-  );
+  it.each([
+    { limit: 0 },
+    { limit: 10_001 },
+    { limit: 1.5 },
+    { budgetMs: 0 },
+    { budgetMs: 600_001 },
+    { budgetMs: Number.NaN },
+  ])("refuses %o", async (options) => {
+    await expect(lab.coordinator().drain(options)).rejects.toMatchObject({ code: "invalid_input" });
+  });
 });
