@@ -51,9 +51,9 @@ export interface DurableObjectOptions {
   /** The deadline of groups that give none, in seconds; 0 for none. */
   readonly completionTimeoutSec?: number;
   /** Where an object is made that does not exist yet, such as `"weur"`. A wish, not a promise. */
-  readonly locationHint?: string;
+  readonly locationHint?: string | undefined;
   /** Where the objects must stay, such as `"eu"`. The same key in another jurisdiction is another object. */
-  readonly jurisdiction?: string;
+  readonly jurisdiction?: string | undefined;
   /** How long an operation may take with all its attempts, in milliseconds. 1 to 600,000, default 10,000. */
   readonly callTimeoutMs?: number;
   /** Default: the system's. */

@@ -29,7 +29,8 @@ export interface MemoryOptions {
   readonly completionTimeoutSec?: number;
   /** Default: the system's. */
   readonly clock?: Clock;
-  readonly onEvent?: OnEvent;
+  /** Told of what happens without a caller. What it throws is ignored. */
+  readonly onEvent?: OnEvent | undefined;
 }
 
 interface MemoryRecord {

@@ -1,6 +1,6 @@
 import type { ObjectNamespace } from "../backends/durable-object.js";
 import type { UpstashRedis } from "../backends/upstash/index.js";
-import type { Coordinator } from "../coordinator.js";
+import type { Coordinator, OnEvent } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";
 import type { CoordinatorConfig, ParsedConfig } from "./config.js";
 import { type CustomBackends, checkNames, fromCustom } from "./custom.js";
@@ -28,6 +28,12 @@ export interface CreateCoordinatorOptions {
   readonly redis?: RedisClient | undefined;
   /** A Durable Object namespace in place of `durableObject.binding`. */
   readonly namespace?: ObjectNamespace | undefined;
+  /**
+   * Told of what happens without a caller, by the backends that act in this process, `"memory"` and `"upstash"`: a record
+   * that could not be woken, above all by `drain`. What it throws is ignored. The objects behind the other two tell their own
+   * class, and a custom backend whomever it was made with. Give it to trackers as well.
+   */
+  readonly onEvent?: OnEvent | undefined;
 }
 
 /**
@@ -55,12 +61,13 @@ export async function createCoordinator(
   config: CoordinatorConfig = {},
   options: CreateCoordinatorOptions = {},
 ): Promise<Coordinator> {
-  const { backends = {} } = options;
+  const { backends = {}, onEvent } = options;
   const parsed = parseConfig(config);
   checkNames(backends);
+  if (onEvent !== undefined && typeof onEvent !== "function") throw misconfigured("onEvent must be a function");
   switch (parsed.backend) {
     case "memory":
-      return memory(parsed);
+      return memory(parsed, options);
     case "upstash":
       return upstash(parsed, options);
     case "durable-object":
@@ -72,15 +79,19 @@ export async function createCoordinator(
   }
 }
 
-async function memory({ completionTimeoutSec }: ParsedConfig): Promise<Coordinator> {
+async function memory(
+  { completionTimeoutSec }: ParsedConfig,
+  { onEvent }: CreateCoordinatorOptions,
+): Promise<Coordinator> {
   const { MemoryCoordinator } = await import("../backends/memory.js");
-  return new MemoryCoordinator({ completionTimeoutSec });
+  return new MemoryCoordinator({ completionTimeoutSec, onEvent });
 }
 
-async function upstash(config: ParsedConfig, { env, redis }: CreateCoordinatorOptions): Promise<Coordinator> {
+async function upstash(config: ParsedConfig, options: CreateCoordinatorOptions): Promise<Coordinator> {
+  const { env, redis, onEvent } = options;
   const { completionTimeoutSec } = config;
-  const { url, token, keyPrefix, ttlSec } = config.upstash;
-  const rest = { keyPrefix, ttlSec, completionTimeoutSec };
+  const { url, token, ...settings } = config.upstash;
+  const rest = { ...settings, completionTimeoutSec, onEvent };
   if (redis === undefined) {
     const variables = environmentOf(env);
     const endpoint = {
@@ -109,7 +120,7 @@ async function loadUpstash(): Promise<typeof import("../backends/upstash/index.j
 
 async function durableObject(config: ParsedConfig, options: CreateCoordinatorOptions): Promise<Coordinator> {
   const { completionTimeoutSec, durableObject } = config;
-  const { binding, keyPrefix, ttlSec } = durableObject;
+  const { binding, ...settings } = durableObject;
   const namespace = (options.namespace ?? environmentOf(options.env)[binding]) as ObjectNamespace | undefined;
   if (typeof namespace?.idFromName !== "function") {
     const place = 'durableObject.binding (default "COORDINATOR")';
@@ -120,12 +131,12 @@ async function durableObject(config: ParsedConfig, options: CreateCoordinatorOpt
     );
   }
   const { DurableObjectCoordinator } = await import("../backends/durable-object.js");
-  const build = () => new DurableObjectCoordinator({ namespace, keyPrefix, ttlSec, completionTimeoutSec });
+  const build = () => new DurableObjectCoordinator({ namespace, ...settings, completionTimeoutSec });
   return made("durableObject.", build);
 }
 
 async function http(config: ParsedConfig, { env }: CreateCoordinatorOptions): Promise<Coordinator> {
-  const { url, token } = config.http;
+  const { url, token, ...settings } = config.http;
   const { completionTimeoutSec } = config;
   const variables = environmentOf(env);
   const endpoint = {
@@ -133,7 +144,7 @@ async function http(config: ParsedConfig, { env }: CreateCoordinatorOptions): Pr
     token: settingOf(variables, { field: "http.token", given: token, variable: "COORDINATOR_TOKEN" }),
   };
   const { HttpCoordinator } = await import("../backends/http/index.js");
-  return made("http.", () => new HttpCoordinator({ ...endpoint, completionTimeoutSec }));
+  return made("http.", () => new HttpCoordinator({ ...endpoint, ...settings, completionTimeoutSec }));
 }
 
 /** Runs a constructor. Its faults begin with an option's name: `place` makes that the config's. */

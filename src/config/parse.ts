@@ -16,6 +16,27 @@ const seconds = (byDefault: number) =>
     byDefault,
   );
 
+const milliseconds = (max: number, byDefault: number) =>
+  z._default(
+    z.number().check(
+      z.refine((value) => Number.isInteger(value) && value >= 1 && value <= max, {
+        error: `must be a whole number of milliseconds from 1 to ${max}`,
+      }),
+    ),
+    byDefault,
+  );
+
+const ttlSec = seconds(3_600);
+/** One that knows no "for ever". */
+const finiteTtlSec = z._default(
+  z.number().check(
+    z.refine((value) => value > 0 && value <= MAX_SEC, {
+      error: `must be more than 0 and at most ${MAX_SEC} seconds`,
+    }),
+  ),
+  3_600,
+);
+
 function isKeyPrefix(value: string): boolean {
   try {
     checkKeyPrefix(value, "");
@@ -29,14 +50,40 @@ function isKeyPrefix(value: string): boolean {
 const schema: z.ZodMiniType<ParsedConfig, CoordinatorConfig> = z.strictObject({
   backend: z._default(text, "memory"),
   upstash: z.prefault(
-    z.strictObject({ url: z.optional(text), token: z.optional(text), keyPrefix, ttlSec: seconds(3_600) }),
+    z.strictObject({
+      url: z.optional(text),
+      token: z.optional(text),
+      keyPrefix,
+      ttlSec,
+      keyLocking: z._default(
+        z.union([z.literal("auto"), z.boolean()], { error: 'must be "auto", true or false' }),
+        "auto",
+      ),
+      requestTimeoutMs: milliseconds(600_000, 10_000),
+    }),
     {},
   ),
   durableObject: z.prefault(
-    z.strictObject({ binding: z._default(text, "COORDINATOR"), keyPrefix, ttlSec: seconds(3_600) }),
+    z.strictObject({
+      binding: z._default(text, "COORDINATOR"),
+      keyPrefix,
+      ttlSec,
+      locationHint: z.optional(text),
+      jurisdiction: z.optional(text),
+      callTimeoutMs: milliseconds(600_000, 10_000),
+    }),
     {},
   ),
-  http: z.prefault(z.strictObject({ url: z.optional(text), token: z.optional(text) }), {}),
+  http: z.prefault(
+    z.strictObject({
+      url: z.optional(text),
+      token: z.optional(text),
+      ttlSec: finiteTtlSec,
+      requestTimeoutMs: milliseconds(300_000, 30_000),
+      allowHttp: z._default(z.boolean(), false),
+    }),
+    {},
+  ),
   completionTimeoutSec: seconds(1_800),
   customParams: z._default(z.record(z.string(), z.unknown()), {}),
 });
@@ -69,6 +116,7 @@ function sentence({ path, message }: z.core.$ZodIssue): string {
 const KINDS: Readonly<Record<string, string>> = {
   string: "a string",
   number: "a number",
+  boolean: "true or false",
   object: "an object",
   record: "an object",
 };

@@ -5,7 +5,8 @@ import { DurableObjectCoordinator, type ObjectNamespace } from "../../src/backen
 import { HttpCoordinator } from "../../src/backends/http/index.js";
 import { UpstashCoordinator } from "../../src/backends/upstash/index.js";
 import { type CoordinatorConfig, createCoordinator, parseConfig, type RedisClient } from "../../src/config/index.js";
-import { CompletionTracker, type Coordinator, MemoryCoordinator } from "../../src/index.js";
+import { CompletionTracker, type Coordinator, type CoordinatorEvent, MemoryCoordinator } from "../../src/index.js";
+import { type FaultProxy, startBlackHole } from "../support/fault-proxy.js";
 import type {} from "../support/provided.js";
 import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 import { messageOf } from "./refusal.js";
@@ -66,9 +67,11 @@ describe("every backend", () => {
   });
 
   it("gets the defaults that its own class has", async () => {
-    const { upstash: parsed, durableObject } = parseConfig({});
+    const { upstash: parsed, durableObject, http } = parseConfig({});
     expect(parsed.ttlSec).toBe(new UpstashCoordinator(upstash).defaultTtlSec);
     expect(durableObject.ttlSec).toBe(new DurableObjectCoordinator({ namespace }).defaultTtlSec);
+    const worker = new HttpCoordinator({ url: "https://worker.example", token: "t" });
+    expect(http.ttlSec).toBe(worker.defaultTtlSec);
   });
 
   it("is refused when its config is wrong", async () => {
@@ -79,6 +82,55 @@ describe("every backend", () => {
     expect(await messageOf(() => createCoordinator(unknown))).toBe("upstash has an unknown field: tokn");
     const nothing = null as unknown as CoordinatorConfig;
     expect(await messageOf(() => createCoordinator(nothing))).toBe("the config must be an object");
+  });
+});
+
+describe("what happens without a caller", () => {
+  const upstash = { url: inject("restUrl"), token: inject("restToken"), keyPrefix: `${crypto.randomUUID()}:` };
+
+  it.each(["memory", "upstash"])("is told to onEvent: %s", async (backend) => {
+    const events: CoordinatorEvent[] = [];
+    const options = { onEvent: (event: CoordinatorEvent) => void events.push(event) };
+    const coordinator = await createCoordinator({ backend, upstash }, options);
+    const error = new Error("the handlers are gone");
+    coordinator.onWake("completion", { input: () => ({}), act: () => Promise.reject(error) });
+    await new CompletionTracker(coordinator).register("g", 0, { onComplete: { url: "https://app.example" } });
+    await coordinator.drain?.();
+    await expect.poll(() => events).toContainEqual({ type: "wake_failed", machine: "completion", id: "g", error });
+  });
+
+  it("is told to a function, or to nobody", async () => {
+    const onEvent = "canary" as unknown as () => void;
+    for (const backend of ["memory", "durable-object"]) {
+      expect(await messageOf(() => createCoordinator({ backend }, { onEvent }))).toBe("onEvent must be a function");
+    }
+  });
+});
+
+describe("a server that does not answer", () => {
+  let hole: FaultProxy;
+  beforeAll(async () => {
+    hole = await startBlackHole();
+  });
+  afterAll(() => hole.close());
+
+  it("is waited for as long as the config says", async () => {
+    const silent = { url: hole.url, token: "t", requestTimeoutMs: 40 };
+    const never = { ...namespace, get: () => ({ run: () => new Promise(() => {}) }) };
+    const made = [
+      await createCoordinator({ backend: "upstash", upstash: silent }),
+      await createCoordinator({ backend: "http", http: silent }),
+      await createCoordinator(
+        { backend: "durable-object", durableObject: { callTimeoutMs: 40 } },
+        { namespace: never },
+      ),
+    ];
+    const sinceMs = Date.now();
+    for (const coordinator of made) {
+      await expect(coordinator.incr("k")).rejects.toMatchObject({ code: "backend_unavailable", applied: "unknown" });
+    }
+    // By default it is ten seconds and more of each.
+    expect(Date.now() - sinceMs).toBeLessThan(5_000);
   });
 });
 
@@ -119,6 +171,13 @@ describe("upstash", () => {
     await (await make({}, { env })).incr(key, 7);
     expect(await new UpstashCoordinator({ url, token }).getInt(key)).toBe(7);
     expect(await make({ ttlSec: 60 }, { env })).toMatchObject({ defaultTtlSec: 60 });
+  });
+
+  it("says that it locks its own keys where the config demands it", async () => {
+    const locking = await make({ keyLocking: true }, { env });
+    // As a stock Redis does.
+    await expect(locking.incr("k")).rejects.toMatchObject({ code: "backend_rejected", applied: "no" });
+    expect(await roundTrip(await make({ keyLocking: false }, { env }))).toBe("completed");
   });
 
   it("takes each secret of the config before the environment's", async () => {
@@ -225,6 +284,24 @@ describe("durable-object", () => {
     expect(names).toEqual(["shop:{kv}k", "coord:{kv}k", "coord:{kv}k"]);
   });
 
+  it("asks for its objects where the config says", async () => {
+    const asked: unknown[] = [];
+    const heard: ObjectNamespace = {
+      idFromName: () => ({}),
+      get: (_, place) => {
+        asked.push(place);
+        return { run: () => ({ ok: true, output: { result: "4" } }) };
+      },
+      jurisdiction: (name) => {
+        asked.push(name);
+        return heard;
+      },
+    };
+    await (await make({ locationHint: "weur", jurisdiction: "eu" }, { namespace: heard })).getInt("k");
+    await (await make({}, { namespace: heard })).getInt("k");
+    expect(asked).toEqual(["eu", { locationHint: "weur" }, {}]);
+  });
+
   it.each([
     ["no env", {}, {}],
     ["no binding of that name", {}, { env: { OTHER: namespace, canary: "canary" } }],
@@ -273,6 +350,11 @@ describe("http", () => {
     vi.stubEnv("COORDINATOR_TOKEN", token);
     expect(await roundTrip(await make({}))).toBe("completed");
     expect(await messageOf(() => make({}, { env: {} }))).toMatch(/^http\.url is not set: .*COORDINATOR_URL/);
+  });
+
+  it("keeps raw keys as long as the config says, and talks in the open where it allows that", async () => {
+    const open = { url: "http://worker.example", token, ttlSec: 60, allowHttp: true };
+    expect(await make(open)).toMatchObject({ defaultTtlSec: 60 });
   });
 
   it.each([
