@@ -186,7 +186,7 @@ export class DurableObjectCoordinator extends Primitives {
   onWake<M extends WakingMachine>(_machine: M, _wake: Wake<M>): () => void {
     throw new CoordinationError(
       "unsupported",
-      "handlers and webhooks run in the object: give them to your CoordinatorObject",
+      "the object delivers: set handlers, webhooks, retry and attemptTimeoutSec on your CoordinatorObject",
     );
   }
 

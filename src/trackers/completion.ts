@@ -88,8 +88,9 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   readonly #stop: () => void;
 
   /**
-   * @throws {CoordinationError} `invalid_input` for an option out of range, `unsupported` for handlers where none can run,
-   * `misconfigured` without a coordinator.
+   * @throws {CoordinationError} `invalid_input` for an option out of range, or for `retry` and `attemptTimeoutSec` without
+   * handlers and webhooks; `unsupported` for any of these four where the backend delivers by itself; `misconfigured` without
+   * a coordinator.
    */
   constructor(coordinator: Coordinator, options: CompletionTrackerOptions<T, Env> = {}) {
     checkCoordinator(coordinator);

@@ -18,9 +18,12 @@ export interface DeliveryOptions<T extends Payloads = Payloads, Env = unknown> {
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
   /** Sends signed webhooks from this instance. */
   readonly webhooks?: Webhooks | undefined;
-  /** How deliveries are repeated. Default 12 attempts, 1 s to 15 min, full jitter. */
+  /**
+   * How this instance's deliveries are repeated. Default 12 attempts, 1 s to 15 min, full jitter. Refused without `handlers`
+   * and `webhooks`: a request that waits for a group is then let go by the coordinator itself, in the default way.
+   */
   readonly retry?: RetryPolicy;
-  /** How long one attempt of a delivery may take, in seconds. Default 30, 0.001 to 840. */
+  /** How long one attempt of this instance's may take, in seconds. Default 30, 0.001 to 840. Refused where `retry` is. */
   readonly attemptTimeoutSec?: number;
   readonly onEvent?: OnEvent | undefined;
 }
@@ -36,7 +39,8 @@ export interface DeliveryPlace {
 /**
  * Has the groups that wake on this coordinator delivered here, until the function that it returns is called.
  *
- * @throws {CoordinationError} `invalid_input` for an option out of range; `unsupported` where the backend delivers by itself.
+ * @throws {CoordinationError} `invalid_input` for an option out of range, or one that says how to deliver to somebody who has
+ * nothing to deliver with; `unsupported` for any of them where the backend delivers by itself.
  */
 export function deliver(coordinator: Coordinator, options: DeliveryOptions, place?: DeliveryPlace): () => void {
   const retry = options.retry ?? DEFAULT_RETRY;
@@ -48,7 +52,8 @@ export function deliver(coordinator: Coordinator, options: DeliveryOptions, plac
   const handlers = checkHandlers(options.handlers ?? {});
   const { webhooks, env, waitUntil, onEvent } = options;
   // Somebody who brings nothing along is no more able than the coordinator itself.
-  if (handlers.size === 0 && webhooks === undefined && place === undefined) return () => {};
+  const isIdle = handlers.size === 0 && webhooks === undefined && place === undefined;
+  if (isIdle && options.retry === undefined && options.attemptTimeoutSec === undefined) return () => {};
   const theirs = place?.coordinator ?? (() => coordinator);
   const deliverer = new Deliverer({
     coordinator,
@@ -60,7 +65,14 @@ export function deliver(coordinator: Coordinator, options: DeliveryOptions, plac
     attemptMs: Math.round(attemptTimeoutSec * 1000),
     onEvent,
   });
-  return coordinator.onWake("completion", deliverer);
+  // A backend that delivers by itself refuses here, and says where handlers and the like belong.
+  const stop = coordinator.onWake("completion", deliverer);
+  if (!isIdle) return stop;
+  stop();
+  throw new CoordinationError(
+    "invalid_input",
+    "retry and attemptTimeoutSec say how this instance delivers: give it handlers or webhooks, or leave them out",
+  );
 }
 
 function checkHandlers(handlers: object): Map<string, Handler> {

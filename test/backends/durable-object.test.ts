@@ -6,6 +6,7 @@ import {
   type ObjectReply,
 } from "../../src/backends/durable-object.js";
 import { CoordinationError } from "../../src/errors.js";
+import { CompletionTracker } from "../../src/index.js";
 
 type Answer = () => ObjectReply | Promise<ObjectReply>;
 
@@ -127,6 +128,13 @@ describe("options", () => {
     const wake = { input: () => ({}), act: async () => {} };
     const { namespace } = scripted(one);
     expect(() => make(namespace).onWake("completion", wake)).toThrow(expect.objectContaining({ code: "unsupported" }));
+    const refusal = {
+      code: "unsupported",
+      message: expect.stringMatching(/attemptTimeoutSec on your CoordinatorObject/),
+    };
+    expect(() => new CompletionTracker(make(namespace), { attemptTimeoutSec: 300 })).toThrow(
+      expect.objectContaining(refusal),
+    );
   });
 });
 

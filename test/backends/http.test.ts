@@ -415,7 +415,13 @@ describe("new HttpCoordinator", () => {
   });
 
   it("runs no handlers, and says who does", () => {
-    expect(() => new CompletionTracker(make({}), { handlers: { x: () => {} } })).toThrow(/Worker's object/);
+    const retry = { maxAttempts: 3, baseDelayMs: 0, maxDelayMs: 0 };
+    for (const options of [{ handlers: { x: () => {} } }, { retry }, { attemptTimeoutSec: 300 }]) {
+      expect(() => new CompletionTracker(make({}), options)).toThrow(
+        expect.objectContaining({ code: "unsupported", message: expect.stringMatching(/Worker's object.* retry/) }),
+      );
+    }
+    expect(() => new CompletionTracker(make({}), { env: {}, timeoutSec: 5 })).not.toThrow();
   });
 
   it(`bundles to ${MAX_GZIP_BYTES} bytes at most, with no package and no machine in it`, async () => {

@@ -34,6 +34,25 @@ describe("a completion tracker", () => {
     expect(make).toThrow(expect.objectContaining({ code: "invalid_input", message: expect.stringContaining(field) }));
   });
 
+  it.each([
+    { retry: { maxAttempts: 3, baseDelayMs: 0, maxDelayMs: 0 } },
+    { attemptTimeoutSec: 300 },
+    { attemptTimeoutSec: 300, handlers: {}, webhooks: undefined },
+  ])("refuses to be told how to deliver when it has nothing to deliver with: %j", async (options) => {
+    const { clock, coordinator } = bench();
+    expect(() => new CompletionTracker(coordinator, options)).toThrow(
+      expect.objectContaining({ code: "invalid_input", message: expect.stringContaining("handlers or webhooks") }),
+    );
+    // It leaves nobody behind who would pass deliveries by.
+    const told: number[] = [];
+    const handlers = { done: () => void told.push(1) };
+    await new CompletionTracker(coordinator, { handlers }).register("g", 0, {
+      onComplete: { handler: "done", payload: null },
+    });
+    await clock.advance(0);
+    expect(told).toEqual([1]);
+  });
+
   it("takes its deadline from the registration, else from itself, the coordinator, the default", async () => {
     const { clock, coordinator } = bench({ completionTimeoutSec: 60 });
     const deadlineOf = async (options: object, registration: object) => {

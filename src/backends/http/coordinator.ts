@@ -196,7 +196,7 @@ export class HttpCoordinator extends Primitives {
   onWake<M extends WakingMachine>(_machine: M, _wake: Wake<M>): () => void {
     throw new CoordinationError(
       "unsupported",
-      "handlers and webhooks run in the Worker's object: give them to its class",
+      "the Worker's object delivers: set handlers, webhooks, retry and attemptTimeoutSec on its class",
     );
   }
 
