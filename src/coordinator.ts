@@ -5,7 +5,10 @@ import { checkInteger } from "./validate.js";
  * Shared state that stateless callers agree on. Every operation is atomic, takes one round trip, and is decided by the
  * backend's clock. Raw keys live `defaultTtlSec` after their last write, or as `expire` says.
  *
- * Ids and keys are 1 to 256 bytes of UTF-8.
+ * Ids and keys are 1 to 256 bytes of UTF-8. A raw key's kind, a number, a set, a list or a flag, is that of its first write.
+ *
+ * Any call rejects with `invalid_input` for an argument out of range, before anything is sent, and with what the backend says
+ * or suffers, such as `backend_unavailable`. `limit_exceeded` may also say that one request is larger than the backend takes.
  */
 export interface Coordinator {
   /** Whether other processes see the same state. */
@@ -15,24 +18,67 @@ export interface Coordinator {
   /** The deadline of groups that give none, in seconds; 0 for none. */
   readonly completionTimeoutSec?: number;
 
-  /** Adds `delta` (a safe integer, default 1) and returns the sum. A key that is not there counts as 0. */
+  /**
+   * Adds `delta` (a safe integer, default 1) and returns the sum. A key that is not there counts as 0.
+   *
+   * @throws {CoordinationError} `conflict` for a key of another kind; `limit_exceeded` when the sum would be no safe integer:
+   * the number stays as it is.
+   */
   incr(key: string, delta?: number): Promise<number>;
-  /** The number under the key; 0 when unset. */
+  /**
+   * The number under the key; 0 when unset.
+   *
+   * @throws {CoordinationError} `conflict` for a key of another kind.
+   */
   getInt(key: string): Promise<number>;
-  /** Makes the key unless it exists; says whether it did. `ttlSec` > 0. */
+  /**
+   * Makes the key, a flag, unless one of any kind exists; says whether it did. It lives for `ttlSec`: more than 0, at most a
+   * year.
+   */
   setIfAbsent(key: string, ttlSec: number): Promise<boolean>;
-  /** Adds to a set; returns how many were new. A set holds 100,000 members at most. */
+  /**
+   * Adds to a set; returns how many were new. Up to 10,000 members a call, each of up to 2,048 bytes; without any it does
+   * nothing.
+   *
+   * @throws {CoordinationError} `conflict` for a key of another kind; `limit_exceeded` when the set would hold more than
+   * 100,000: none is added.
+   */
   sadd(key: string, ...members: string[]): Promise<number>;
-  /** Takes from a set; returns how many were there. */
+  /**
+   * Takes from a set; returns how many were there. Up to 10,000 members a call, each of up to 2,048 bytes. A set that becomes
+   * empty is gone.
+   *
+   * @throws {CoordinationError} `conflict` for a key of another kind.
+   */
   srem(key: string, ...members: string[]): Promise<number>;
+  /**
+   * How many members the set has; 0 when unset.
+   *
+   * @throws {CoordinationError} `conflict` for a key of another kind.
+   */
   scard(key: string): Promise<number>;
-  /** Appends to a list; returns its length. A list holds 10,000 items at most. */
+  /**
+   * Appends to a list; returns its length. 1 to 10,000 items a call, each of up to 2,048 bytes.
+   *
+   * @throws {CoordinationError} `conflict` for a key of another kind; `limit_exceeded` when the list would hold more than
+   * 10,000: none is appended.
+   */
   rpush(key: string, ...values: string[]): Promise<number>;
-  /** The whole list, oldest first. */
+  /**
+   * The whole list, oldest first; empty when unset.
+   *
+   * @throws {CoordinationError} `conflict` for a key of another kind.
+   */
   lrange(key: string): Promise<string[]>;
-  /** Sets the key's TTL, which later writes leave alone; false when there is no such key. `ttlSec` > 0. */
+  /**
+   * Sets the TTL of a key of any kind, which later writes leave alone; false when there is no such key. `ttlSec` is more than
+   * 0, at most a year.
+   */
   expire(key: string, ttlSec: number): Promise<boolean>;
-  /** Removes keys of any kind; returns how many were there. Runs once per key: not atomic over several. */
+  /**
+   * Removes up to 10,000 keys of any kind; returns how many were there. Runs once per key: not atomic over several. When one
+   * of them fails, the call rejects with that, and `applied` is `"unknown"` if others are gone already.
+   */
   delete(...keys: string[]): Promise<number>;
 
   /** Runs one transition on one record: atomic, in one round trip. */
