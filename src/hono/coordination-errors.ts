@@ -1,5 +1,5 @@
 import type { Context, Next } from "hono";
-import { CoordinationError } from "../errors.js";
+import { CoordinationError, type CoordinationErrorCode } from "../errors.js";
 import { problemResponse } from "../problem.js";
 
 /** What `coordinationErrors()` returns: for `app.onError`, and for `app.use`. */
@@ -25,8 +25,9 @@ const CLIENT_CLOSED = 499;
  * `Retry-After` where it helps.
  *
  * What is the server's fault does not look like the client's, and says nothing of the server: `unauthorized` (the backend
- * knows the server's token no more) is a 502 `backend_rejected`, `misconfigured` a 500 without its message. `onError` hears
- * of the error as it was thrown. `invalid_input` stays a 422: as a rule it is an id that came with the request.
+ * knows the server's token no more) is a 502 `backend_rejected`, `rate_limited` (the backend has too much to do) a 503
+ * `backend_unavailable`, and neither these nor `misconfigured`, a 500, show their messages. `onError` hears of the error as
+ * it was thrown. `invalid_input` stays a 422: as a rule it is an id that came with the request.
  *
  * - `app.onError(coordinationErrors())`: an `HTTPException` gives its own response, any other error a plain 500 that says
  *   nothing of it.
@@ -107,13 +108,21 @@ function thrownOf<E extends Error | undefined>(error: E): E | CoordinationError 
   return error instanceof RouteFault ? error.error : error;
 }
 
+const REFUSED = ["backend_rejected", "the backend refused the server"] as const;
+const AWAY = ["backend_unavailable", "the backend cannot answer now"] as const;
+/** The server's faults, as a client may know them. */
+const PUBLIC: { readonly [Code in CoordinationErrorCode]?: readonly [CoordinationErrorCode, string] } = {
+  unauthorized: REFUSED,
+  backend_rejected: REFUSED,
+  rate_limited: AWAY,
+  backend_unavailable: AWAY,
+  misconfigured: ["misconfigured", "the server is misconfigured"],
+};
+
 /** What the client may know of it. */
-function publicOf(error: CoordinationError): Error {
-  const { code, retryable, applied, retryAfterMs } = error;
-  const told = { retryable, applied, retryAfterMs };
-  if (code === "unauthorized") return new CoordinationError("backend_rejected", "the backend refused the server", told);
-  if (code === "misconfigured") return new CoordinationError("misconfigured", "the server is misconfigured", told);
-  return error;
+function publicOf(error: CoordinationError): CoordinationError {
+  const told = PUBLIC[error.code];
+  return told === undefined ? error : new CoordinationError(...told, error);
 }
 
 function hasResponse(error: Error): error is Error & { getResponse(): Response } {

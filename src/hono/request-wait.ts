@@ -51,7 +51,7 @@ const REGISTER_MS = 10_000;
  * - `Prefer: wait=N`, or `?wait=true&timeout=N` (seconds from its arrival, cut to `maxWaitMs`): the response is held back
  *   until the request is complete. Then a 202 is made a 200, and a JSON object gains `queueStatus`. When the time is over
  *   first: 202 with `Location` and `Retry-After`, or 504 (`onTimeout`).
- * - `Prefer: respond-async`: 202 at once. With `wait=N`: 202 when the time is over, whatever `onTimeout` says.
+ * - `Prefer: respond-async`: 202 at once, unless all is done by then. With `wait=N`: 202 when the time is over, whatever `onTimeout` says.
  * - none: the response as it is; a 202 gains `Location`.
  *
  * Every response carries `X-Request-Id`. Errors, redirects and event streams of the handler are passed on at once, other
@@ -147,7 +147,7 @@ function answerOf<S extends string>(
   location: string,
   { queueStatusField, isTimeoutAccepted, clock }: Settings<S>,
 ): Response | Promise<Response> {
-  if (end !== null && wish.waitMs !== undefined) {
+  if (end !== null) {
     const done = doneAnswer(response);
     return queueStatusField === false ? done : withJsonField(done, queueStatusField, end, clock);
   }

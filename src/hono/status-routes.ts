@@ -19,9 +19,10 @@ interface Asked<S extends string> {
 
 /** What one look may take. */
 const LOOK_MS = 10_000;
-/** The part of a wait that is kept for the look at its end, and its most. */
+/** The part of a wait that is kept for the look at its end, its most, and how far that look may reach beyond the end. */
 const LAST_LOOK_PART = 1 / 4;
 const LAST_LOOK_MS = 500;
+const LATE_LOOK_MS = 2_000;
 const EVENTS_HEADERS = {
   "content-type": "text/event-stream",
   // Compression and buffering on the way would hold events back.
@@ -34,7 +35,7 @@ const EVENTS_HEADERS = {
  *
  * - `GET /:id`: `{ id, state: "pending" | "complete", queueStatus }`, 404 when there is no such request, or when it is
  *   another scope's. `Prefer: wait=N`, or `?wait=true&timeout=N`, waits for the end, `maxWaitMs` at most: 200 as it stands
- *   then, with `Retry-After` while it is pending.
+ *   then, with `Retry-After` while it is pending. A backend that is slow to tell has 2 s more.
  * - `GET /:id/events`: server-sent events, for `EventSource`. `progress` with `{ state, open, queueStatus }` when there is
  *   something new, a second later at most, several steps at a time; a last `complete` at once. Their `id` is a version: with
  *   `Last-Event-ID` a client goes on after what it has seen. A stream ends after `maxStreamMs`, for the client to come
@@ -66,7 +67,7 @@ async function answerStatus<S extends string>(c: Context, settings: Settings<S>)
   const { waitMs, waitApplied } = wishOf(c, maxWaitMs);
   const asked = await askedFor(c, settings);
   if (asked === undefined) return notFound();
-  const limitMs = waitMs ? waitMs : LOOK_MS;
+  const limitMs = waitMs ? waitMs + LATE_LOOK_MS : LOOK_MS;
   const seen = await answered({ limitMs, signal: c.req.raw.signal, clock }, (signal) =>
     waitMs ? endOrLook(asked, waitMs, signal) : look(asked, signal),
   );

@@ -15,9 +15,6 @@ const STATUSES: readonly (readonly [CoordinationErrorCode, number])[] = [
   ["conflict", 409],
   ["limit_exceeded", 422],
   ["wait_timeout", 504],
-  ["backend_unavailable", 503],
-  ["backend_rejected", 502],
-  ["rate_limited", 429],
   ["unsupported", 501],
 ];
 
@@ -57,6 +54,9 @@ describe.each(Object.entries(PLACES))("a CoordinationError, %s", (_, app) => {
 
   it.each([
     ["unauthorized", 502, "backend_rejected", "the backend refused the server"],
+    ["backend_rejected", 502, "backend_rejected", "the backend refused the server"],
+    ["rate_limited", 503, "backend_unavailable", "the backend cannot answer now"],
+    ["backend_unavailable", 503, "backend_unavailable", "the backend cannot answer now"],
     ["misconfigured", 500, "misconfigured", "the server is misconfigured"],
   ] as const)("that is the server's fault does not look like the client's: %s", async (code, status, told, detail) => {
     const heard: Error[] = [];

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { requestWait } from "../../src/hono/index.js";
 import { CoordinationError, type Coordinator } from "../../src/index.js";
 import { settle } from "../../src/testing/index.js";
-import { type Bench, blackHole, held, makeBench, registering, STAGES, tamper } from "./bench.js";
+import { type Bench, blackHole, type HandlerContext, held, makeBench, registering, STAGES, tamper } from "./bench.js";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const none = { processed: 0, requeueCount: 0, errorCount: 0, errors: [] };
@@ -101,6 +101,17 @@ describe("a client's wish", () => {
     expect([open.status, told(open)["preference-applied"]]).toEqual([202, "wait=0"]);
     const nothing = await makeBench({ handler: (c) => c.json({}, 202) }).post({ prefer: "wait=0" });
     expect([nothing.status, Object.keys(await nothing.json())]).toEqual([200, ["queueStatus"]]);
+  });
+
+  it("is done at once when there is nothing to wait for, whatever it was", async () => {
+    const handler = (c: HandlerContext) => c.json({ id: 7 }, 201, { location: "/documents/7" });
+    for (const prefer of ["respond-async", "wait=5", "respond-async, wait=5"]) {
+      const response = await makeBench({ handler }).post({ prefer });
+      const waited = prefer.includes("wait=5") ? "wait=5" : null;
+      const expected = { location: "/documents/7", "retry-after": null, "preference-applied": waited };
+      expect([response.status, told(response)]).toEqual([201, expected]);
+      expect(Object.keys(await response.json())).toEqual(["id", "queueStatus"]);
+    }
   });
 
   it("says on what it depends, where caches could keep it", async () => {

@@ -79,6 +79,20 @@ describe("GET /:id", () => {
     expect([state, queueStatus.parse.requeueCount, bench.clock.pending]).toEqual(["pending", 1, 0]);
   });
 
+  it.each([0.1, 1, 10])("answers as it stands when a far backend tells it after the wait: %d s", async (waitSec) => {
+    const bench = await begun();
+    const { clock } = bench;
+    const far = async (transition: string, call: () => Promise<unknown>): Promise<unknown> => {
+      if (transition === "request.progress") await new Promise<void>((done) => void clock.setTimer(done, 1_900));
+      return call();
+    };
+    tamper(bench.coordinator, (transition, call) => far(transition, call));
+    const waiting = await held(bench.get(`${PATH}?wait=true&timeout=${waitSec}`));
+    await clock.advance(waitSec * 1_000 + 1_900);
+    const response = await waiting.response;
+    expect([response.status, (await response.json()).state, clock.pending]).toEqual([200, "pending", 0]);
+  });
+
   it("looks once for wait=0, and waits for no request that is unknown", async () => {
     const bench = await begun();
     const response = await bench.get(PATH, { prefer: "wait=0" });
@@ -96,7 +110,7 @@ describe("GET /:id", () => {
   });
 
   it.each([
-    [{ prefer: "wait=5" }, 5_000],
+    [{ prefer: "wait=5" }, 7_000],
     [{}, 10_000],
   ])("is a problem when the backend is silent, in its time: %j", async (headers: Record<string, string>, limitMs) => {
     const bench = await begun();
@@ -111,7 +125,7 @@ describe("GET /:id", () => {
 
   it("answers problems by itself, and leaves all other errors to the application", async () => {
     const app = new Hono().onError((error, c) => c.text(`app: ${error.message}`, 500));
-    const error = new CoordinationError("rate_limited", "later", { retryable: true, retryAfterMs: 4_200 });
+    const error = new CoordinationError("limit_exceeded", "later", { retryable: true, retryAfterMs: 4_200 });
     const failing = (thrown: unknown) =>
       requestStatusRoutes({
         stages: STAGES,
@@ -124,7 +138,7 @@ describe("GET /:id", () => {
     expect([limited.status, limited.headers.get("retry-after"), (await limited.json()).code]).toEqual([
       429,
       "5",
-      "rate_limited",
+      "limit_exceeded",
     ]);
     expect(await (await app.request("/broken/r")).text()).toBe("app: mine");
   });
