@@ -9,6 +9,8 @@ export interface AppEnv {
   readonly Variables: {
     /** Made for this request, and bound to what its token opens. */
     readonly coordinator: Coordinator;
+    /** What its token opens: begins the name of everything that it can reach. */
+    readonly keyPrefix: string;
     /** Tells of an error that nobody expected, of which the caller hears no more than `internal`. */
     readonly report: (error: unknown) => void;
   };

@@ -1,7 +1,5 @@
 import type { ObjectNamespace } from "../src/backends/durable-object.js";
 import { CoordinationError } from "../src/errors.js";
-import type { Webhooks } from "../src/trackers/handler.js";
-import { webhookSender } from "../src/webhook/index.js";
 
 /** The Worker's bindings, vars and secrets. */
 export interface WorkerEnv {
@@ -11,8 +9,10 @@ export interface WorkerEnv {
   readonly COORDINATOR_TOKEN?: string;
   /** JSON: each token with its tenant, who sees what is his alone. Several tokens may have one tenant. */
   readonly COORDINATOR_TOKENS?: string;
-  /** What signs webhooks: `whsec_…`, several separated by spaces. */
+  /** What signs webhooks: `whsec_…`, several separated by spaces. Tenants have it in common, unless they have their own. */
   readonly WEBHOOK_SECRET?: string;
+  /** JSON: each tenant with what signs its webhooks, in the form of `WEBHOOK_SECRET`. One that is not in it sends none. */
+  readonly WEBHOOK_SECRETS?: string;
   /** `host[:port]`, separated by commas; webhooks go nowhere else. */
   readonly WEBHOOK_ALLOWED_HOSTS?: string;
   /** `"true"`: http and loopback too, to an allowed host. For development. */
@@ -32,7 +32,7 @@ export const MAX_TOKEN_LENGTH = 512;
 /** Every request is compared with all of them. */
 const MAX_TOKENS = 100;
 
-function misconfigured(message: string): CoordinationError {
+export function misconfigured(message: string): CoordinationError {
   return new CoordinationError("misconfigured", message);
 }
 
@@ -54,7 +54,8 @@ export function liveTokens(env: WorkerEnv): LiveToken[] {
     live.push({ token, keyPrefix: `${KEY_PREFIX}${tenant}:` });
   }
   if (live.length === 0) {
-    throw misconfigured("neither COORDINATOR_TOKEN nor COORDINATOR_TOKENS is set: `wrangler secret put` one of them");
+    const places = "`wrangler secret put` one of them, or write it into .dev.vars for `wrangler dev`";
+    throw misconfigured(`neither COORDINATOR_TOKEN nor COORDINATOR_TOKENS is set: ${places}`);
   }
   if (live.length > MAX_TOKENS) throw misconfigured(`there must be at most ${MAX_TOKENS} tokens`);
   if (new Set(live.map(({ token }) => token)).size < live.length) {
@@ -63,18 +64,31 @@ export function liveTokens(env: WorkerEnv): LiveToken[] {
   return live;
 }
 
-function tenantsOf(text: string): [token: string, tenant: string][] {
+/** The tenant of a key prefix that a token opens; `undefined` for that of `COORDINATOR_TOKEN`. */
+export function tenantOf(keyPrefix: string): string | undefined {
+  return keyPrefix === KEY_PREFIX ? undefined : keyPrefix.slice(KEY_PREFIX.length, -1);
+}
+
+/**
+ * The fields of a variable that is a JSON object; none when it is not set.
+ *
+ * @throws {CoordinationError} `misconfigured`, with `what` it must be.
+ */
+export function entriesOf(text: string, what: string): [name: string, value: unknown][] {
   if (text.trim() === "") return [];
   let map: unknown;
   try {
     map = JSON.parse(text);
   } catch {
-    // The parser's own error quotes the tokens.
+    // The parser's own error quotes the secrets.
   }
-  if (typeof map !== "object" || map === null || Array.isArray(map)) {
-    throw misconfigured("COORDINATOR_TOKENS must be a JSON object of tokens with their tenants");
-  }
-  return Object.entries(map).map(([token, tenant], i) => {
+  if (typeof map !== "object" || map === null || Array.isArray(map)) throw misconfigured(what);
+  return Object.entries(map);
+}
+
+function tenantsOf(text: string): [token: string, tenant: string][] {
+  const entries = entriesOf(text, "COORDINATOR_TOKENS must be a JSON object of tokens with their tenants");
+  return entries.map(([token, tenant], i) => {
     if (typeof tenant !== "string" || !/^[A-Za-z0-9_.-]{1,64}$/.test(tenant)) {
       const form = "1 to 64 of A-Z, a-z, 0-9, full stop, hyphen and underscore";
       throw misconfigured(`COORDINATOR_TOKENS: tenant ${i + 1} must be ${form}`);
@@ -91,30 +105,4 @@ function checkToken(token: string, variable: string): void {
   if (!/^[A-Za-z0-9._~+/-]+=*$/.test(token)) {
     throw misconfigured(`${variable}: a token must be of A-Z, a-z, 0-9, and - . _ ~ + /, with = at its end`);
   }
-}
-
-/**
- * What sends webhooks; `undefined` when they are not set up.
- *
- * @throws {CoordinationError} `misconfigured`, naming the variable.
- */
-export function webhooksOf(env: WorkerEnv): Webhooks | undefined {
-  const { WEBHOOK_SECRET: secrets = "", WEBHOOK_ALLOWED_HOSTS: allowedHosts = "" } = env;
-  const allowHttp = env.WEBHOOK_ALLOW_HTTP ?? "";
-  if (secrets.trim() === "" && allowedHosts.trim() === "") return undefined;
-  if (secrets.trim() === "") throw misconfigured("WEBHOOK_ALLOWED_HOSTS is set, but WEBHOOK_SECRET is not");
-  if (allowedHosts.trim() === "") throw misconfigured("WEBHOOK_SECRET is set, but WEBHOOK_ALLOWED_HOSTS is not");
-  if (!["", "true", "false"].includes(allowHttp)) throw misconfigured('WEBHOOK_ALLOW_HTTP must be "true" or "false"');
-  try {
-    return webhookSender({ secrets, allowedHosts, allowHttp: allowHttp === "true" });
-  } catch (error) {
-    throw error instanceof CoordinationError ? misconfigured(inVariables(error.message)) : error;
-  }
-}
-
-/** The sender's messages name its options, and a place in a list: here the lists are variables. */
-function inVariables(message: string): string {
-  return message
-    .replace(/^secrets\b(?:\[\d+\])?/, "WEBHOOK_SECRET")
-    .replace(/^allowedHosts\b(?:\[\d+\])?/, "WEBHOOK_ALLOWED_HOSTS");
 }

@@ -32,7 +32,12 @@ export interface CoordinatorWorker<Env extends WorkerEnv = WorkerEnv> {
  *
  * @example
  * ```ts
- * import { createWorker } from "edge-coordinator/worker";
+ * import type { ObjectNamespace } from "edge-coordinator/durable-object";
+ * import { createWorker, type WorkerEnv } from "edge-coordinator/worker";
+ *
+ * interface Env extends WorkerEnv {
+ *   readonly APP_COORDINATOR: ObjectNamespace;
+ * }
  *
  * export default createWorker({ namespace: (env: Env) => env.APP_COORDINATOR });
  * ```
@@ -48,6 +53,7 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
   app.use("/v1/*", async (c, next) => {
     const keyPrefix = authenticate(c.req.raw, c.env);
     c.set("report", report);
+    c.set("keyPrefix", keyPrefix);
     c.set("coordinator", coordinatorOf(keyPrefix, c.env as Env, options));
     c.header("cache-control", "no-store");
     await next();

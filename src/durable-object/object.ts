@@ -43,8 +43,8 @@ const PUT_OFF_MS = 30_000;
  * after another: an object that waits for a slow handler still answers calls, and rings again when it is done.
  * An object whose records have all expired removes its storage and ceases to exist.
  *
- * Whoever holds the binding is trusted. Declare `handlers`, `webhooks` and `retry` as fields, not as getters: fields
- * are out of reach of RPC.
+ * Whoever holds the binding is trusted. Declare `handlers`, `webhooks`, `retry` and `attemptTimeoutSec` as fields, not
+ * as getters: fields are out of reach of RPC.
  *
  * @example
  * ```ts
@@ -61,10 +61,15 @@ const PUT_OFF_MS = 30_000;
 export class CoordinatorObject<Env = unknown> extends DurableObject<Env> implements ObjectMethods {
   /** Durable callbacks by the names that registrations use. */
   declare readonly handlers?: { readonly [name: string]: Handler<never, Env> | undefined };
-  /** Sends the webhooks of registrations that name a URL; `webhookSender(…)`. Without it they wait, a day at most. */
-  declare readonly webhooks?: Webhooks | undefined;
+  /**
+   * Sends the webhooks of registrations that name a URL: `webhookSender(…)`, or what gives one for the client's key prefix,
+   * where clients do not trust each other with one secret. Without it they wait, a day at most.
+   */
+  declare readonly webhooks?: Webhooks | ((keyPrefix: string) => Webhooks | undefined) | undefined;
   /** How deliveries are repeated. Default 12 attempts, 1 s to 15 min, full jitter. */
   declare readonly retry?: RetryPolicy;
+  /** How long one attempt of a delivery may take, in seconds. Default 30, 0.001 to 840. */
+  declare readonly attemptTimeoutSec?: number;
 
   readonly #records: SqliteRecords;
   readonly #alarm: ObjectAlarm;
@@ -238,14 +243,16 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
   #makeTrackers(id: string): void {
     if (this.#hasTrackers) return;
     this.#hasTrackers = true;
+    const { handlers, webhooks, retry, attemptTimeoutSec } = this;
     try {
       const options: DeliveryOptions = {
-        handlers: (this.handlers ?? {}) as Record<string, Handler>,
+        handlers: (handlers ?? {}) as Record<string, Handler>,
         env: this.env,
-        webhooks: this.webhooks,
+        webhooks: typeof webhooks === "function" ? webhooks(this.#prefix()) : webhooks,
         waitUntil: (work) => this.ctx.waitUntil(work),
         onEvent: (event) => this.#emit(event),
-        ...(this.retry === undefined ? {} : { retry: this.retry }),
+        ...(retry === undefined ? {} : { retry }),
+        ...(attemptTimeoutSec === undefined ? {} : { attemptTimeoutSec }),
       };
       deliver(this.#local, options, {
         coordinator: () => this.handlerCoordinator(this.#prefix()),

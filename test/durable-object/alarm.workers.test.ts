@@ -54,6 +54,15 @@ describe("the one alarm", () => {
     expect(set).toHaveBeenCalledTimes(2);
   });
 
+  it("gives an attempt the time that the object's class says", async () => {
+    bench.handler = () => new Promise(() => {});
+    await tracker.register("g", 0, { onComplete: call });
+    await inside(groupObject("g"), (object) => Object.assign(object, { attemptTimeoutSec: 0.05 }));
+    await ring(groupObject("g"));
+    const delivery = { state: "pending", attempts: 1, lastError: "took longer than 50 ms" };
+    expect(await tracker.status("g")).toMatchObject({ delivery });
+  });
+
   it("is known to an object that was started anew", async () => {
     await coordinator().setIfAbsent("{t}b", 50);
     const standing = await alarmOf(keyObject("t"));

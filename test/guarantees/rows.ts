@@ -58,7 +58,10 @@ export const ROWS: readonly Row[] = [
     promise: "What is over leaves nothing behind.",
     backends: ["memory", "upstash", "durable-object"],
   },
-  { row: "S1", promise: "Tokens are compared in constant time, as digests of one length; several live side by side." },
+  {
+    row: "S1",
+    promise: "Tokens are compared in constant time, all filled up to one length; several live side by side.",
+  },
   { row: "S2", promise: "A webhook goes to hosts that are allowed, over https, and nowhere else." },
   { row: "S3", promise: "Webhooks are signed as Standard Webhooks says, and the receiver's check holds." },
   { row: "S4", promise: "No two ids share a place, whatever they are made of." },

@@ -181,6 +181,7 @@ it.each([
     "WEBHOOK_ALLOW_HTTP",
     { WEBHOOK_SECRET: `whsec_${btoa("x".repeat(32))}`, WEBHOOK_ALLOWED_HOSTS: HOST, WEBHOOK_ALLOW_HTTP: CANARY },
   ],
+  ["WEBHOOK_SECRETS", { WEBHOOK_SECRETS: `{"${CANARY}": `, WEBHOOK_ALLOWED_HOSTS: HOST }],
   ["COORDINATOR_TOKENS", { COORDINATOR_TOKENS: `{"${CANARY}": ` }],
   ["COORDINATOR_TOKENS", { COORDINATOR_TOKENS: `{"${CANARY}-token": "${CANARY} {"}` }],
 ])("%s that is wrong is named and not quoted", async (_, vars) => {

@@ -93,6 +93,42 @@ describe("a webhook", () => {
     expect((await checked(await arrived(3))).id).toBe(first.id);
   });
 
+  it("is signed by its tenant alone, where tenants have secrets of their own", async () => {
+    const tokens = ["alice", "bob", "carol"].map((tenant) => [tenant, `token-of-${tenant}-${freshId()}`] as const);
+    const secrets = { alice: `whsec_${btoa("a".repeat(32))}`, bob: `whsec_${btoa("b".repeat(32))}` };
+    await started({
+      COORDINATOR_TOKEN: TOKEN,
+      COORDINATOR_TOKENS: JSON.stringify(Object.fromEntries(tokens.map(([tenant, token]) => [token, tenant]))),
+      WEBHOOK_SECRETS: JSON.stringify(secrets),
+    });
+    const ended = (token: string) =>
+      clientOf(worker?.url ?? "")("PUT", "/v1/groups/invoice", {
+        token,
+        body: { total: 0, onEnd: { url: receiver.url } },
+      });
+    const signers: Record<string, string> = { ...secrets, none: SECRET };
+    const [alice = "", bob = "", carol = ""] = tokens.map(([, token]) => token);
+    for (const [n, [token, signer]] of [
+      [alice, "alice"] as const,
+      [bob, "bob"] as const,
+      [TOKEN, "none"] as const,
+    ].entries()) {
+      expect((await ended(token)).status).toBe(200);
+      const { headers, body } = await arrived(n + 1);
+      for (const [name, secret] of Object.entries(signers)) {
+        const isVerified = verify({ secrets: secret, headers, body }).then(Boolean, () => false);
+        expect([name, await isVerified]).toEqual([name, name === signer]);
+      }
+    }
+    const refused = await ended(carol);
+    expect(refused.json).toMatchObject({
+      status: 501,
+      code: "unsupported",
+      detail: expect.stringMatching(/WEBHOOK_SECRETS/),
+    });
+    expect((await clientOf(worker?.url ?? "")("GET", "/v1/groups/invoice", { token: carol })).status).toBe(404);
+  });
+
   it("goes to no host but the allowed ones, and to none when none is set up", async () => {
     const call = await started({ WEBHOOK_ALLOWED_HOSTS: "hooks.example" });
     const body = { total: 0, onEnd: { url: receiver.url } };

@@ -8,7 +8,7 @@ import { type App, type AppContext, pathSegment, route } from "../context.js";
 import { preferredWaitSec } from "../prefer.js";
 import { acksBody, cancelBody, decrementBody, groupBody, pageQuery } from "../schemas/bodies.js";
 import { parse } from "../schemas/parse.js";
-import { checkWebhookUrls } from "../webhook-urls.js";
+import { checkWebhookUrls } from "../webhooks.js";
 
 /** `/v1/groups/:id` and what stands below it: completion groups for callers in any language. */
 export function groupRoutes(app: App): void {
@@ -42,6 +42,7 @@ async function register(c: AppContext): Promise<Response> {
   const targets = [options.onComplete, options.onTimeout, options.onEnd];
   checkWebhookUrls(
     c.env,
+    c.var.keyPrefix,
     targets.flatMap((target) => (target?.url === undefined ? [] : [target.url])),
   );
   const status = await trackerOf(c).register(

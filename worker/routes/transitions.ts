@@ -8,7 +8,7 @@ import { type App, type AppContext, pathSegment, route } from "../context.js";
 import { batchBody, operationBody, runBody, watchBody } from "../schemas/bodies.js";
 import { parse } from "../schemas/parse.js";
 import { INPUTS, type PublicTransition } from "../schemas/transitions.js";
-import { checkWebhookUrls } from "../webhook-urls.js";
+import { checkWebhookUrls } from "../webhooks.js";
 
 /** How long a watch lasts unless it says otherwise, and at most. */
 const MAX_HOP_MS = 25_000;
@@ -31,7 +31,7 @@ async function runOne(
   { id, input, resend }: z.output<typeof runBody>,
 ): Promise<object> {
   const checked = inputOf(name, input);
-  checkWebhookUrls(c.env, urlsOf(name, checked));
+  checkWebhookUrls(c.env, c.var.keyPrefix, urlsOf(name, checked));
   const { signal } = c.req.raw;
   return c.var.coordinator.run(name, id, checked, resend === undefined ? { signal } : { signal, resend });
 }
