@@ -29,7 +29,7 @@ export const USES: readonly Use[] = [
     most: 23_300,
     target: 8_000,
   },
-  { what: "`./upstash`, with its scripts", source: all("backends/upstash/index.ts"), most: 26_000, target: 10_000 },
+  { what: "`./upstash`, with its scripts", source: all("backends/upstash/index.ts"), most: 26_200, target: 10_000 },
   { what: "`./http`", source: all("backends/http/index.ts"), most: 6_500, target: 4_000 },
   { what: "`./hono`", source: all("hono/index.ts"), most: 8_500, target: 4_000 },
   { what: "`./webhook`", source: all("webhook/index.ts"), most: 4_000, target: 4_000 },

@@ -16,6 +16,8 @@ export interface UpstashConfig {
    * server refuses it.
    */
   readonly keyLocking?: "auto" | boolean | undefined;
+  /** Development only, default false: http to any host. The token then travels in the open. */
+  readonly allowHttp?: boolean | undefined;
   /** How long one HTTP request may take, in milliseconds: 1 to 600,000. Default 10,000. */
   readonly requestTimeoutMs?: number | undefined;
 }
@@ -82,6 +84,7 @@ export interface ParsedConfig {
     readonly keyPrefix: string;
     readonly ttlSec: number;
     readonly keyLocking: "auto" | boolean;
+    readonly allowHttp: boolean;
     readonly requestTimeoutMs: number;
   };
   readonly durableObject: {

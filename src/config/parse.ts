@@ -59,6 +59,7 @@ const schema: z.ZodMiniType<ParsedConfig, CoordinatorConfig> = z.strictObject({
         z.union([z.literal("auto"), z.boolean()], { error: 'must be "auto", true or false' }),
         "auto",
       ),
+      allowHttp: z._default(z.boolean(), false),
       requestTimeoutMs: milliseconds(600_000, 10_000),
     }),
     {},

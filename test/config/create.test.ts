@@ -237,7 +237,13 @@ describe("upstash", () => {
       { env: { UPSTASH_REDIS_REST_TOKEN: { get: "canary" } } },
       /^UPSTASH_REDIS_REST_TOKEN in env must be a string$/,
     ],
-    ["an address that is none", { url: "canary://x", token }, {}, /^upstash\.url must be an https address/],
+    ["an address that is none", { url: "canary://x", token }, {}, /^upstash\.url must be https/],
+    [
+      "http to another machine",
+      { url: "http://canary.example", token },
+      {},
+      /^upstash\.url must be https, or http to this/,
+    ],
     ["such an address in env", {}, { env: { ...env, UPSTASH_REDIS_REST_URL: "canary" } }, /^upstash\.url must be/],
     ["a token that no header holds", { url, token: "canary\nb" }, {}, /^upstash\.token holds/],
     [

@@ -12,6 +12,7 @@ const FULL: { readonly [K in keyof CoordinatorConfig]-?: Required<NonNullable<Co
     keyPrefix: "",
     ttlSec: 0,
     keyLocking: false,
+    allowHttp: true,
     requestTimeoutMs: 600_000,
   },
   durableObject: {
@@ -35,7 +36,7 @@ const FULL: { readonly [K in keyof CoordinatorConfig]-?: Required<NonNullable<Co
 
 const DEFAULTS: ParsedConfig = {
   backend: "memory",
-  upstash: { keyPrefix: "coord:", ttlSec: 3_600, keyLocking: "auto", requestTimeoutMs: 10_000 },
+  upstash: { keyPrefix: "coord:", ttlSec: 3_600, keyLocking: "auto", allowHttp: false, requestTimeoutMs: 10_000 },
   durableObject: { binding: "COORDINATOR", keyPrefix: "coord:", ttlSec: 3_600, callTimeoutMs: 10_000 },
   http: { ttlSec: 3_600, requestTimeoutMs: 30_000, allowHttp: false },
   completionTimeoutSec: 1_800,

@@ -1,15 +1,16 @@
 import { lostAnswer } from "../../access.js";
 import { fullJitterMs, type RetryPolicy } from "../../backoff.js";
+import { baseUrl } from "../../base-url.js";
 import { type Clock, systemClock } from "../../clock.js";
 import type { RunOptions, Wake, WakingMachine, WatchableTransition, Watched, WatchOptions } from "../../coordinator.js";
 import { CoordinationError } from "../../errors.js";
 import { type Joinable, Joined, type Outcome } from "../../joined.js";
 import type { InputOf, OutputOf, TransitionName } from "../../machines/index.js";
+import { networkCode } from "../../network-code.js";
 import { Primitives } from "../../primitives.js";
 import { checkInteger, checkNumber, checkTtlSec, MAX_SEC } from "../../validate.js";
 import { timedOut } from "../../watchers.js";
 import { type Limit, pause, within } from "../../within.js";
-import { baseOf } from "./address.js";
 import { type Asked, outputOf, readAnswer, readOutcomes } from "./answer.js";
 
 /** The part of `fetch` that is called. */
@@ -99,7 +100,7 @@ export class HttpCoordinator extends Primitives {
   constructor(options: HttpOptions) {
     super();
     const { token, ttlSec = 3_600, completionTimeoutSec, requestTimeoutMs = 30_000 } = options;
-    this.#base = baseOf(options.url, options.allowHttp === true);
+    this.#base = baseUrl(options.url, options.allowHttp === true);
     if (typeof token !== "string" || !/^[!-~]+$/.test(token)) {
       throw new CoordinationError("misconfigured", "token must be a text of visible ASCII characters");
     }
@@ -258,9 +259,9 @@ export class HttpCoordinator extends Primitives {
           signal,
         });
         text = await response.text();
-      } catch {
-        // The platform's own error may quote the URL or the headers.
-        throw new CoordinationError("backend_unavailable", "no answer from the Worker", { retryable: true, applied });
+      } catch (error) {
+        const message = `no answer from the Worker${networkCode(error)}`;
+        throw new CoordinationError("backend_unavailable", message, { retryable: true, applied });
       }
       return read(response, text, { applied, token: this.#token, nowMs: this.#clock.now() });
     });

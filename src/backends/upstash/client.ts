@@ -1,5 +1,6 @@
 import { Redis, type Requester, type UpstashRequest, type UpstashResponse } from "@upstash/redis/cloudflare";
 import { CoordinationError } from "../../errors.js";
+import { networkCode } from "../../network-code.js";
 import { type Applied, explainStatus, Refused, unavailable, unexpectedReply } from "./failure.js";
 import { limitSignal } from "./limit.js";
 import type { Endpoint, UpstashFetch } from "./options.js";
@@ -139,8 +140,8 @@ export class Client {
       return await response.text();
     } catch (error) {
       if (limit.signal.aborted) throw limit.signal.reason;
-      // Whatever fetch says may quote the address: only our own errors go on.
-      throw error instanceof CoordinationError ? error : unavailable("could not be reached, or broke off", applied);
+      if (error instanceof CoordinationError) throw error;
+      throw unavailable(`could not be reached, or broke off${networkCode(error)}`, applied);
     } finally {
       limit.release();
     }

@@ -1,4 +1,5 @@
 import type { Redis } from "@upstash/redis/cloudflare";
+import { baseUrl } from "../../base-url.js";
 import type { OnEvent } from "../../coordinator.js";
 import { CoordinationError } from "../../errors.js";
 
@@ -15,7 +16,7 @@ export interface UpstashOptions {
    * pipelining and deserialization do not apply. In place of `url` and `token`.
    */
   readonly redis?: UpstashRedis | undefined;
-  /** `UPSTASH_REDIS_REST_URL`: an https address (http in development). */
+  /** `UPSTASH_REDIS_REST_URL`: https, or http to this machine. */
   readonly url?: string | undefined;
   /** `UPSTASH_REDIS_REST_TOKEN`. A read-only token will not do. */
   readonly token?: string | undefined;
@@ -32,6 +33,8 @@ export interface UpstashOptions {
    * stock Redis refuses. Default `"auto"`: says so until the server refuses it.
    */
   readonly keyLocking?: "auto" | boolean | undefined;
+  /** Development only, default false: http to any host. The token then travels in the open. */
+  readonly allowHttp?: boolean | undefined;
   /** How long one HTTP request may take, in milliseconds: 1 to 600,000. Default 10,000. */
   readonly requestTimeoutMs?: number | undefined;
   /** Told of what happens without a caller. What it throws is ignored. */
@@ -50,49 +53,39 @@ function misconfigured(message: string): CoordinationError {
 }
 
 /** @throws {CoordinationError} `misconfigured` */
-export function endpointOf({ redis, url, token }: UpstashOptions): Endpoint {
+export function endpointOf({ redis, url, token, allowHttp }: UpstashOptions): Endpoint {
   if (redis !== undefined && (url !== undefined || token !== undefined)) {
     throw misconfigured("redis takes the place of url and token: give one or the other");
   }
-  if (redis !== undefined) return fromClient(redis);
+  if (redis !== undefined) return fromClient(redis, allowHttp === true);
   if (!url || !token) {
     const variables = "UPSTASH_REDIS_REST_URL, UPSTASH_REDIS_REST_TOKEN";
     throw misconfigured(`UpstashCoordinator needs url and token (${variables}), or redis`);
   }
-  return checked(url, { authorization: `Bearer ${token}` });
+  return checked(url, { authorization: `Bearer ${token}` }, allowHttp === true);
 }
 
 /** Reads the address and the headers that the client itself would send. */
-function fromClient(redis: object): Endpoint {
+function fromClient(redis: object, allowHttp: boolean): Endpoint {
   const client: unknown = Reflect.get(redis, "client");
-  const { baseUrl, headers } = (client ?? {}) as { baseUrl?: unknown; headers?: unknown };
+  const { baseUrl: url, headers } = (client ?? {}) as { baseUrl?: unknown; headers?: unknown };
   const own: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers ?? {})) {
     // Its encoding, telemetry and session are its own affair.
     if (typeof value === "string" && !/^upstash-/i.test(name)) own[name.toLowerCase()] = value;
   }
-  if (typeof baseUrl !== "string" || baseUrl === "" || !own.authorization) {
+  if (typeof url !== "string" || url === "" || !own.authorization) {
     throw misconfigured("the address of this redis client cannot be read: pass url and token");
   }
-  return checked(baseUrl, own);
+  return checked(url, own, allowHttp);
 }
 
-/** Messages name neither the address nor the token, either of which may be a secret. */
-function checked(url: string, headers: Record<string, string>): Endpoint {
-  if (!isPlainAddress(url)) throw misconfigured("url must be an https address without credentials or query");
+function checked(url: string, headers: Record<string, string>, allowHttp: boolean): Endpoint {
+  const base = baseUrl(url, allowHttp);
   try {
     new Headers(headers);
   } catch {
     throw misconfigured("token holds what no header may hold, such as a line break");
   }
-  return { url: url.replace(/\/+$/, ""), headers: { ...headers, "content-type": "application/json" } };
-}
-
-function isPlainAddress(url: string): boolean {
-  try {
-    const { protocol, username, password } = new URL(url);
-    return /^https?:$/.test(protocol) && username + password === "" && !/[?#\s]/.test(url);
-  } catch {
-    return false;
-  }
+  return { url: base, headers: { ...headers, "content-type": "application/json" } };
 }

@@ -267,7 +267,7 @@ describe("secrets", () => {
       expect(everythingIn(error)).not.toMatch(/canary/);
       expect(everythingIn(error)).not.toContain(TOKEN);
     }
-    const nowhere = lab.coordinator({ url: "http://canary-host.invalid" });
+    const nowhere = lab.coordinator({ url: "https://canary-host.invalid" });
     expect(everythingIn(await failureOf(nowhere.getInt("canary-key")))).not.toMatch(/canary/);
   });
 
