@@ -46,10 +46,12 @@ export interface DrainEveryOptions {
  * where timers end with the request (Workers, edge functions); `invalid_input` for an option out of range.
  * @example
  * ```ts
- * import { drainEvery } from "edge-coordinator";
+ * import { CompletionTracker, drainEvery } from "edge-coordinator";
  * import { UpstashCoordinator } from "edge-coordinator/upstash";
  *
- * const stop = drainEvery(new UpstashCoordinator({ url, token }), { everyMs: 10_000 });
+ * const coordinator = new UpstashCoordinator({ url, token });
+ * new CompletionTracker(coordinator, { handlers: { publish: () => {} } }); // the handlers of all groups
+ * const stop = drainEvery(coordinator, { everyMs: 10_000 });
  * process.once("SIGTERM", () => void stop());
  * ```
  */

@@ -10,7 +10,7 @@ import { coordinatorOf } from "./settings.js";
 
 /** What `drainRoutes` is made with. */
 export interface DrainRoutesOptions {
-  /** What is drained; as a function it is asked once per request that has the secret. */
+  /** What is drained, with the handlers of its groups; as a function it is asked once per request that has the secret. */
   readonly coordinator: Coordinator | ((c: Context) => Coordinator);
   /**
    * What the caller must send as a bearer token: 16 to 512 visible ASCII characters. While it is replaced, the new and the
@@ -35,6 +35,9 @@ const MAX_SECRETS = 10;
  * A route for schedules (`GET` by Vercel Cron, `POST` by QStash): wakes what is due, again and again while something is left
  * and the time lasts, and answers `{ woken, left, nextDueAtMs }`.
  *
+ * Give the coordinator a tracker with the handlers of all its groups. A drain puts a delivery off whose handler it lacks, and
+ * hides it so from others; after a day of such drains it is a dead letter.
+ *
  * The caller proves itself by `Authorization: Bearer SECRET`; one that cannot reaches neither the coordinator nor its
  * storage. Calls at the same time do no harm, and neither does one that is repeated. A fault (5xx) is answered through the
  * application's error handler, so that it can be logged.
@@ -45,10 +48,12 @@ const MAX_SECRETS = 10;
  * @example
  * ```ts
  * import { Hono } from "hono";
+ * import { CompletionTracker } from "edge-coordinator";
  * import { drainRoutes } from "edge-coordinator/hono";
  * import { UpstashCoordinator } from "edge-coordinator/upstash";
  *
  * const coordinator = new UpstashCoordinator({ url, token });
+ * new CompletionTracker(coordinator, { handlers: { publish: () => {} } });
  * const app = new Hono().route("/api/drain", drainRoutes({ coordinator, secret: process.env.CRON_SECRET }));
  * ```
  */

@@ -87,6 +87,19 @@ describe("the documents", () => {
     expect(problems.get(name)).toEqual([]);
   });
 
+  /** A drain without handlers puts the deliveries off that need them. */
+  it("bring handlers along wherever an example drains, in docstrings too", () => {
+    const api = readdirSync(join(root, "docs/api"), { recursive: true, encoding: "utf8" });
+    const reference = api
+      .filter((name) => name.endsWith(".md"))
+      .flatMap((name) => blocksOf(name, readFileSync(join(root, "docs/api", name), "utf8")));
+    const drains = /drainRoutes\(|drainEvery\(|\.drain\(|extends AlarmClock/;
+    const examples = [...blocks, ...reference].filter(({ block }) => block.startsWith("import ") && drains.test(block));
+    expect(examples.length).toBeGreaterThan(6);
+    for (const { name, block } of examples)
+      expect(block, name).toMatch(/new CompletionTracker\([^;]*(handlers|webhooks)/);
+  });
+
   it.each(["README.md", ...pages.map((name) => `docs/${name}`)])("have links that lead somewhere: %s", (page) => {
     const text = readFileSync(join(root, page), "utf8");
     for (const [, link = ""] of text.matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g)) {
