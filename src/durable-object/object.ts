@@ -25,9 +25,14 @@ import { answer, faultReply } from "./reply.js";
 export const MAX_WATCHES = 10_000;
 
 const DEFAULT_KEY_PREFIX = "coord:";
-/** How many records one alarm removes at most, and how long the next sweep waits when there was no more to remove. */
+/** How many records one alarm removes at most. */
 const SWEEP_LIMIT = 500;
+/**
+ * How long the next sweep waits when there was no more to remove: longer the more records it will look through, so that an
+ * object of many reads a few hundred rows a second at most for it.
+ */
 const SWEEP_PAUSE_MS = 10_000;
+const SWEEP_PAUSE_A_RECORD_MS = 10;
 /** Workers open six connections at a time: more deliveries at once would only wait for each other. */
 const WAKES_AT_ONCE = 6;
 /** How soon an alarm rings again whose object died over its work; while it lives, alarms wait for each other. */
@@ -179,32 +184,25 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
   async #load(): Promise<void> {
     await this.#alarm.load();
     // The platform drops an alarm that it could not run seven times; who comes next puts it back.
-    if (!this.#alarm.isStanding && this.#records.exists) this.#rearm(new Set(), 0);
+    if (!this.#alarm.isStanding && this.#records.exists) this.#rearm(new Set(), false);
   }
 
   async #ring(): Promise<void> {
     const nowMs = this.now();
     const failed = new Set<string>();
-    const pauseMs = this.#sweep(nowMs);
+    const isSwept = this.#records.sweep(nowMs, SWEEP_LIMIT) < SWEEP_LIMIT;
     // In a new life, attempts of the last one are looked at too, though their leases would last.
     const due = this.#isFresh ? this.#records.timed() : this.#records.due(nowMs);
     this.#isFresh = false;
     const work = this.#wakeAll(due, failed);
     try {
-      this.#rearm(failed, pauseMs);
+      this.#rearm(failed, isSwept);
     } finally {
       // Before the first await: should the object die from here on, the alarm rings in its next life, and soon.
       if (due.length > 0) this.#alarm.arm(nowMs + GUARD_MS);
       await work;
     }
-    this.#rearm(failed, pauseMs);
-  }
-
-  /** Removes what has expired; returns how long the next sweep can wait. */
-  #sweep(nowMs: number): number {
-    this.#records.sweep(nowMs, SWEEP_LIMIT);
-    const nextMs = this.#records.nextExpiryMs();
-    return nextMs !== undefined && nextMs <= nowMs ? 0 : SWEEP_PAUSE_MS;
+    if (due.length > 0) this.#rearm(failed, isSwept);
   }
 
   async #wakeAll(due: readonly string[], failed: Set<string>): Promise<void> {
@@ -265,21 +263,21 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
   }
 
   /** Sets the alarm to the next instant that matters, or ends an object that holds nothing. */
-  #rearm(failed: ReadonlySet<string>, sweepPauseMs: number): void {
+  #rearm(failed: ReadonlySet<string>, isSwept: boolean): void {
     const records = this.#records;
-    if (records.isEmpty()) {
+    const nowMs = this.now();
+    const { count, expiryMs, wakeMs, nextWakeMs } = records.outlook(nowMs);
+    if (count === 0) {
       this.#prefix();
       this.#alarm.set(undefined);
       if (records.exists) records.forget();
       return;
     }
-    const nowMs = this.now();
     const instants: number[] = [];
-    const wakeMs = records.nextWakeMs(nowMs);
-    if (wakeMs !== undefined) instants.push(wakeMs);
-    const expiryMs = records.nextExpiryMs();
-    if (expiryMs !== undefined) instants.push(Math.max(expiryMs, nowMs + sweepPauseMs));
-    const due = records.due(nowMs);
+    if (nextWakeMs !== undefined) instants.push(nextWakeMs);
+    const pauseMs = isSwept ? Math.max(SWEEP_PAUSE_MS, count * SWEEP_PAUSE_A_RECORD_MS) : 0;
+    if (expiryMs !== undefined) instants.push(Math.max(expiryMs, nowMs + pauseMs));
+    const due = wakeMs !== undefined && wakeMs <= nowMs ? records.due(nowMs) : [];
     if (due.some((record) => !failed.has(record))) instants.push(nowMs);
     else if (due.length > 0) instants.push(nowMs + PUT_OFF_MS);
     this.#alarm.set(instants.length === 0 ? undefined : Math.max(nowMs + 1, Math.min(...instants)));

@@ -13,12 +13,24 @@ const PUT_RECORD =
   "ON CONFLICT DO UPDATE SET head = excluded.head, until = excluded.until, wake = excluded.wake";
 const PUT_MEMBER = "INSERT INTO members VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value";
 
+const OUTLOOK =
+  "SELECT count(*) AS count, min(until) AS expiry, min(wake) AS wake, " +
+  "min(wake) FILTER (WHERE wake > ?) AS next FROM records";
+
+/** How many records there are; when the first expires, or has expired; the first wake-up, and the first that is not due. */
+interface Outlook {
+  readonly count: number;
+  readonly expiryMs: number | undefined;
+  readonly wakeMs: number | undefined;
+  readonly nextWakeMs: number | undefined;
+}
+
 /** The member under which the object keeps its own key prefix. No record is called so: their names hold a colon. */
 const OWN = "";
 
 /**
  * The records of one object, in SQLite. A row a head and a row a member, and no further index, so that an ack writes two
- * rows; what is due is found by looking through the heads, which are few where timers matter.
+ * rows; what is due, or has expired, is found by looking through the heads.
  *
  * The tables are made by the first write: an object that was only asked holds nothing.
  */
@@ -77,28 +89,22 @@ export class SqliteRecords {
     return this.#select<{ name: string }>(query).map(({ name }) => name);
   }
 
-  /** Removes records that have expired, `limit` at most. */
-  sweep(nowMs: number, limit: number): void {
+  /** Removes records that have expired, `limit` at most; returns how many. */
+  sweep(nowMs: number, limit: number): number {
     const expired = this.#select<{ name: string }>("SELECT name FROM records WHERE until <= ? LIMIT ?", nowMs, limit);
     for (const { name } of expired) this.#remove(name, true);
+    return expired.length;
   }
 
-  /** The earliest wake-up after `nowMs`. */
-  nextWakeMs(nowMs: number): number | undefined {
-    return (
-      this.#select<{ at: number | null }>("SELECT min(wake) AS at FROM records WHERE wake > ?", nowMs)[0]?.at ??
-      undefined
-    );
-  }
-
-  /** When the first record expires, or has expired. */
-  nextExpiryMs(): number | undefined {
-    return this.#select<{ at: number | null }>("SELECT min(until) AS at FROM records")[0]?.at ?? undefined;
-  }
-
-  /** Whether there is no record. */
-  isEmpty(): boolean {
-    return this.#select("SELECT 1 FROM records LIMIT 1").length === 0;
+  /** What the next alarm depends on, in one reading of the heads. */
+  outlook(nowMs: number): Outlook {
+    const [row] = this.#select<Record<"count" | "expiry" | "wake" | "next", number | null>>(OUTLOOK, nowMs);
+    return {
+      count: row?.count ?? 0,
+      expiryMs: row?.expiry ?? undefined,
+      wakeMs: row?.wake ?? undefined,
+      nextWakeMs: row?.next ?? undefined,
+    };
   }
 
   /** A text about the object itself, that lives as long as its tables. */

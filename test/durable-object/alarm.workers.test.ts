@@ -112,6 +112,33 @@ describe("the one alarm", () => {
     expect(await countOf(stub, "records")).toBe(1);
   });
 
+  it("looks through many records three times, and the less often the more there are", async () => {
+    const stub = keyObject("t");
+    const records = 5_000;
+    await coordinator().setIfAbsent("{t}a", 50);
+    pass(50_000);
+    const rowsRead = await inside(stub, async (object, { storage: { sql } }) => {
+      for (let i = 0; i < records; i++) {
+        sql.exec("INSERT INTO records VALUES (?, '{}', ?, NULL)", `kv:{t}${i}`, bench.now() + 1 + i);
+      }
+      const exec = sql.exec.bind(sql);
+      const cursors: ReturnType<typeof exec>[] = [];
+      const counted = (...args: Parameters<typeof exec>) => {
+        const cursor = exec(...args);
+        cursors.push(cursor);
+        return cursor;
+      };
+      Object.defineProperty(sql, "exec", { value: counted, configurable: true });
+      await object.alarm();
+      Reflect.deleteProperty(sql, "exec");
+      return cursors.reduce((sum, cursor) => sum + cursor.rowsRead, 0);
+    });
+    expect(rowsRead).toBeGreaterThan(records);
+    expect(rowsRead).toBeLessThan(3.1 * records);
+    // In 50 s, though one expires in a millisecond: 300 rows a second at most.
+    expect(await alarmOf(stub)).toBe(bench.now() + 50_000);
+  });
+
   it("leaves nothing behind once everything has expired, and the object begins anew", async () => {
     const stub = groupObject("g");
     await tracker.register("g", ["a", "b"], { timeoutSec: 60, ttlSec: 100 });

@@ -37,7 +37,7 @@ const BROKEN = {
   "every statement": "exec",
   "every look at what has expired": "SELECT name FROM records WHERE until",
   "every look at what is due": "SELECT name FROM records WHERE wake",
-  "every look at the next instant": "SELECT min(wake)",
+  "every look at the next instant": "SELECT count(*)",
   "every write of a record": "INSERT INTO records",
 } as const;
 
