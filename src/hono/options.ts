@@ -32,7 +32,10 @@ export interface RequestOptions<S extends string> {
   readonly maxWaitMs?: number | undefined;
   /** What a client is answered whose wait was too short: 202 with a `Location` (the default), or 504. */
   readonly onTimeout?: "accepted" | "gateway-timeout" | undefined;
-  /** Where `requestStatusRoutes` are mounted, as a path or an https address: for `Location`. Default `"/requests"`. */
+  /**
+   * Where `requestStatusRoutes` are, for `Location`: the whole path, a `basePath` too, or an http(s) address. Default
+   * `"/requests"`.
+   */
   readonly statusPath?: string | undefined;
   /** The field that a JSON response gains once the request is complete; false for none. Default `"queueStatus"`. */
   readonly queueStatusField?: string | false | undefined;

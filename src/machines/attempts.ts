@@ -56,7 +56,8 @@ export const DEFAULT_RETRY: RetryPolicy = { maxAttempts: 12, baseDelayMs: 1_000,
 export const DEFAULT_LEASE_MS = 60_000;
 
 /** Why a delivery that nobody has tried is not delivered. */
-const UNHANDLED = "nobody has come that has its handler, or sends webhooks";
+const unhandled = (route: string): string =>
+  route === "url" ? "nobody has come that sends webhooks" : `nobody has come that has its ${route}`;
 const PASS_BASE_MS = 5_000;
 const PASS_MAX_MS = 300_000;
 /** For so long drainers pass a delivery by that none of them can make; then it is a dead letter. */
@@ -131,12 +132,12 @@ function claimOf(store: Store, generation: number, delivery: Delivery): Claim {
 
 function pass(store: Store, outbox: Outbox, due: Due, delivery: Delivery): void {
   if (store.nowMs - delivery.queuedAtMs >= UNHANDLED_MS) {
-    bury(store, outbox, due.generation, delivery, UNHANDLED);
+    bury(store, outbox, due.generation, delivery, unhandled(delivery.route));
     return;
   }
   let pauseMs = PASS_BASE_MS;
   for (let i = 0; i < due.passed && pauseMs < PASS_MAX_MS; i++) pauseMs *= 2;
-  delivery.lastError = UNHANDLED;
+  delivery.lastError = unhandled(delivery.route);
   write(store, due.generation, delivery);
   due.leased = false;
   due.passed += 1;

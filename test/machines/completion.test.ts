@@ -113,6 +113,16 @@ describe("the completion machine", () => {
   });
 
   it.each([
+    ["handler:x", "nobody has come that has its handler:x"],
+    ["url", "nobody has come that sends webhooks"],
+  ])("says what a drainer lacked that passed a delivery by: %s", (route, lastError) => {
+    const { run } = bench();
+    run("completion.register", registration({ total: 0, targets: { complete: { route, body: "null" } } }));
+    run("completion.woken", { routes: ["handler:y"] });
+    expect(run("completion.status", {}).view?.delivery).toMatchObject({ state: "pending", attempts: 0, lastError });
+  });
+
+  it.each([
     ["pending", 2],
     ["dead", 1],
   ])("tells a copy of the settlement of an attempt that failed the same again: %s", (state, maxAttempts) => {
