@@ -7,7 +7,7 @@ import type { Coordinator, OnEvent } from "../coordinator.js";
  *
  * @typeParam S the stages' names; inferred from `stages`.
  */
-export interface RequestOptions<S extends string> {
+export interface RequestOptions<S extends string = string> {
   /** Where the requests are; as a function it is asked once per request, as Workers need it. */
   readonly coordinator: Coordinator | ((c: Context) => Coordinator);
   /** The stages that work passes through: 1 to 64, each of 1 to 64 bytes. */

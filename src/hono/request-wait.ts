@@ -10,7 +10,7 @@ import { type Settings, settingsOf } from "./settings.js";
 import { type Wish, wishOf } from "./wish.js";
 
 /** What a handler behind `requestWait` finds in `c.var.requestWait`. */
-export interface RequestWait<S extends string> {
+export interface RequestWait<S extends string = string> {
   /**
    * What goes into messages: workers mark with it, by a plain `RequestWaitTracker`, and need no scope. It is the public id
    * with the scope in front, if there is one.
@@ -35,7 +35,7 @@ export interface RequestWait<S extends string> {
  * What `requestWait` adds to the environment of the handlers behind it. Where handlers hand their context on to functions of
  * your own, make it part of the application's: `new Hono<{ Bindings: Env } & RequestWaitEnv<"parse" | "embed">>()`.
  */
-export interface RequestWaitEnv<S extends string> {
+export interface RequestWaitEnv<S extends string = string> {
   Variables: { requestWait: RequestWait<S> };
 }
 

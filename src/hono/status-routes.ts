@@ -1,6 +1,6 @@
 import { type Context, Hono } from "hono";
 import { Problem, problemResponse } from "../problem.js";
-import type { QueueStatus, RequestState } from "../trackers/request-status.js";
+import type { QueueStatus } from "../trackers/request-status.js";
 import type { RequestProgress, RequestWaitTracker } from "../trackers/request-wait.js";
 import { RETRY_AFTER_SEC } from "./answer.js";
 import { withOwnErrors } from "./coordination-errors.js";
@@ -95,7 +95,7 @@ async function endOrLook<S extends string>(
   asked: Asked<S>,
   waitMs: number,
   signal: AbortSignal,
-): Promise<{ state: RequestState; status: QueueStatus<S> } | null> {
+): Promise<{ state: RequestProgress["state"]; status: QueueStatus<S> } | null> {
   const timeoutMs = waitMs - Math.min(LAST_LOOK_MS, waitMs * LAST_LOOK_PART);
   try {
     const status = await asked.tracker.waitForRequest(asked.id, { timeoutMs, signal });

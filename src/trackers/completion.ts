@@ -22,7 +22,8 @@ import { type Payloads, splitTargets } from "./target.js";
 import { MAX_ERROR_BYTES, type Task, type TaskId, taskAcks } from "./task.js";
 
 /** What a `CompletionTracker` is made with. */
-export interface CompletionTrackerOptions<T extends Payloads, Env> extends DeliveryOptions<T, Env> {
+export interface CompletionTrackerOptions<T extends Payloads = Payloads, Env = unknown>
+  extends DeliveryOptions<T, Env> {
   /** The deadline of groups that name none, in seconds; 0 for none. Default: the coordinator's, else 1800. At most a year. */
   readonly timeoutSec?: number;
   /** How long an ended group stays readable and turns late acks away, in seconds. Default: the coordinator's, else 3600. */
@@ -167,6 +168,11 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
    */
   async ack(groupId: string, task: Task, options?: { readonly generation?: number }): Promise<AckResult>;
   async ack(groupId: string, tasks: readonly Task[], options?: { readonly generation?: number }): Promise<AckResult[]>;
+  async ack(
+    groupId: string,
+    tasks: Task | readonly Task[],
+    options?: { readonly generation?: number },
+  ): Promise<AckResult | AckResult[]>;
   async ack(
     groupId: string,
     tasks: Task | readonly Task[],

@@ -41,7 +41,9 @@ export type Handler<Payload = unknown, Env = unknown> = (
 ) => void | Promise<void>;
 
 /** A handler for every name, or for some of them. */
-export type Handlers<T extends Payloads, Env> = { readonly [Name in keyof T]?: Handler<T[Name], Env> };
+export type Handlers<T extends Payloads = Payloads, Env = unknown> = {
+  readonly [Name in keyof T]?: Handler<T[Name], Env>;
+};
 
 /** The payloads of a map of handlers: what a client's tracker needs to know of handlers that run elsewhere. */
 export type PayloadsOf<H> = {

@@ -6,7 +6,7 @@ import { type GroupStatus, groupStatus } from "./group-status.js";
 import type { CompletionTargets, Payloads } from "./target.js";
 
 /** What a registration says besides its tasks. */
-export interface RegisterOptions<T extends Payloads> extends CompletionTargets<T> {
+export interface RegisterOptions<T extends Payloads = Payloads> extends CompletionTargets<T> {
   /** Any JSON value of up to 16 KB; comes back in every status. */
   readonly metadata?: unknown;
   /** The deadline, in seconds from now; 0 for none. Default: the tracker's. */

@@ -11,7 +11,7 @@ import { MAX_STAGE_BYTES } from "./target.js";
 import { MAX_ERROR_BYTES } from "./task.js";
 
 /** What a `RequestWaitTracker` is made with. */
-export interface RequestWaitOptions<S extends string> {
+export interface RequestWaitOptions<S extends string = string> {
   /** The stages that work passes through: 1 to 64, each of 1 to 64 bytes. */
   readonly stages: readonly S[];
   /**
@@ -23,7 +23,7 @@ export interface RequestWaitOptions<S extends string> {
 }
 
 /** What a root hands its work on to: roots of later stages, waited for in its place. */
-export interface NextRoot<S extends string> {
+export interface NextRoot<S extends string = string> {
   readonly stage: S;
   readonly rootId: string;
 }
@@ -40,8 +40,8 @@ export interface RequestResult {
 }
 
 /** How far a request has come. */
-export interface RequestProgress<S extends string> {
-  readonly state: RequestState;
+export interface RequestProgress<S extends string = string> {
+  readonly state: Exclude<RequestState, "unknown">;
   /** Grows with every change; what to ask for news after. */
   readonly version: number;
   /** How many registered roots are not marked. */

@@ -7,7 +7,7 @@ import type { GroupStatus } from "./group-status.js";
 export type Payloads = Record<string, unknown>;
 
 /** A durable callback to a named handler, looked up where the group's timer rings. */
-export type HandlerTarget<T extends Payloads> = {
+export type HandlerTarget<T extends Payloads = Payloads> = {
   [Name in keyof T & string]: undefined extends T[Name]
     ? { readonly handler: Name; readonly payload?: T[Name] }
     : { readonly handler: Name; readonly payload: T[Name] };
@@ -31,10 +31,14 @@ export interface RequestRootTarget {
 export type LocalTarget = (status: GroupStatus) => void | Promise<void>;
 
 /** Where the end of a group is told. */
-export type CompletionTarget<T extends Payloads> = HandlerTarget<T> | UrlTarget | RequestRootTarget | LocalTarget;
+export type CompletionTarget<T extends Payloads = Payloads> =
+  | HandlerTarget<T>
+  | UrlTarget
+  | RequestRootTarget
+  | LocalTarget;
 
 /** The callbacks of a registration; `onEnd` takes every end that has no target of its own. */
-export interface CompletionTargets<T extends Payloads> {
+export interface CompletionTargets<T extends Payloads = Payloads> {
   readonly onComplete?: CompletionTarget<T> | undefined;
   readonly onTimeout?: CompletionTarget<T> | undefined;
   readonly onEnd?: CompletionTarget<T> | undefined;

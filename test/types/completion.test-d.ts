@@ -1,4 +1,16 @@
-import { CompletionTracker, type HandlerEvent, MemoryCoordinator } from "../../src/index.js";
+import {
+  type AckResult,
+  type CompletionTarget,
+  type CompletionTargets,
+  CompletionTracker,
+  type CompletionTrackerOptions,
+  type HandlerEvent,
+  type Handlers,
+  type HandlerTarget,
+  MemoryCoordinator,
+  type RegisterOptions,
+  type Task,
+} from "../../src/index.js";
 
 /** Checked by the compiler alone: what must not compile stands below `@ts-expect-error`. */
 
@@ -44,12 +56,28 @@ export async function acksAreChecked(): Promise<void> {
   const many = await tracker.ack("g", ["a", { id: "b", result: 1 }, { id: "c", error: "broken" }]);
   one.verdict satisfies "accepted" | "duplicate" | "early" | "late" | "cancelled" | "unknown";
   many.map(({ ended }) => ended);
+  const oneOrMany = (tasks: Task | readonly Task[]): Promise<AckResult | AckResult[]> => tracker.ack("g", tasks);
+  // @ts-expect-error: it may be one, or many
+  (await oneOrMany("a")).verdict;
   // @ts-expect-error: one result is no list
   one.map;
   // @ts-expect-error: a result and an error exclude each other's type
   await tracker.ack("g", { id: "c", error: 5 });
   // @ts-expect-error: a task needs an id
   await tracker.ack("g", { result: 1 });
+}
+
+/** Who writes a type's name alone means what the tracker means by its own. */
+export function byNameAlone(
+  options: CompletionTrackerOptions,
+  registration: RegisterOptions,
+  targets: CompletionTargets,
+  onEnd: CompletionTarget,
+  onTimeout: HandlerTarget,
+): Promise<unknown> {
+  const handlers: Handlers = { ping: (event) => void event.payload };
+  const plain: CompletionTracker = new CompletionTracker(new MemoryCoordinator(), { handlers, ...options });
+  return plain.register("g", 2, { ...registration, ...targets, onEnd, onTimeout });
 }
 
 // @ts-expect-error: there is no such option

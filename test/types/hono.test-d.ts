@@ -3,11 +3,20 @@ import { HTTPException } from "hono/http-exception";
 import {
   coordinationErrors,
   drainRoutes,
+  type RequestOptions,
+  type RequestWait,
   type RequestWaitEnv,
   requestStatusRoutes,
   requestWait,
 } from "../../src/hono/index.js";
-import { type Coordinator, MemoryCoordinator, RequestWaitTracker } from "../../src/index.js";
+import {
+  type Coordinator,
+  MemoryCoordinator,
+  type NextRoot,
+  type RequestProgress,
+  type RequestWaitOptions,
+  RequestWaitTracker,
+} from "../../src/index.js";
 
 /** Checked by the compiler alone: what must not compile stands below `@ts-expect-error`. */
 
@@ -70,6 +79,26 @@ export function anyStage(stages: readonly string[]): Hono {
   });
   return made;
 }
+
+/** Who writes a type's name alone means texts. */
+export function byNameAlone(
+  requests: RequestOptions,
+  options: RequestWaitOptions,
+  next: NextRoot,
+): Hono<RequestWaitEnv> {
+  const tracker: RequestWaitTracker = new RequestWaitTracker(coordinator, options);
+  const made = new Hono<RequestWaitEnv>();
+  made.post("/", requestWait(requests), async (c) => {
+    const wait: RequestWait = c.var.requestWait;
+    await tracker.markDone(wait.id, "parse", "a", { next: [next] });
+    return c.body(null, 202);
+  });
+  made.route("/requests", requestStatusRoutes(requests));
+  return made;
+}
+
+/** What is unknown has no progress: it is null. */
+export const stateOf = (progress: RequestProgress): "pending" | "complete" => progress.state;
 
 // One object serves the middleware, the routes and the workers.
 new RequestWaitTracker(coordinator, options);
