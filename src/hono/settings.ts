@@ -46,7 +46,7 @@ export function settingsOf<S extends string>(options: RequestOptions<S>): Settin
     throw new CoordinationError("invalid_input", 'onTimeout must be "accepted" or "gateway-timeout"');
   }
   if (!/^(\/|https?:\/\/)[!-~]*$/.test(statusPath)) {
-    throw new CoordinationError("invalid_input", "statusPath must begin with /, or with https://");
+    throw new CoordinationError("invalid_input", "statusPath must begin with /, https:// or http://");
   }
   if (queueStatusField !== false) checkId(queueStatusField, "queueStatusField");
   const made = { stages, onEvent, ...(ttlSec === undefined ? {} : { ttlSec }) };

@@ -165,6 +165,9 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
    *
    * With `generation` an ack counts for that registration alone, and is never early. Without, it counts for whichever one
    * stands when it arrives: after a `restart` a stray ack of the generation before counts in the new one.
+   *
+   * @param task one, or a list of 1 to 1,000. A result is any JSON value of up to 16 KB; an error is cut to 1,024 bytes.
+   * @throws {CoordinationError} `invalid_input` for what is beyond these, or has both a result and an error.
    */
   async ack(groupId: string, task: Task, options?: { readonly generation?: number }): Promise<AckResult>;
   async ack(groupId: string, tasks: readonly Task[], options?: { readonly generation?: number }): Promise<AckResult[]>;
@@ -218,7 +221,11 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
     };
   }
 
-  /** Says that a task failed for good: it counts as settled, with its error. A task that will be retried is not failed. */
+  /**
+   * Says that a task failed for good: it counts as settled, with its error. A task that will be retried is not failed.
+   *
+   * @param message cut to 1,024 bytes of UTF-8, between two characters.
+   */
   async fail(
     groupId: string,
     taskId: TaskId,
@@ -232,6 +239,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
    * Counts `by` tasks that have no ids; returns how many remain, null for an unknown group. The one write that only
    * `opId` keeps from counting twice: give the message's id when the caller may be called again.
    *
+   * @param by 1 to 1,000,000,000, default 1; what is more than remains counts for nothing.
    * @throws {CoordinationError} `conflict` for a group that was registered with its tasks' ids.
    */
   async decrement(groupId: string, by = 1, options: { readonly opId?: string } = {}): Promise<number | null> {
@@ -253,6 +261,8 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   /**
    * Ends an open group; an ended one stays as it is. Null for an unknown group. With `generation` it ends that
    * registration alone, so that a delayed copy of the call spares the next one.
+   *
+   * @param reason cut to 1,024 bytes of UTF-8, between two characters.
    */
   async cancel(
     groupId: string,

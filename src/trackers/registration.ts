@@ -15,8 +15,9 @@ export interface RegisterOptions<T extends Payloads = Payloads> extends Completi
   readonly ttlSec?: number | undefined;
   /**
    * The tasks are the numbers from 0 to the total - 1, up to 1,000,000 of them, and are acked as numbers: each once, as by
-   * ids of their own, in a byte a task. The retry of a call is told `duplicate` where ids would tell it `accepted`, once more
-   * than 1,000 others, or a minute, came in between.
+   * ids of their own, in a byte a task. A call that is sent again, since its reply was lost, is told `duplicate` where ids would
+   * tell it `accepted`, once more than 1,000 others, or a minute, came in between; and in any case when its first copy came
+   * before the registration.
    */
   readonly indexed?: boolean | undefined;
   /**

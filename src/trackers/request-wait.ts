@@ -177,7 +177,11 @@ export class RequestWaitTracker<S extends string = string> {
     return this.#mark(requestId, stage, rootId, { processed: count, ...this.#grouped(next) });
   }
 
-  /** Closes a root as failed; its error is counted by the same step. Work that will be tried again has not failed. */
+  /**
+   * Closes a root as failed; its error is counted by the same step. Work that will be tried again has not failed.
+   *
+   * @param message cut to 1,024 bytes of UTF-8, between two characters.
+   */
   async markFailed(requestId: string, stage: S, rootId: string, message: string): Promise<RequestResult> {
     return this.#mark(requestId, stage, rootId, {
       processed: 0,
@@ -185,19 +189,31 @@ export class RequestWaitTracker<S extends string = string> {
     });
   }
 
-  /** Counts work that closes no root. Sent again, it counts once; a caller that runs again counts again. */
+  /**
+   * Counts work that closes no root. Sent again, it counts once; a caller that runs again counts again.
+   *
+   * @param n 0 to 10⁹, default 1.
+   */
   async recordProcessed(requestId: string, stage: S, n = 1): Promise<RequestResult> {
     checkInteger(n, "n", 0, MAX_COUNT);
     return this.#record(requestId, stage, { processed: n });
   }
 
-  /** Counts attempts that will be made again. */
+  /**
+   * Counts attempts that will be made again.
+   *
+   * @param n 0 to 10⁹, default 1.
+   */
   async recordRequeue(requestId: string, stage: S, n = 1): Promise<RequestResult> {
     checkInteger(n, "n", 0, MAX_COUNT);
     return this.#record(requestId, stage, { requeued: n });
   }
 
-  /** Counts an error that closes no root. */
+  /**
+   * Counts an error that closes no root.
+   *
+   * @param message cut to 1,024 bytes of UTF-8, between two characters.
+   */
   async recordError(requestId: string, stage: S, message: string): Promise<RequestResult> {
     return this.#record(requestId, stage, { error: shortText(message, "message", MAX_ERROR_BYTES) });
   }

@@ -669,6 +669,13 @@ describe("options out of range", () => {
     expect(make).toThrow(expect.objectContaining({ code: "misconfigured" }));
   });
 
+  it.each(["/", "/v1/requests", "http://localhost:3000/requests", "https://api.example/requests"])(
+    "do not include the statusPath %s",
+    (statusPath) => {
+      expect(() => makeBench({ statusPath })).not.toThrow();
+    },
+  );
+
   it.each([
     ["no stages", { stages: [] }, /stages/],
     ["a stage twice", { stages: ["a", "a"] }, /stages\[1\]/],
@@ -677,7 +684,7 @@ describe("options out of range", () => {
     ["a short stream", { maxStreamMs: 999 }, /maxStreamMs/],
     ["a TTL of 0", { ttlSec: 0 }, /ttlSec/],
     ["another end", { onTimeout: "hang" as "accepted" }, /onTimeout/],
-    ["a path without a slash", { statusPath: "requests" }, /statusPath/],
+    ["a path without a slash", { statusPath: "requests" }, /statusPath must begin with .*http:/],
     ["a path with a line break", { statusPath: "/a\r\nb: c" }, /statusPath/],
     ["a field without a name", { queueStatusField: "" }, /queueStatusField/],
   ])("are refused when the middleware is made: %s", (_, options, message) => {

@@ -53,6 +53,43 @@ describe("a completion tracker", () => {
     expect(told).toEqual([1]);
   });
 
+  it("holds to the ranges that its docstrings state", async () => {
+    const tracker = new CompletionTracker(bench().coordinator);
+    const invalid = expect.objectContaining({ code: "invalid_input" });
+    const ids = Array.from({ length: 1_001 }, (_, i) => String(i));
+    await tracker.register("group", ids);
+    await expect(tracker.ack("group", [])).rejects.toEqual(invalid);
+    await expect(tracker.ack("group", ids)).rejects.toEqual(invalid);
+    await expect(tracker.ack("group", { id: "0", result: "x".repeat(16_383) })).rejects.toEqual(invalid);
+    expect(await tracker.ack("group", { id: "0", result: "x".repeat(16_382) })).toMatchObject({ verdict: "accepted" });
+    expect(await tracker.ack("group", ids.slice(0, 1_000))).toHaveLength(1_000);
+    await tracker.register("failed", ["a", "b"]);
+    await tracker.fail("failed", "a", "é".repeat(600));
+    await tracker.ack("failed", { id: "b", error: "x".repeat(2_000) });
+    const lengths = (await tracker.status("failed"))?.errors.map(({ message }) => message.length);
+    expect(lengths).toEqual([512, 1_024]);
+    await tracker.register("counted", 3);
+    expect((await tracker.cancel("counted", "x".repeat(2_000)))?.reason).toHaveLength(1_024);
+    for (const by of [0, 1.5, 1_000_000_001]) await expect(tracker.decrement("counted", by)).rejects.toEqual(invalid);
+    await tracker.register("more", 3);
+    expect(await tracker.decrement("more", 1_000_000_000)).toBe(0);
+  });
+
+  it.each([
+    [true, 2, "duplicate"],
+    [false, ["0", "1"], "accepted"],
+  ])(
+    "tells the resent copy of an early ack what it can, once it counted (indexed: %s)",
+    async (indexed, tasks, told) => {
+      const { coordinator } = bench();
+      const ack = { op: "the-same-call", tasks: [{ id: "0" }], earlyTtlMs: 60_000 };
+      await coordinator.run("completion.ack", "group", ack);
+      await new CompletionTracker(coordinator).register("group", tasks, { indexed });
+      const { results } = await coordinator.run("completion.ack", "group", ack);
+      expect(results).toMatchObject([{ verdict: told, remaining: 1, ended: false }]);
+    },
+  );
+
   it("takes its deadline from the registration, else from itself, the coordinator, the default", async () => {
     const { clock, coordinator } = bench({ completionTimeoutSec: 60 });
     const deadlineOf = async (options: object, registration: object) => {
