@@ -9,7 +9,7 @@ import { placeOf } from "../tags.js";
 import { checkInteger, checkKeyPrefix, checkNumber, MAX_SEC } from "../validate.js";
 import { timedOut } from "../watchers.js";
 import { type Limit, pause, within } from "../within.js";
-import { lacksMethod, ObjectCalls } from "./object-calls.js";
+import { isTooLarge, lacksMethod, ObjectCalls } from "./object-calls.js";
 
 /** The part of a Durable Object binding that is used; every `DurableObjectNamespace` has it. */
 export interface ObjectNamespace {
@@ -233,6 +233,10 @@ function faultOf(error: unknown, applied: "no" | "unknown"): CoordinationError {
   const { overloaded } = Object(error) as Marked;
   if (overloaded === true) {
     return new CoordinationError("rate_limited", "the object is overloaded", { retryable: true, applied });
+  }
+  if (isTooLarge(error)) {
+    const message = "the call or its answer is larger than one RPC may be: send or read less at a time";
+    return new CoordinationError("limit_exceeded", message, { applied });
   }
   if (lacksSql(error)) {
     return new CoordinationError("misconfigured", "the object's class needs new_sqlite_classes in [[migrations]]");

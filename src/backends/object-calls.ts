@@ -68,15 +68,21 @@ async function sendPart(stub: ObjectMethods, calls: readonly Waiting[]): Promise
     // One that is missing has an unknown shape, and is told so.
     for (const [i, { resolve }] of calls.entries()) resolve(Object(replies)[i] as ObjectReply);
   } catch (error) {
-    if (calls.length > 1 && lacksMethod(error)) {
-      // An object that still runs an earlier version, while one is deployed.
-      for (const call of calls) runAlone(stub, call).then(call.resolve, call.reject);
+    if (calls.length > 1 && (lacksMethod(error) || isTooLarge(error))) {
+      // An object that still runs an earlier version, while one is deployed; or more than one RPC can carry. What has landed
+      // knows the call when it comes again.
+      for (const call of calls) await runAlone(stub, call).then(call.resolve, call.reject);
     } else for (const { reject } of calls) reject(error);
   }
 }
 
 async function runAlone(stub: ObjectMethods, { transition, id, input }: ObjectCall): Promise<ObjectReply> {
   return stub.run(transition, id, input);
+}
+
+/** What the call or its answer takes is more than an RPC may: the platform has no mark for it, only words. */
+export function isTooLarge(error: unknown): boolean {
+  return error instanceof Error && /RPC arguments or return values are limited to/i.test(error.message);
 }
 
 /** The platform's own mark, and its words. */

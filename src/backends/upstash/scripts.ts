@@ -96,25 +96,22 @@ export class Scripts {
   }
 
   /**
-   * The first call of a script that the server lacks brings the text. So does one of a script that it may lack, where others
-   * of its record follow: they must not overtake it.
+   * The first call of a script that the server lacks brings the text. So does that of one that it may lack and that some
+   * record shares with other calls: none of these must overtake another.
    */
   #commands(calls: readonly ScriptCall[], scripts: readonly Script[], missing: ReadonlySet<string>): Command[] {
-    const brought = new Set<string>();
-    const mixed = new Set<string>();
-    const transitions = new Map<string, TransitionName>();
-    for (const { keys, transition } of calls) {
-      const [record = ""] = keys;
-      if ((transitions.get(record) ?? transition) !== transition) mixed.add(record);
-      transitions.set(record, transition);
+    const callsOn = new Map<string, number>();
+    for (const { keys } of calls) callsOn.set(keys[0] ?? "", (callsOn.get(keys[0] ?? "") ?? 0) + 1);
+    const lacking = new Set(missing);
+    for (const [i, { keys }] of calls.entries()) {
+      const { sha } = scripts[i] as Script;
+      if ((callsOn.get(keys[0] ?? "") ?? 0) > 1 && !this.#known.has(sha)) lacking.add(sha);
     }
     return calls.map(({ keys, args }, i) => {
       const { lua, sha } = scripts[i] as Script;
-      const isLacking = missing.has(sha) || (mixed.has(keys[0] ?? "") && !this.#known.has(sha));
       const rest = [keys.length, ...keys, ...args];
-      if (!isLacking || brought.has(sha)) return ["evalsha", sha, ...rest];
-      brought.add(sha);
-      return ["eval", lua, ...rest];
+      // Whoever comes first brings it, for all that follow.
+      return lacking.delete(sha) ? ["eval", lua, ...rest] : ["evalsha", sha, ...rest];
     });
   }
 
