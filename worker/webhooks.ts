@@ -28,7 +28,8 @@ export function webhooksOf(env: WorkerEnv, keyPrefix: string): Webhooks | undefi
 function secretsOf(env: WorkerEnv, tenant: string | undefined): { secrets: string; variable: string } {
   const { WEBHOOK_SECRET = "", WEBHOOK_SECRETS = "" } = env;
   const own = entriesOf(WEBHOOK_SECRETS, "WEBHOOK_SECRETS must be a JSON object of tenants with their secrets");
-  if (tenant === undefined || own.length === 0) return { secrets: WEBHOOK_SECRET, variable: "WEBHOOK_SECRET" };
+  if (tenant === undefined || WEBHOOK_SECRETS.trim() === "")
+    return { secrets: WEBHOOK_SECRET, variable: "WEBHOOK_SECRET" };
   const secrets = own.find(([name]) => name === tenant)?.[1] ?? "";
   if (typeof secrets !== "string") throw misconfigured("WEBHOOK_SECRETS must have a text for each tenant");
   return { secrets, variable: "WEBHOOK_SECRETS" };

@@ -129,6 +129,16 @@ describe("a webhook", () => {
     expect((await clientOf(worker?.url ?? "")("GET", "/v1/groups/invoice", { token: carol })).status).toBe(404);
   });
 
+  it("is signed by no common secret where tenants have their own, though none is named", async () => {
+    const call = await started({ WEBHOOK_SECRETS: "{}" });
+    const body = { total: 0, onEnd: { url: receiver.url } };
+    expect((await call("PUT", `/v1/groups/${freshId()}`, { body })).json).toMatchObject({
+      status: 501,
+      code: "unsupported",
+    });
+    expect(receiver.received).toEqual([]);
+  });
+
   it("goes to no host but the allowed ones, and to none when none is set up", async () => {
     const call = await started({ WEBHOOK_ALLOWED_HOSTS: "hooks.example" });
     const body = { total: 0, onEnd: { url: receiver.url } };
