@@ -46,11 +46,11 @@ export type {
   Webhooks,
 } from "./trackers/handler.js";
 export type { RegisterOptions } from "./trackers/registration.js";
+export type { RequestResult } from "./trackers/request-result.js";
 export type { QueueStatus, RequestState, StageStatus } from "./trackers/request-status.js";
 export {
   type NextRoot,
   type RequestProgress,
-  type RequestResult,
   type RequestWaitOptions,
   RequestWaitTracker,
 } from "./trackers/request-wait.js";

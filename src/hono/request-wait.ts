@@ -1,6 +1,7 @@
 import type { Context, MiddlewareHandler } from "hono";
+import type { RequestResult } from "../trackers/request-result.js";
 import type { QueueStatus } from "../trackers/request-status.js";
-import type { RequestResult, RequestWaitTracker } from "../trackers/request-wait.js";
+import type { RequestWaitTracker } from "../trackers/request-wait.js";
 import { acceptedAnswer, doneAnswer, isHoldable, timeoutAnswer } from "./answer.js";
 import { answered, endInTime } from "./end-in-time.js";
 import { withJsonField } from "./json-field.js";

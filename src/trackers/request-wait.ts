@@ -1,13 +1,13 @@
 import type { Coordinator, OnEvent } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";
 import { emit } from "../events.js";
-import type { RequestOutcome, RequestVerdict } from "../machines/request.js";
-import { MAX_ROOTS, MAX_STAGES, type RequestRefusal, type StageRoots } from "../machines/request-record.js";
+import type { StageRoots } from "../machines/request-record.js";
 import { newOp } from "../op.js";
-import { checkId, checkInteger, checkNumber, checkText, checkTtlSec, MAX_SEC, shortText } from "../validate.js";
+import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, shortText } from "../validate.js";
 import { checkCoordinator } from "./check-coordinator.js";
+import { type RequestResult, requestResult } from "./request-result.js";
 import { type QueueStatus, queueStatus, type RequestState } from "./request-status.js";
-import { MAX_STAGE_BYTES } from "./target.js";
+import { checkStages } from "./stages.js";
 import { MAX_ERROR_BYTES } from "./task.js";
 
 /** What a `RequestWaitTracker` is made with. */
@@ -28,17 +28,6 @@ export interface NextRoot<S extends string = string> {
   readonly rootId: string;
 }
 
-/** What became of a call about a request. */
-export interface RequestResult {
-  /**
-   * `accepted`: it counted (or this call's first copy did). `duplicate`: it had counted before. `early`: the root is not
-   * registered yet; its mark is kept. `late`: the request is sealed and complete, nothing changed. `unknown`: there is no
-   * such request, never was, or is no more; nothing was written.
-   */
-  readonly verdict: RequestVerdict;
-  readonly state: RequestState;
-}
-
 /** How far a request has come. */
 export interface RequestProgress<S extends string = string> {
   readonly state: Exclude<RequestState, "unknown">;
@@ -55,12 +44,6 @@ export const MAX_ROOTS_A_CALL = 1_000;
 export const MAX_COUNT = 1_000_000_000;
 const MIN_TTL_SEC = 1;
 const DEFAULT_TTL_SEC = 3_600;
-
-const REFUSALS: Readonly<Record<RequestRefusal, string>> = {
-  roots: `a request has ${MAX_ROOTS} roots at most`,
-  stages: `a request has ${MAX_STAGES} stages at most`,
-  counts: "a sum would pass 10^12",
-};
 
 /** Work that is done is worth two seconds more to its caller. */
 const LAST_READ_MS = 2_000;
@@ -334,22 +317,4 @@ export class RequestWaitTracker<S extends string = string> {
     }
     return byStage.size === 0 ? {} : { next: Array.from(byStage, ([stage, roots]) => ({ stage, roots })) };
   }
-}
-
-export function checkStages<S extends string>(stages: readonly S[]): readonly S[] {
-  if (!Array.isArray(stages) || stages.length === 0 || stages.length > MAX_STAGES) {
-    throw new CoordinationError("invalid_input", `stages must be a list of 1 to ${MAX_STAGES} names`);
-  }
-  for (const [i, stage] of stages.entries()) {
-    checkId(stage, `stages[${i}]`);
-    checkText(stage, `stages[${i}]`, MAX_STAGE_BYTES);
-    if (stages.indexOf(stage) < i) throw new CoordinationError("invalid_input", `stages[${i}] repeats an earlier one`);
-  }
-  return [...stages];
-}
-
-/** What a call is told; what a cap refused is thrown. */
-export function requestResult({ verdict, complete, refused }: RequestOutcome): RequestResult {
-  if (refused !== undefined) throw new CoordinationError("limit_exceeded", REFUSALS[refused]);
-  return { verdict, state: complete === undefined ? "unknown" : complete ? "complete" : "pending" };
 }

@@ -1,6 +1,7 @@
 import { equal, isTrue, present } from "../../src/testing/assert.js";
+import type { RequestResult } from "../../src/trackers/request-result.js";
 import type { QueueStatus } from "../../src/trackers/request-status.js";
-import { type RequestResult, RequestWaitTracker } from "../../src/trackers/request-wait.js";
+import { RequestWaitTracker } from "../../src/trackers/request-wait.js";
 import { RequestModel, type Told } from "./request-model.js";
 import { type RequestCall, type RequestStep, STAGES, type Stage, type StageRoot } from "./request-steps.js";
 import { soon, UNIT_MS, type World } from "./world.js";

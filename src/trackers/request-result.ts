@@ -1,0 +1,27 @@
+import { CoordinationError } from "../errors.js";
+import type { RequestOutcome, RequestVerdict } from "../machines/request.js";
+import { MAX_ROOTS, MAX_STAGES, type RequestRefusal } from "../machines/request-record.js";
+import type { RequestState } from "./request-status.js";
+
+/** What became of a call about a request. */
+export interface RequestResult {
+  /**
+   * `accepted`: it counted (or this call's first copy did). `duplicate`: it had counted before. `early`: the root is not
+   * registered yet; its mark is kept. `late`: the request is sealed and complete, nothing changed. `unknown`: there is no
+   * such request, never was, or is no more; nothing was written.
+   */
+  readonly verdict: RequestVerdict;
+  readonly state: RequestState;
+}
+
+const REFUSALS: Readonly<Record<RequestRefusal, string>> = {
+  roots: `a request has ${MAX_ROOTS} roots at most`,
+  stages: `a request has ${MAX_STAGES} stages at most`,
+  counts: "a sum would pass 10^12",
+};
+
+/** What a call is told; what a cap refused is thrown. */
+export function requestResult({ verdict, complete, refused }: RequestOutcome): RequestResult {
+  if (refused !== undefined) throw new CoordinationError("limit_exceeded", REFUSALS[refused]);
+  return { verdict, state: complete === undefined ? "unknown" : complete ? "complete" : "pending" };
+}
