@@ -41,6 +41,15 @@ async function ends(place: Place): Promise<unknown> {
 
 const marksRoot = ({ id }: Place) => ({ requestRoot: { requestId: `${id}-request`, stage: "s", rootId: "a" } });
 
+/** Registers a group whose deadline has passed by the server's clock, and which no step has ended yet. */
+async function overdue(place: Place): Promise<void> {
+  const { c, id } = place;
+  const { deadlineAtMs } = await of(c).register(id, TASKS, { timeoutSec: 0.001, onEnd: marksRoot(place) });
+  // A new group's generation is the server's time.
+  const serverMs = async (): Promise<number> => (await of(c).register(`${id}-${crypto.randomUUID()}`, 0)).generation;
+  while ((await serverMs()) <= Number(deadlineAtMs));
+}
+
 /** What each ack was told of itself. How many remain is told as it stands when the call is sent again. */
 const counted = (results: AckResult[]) => results.map(({ verdict, ended }) => [verdict, ended]);
 
@@ -162,7 +171,7 @@ export const COMPLETIONS: readonly Operation[] = [
     healsFrom: 0,
     prepare: async (place) => {
       await pendingRequest({ c: place.c, id: `${place.id}-request` });
-      await of(place.c).register(place.id, TASKS, { timeoutSec: 0.001, onEnd: marksRoot(place) });
+      await overdue(place);
     },
     run: ({ c }) => c.drain?.() ?? Promise.resolve(),
     observe: ends,
