@@ -30,6 +30,17 @@ export interface Harness {
   readonly lacks?: Readonly<Partial<Record<Capability, string>>>;
 }
 
+/** How a case moves the clock while it waits for a delivery. */
+export interface Steps {
+  /** By how much, between two looks. Default 0. */
+  readonly stepMs?: number;
+  /** How often. Default 60. */
+  readonly steps?: number;
+}
+
+/** A backend may deliver by itself: no case fails for a delivery that is younger than this. */
+const PATIENCE_MS = 10_000;
+
 /** What a case is handed: its harness, and what cases have in common. */
 export class Bench {
   readonly harness: Harness;
@@ -73,40 +84,48 @@ export class Bench {
     return this.#log.filter((delivery) => delivery.groupId === groupId);
   }
 
-  /** Lets the backend work until the group's delivery stands so; moves the clock by `stepMs` between two looks. */
+  /**
+   * Returns the group's status once its delivery has this state.
+   *
+   * @param options.reader the tracker that reads the status. A reader may run what is due, as any instance may. Default: a
+   * tracker of a new instance.
+   */
   async untilDelivery(
     groupId: string,
     state: GroupStatus["delivery"]["state"],
-    options: { readonly stepMs?: number; readonly steps?: number } = {},
+    options: Steps & { readonly reader?: CompletionTracker<CasePayloads> } = {},
   ): Promise<GroupStatus> {
-    const { stepMs = 0, steps = 60 } = options;
-    const tracker = this.bareTracker();
+    const { reader = this.bareTracker(), ...steps } = options;
     let status: GroupStatus | null = null;
-    for (let i = 0; i < steps; i++) {
-      await this.advance(i === 0 ? 0 : stepMs);
-      status = await tracker.status(groupId);
-      if (status?.delivery.state === state) return status;
-      await settle(2);
-    }
-    throw new ConformanceFailure(
-      `the delivery did not become ${state}: ${JSON.stringify(present(status, "the group").delivery)}`,
-    );
+    const isReached = async (): Promise<boolean> => {
+      status = await reader.status(groupId);
+      return status?.delivery.state === state;
+    };
+    if (await this.#until(isReached, steps)) return present<GroupStatus>(status, "the group");
+    const { delivery } = present<GroupStatus>(status, "the group");
+    throw new ConformanceFailure(`the delivery did not become ${state}: ${JSON.stringify(delivery)}`);
   }
 
-  /** Lets the backend work until so many deliveries of the group were written down. */
-  async untilDelivered(
-    groupId: string,
-    count: number,
-    options: { readonly stepMs?: number; readonly steps?: number } = {},
-  ): Promise<readonly RecordedDelivery[]> {
-    const { stepMs = 0, steps = 60 } = options;
-    for (let i = 0; i < steps; i++) {
-      await this.advance(i === 0 ? 0 : stepMs);
-      const seen = await this.deliveries(groupId);
-      if (seen.length >= count) return seen;
+  /** Returns the group's deliveries once there are at least `count`. */
+  async untilDelivered(groupId: string, count: number, steps: Steps = {}): Promise<readonly RecordedDelivery[]> {
+    let seen: readonly RecordedDelivery[] = [];
+    const isReached = async (): Promise<boolean> => {
+      seen = await this.deliveries(groupId);
+      return seen.length >= count;
+    };
+    if (await this.#until(isReached, steps)) return seen;
+    throw new ConformanceFailure(`expected ${count} deliveries, got ${seen.length}`);
+  }
+
+  /** Moves the clock step by step until the condition holds; then waits in real time, for what the backend does by itself. */
+  async #until(isReached: () => Promise<boolean>, { stepMs = 0, steps = 60 }: Steps): Promise<boolean> {
+    const stopAtMs = Date.now() + PATIENCE_MS;
+    for (let step = 0; step < steps || Date.now() < stopAtMs; step++) {
+      await this.advance(step === 0 || step >= steps ? 0 : stepMs);
+      if (await isReached()) return true;
       await settle(2);
     }
-    throw new ConformanceFailure(`expected ${count} deliveries, got ${(await this.deliveries(groupId)).length}`);
+    return false;
   }
 }
 

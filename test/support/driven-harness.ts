@@ -1,8 +1,8 @@
 import type { Coordinator, Wake, WakingMachine } from "../../src/index.js";
 import { type Harness, settle } from "../../src/testing/index.js";
 
-/** For so long a harness waits for what is under way: a case may hold a call up on purpose. */
-const PATIENCE_MS = 1_000;
+/** How long a harness waits for calls that are under way: longer than a busy machine takes, shorter than a test may. */
+const PATIENCE_MS = 60_000;
 
 /**
  * A harness over coordinators that somebody has to drain, and that share a store: `make` gives one that is ahead of the

@@ -160,11 +160,15 @@ export const draining: readonly ConformanceCase[] = [
     { row: 10, needs: ["handlers", "clock"] },
     async (t) => {
       const [{ requests, requestId, wait }, id] = [await waitingRequest(t), t.id()];
-      const onComplete = { handler: "marking", payload: { requestId, failures: 2 } } as const;
+      const failures = 2;
+      const onComplete = { handler: "marking", payload: { requestId, failures } } as const;
       await t.tracker().register(id, ["a"], { onComplete, ttlSec: 604_800 });
       await t.tracker().ack(id, "a");
       await t.untilDelivered(id, 1);
-      equal(await requests.state(requestId), "pending", "the request, after the first refusal");
+      const state = await requests.state(requestId);
+      // A pause between two attempts may be short: the attempt that marks may have begun.
+      const isRefused = (await t.deliveries(id)).length <= failures;
+      if (isRefused) equal(state, "pending", "the request, after a refusal");
       const { delivery } = await t.untilDelivery(id, "delivered", { stepMs: STEP_MS });
       equal(delivery.attempts, 3, "attempts");
       matches((await wait)?.embed, { processed: 1, errorCount: 0 }, "what the waiter is told");
@@ -182,7 +186,8 @@ export const draining: readonly ConformanceCase[] = [
       const onEnd = { requestRoot: { requestId, stage: "embed", rootId: "chunks" } } as const;
       await tracker.register(id, ["a"], { onEnd, ttlSec: 604_800 });
       await tracker.ack(id, "a");
-      const { delivery } = await t.untilDelivery(id, "delivered", { stepMs: STEP_MS });
+      // Another instance would mark the request itself, over a network without faults, if it found the delivery due.
+      const { delivery } = await t.untilDelivery(id, "delivered", { stepMs: STEP_MS, reader: tracker });
       matches(delivery, { attempts: 4, lastError: "the reply was lost" }, "the delivery");
       matches((await wait)?.embed, { processed: 1, errorCount: 0 }, "what the waiter is told");
     },
