@@ -39,7 +39,7 @@ export const COLUMNS: readonly (Column & { readonly name: string })[] = [
   { name: "left by its caller after it was applied", fault: "silent after", aborts: true },
 ];
 
-/** How long a request, and a wait, may take that is left in silence. */
+/** How long a request, and a wait, may take that is left in silence: longer than a busy machine takes for a sound one. */
 const SILENCE_MS = 3_000;
 const WAIT_MS = 30_000;
 /** How many cells are tried side by side. */
@@ -117,7 +117,8 @@ export class Matrix {
     const { fault, aborts } = column;
     const place = this.#place();
     const lane = this.#world.proxy.lane();
-    const isSilent = fault === "stalled after" || aborts;
+    // A caller that leaves needs no timeout: only what stays silent meets one.
+    const isSilent = fault === "stalled after";
     const client = this.#client(place.id, lane, isSilent ? SILENCE_MS : undefined);
     const caller = new AbortController();
     const reason = new Error("the caller left");

@@ -1,5 +1,7 @@
 import type { Operation, Place } from "./operation.js";
 
+/** Longer than a call takes that meets silence and is sent again: the key must still be there. */
+const EXPIRE_SEC = 10;
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const listed = ({ c, id }: Place) => c.lrange(id);
 const number = ({ c, id }: Place) => c.getInt(id);
@@ -73,9 +75,9 @@ export const PRIMITIVES: readonly Operation[] = [
   {
     method: "Coordinator.expire",
     prepare: ({ c, id }) => c.incr(id, 7),
-    run: ({ c, id }) => c.expire(id, 4),
+    run: ({ c, id }) => c.expire(id, EXPIRE_SEC),
     observe: async (place) => {
-      const untilMs = Date.now() + 8_000;
+      const untilMs = Date.now() + EXPIRE_SEC * 1_000 + 2_000;
       while ((await number(place)) !== 0 && Date.now() < untilMs) await pause(500);
       return number(place);
     },
