@@ -1,23 +1,30 @@
 /**
- * Whether two texts are equal, in a time that does not tell where they differ: both are digested (HMAC-SHA-256 under a key
- * drawn for this one call), and the digests, always 32 bytes, are compared without an early exit.
+ * Returns whether two texts are equal, in a time that does not tell where they differ: both are digested (HMAC-SHA-256 under
+ * a key drawn for this call), and the digests, always 32 bytes, are compared to their end.
  *
- * For tokens and signatures. It does not hide how long the texts are. Workers allow it inside a request only, where
- * randomness is to be had.
+ * For tokens and signatures. Does not hide how long the texts are. Workers allow it inside a request only, because it
+ * needs randomness.
  *
  * @example
  * if (!(await timingSafeEqual(presented, token))) return new Response(null, { status: 401 });
  */
-export async function timingSafeEqual(a: string, b: string): Promise<boolean> {
-  const key = await crypto.subtle.importKey(
-    "raw",
-    crypto.getRandomValues(new Uint8Array(32)),
-    { name: "HMAC", hash: "SHA-256" },
-    false,
-    ["sign"],
-  );
-  const [left, right] = await Promise.all([digest(key, a), digest(key, b)]);
-  return left.reduce((difference, byte, i) => difference | (byte ^ (right[i] ?? -1)), 0) === 0;
+export function timingSafeEqual(a: string, b: string): Promise<boolean> {
+  return anyTimingSafeEqual([a], [b]);
+}
+
+/** Returns whether any presented text equals any live one, as `timingSafeEqual` does. Digests each text once. */
+export async function anyTimingSafeEqual(presented: readonly string[], live: readonly string[]): Promise<boolean> {
+  const random = crypto.getRandomValues(new Uint8Array(32));
+  const key = await crypto.subtle.importKey("raw", random, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+  const digests = (texts: readonly string[]) => Promise.all(texts.map((text) => digest(key, text)));
+  const [left, right] = await Promise.all([digests(presented), digests(live)]);
+  let isEqual = false;
+  for (const a of left) for (const b of right) isEqual = differenceOf(a, b) === 0 || isEqual;
+  return isEqual;
+}
+
+function differenceOf(a: Uint8Array, b: Uint8Array): number {
+  return a.reduce((difference, byte, i) => difference | (byte ^ (b[i] ?? -1)), 0);
 }
 
 async function digest(key: CryptoKey, text: string): Promise<Uint8Array> {

@@ -23,19 +23,28 @@ function byteLength(text: string, limit: number): number {
   return text.length > limit ? text.length : encoder.encode(text).length;
 }
 
+/** Returns whether a text has a UTF-8 form of at most `maxBytes`. Empty is fine. Throws nothing, and so costs little. */
+export function isText(value: unknown, maxBytes = MAX_VALUE_BYTES): value is string {
+  return typeof value === "string" && byteLength(value, maxBytes) <= maxBytes && isWellFormed(value);
+}
+
+/** Returns whether a value is 1 to 256 bytes of well-formed text. Throws nothing, and so costs little. */
+export function isId(value: unknown): value is string {
+  return value !== "" && isText(value, MAX_ID_BYTES);
+}
+
 /** Refuses what is not 1 to 256 bytes of well-formed text. */
 export function checkId(value: unknown, field: string): asserts value is string {
-  if (typeof value !== "string") throw invalid(`${field} must be a string`);
   if (value === "") throw invalid(`${field} must not be empty`);
-  if (byteLength(value, MAX_ID_BYTES) > MAX_ID_BYTES) throw invalid(`${field} must be at most ${MAX_ID_BYTES} bytes`);
-  if (!isWellFormed(value)) throw invalid(`${field} holds half of a surrogate pair`);
+  checkText(value, field, MAX_ID_BYTES);
 }
 
 /** Refuses a text that is too long, or that has no UTF-8 form. Empty is fine. */
 export function checkText(value: unknown, field: string, maxBytes = MAX_VALUE_BYTES): asserts value is string {
+  if (isText(value, maxBytes)) return;
   if (typeof value !== "string") throw invalid(`${field} must be a string`);
   if (byteLength(value, maxBytes) > maxBytes) throw invalid(`${field} must be at most ${maxBytes} bytes`);
-  if (!isWellFormed(value)) throw invalid(`${field} holds half of a surrogate pair`);
+  throw invalid(`${field} holds half of a surrogate pair`);
 }
 
 /** Refuses what is not a whole number from `min` to `max`. */

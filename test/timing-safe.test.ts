@@ -1,6 +1,6 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
-import { timingSafeEqual } from "../src/timing-safe.js";
+import { expect, test, vi } from "vitest";
+import { anyTimingSafeEqual, timingSafeEqual } from "../src/timing-safe.js";
 
 test("tells equal from different texts, the empty one and Unicode included", async () => {
   await fc.assert(
@@ -20,6 +20,17 @@ test("sees a difference in any place, in length and in case", async () => {
   }
   expect(await timingSafeEqual(token, token.toUpperCase())).toBe(false);
   expect(await timingSafeEqual(token, `${token}\0`)).toBe(false);
+});
+
+test("finds a text among several, wherever it is, and digests each of them once", async () => {
+  const texts = ["a", "b", "c", "d"];
+  const sign = vi.spyOn(crypto.subtle, "sign");
+  for (const text of texts) expect(await anyTimingSafeEqual(["x", text, "y"], texts)).toBe(true);
+  expect(sign).toHaveBeenCalledTimes(4 * (3 + 4));
+  sign.mockRestore();
+  expect(await anyTimingSafeEqual(["x", "y"], texts)).toBe(false);
+  expect(await anyTimingSafeEqual([], texts)).toBe(false);
+  expect(await anyTimingSafeEqual(["a"], [])).toBe(false);
 });
 
 test("does not take lone surrogates, or their replacement, for one another", async () => {

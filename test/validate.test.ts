@@ -7,6 +7,8 @@ import {
   checkNumber,
   checkText,
   checkTtlSec,
+  isId,
+  isText,
   MAX_SEC,
   toJson,
 } from "../src/validate.js";
@@ -20,6 +22,16 @@ function refusal(check: () => unknown): string {
     throw error;
   }
   throw new Error("it was taken");
+}
+
+/** Whether a check throws nothing. */
+function passes(check: () => void): boolean {
+  try {
+    check();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 describe("ids", () => {
@@ -39,6 +51,26 @@ describe("ids", () => {
     ["🙂\ud83d", "key holds half of a surrogate pair"],
   ])("refuses %j", (id, message) => {
     expect(refusal(() => checkId(id, "key"))).toBe(message);
+  });
+
+  it("row 78: are told from others without an error, which costs more than all else", () => {
+    const values: unknown[] = [
+      "",
+      "a",
+      "\ud800",
+      "x\udc00",
+      "🙂",
+      "é".repeat(128),
+      "é".repeat(129),
+      5,
+      null,
+      undefined,
+      {},
+    ];
+    for (const value of values) {
+      expect(isId(value)).toBe(passes(() => checkId(value, "key")));
+      expect(isText(value, 256)).toBe(passes(() => checkText(value, "value", 256)));
+    }
   });
 
   it("never repeats the value in its message", () => {

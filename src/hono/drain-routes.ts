@@ -4,7 +4,7 @@ import { type Coordinator, checkDrain, type DrainReport } from "../coordinator.j
 import { drainOf } from "../drain-rounds.js";
 import { CoordinationError } from "../errors.js";
 import { Problem, problemResponse } from "../problem.js";
-import { timingSafeEqual } from "../timing-safe.js";
+import { anyTimingSafeEqual } from "../timing-safe.js";
 import { withOwnErrors } from "./coordination-errors.js";
 import { coordinatorOf } from "./settings.js";
 
@@ -111,8 +111,9 @@ function liveSecrets(text: unknown): readonly string[] {
 async function refusalOf(c: Context, secrets: readonly string[]): Promise<Problem | undefined> {
   const presented = /^Bearer +([!-~]{1,512}) *$/i.exec(c.req.header("authorization") ?? "")?.[1];
   if (presented === undefined) return unauthorized("send the secret as `Authorization: Bearer …`");
-  const matches = await Promise.all(secrets.map((secret) => timingSafeEqual(presented, secret)));
-  return matches.includes(true) ? undefined : unauthorized("this is not the secret", ', error="invalid_token"');
+  return (await anyTimingSafeEqual([presented], secrets))
+    ? undefined
+    : unauthorized("this is not the secret", ', error="invalid_token"');
 }
 
 function unauthorized(detail: string, error = ""): Problem {

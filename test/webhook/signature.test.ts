@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { Webhook } from "standardwebhooks";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { CoordinationError } from "../../src/index.js";
 import { type SignInput, sign, type VerifyInput, verify } from "../../src/webhook/index.js";
 import { reached } from "../support/figures.js";
@@ -158,6 +158,39 @@ describe("tampering", () => {
   ])("refuses %s", async (_, value) => {
     const sent = { ...headers, "webhook-signature": value };
     await expect(verify({ ...message, headers: sent })).rejects.toMatchObject(unauthorized);
+  });
+});
+
+describe("row 78: the cost of a message that is refused", () => {
+  const secrets = Array.from({ length: 10 }, (_, i) => `whsec_${Buffer.alloc(32, i + 1).toString("base64")}`);
+  const forged = Array.from({ length: 20 }, (_, i) => `v1,${Buffer.alloc(32, 100 + i).toString("base64")}`);
+
+  /** How many keys were imported and how many HMACs computed for a message with this signature header. */
+  async function costOf(value: string, given: Record<string, string> = {}): Promise<{ keys: number; macs: number }> {
+    const [importKey, signing] = [vi.spyOn(crypto.subtle, "importKey"), vi.spyOn(crypto.subtle, "sign")];
+    try {
+      const sent = { ...headers, "webhook-signature": value, ...given };
+      await expect(verify({ ...message, secrets, headers: sent })).rejects.toMatchObject(unauthorized);
+      return { keys: importKey.mock.calls.length, macs: signing.mock.calls.length };
+    } finally {
+      importKey.mockRestore();
+      signing.mockRestore();
+    }
+  }
+
+  test("row 78: grows with signatures and secrets by their sum, not by their product", async () => {
+    // A key and a signature for each secret; one key and a digest for each text that is compared.
+    expect(await costOf(forged.join(" "))).toEqual({ keys: 10 + 1, macs: 10 + 20 + 10 });
+    expect(await costOf(Array(20).fill(forged[0]).join(" "))).toEqual({ keys: 10 + 1, macs: 10 + 1 + 10 });
+  });
+
+  test.each([
+    ["malformed signatures alone", "v1,AAAA v1, v2,AAAA nonsense v1a,AAAA", {}],
+    ["more signatures than anyone sends", Array(21).fill(forged[0]).join(" "), {}],
+    ["a timestamp outside the tolerance", forged.join(" "), { "webhook-timestamp": "1" }],
+    ["a malformed id", forged.join(" "), { "webhook-id": "a.b" }],
+  ])("row 78: %s cost no cryptography", async (_, value, given) => {
+    expect(await costOf(value, given)).toEqual({ keys: 0, macs: 0 });
   });
 });
 

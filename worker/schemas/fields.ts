@@ -2,7 +2,7 @@ import * as z from "zod/mini";
 import { MAX_TASKS } from "../../src/trackers/registration.js";
 import { MAX_COUNT, MAX_ROOTS_A_CALL } from "../../src/trackers/request-wait.js";
 import { MAX_STAGE_BYTES } from "../../src/trackers/target.js";
-import { checkId, checkText, MAX_SEC } from "../../src/validate.js";
+import { isId, isText, MAX_SEC } from "../../src/validate.js";
 import { isStorableJson, MAX_DEPTH } from "../json.js";
 
 /** What both transitions and bodies are made of. */
@@ -13,28 +13,20 @@ export const MAX_URL_BYTES = 2_048;
 /** How many results one page may hold. */
 export const MAX_PAGE = 1_000;
 
-/** A text that one of the library's own checks accepts. */
-function checked(check: (value: unknown) => void, must: string) {
-  const accepts = (value: string): boolean => {
-    try {
-      check(value);
-      return true;
-    } catch {
-      return false;
-    }
-  };
+/** A text that a predicate accepts. */
+function accepted(accepts: (value: string) => boolean, must: string) {
   return z.string().check(z.refine(accepts, { error: `must be ${must}`, abort: true }));
 }
 
-export const id = checked((value) => checkId(value, ""), "1 to 256 bytes of well-formed text");
+export const id = accepted(isId, "1 to 256 bytes of well-formed text");
 
-export const stage = checked((value) => {
-  checkId(value, "");
-  checkText(value, "", MAX_STAGE_BYTES);
-}, `1 to ${MAX_STAGE_BYTES} bytes of well-formed text`);
+export const stage = accepted(
+  (value) => value !== "" && isText(value, MAX_STAGE_BYTES),
+  `1 to ${MAX_STAGE_BYTES} bytes of well-formed text`,
+);
 
 export const text = (maxBytes: number) =>
-  checked((value) => checkText(value, "", maxBytes), `at most ${maxBytes} bytes of well-formed text`);
+  accepted((value) => isText(value, maxBytes), `at most ${maxBytes} bytes of well-formed text`);
 
 export const jsonText = (maxBytes: number) =>
   text(maxBytes).check(z.refine(isStorableJson, { error: `must be JSON text, at most ${MAX_DEPTH} levels deep` }));
@@ -60,11 +52,26 @@ export const ttlSeconds = z
     z.refine((value) => value > 0 && value <= MAX_SEC, { error: `must be more than 0 and at most ${MAX_SEC} seconds` }),
   );
 
+/** A list that is refused by its length before its items are looked at, and by its first wrong item before the others. */
 export function list<Item extends z.core.$ZodType>(item: Item, min: number, max: number) {
-  // The length first: a list that is too long is not looked through.
   const fits = (items: readonly unknown[]): boolean => items.length >= min && items.length <= max;
   const sized = z.array(z.unknown()).check(z.refine(fits, { error: `must hold ${min} to ${max}`, abort: true }));
-  return z.pipe(sized, z.array(item));
+  const parseEach = (items: unknown[], list: z.core.ParsePayload): z.output<Item>[] => {
+    const parsed: z.output<Item>[] = [];
+    for (const [i, value] of items.entries()) {
+      // As zod's own lists run their items. None of our schemas is asynchronous.
+      const outcome = item._zod.run({ value, issues: [] }, { async: false }) as z.core.ParsePayload<z.output<Item>>;
+      if (outcome.issues.length > 0) {
+        // What checks the whole list finds no list any more.
+        const issues = z.core.util.prefixIssues(i, outcome.issues).map((issue) => ({ ...issue, continue: false }));
+        list.issues.push(...issues);
+        return z.NEVER;
+      }
+      parsed.push(outcome.value);
+    }
+    return parsed;
+  };
+  return z.pipe(sized, z.transform(parseEach));
 }
 
 /** A task's id, or the number that stands for one. */
