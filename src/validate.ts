@@ -23,9 +23,16 @@ function byteLength(text: string, limit: number): number {
   return text.length > limit ? text.length : encoder.encode(text).length;
 }
 
+/** Returns what is wrong with a text; `undefined`: nothing. */
+function faultOf(value: unknown, maxBytes: number): string | undefined {
+  if (typeof value !== "string") return "must be a string";
+  if (byteLength(value, maxBytes) > maxBytes) return `must be at most ${maxBytes} bytes`;
+  return isWellFormed(value) ? undefined : "holds half of a surrogate pair";
+}
+
 /** Returns whether a text has a UTF-8 form of at most `maxBytes`. Empty is fine. Throws nothing, and so costs little. */
-export function isText(value: unknown, maxBytes = MAX_VALUE_BYTES): value is string {
-  return typeof value === "string" && byteLength(value, maxBytes) <= maxBytes && isWellFormed(value);
+export function isText(value: unknown, maxBytes: number): value is string {
+  return faultOf(value, maxBytes) === undefined;
 }
 
 /** Returns whether a value is 1 to 256 bytes of well-formed text. Throws nothing, and so costs little. */
@@ -41,10 +48,8 @@ export function checkId(value: unknown, field: string): asserts value is string 
 
 /** Refuses a text that is too long, or that has no UTF-8 form. Empty is fine. */
 export function checkText(value: unknown, field: string, maxBytes = MAX_VALUE_BYTES): asserts value is string {
-  if (isText(value, maxBytes)) return;
-  if (typeof value !== "string") throw invalid(`${field} must be a string`);
-  if (byteLength(value, maxBytes) > maxBytes) throw invalid(`${field} must be at most ${maxBytes} bytes`);
-  throw invalid(`${field} holds half of a surrogate pair`);
+  const fault = faultOf(value, maxBytes);
+  if (fault !== undefined) throw invalid(`${field} ${fault}`);
 }
 
 /** Refuses what is not a whole number from `min` to `max`. */

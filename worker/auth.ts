@@ -8,7 +8,8 @@ import { liveTokens, MAX_TOKEN_LENGTH, type WorkerEnv } from "./env.js";
  * tells neither how much of a token was right, nor how long it is, nor which one it was. A refusal touches no storage.
  *
  * @throws {Problem} `unauthorized`.
- * @throws {CoordinationError} `misconfigured` when the Worker has no token, or a malformed one: it is never open.
+ * @throws {CoordinationError} `misconfigured` when the Worker has no token, or a malformed one: it is never open. For logs: the
+ * caller has shown no token.
  * @see https://www.rfc-editor.org/rfc/rfc6750
  */
 export function authenticate(request: Request, env: WorkerEnv): string {

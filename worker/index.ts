@@ -17,7 +17,11 @@ export { CoordinatorWorkerObject } from "./object.js";
 export interface WorkerOptions<Env extends WorkerEnv = WorkerEnv> {
   /** The binding of the class that extends `CoordinatorWorkerObject` (or `CoordinatorObject`). Default `env.COORDINATOR`. */
   readonly namespace?: (env: Env) => ObjectNamespace | undefined;
-  /** Told of errors that nobody expected, for logs; the caller reads `internal` and nothing of them. */
+  /**
+   * Gets the errors that the caller must not read, for logs: unexpected ones, which are answered `internal`, and variables that
+   * keep every token out (`misconfigured`, whose message names the variable and holds no value). Default: the message of the
+   * latter goes to `console.error`.
+   */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -45,13 +49,14 @@ export interface CoordinatorWorker<Env extends WorkerEnv = WorkerEnv> {
 export function createWorker<Env extends WorkerEnv = WorkerEnv>(
   options: WorkerOptions<Env> = {},
 ): CoordinatorWorker<Env> {
+  const { onError = logMisconfigured } = options;
   const report = (error: unknown): void => {
-    if (!isExpected(error)) options.onError?.(error);
+    if (!isExpected(error)) onError(error);
   };
   // On the raw path: an id is decoded once, by the route that reads it.
   const app: App = new Hono<AppEnv>({ getPath: rawPathOf });
   app.use("/v1/*", async (c, next) => {
-    const keyPrefix = authenticate(c.req.raw, c.env);
+    const keyPrefix = keyPrefixOf(c.req.raw, c.env, onError);
     c.set("report", report);
     c.set("keyPrefix", keyPrefix);
     c.set("coordinator", coordinatorOf(keyPrefix, c.env as Env, options));
@@ -69,6 +74,23 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
     return problemResponse(error);
   });
   return { fetch: async (request, env) => app.fetch(request, env) };
+}
+
+/** Authenticates. A caller without a token does not learn which variable is wrong: `onError` gets it instead. */
+function keyPrefixOf(request: Request, env: WorkerEnv, onError: (error: unknown) => void): string {
+  try {
+    return authenticate(request, env);
+  } catch (error) {
+    if (!(error instanceof CoordinationError)) throw error;
+    onError(error);
+    throw new Problem("misconfigured", "this Worker accepts no token: its log says which variable must be corrected");
+  }
+}
+
+function logMisconfigured(error: unknown): void {
+  // The documented default: without it a closed Worker would not say why.
+  // biome-ignore lint/suspicious/noConsole: the message names a variable, and holds no value.
+  if (error instanceof CoordinationError) console.error(`edge-coordinator: ${error.message}`);
 }
 
 /** The path of a request's URL, which every platform has parsed and written out by itself. */

@@ -47,7 +47,9 @@ export interface Lane {
   /** `"none"` unless it is set. */
   standing: Fault;
   readonly requests: SeenRequest[];
-  /** Resolves once a request is left without an answer. */
+  /** How many requests were left without an answer, or with half of one. */
+  readonly silences: number;
+  /** Resolves once there is one. */
   silent(): Promise<void>;
   /** Has the copies arrive that "replayed late" kept, one after the other. */
   replay(): Promise<void>;
@@ -78,10 +80,11 @@ class ProxyLane implements Lane {
   readonly faults: Fault[] = [];
   readonly requests: SeenRequest[] = [];
   standing: Fault = "none";
+  silences = 0;
   readonly #target: string;
   readonly #kept: (() => Promise<Answer>)[] = [];
   readonly #silent: Promise<void>;
-  #fallSilent = (): void => {};
+  #resolveSilent = (): void => {};
 
   constructor(
     readonly url: string,
@@ -89,8 +92,13 @@ class ProxyLane implements Lane {
   ) {
     this.#target = target;
     this.#silent = new Promise((resolve) => {
-      this.#fallSilent = resolve;
+      this.#resolveSilent = resolve;
     });
+  }
+
+  #fallSilent(): void {
+    this.silences++;
+    this.#resolveSilent();
   }
 
   silent(): Promise<void> {
@@ -125,6 +133,7 @@ class ProxyLane implements Lane {
     const answers = await Promise.all(fault === "replayed" ? [send(), send()] : [send()]);
     const answer = answers.at(-1) as Answer;
     if (fault === "silent after") return this.#fallSilent();
+    if (fault === "stalled after") this.#fallSilent();
     await spoilAnswer(fault, answer, response);
   }
 }

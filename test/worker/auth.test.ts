@@ -15,9 +15,14 @@ const COUNTING = `
     get: (id, options) => { reached += 1; return objects.get(id, options); },
     jurisdiction: (place) => counted(objects.jurisdiction(place)),
   });
-  const worker = createWorker({ namespace: (env) => counted(env.COORDINATOR) });
+  const logged = [];
+  const onError = (error) => void logged.push(error.message);
+  const worker = createWorker({ namespace: (env) => counted(env.COORDINATOR), onError });
   export default {
-    fetch: (request, env) => request.url.endsWith("/reached") ? Response.json(reached) : worker.fetch(request, env),
+    fetch(request, env) {
+      if (request.url.endsWith("/reached")) return Response.json(reached);
+      return request.url.endsWith("/logged") ? Response.json(logged) : worker.fetch(request, env);
+    },
   };
 `;
 
@@ -117,16 +122,41 @@ describe("a Worker whose tokens are not set up", () => {
     ["a tenant that is no text", { COORDINATOR_TOKENS: `{"${FIRST}":1}` }, /tenant 1 must be/],
     ["an empty token of a tenant", { COORDINATOR_TOKENS: '{"":"a"}' }, /16 to 512/],
     ["a token with two meanings", { COORDINATOR_TOKEN: FIRST, COORDINATOR_TOKENS: `{"${FIRST}":"a"}` }, /twice/],
-  ])("is closed: %s", async (_, vars: Record<string, string>, detail) => {
-    const call = await started(vars);
-    for (const token of [null, FIRST, "", "fifteen-letters"]) {
-      const { status, json, text } = await call("GET", "/v1/groups/a", { token });
-      expect([status, json.code]).toEqual([500, "misconfigured"]);
-      expect(json.detail).toMatch(detail);
-      expect(text).not.toContain(FIRST);
-    }
-    expect((await call("GET", "/health", { token: null })).status).toBe(200);
-    expect((await call("GET", "/reached")).json).toBe(0);
+  ])(
+    "row 80: is closed, and tells its log which variable is wrong: %s",
+    async (_, vars: Record<string, string>, wrong) => {
+      const call = await started(vars);
+      for (const token of [null, FIRST, "", "fifteen-letters"]) {
+        const { status, json, text } = await call("GET", "/v1/groups/a", { token });
+        expect([status, json.code]).toEqual([500, "misconfigured"]);
+        expect(json.detail).toBe("this Worker accepts no token: its log says which variable must be corrected");
+        expect(text).not.toMatch(/TOKEN|tenant|first-token/);
+      }
+      const logged = (await call("GET", "/logged")).json as unknown as string[];
+      expect(logged).toEqual(Array(4).fill(expect.stringMatching(wrong)));
+      expect(logged.join(" ")).not.toContain(FIRST);
+      expect((await call("GET", "/health", { token: null })).status).toBe(200);
+      expect((await call("GET", "/reached")).json).toBe(0);
+    },
+  );
+
+  it("row 80: has a line on the console, unless it was told where to log", async () => {
+    worker = await startWorker({
+      source: `
+        import worker from "./worker/index.js";
+        export { CoordinatorWorkerObject } from "./worker/index.js";
+        const lines = [];
+        console.error = (line) => void lines.push(line);
+        export default {
+          fetch: (request, env) =>
+            request.url.endsWith("/lines") ? Response.json(lines) : worker.fetch(request, env),
+        };`,
+    });
+    const call = clientOf(worker.url);
+    await call("GET", "/v1/groups/a", { token: FIRST });
+    expect((await call("GET", "/lines")).json).toEqual([
+      expect.stringMatching(/^edge-coordinator: neither COORDINATOR_TOKEN nor COORDINATOR_TOKENS is set/),
+    ]);
   });
 
   it("says that the binding is missing", async () => {

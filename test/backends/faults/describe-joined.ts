@@ -3,9 +3,6 @@ import { CompletionTracker, CoordinationError } from "../../../src/index.js";
 import { Bounded } from "./bounded.js";
 import { COLUMNS, type World } from "./matrix.js";
 
-/** Longer than a sound request takes on a busy machine, with all columns under way at once. */
-const SILENCE_MS = 3_000;
-
 /** Tries every fault on one request that carries operations of every sort: each is told what is true of itself. */
 export function describeJoinedFaults(world: () => World): void {
   describe("operations that share a request which is", () => {
@@ -14,16 +11,13 @@ export function describeJoinedFaults(world: () => World): void {
       async ({ name, fault, aborts }) => {
         const { proxy, client } = world();
         const id = `joined ${name}`;
-        const sound = client(id, {});
+        const sound = client(id);
         await new CompletionTracker(sound).register(id, 2);
         const lane = proxy.lane();
-        const isSilent = fault === "stalled after";
         const caller = new AbortController();
         const reason = new Error("the callers left");
         if (aborts) void lane.silent().then(() => caller.abort(reason));
-        const c = new Bounded(client(id, { url: lane.url, ...(isSilent ? { requestTimeoutMs: SILENCE_MS } : {}) }), {
-          signal: caller.signal,
-        });
+        const c = new Bounded(client(id, lane), { signal: caller.signal });
         const tracker = new CompletionTracker(c);
         lane.faults.push(fault);
         const [first, sum, second, none] = await Promise.allSettled([

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll } from "vitest";
-import { HttpCoordinator } from "../../../src/backends/http/index.js";
+import { HttpCoordinator, type HttpOptions } from "../../../src/backends/http/index.js";
 import { CompletionTracker } from "../../../src/index.js";
-import { type FaultProxy, startFaultProxy } from "../../support/fault-proxy.js";
+import { type FaultProxy, type Lane, startFaultProxy } from "../../support/fault-proxy.js";
+import { SILENCE_MS, Silence } from "../../support/silence.js";
 import { startWorker, type WorkerProcess } from "../../support/worker-process.js";
 import { type Receiver, startReceiver } from "../../webhook/receiver.js";
 import { describeJoinedFaults } from "./describe-joined.js";
@@ -32,8 +33,13 @@ afterAll(async () => {
   await receiver.close();
 });
 
-const client = (options: { readonly url?: string } = {}) =>
+const client = (options: Partial<HttpOptions> = {}) =>
   new HttpCoordinator({ url: worker.url, token: TOKEN, ...options });
+const through = (lane: Lane) => ({
+  url: lane.url,
+  requestTimeoutMs: SILENCE_MS,
+  clock: new Silence(lane).clock,
+});
 const hook = (id: string): string => `${receiver.url}/${id}`;
 
 /** The object delivers by itself. */
@@ -46,7 +52,7 @@ async function settle(id: string): Promise<void> {
 
 const world = (): World => ({
   proxy,
-  client: (_, options) => client(options),
+  client: (_, lane) => client(lane && through(lane)),
   settle,
   hook,
   hooked: (id) => receiver.received.filter(({ path }) => path === new URL(hook(id)).pathname).length,

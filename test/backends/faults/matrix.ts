@@ -7,8 +7,8 @@ import { nameOf, type Operation, type Outcome, outcomeOf, type Place } from "./o
 /** A backend, and the network in front of it. */
 export interface World {
   readonly proxy: FaultProxy;
-  /** A client that sends by this address, or straight to the backend; it sees what others with this id see. */
-  client(id: string, options: { readonly url?: string; readonly requestTimeoutMs?: number }): Coordinator;
+  /** A client that sends by a lane, or straight to the backend; it sees what others with this id see. */
+  client(id: string, lane?: Lane): Coordinator;
   /** Has the deliveries of this id come to their end. */
   settle(id: string): Promise<void>;
   hook(id: string): string;
@@ -39,8 +39,7 @@ export const COLUMNS: readonly (Column & { readonly name: string })[] = [
   { name: "left by its caller after it was applied", fault: "silent after", aborts: true },
 ];
 
-/** How long a request, and a wait, may take that is left in silence: longer than a busy machine takes for a sound one. */
-const SILENCE_MS = 3_000;
+/** How long a wait may take. */
 const WAIT_MS = 30_000;
 /** How many cells are tried side by side. */
 const AT_ONCE = 32;
@@ -101,7 +100,7 @@ export class Matrix {
     const once = this.#place();
     const lane = this.#world.proxy.lane();
     await operation.prepare?.(once);
-    const value = plain(await operation.run({ ...once, c: this.#client(once.id, lane) }), once.id);
+    const value = plain(await operation.run({ ...once, c: this.#world.client(once.id, lane) }), once.id);
     const steps = lane.requests.length;
     const one = plain(await operation.observe(once), once.id);
     const later = this.#place();
@@ -117,9 +116,7 @@ export class Matrix {
     const { fault, aborts } = column;
     const place = this.#place();
     const lane = this.#world.proxy.lane();
-    // A caller that leaves needs no timeout: only what stays silent meets one.
-    const isSilent = fault === "stalled after";
-    const client = this.#client(place.id, lane, isSilent ? SILENCE_MS : undefined);
+    const client = this.#world.client(place.id, lane);
     const caller = new AbortController();
     const reason = new Error("the caller left");
     const name = `${nameOf(operation)}, request ${step + 1}`;
@@ -127,8 +124,7 @@ export class Matrix {
     if (aborts) void lane.silent().then(() => caller.abort(reason));
     lane.faults.push(...Array<Fault>(step).fill("none"), fault);
     const c = new Bounded(client, { signal: caller.signal });
-    const waitMs = isSilent ? SILENCE_MS : WAIT_MS;
-    const outcome = await outcomeOf(operation.run({ ...place, c, waitMs }));
+    const outcome = await outcomeOf(operation.run({ ...place, c }));
     const isMet = lane.faults.length === 0;
     const told = verdictOf(outcome, reason);
     // Whoever is told that nothing was applied may call again, and does.
@@ -161,17 +157,13 @@ export class Matrix {
     const world = this.#world;
     return {
       id,
-      c: world.client(id, {}),
+      c: world.client(id),
       hook: world.hook(id),
       hooked: () => world.hooked(id),
       settle: () => world.settle(id),
       waitMs: WAIT_MS,
       memo: {},
     };
-  }
-
-  #client(id: string, { url }: Lane, requestTimeoutMs = 60_000): Coordinator {
-    return this.#world.client(id, { url, requestTimeoutMs });
   }
 
   async #limited<T>(work: () => Promise<T>): Promise<T> {
@@ -194,8 +186,8 @@ function verdictOf(outcome: Outcome, reason: unknown): Cell["outcome"] {
 
 /** What a caller was told that is not so, or that it should not have been told at all. */
 function untrue(
-  { reads, once, waits }: Operation,
-  { fault, aborts }: Column,
+  { reads, once }: Operation,
+  { aborts }: Column,
   { outcome, told, isApplied }: { outcome: Outcome; told: Cell["outcome"]; isApplied: boolean },
 ): string[] {
   if (told === "value") return [];
@@ -204,8 +196,7 @@ function untrue(
   if (!(error instanceof CoordinationError)) return [`threw ${String(error)}`];
   const wrong: string[] = [];
   // One fault alone is waited out, unless only the caller knows whether to send again.
-  const isEndOfWait = waits && error.code === "wait_timeout" && fault === "stalled after";
-  if (!once && !isEndOfWait) wrong.push(`threw ${error.code} for one fault`);
+  if (!once) wrong.push(`threw ${error.code} for one fault`);
   if (reads && error.applied !== "no") wrong.push("said of a read that it may have been applied");
   if (!reads && isApplied && error.applied === "no") wrong.push("said that nothing was applied, but it was");
   return wrong;

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll } from "vitest";
 import { CompletionTracker } from "../../../src/index.js";
 import { webhookSender } from "../../../src/webhook/index.js";
+import type { Lane } from "../../support/fault-proxy.js";
+import { SILENCE_MS, Silence } from "../../support/silence.js";
 import { type Receiver, startReceiver } from "../../webhook/receiver.js";
 import { SkewedCoordinator, TOKEN, useLab } from "../upstash/support.js";
 import { describeJoinedFaults } from "./describe-joined.js";
@@ -31,9 +33,15 @@ async function settle(id: string): Promise<void> {
   tracker.close();
 }
 
+const through = (lane: Lane) => ({
+  url: lane.url,
+  requestTimeoutMs: SILENCE_MS,
+  fetch: new Silence(lane).fetch,
+});
+
 const world = (): World => ({
   proxy: lab.proxy,
-  client: (id, options) => lab.coordinator({ keyPrefix: `${id}:`, ...options }),
+  client: (id, lane) => lab.coordinator({ keyPrefix: `${id}:`, ...(lane && through(lane)) }),
   settle,
   hook,
   hooked: (id) => receiver.received.filter(({ path }) => path === new URL(hook(id)).pathname).length,

@@ -1,0 +1,49 @@
+import type { Clock } from "../../src/clock.js";
+import { systemClock } from "../../src/clock.js";
+import type { Lane } from "./fault-proxy.js";
+
+/** How long a client waits for an answer that does not come. */
+export const SILENCE_MS = 500;
+
+const LOOK_MS = 20;
+
+/**
+ * Lets a client's timeouts end a request only once its lane has left one in silence since that request began. How long the
+ * machine takes for sound ones changes nothing.
+ */
+export class Silence {
+  readonly #lane: Lane;
+
+  constructor(lane: Lane) {
+    this.#lane = lane;
+  }
+
+  /** For a client that hands its timeouts to `fetch` as a signal. */
+  readonly fetch = async (url: string, init: RequestInit): Promise<Response> => {
+    const [request, before] = [new AbortController(), this.#lane.silences];
+    const end = (): void => request.abort(init.signal?.reason);
+    init.signal?.addEventListener("abort", () => this.#afterSilence(before, end));
+    return fetch(url, { ...init, signal: request.signal });
+  };
+
+  /** For a client that takes a clock. Shorter timers, such as pauses, ring in their time. */
+  readonly clock: Clock = {
+    now: () => systemClock.now(),
+    setTimer: (run, delayMs, options) => {
+      if (delayMs < SILENCE_MS) return systemClock.setTimer(run, delayMs, options);
+      const before = this.#lane.silences;
+      let stop = systemClock.setTimer(() => (stop = this.#afterSilence(before, run)), delayMs, options);
+      return () => stop();
+    },
+  };
+
+  #afterSilence(before: number, end: () => void): () => void {
+    const timer = setInterval(() => {
+      if (this.#lane.silences === before) return;
+      clearInterval(timer);
+      end();
+    }, LOOK_MS);
+    timer.unref();
+    return () => clearInterval(timer);
+  }
+}
