@@ -1,4 +1,5 @@
-// `npm run dev`: the app on node:http, without a Vercel account.
+// `npm run dev`: the app on node:http, for this machine alone, without a Vercel account.
+import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { serve } from "./serve.js";
@@ -9,9 +10,12 @@ if (existsSync(".env")) process.loadEnvFile();
 // On Vercel the function goes on until this has settled. Here the process lives on anyway.
 const context = { waitUntil: (work: Promise<unknown>) => void work.catch((error) => console.error(error)) };
 const server = serve((request) => handle(request, context));
-server.listen(Number(process.env.PORT ?? 3000), () => {
-  const url = `http://localhost:${(server.address() as AddressInfo).port}`;
-  process.env.APP_URL ||= url;
-  process.env.CRON_SECRET ||= "only-for-development";
-  console.log(`Listening on ${url}`);
+server.listen(Number(process.env.PORT ?? 3000), "127.0.0.1", () => {
+  const { port } = server.address() as AddressInfo;
+  process.env.APP_URL ||= `http://127.0.0.1:${port}`;
+  if (!process.env.CRON_SECRET) {
+    process.env.CRON_SECRET = randomBytes(16).toString("hex");
+    console.log(`CRON_SECRET=${process.env.CRON_SECRET} (of this run alone; .env sets one that stays)`);
+  }
+  console.log(`Listening on http://localhost:${port}`);
 });

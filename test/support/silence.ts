@@ -2,8 +2,8 @@ import type { Clock } from "../../src/clock.js";
 import { systemClock } from "../../src/clock.js";
 import type { Lane } from "./fault-proxy.js";
 
-/** How long a client waits for an answer that does not come. */
-export const SILENCE_MS = 500;
+/** How long a client waits for an answer that does not come. Longer than any pause between two attempts. */
+export const SILENCE_MS = 2_500;
 
 const LOOK_MS = 20;
 

@@ -3,6 +3,9 @@ import { count, reached } from "../../support/figures.js";
 import { type Cell, COLUMNS, Matrix, type World } from "./matrix.js";
 import { nameOf, type Operation } from "./operation.js";
 
+/** Ends only what hangs: all columns take several minutes on a machine that is busy with other work. */
+const HANGS_MS = 1_200_000;
+
 /** Tries every fault on every request of every operation, side by side; states what was reached. */
 export function describeMatrix(backend: string, operations: readonly Operation[], world: () => World): void {
   let matrix: Matrix | undefined;
@@ -18,14 +21,14 @@ export function describeMatrix(backend: string, operations: readonly Operation[]
   }
 
   describe("an operation whose request is", () => {
-    it.each(COLUMNS)("$name counts once at most, and says what it knows", { timeout: 240_000 }, async ({ name }) => {
+    it.each(COLUMNS)("$name counts once at most, and says what it knows", { timeout: HANGS_MS }, async ({ name }) => {
       const cells = await cellsOf(name);
       expect(cells.flatMap((cell) => cell.wrong.map((wrong) => `${cell.name}: ${wrong}`))).toEqual([]);
       expect(cells.length).toBeGreaterThanOrEqual(operations.length);
     });
   });
 
-  it("is told the truth, under every fault", { timeout: 240_000 }, async ({ task }) => {
+  it("is told the truth, under every fault", { timeout: HANGS_MS }, async ({ task }) => {
     const cells = (await Promise.all(COLUMNS.map(({ name }) => cellsOf(name)))).flat();
     const right = cells.filter(({ wrong }) => wrong.length === 0);
     const told = (outcome: Cell["outcome"]): string => count(cells.filter((cell) => cell.outcome === outcome).length);

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { CoordinationError, type Coordinator } from "../../../src/index.js";
 import type { Fault, FaultProxy, Lane } from "../../support/fault-proxy.js";
+import { SILENCE_MS } from "../../support/silence.js";
 import { Bounded } from "./bounded.js";
 import { nameOf, type Operation, type Outcome, outcomeOf, type Place } from "./operation.js";
 
@@ -39,7 +40,7 @@ export const COLUMNS: readonly (Column & { readonly name: string })[] = [
   { name: "left by its caller after it was applied", fault: "silent after", aborts: true },
 ];
 
-/** How long a wait may take. */
+/** How long a wait may take that is not left in silence. */
 const WAIT_MS = 30_000;
 /** How many cells are tried side by side. */
 const AT_ONCE = 32;
@@ -124,7 +125,8 @@ export class Matrix {
     if (aborts) void lane.silent().then(() => caller.abort(reason));
     lane.faults.push(...Array<Fault>(step).fill("none"), fault);
     const c = new Bounded(client, { signal: caller.signal });
-    const outcome = await outcomeOf(operation.run({ ...place, c }));
+    const waitMs = fault === "stalled after" ? SILENCE_MS : WAIT_MS;
+    const outcome = await outcomeOf(operation.run({ ...place, c, waitMs }));
     const isMet = lane.faults.length === 0;
     const told = verdictOf(outcome, reason);
     // Whoever is told that nothing was applied may call again, and does.
@@ -186,8 +188,8 @@ function verdictOf(outcome: Outcome, reason: unknown): Cell["outcome"] {
 
 /** What a caller was told that is not so, or that it should not have been told at all. */
 function untrue(
-  { reads, once }: Operation,
-  { aborts }: Column,
+  { reads, once, waits }: Operation,
+  { fault, aborts }: Column,
   { outcome, told, isApplied }: { outcome: Outcome; told: Cell["outcome"]; isApplied: boolean },
 ): string[] {
   if (told === "value") return [];
@@ -196,7 +198,8 @@ function untrue(
   if (!(error instanceof CoordinationError)) return [`threw ${String(error)}`];
   const wrong: string[] = [];
   // One fault alone is waited out, unless only the caller knows whether to send again.
-  if (!once) wrong.push(`threw ${error.code} for one fault`);
+  const isEndOfWait = waits && error.code === "wait_timeout" && fault === "stalled after";
+  if (!once && !isEndOfWait) wrong.push(`threw ${error.code} for one fault`);
   if (reads && error.applied !== "no") wrong.push("said of a read that it may have been applied");
   if (!reads && isApplied && error.applied === "no") wrong.push("said that nothing was applied, but it was");
   return wrong;
