@@ -34,9 +34,15 @@ async function install(name: string, folder: string): Promise<void> {
     filter: (source) => !/[\\/](node_modules|\.wrangler|\.vercel)$/.test(source),
   });
   await mkdir(installed, { recursive: true });
+  const tarball = await packTo(folder);
+  await run("tar", ["-xzf", tarball, "--strip-components=1", "-C", installed]);
+  await rm(tarball);
+}
+
+/** Packs what `npm run build` has made into a folder; resolves with the tarball's path. */
+export async function packTo(folder: string): Promise<string> {
   const pack = ["pack", "--ignore-scripts", "--json", "--pack-destination", folder];
   const { stdout } = await run("npm", pack, { cwd: ROOT, maxBuffer: 64 * 1024 * 1024 });
   const [{ filename }] = JSON.parse(stdout) as [{ filename: string }];
-  await run("tar", ["-xzf", join(folder, filename), "--strip-components=1", "-C", installed]);
-  await rm(join(folder, filename));
+  return join(folder, filename);
 }
