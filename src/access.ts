@@ -6,7 +6,7 @@ import type { TransitionName } from "./machines/index.js";
  * A new transition that is not listed is a write that any client may run, and nobody may watch.
  */
 
-/** Nothing is lost or counted twice, whether or not the answer came. They write what time alone has decided, at most. */
+/** Nothing is lost or counted twice, whether or not the answer came. They write at most what time has decided, or a renewal. */
 const READS: readonly TransitionName[] = [
   "kv.getInt",
   "kv.scard",

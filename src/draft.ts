@@ -95,13 +95,15 @@ export function openDraft(rows: Rows, nowMs: number): Draft {
       untilChanged = true;
       wakeChanged = true;
     },
-    keepUntil: (atMs) => {
+    keepUntil: (atMs, slackMs = 0) => {
       if (until === atMs) return;
-      until = atMs;
+      if (atMs !== undefined && until !== undefined && until > atMs && until <= atMs + slackMs) return;
+      until = atMs === undefined ? undefined : atMs + slackMs;
       untilChanged = true;
     },
-    wakeAt: (atMs) => {
+    wakeAt: (atMs, maybeSooner) => {
       if (wake === atMs) return;
+      if (maybeSooner === true && atMs !== undefined && wake !== undefined && wake < atMs && wake > nowMs) return;
       wake = atMs;
       wakeChanged = true;
     },

@@ -6,8 +6,10 @@ import { pause } from "./within.js";
 
 /** An operation that may share a request with others. */
 export interface Joinable {
-  /** What it works on. */
+  /** Operations on one record keep their order. */
   readonly record: string;
+  /** Operations of different groups never share a request. Default: all of one. */
+  readonly group?: string;
   /** How much of a request it takes. */
   readonly size: number;
   /** What a lost answer means. */
@@ -25,6 +27,8 @@ export interface Carrier<Op extends Joinable, Value> {
   /** One request takes so many, and so much; an operation that is larger by itself has one of its own. */
   readonly maxOps: number;
   readonly maxSize: number;
+  /** How many requests of one turn are under way at once, in each group. */
+  readonly lanes: number;
   readonly retry: RetryPolicy;
   /** What has not been sent by then, since others of its turn took so long, fails. */
   readonly maxQueueMs: number;
@@ -34,8 +38,8 @@ export interface Carrier<Op extends Joinable, Value> {
   send(ops: readonly Op[], signal: AbortSignal): Promise<readonly Outcome<Value>[]>;
 }
 
-/** How many requests of one turn are under way at once. Workers open six connections, of which a wait may hold one. */
-const LANES = 4;
+/** Workers open six connections at a time, and a wait may hold one. */
+export const HTTP_LANES = 4;
 /** Whoever is asked to come back later than this is told so instead. */
 const MAX_RETRY_AFTER_MS = 5_000;
 
@@ -66,7 +70,9 @@ export class Joined<Op extends Joinable, Value> {
     this.#calls = [];
     const { clock, maxQueueMs } = this.#carrier;
     const endsAtMs = clock.now() + maxQueueMs;
-    for (const parts of lanesOf(calls, this.#carrier)) void this.#sendAll(parts, endsAtMs);
+    for (const group of groupsOf(calls)) {
+      for (const parts of lanesOf(group, this.#carrier)) void this.#sendAll(parts, endsAtMs);
+    }
   }
 
   async #sendAll(parts: readonly Part<Call<Op, Value>>[], endsAtMs: number): Promise<void> {
@@ -162,14 +168,26 @@ function isOver(call: { readonly isOver: boolean }): boolean {
 }
 
 /** The same error with another word on whether it was applied. */
-function retold(error: CoordinationError, applied: "no" | "unknown"): CoordinationError {
-  const { code, message, retryable, retryAfterMs } = error;
-  return new CoordinationError(code, message, { retryable, retryAfterMs, applied });
+export function retold(error: CoordinationError, applied: "no" | "unknown"): CoordinationError {
+  const { code, message, retryable, retryAfterMs, cause } = error;
+  const options = { retryable, retryAfterMs, applied };
+  return new CoordinationError(code, message, cause === undefined ? options : { ...options, cause });
 }
 
 function unsent(): CoordinationError {
   const message = "was not sent in time, after others of its turn";
   return new CoordinationError("backend_unavailable", message, { retryable: true });
+}
+
+function groupsOf<Item extends { readonly op: Joinable }>(items: readonly Item[]): Iterable<Item[]> {
+  const groups = new Map<string, Item[]>();
+  for (const item of items) {
+    const { group = "" } = item.op;
+    const others = groups.get(group);
+    if (others === undefined) groups.set(group, [item]);
+    else others.push(item);
+  }
+  return groups.values();
 }
 
 /** What one request carries, and how much of it that is. */
@@ -181,9 +199,9 @@ interface Part<Item> {
 /** As few requests as hold them all, in lanes: one after the other. A record keeps to its lane, and so to its order. */
 function lanesOf<Item extends { readonly op: Joinable }>(
   items: readonly Item[],
-  { maxOps, maxSize }: { readonly maxOps: number; readonly maxSize: number },
+  { maxOps, maxSize, lanes: count }: Pick<Carrier<Joinable, unknown>, "maxOps" | "maxSize" | "lanes">,
 ): Part<Item>[][] {
-  const lanes: Part<Item>[][] = Array.from({ length: LANES }, () => []);
+  const lanes: Part<Item>[][] = Array.from({ length: count }, () => []);
   const laneOf = new Map<string, Part<Item>[]>();
   const hasRoom = (lane: Part<Item>[], size: number): boolean => {
     const last = lane.at(-1);
@@ -194,7 +212,7 @@ function lanesOf<Item extends { readonly op: Joinable }>(
     const { record, size } = item.op;
     let lane = laneOf.get(record) ?? (lanes[at] as Part<Item>[]);
     if (lane.length > 0 && !laneOf.has(record) && !hasRoom(lane, size)) {
-      at = (at + 1) % LANES;
+      at = (at + 1) % count;
       lane = lanes[at] as Part<Item>[];
     }
     laneOf.set(record, lane);

@@ -24,10 +24,16 @@ export interface Store {
   remove(name: string): void;
   /** Drops the record with all its members; what is written afterwards begins a new one. */
   clear(): void;
-  /** The instant at which the whole record expires; `undefined` keeps it. */
-  keepUntil(atMs: number | undefined): void;
-  /** The instant at which the machine's `woken` runs; `undefined` for none. */
-  wakeAt(atMs: number | undefined): void;
+  /**
+   * Sets the instant at which the whole record expires; `undefined` keeps it. With `slackMs` the record may live so much
+   * longer: an expiry in that span stays, else the span's end is set. A record that is put off often moves its expiry seldom.
+   */
+  keepUntil(atMs: number | undefined, slackMs?: number): void;
+  /**
+   * Sets the instant at which the machine's `woken` runs; `undefined` for none. With `maybeSooner` an earlier wake-up that
+   * is still to come stays, and the step that runs then sets the next one.
+   */
+  wakeAt(atMs: number | undefined, maybeSooner?: boolean): void;
   /** Tells those who watch this record to look again. */
   notify(): void;
   /** Forgets all that this transition wrote: for one that refuses after having begun. */

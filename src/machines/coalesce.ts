@@ -1,5 +1,6 @@
 import { formatInteger } from "../platform.js";
 import type { Store } from "../store.js";
+import { nextNumber, numbersUntilMs } from "./numbers.js";
 import { emptyRing, type OpRing, recallOp, rememberOp } from "./op-ring.js";
 
 /**
@@ -15,7 +16,7 @@ interface VersionHead {
 
 function save(store: Store, head: VersionHead, ttlMs: number): void {
   store.put(head);
-  store.keepUntil(store.nowMs + ttlMs);
+  store.keepUntil(numbersUntilMs(store, head.issued) + ttlMs);
 }
 
 /** Issues a version: above all before it, and above all of an earlier record, since it begins at the server's time. */
@@ -23,7 +24,7 @@ function next(store: Store, input: { op: string; ttlMs: number; held?: boolean }
   const head = store.head<VersionHead>() ?? { issued: 0, sent: 0, ring: emptyRing() };
   const before = recallOp(store, input.op);
   if (before !== undefined) return { version: Number(before) };
-  const version = store.nowMs > head.issued ? store.nowMs : head.issued + 1;
+  const version = nextNumber(store, head.issued);
   head.issued = version;
   if (input.held !== true) head.sent = version;
   rememberOp(store, head.ring, input.op, formatInteger(version));

@@ -17,10 +17,18 @@ import {
   type Verdict,
   viewOf,
 } from "./group.js";
+import { recheckGroupMs, renew, touch } from "./lifetime.js";
 import { loadMarks, markOf, rememberCall, taskName } from "./marks.js";
+import { emptyRing, recallOp, rememberOp } from "./op-ring.js";
 import { register } from "./registration.js";
 
 /** The steps of a group: what may happen to it, each in one piece. */
+
+/**
+ * How many decrements of a group are remembered: the last 1,000 for certain, since a full ring lets go of four at once. Their
+ * number must not make a record larger and larger.
+ */
+export const MAX_DECREMENTS = 1_004;
 
 export interface AckInput {
   op: string;
@@ -42,7 +50,7 @@ export interface AckResult {
 
 function verdictOf(store: Store, head: GroupHead, task: TaskAck, input: AckInput): Verdict {
   const mark = markOf(store, head, task.id, input.op);
-  if (mark === undefined || (input.generation !== undefined && input.generation !== head.generation)) return "unknown";
+  if (mark === undefined || !isMeant(head, input)) return "unknown";
   if (mark !== "open") return mark === "mine" ? "accepted" : "duplicate";
   if (head.state === "cancelled") return "cancelled";
   if (head.state !== "open") return "late";
@@ -84,25 +92,40 @@ function again(verdict: Verdict): Verdict {
   return verdict === "accepted" ? "duplicate" : verdict;
 }
 
-/** Counts tasks that have no names. The one write that an op id alone keeps from counting twice. */
-function decrement(store: Store, input: { op: string; by: number }): { remaining?: number; refused?: "named" } {
+export interface DecrementInput {
+  op: string;
+  by: number;
+  generation?: number;
+}
+
+/**
+ * Counts tasks that have no names. Its op id alone keeps a copy from counting again, so the last operations are remembered:
+ * so many, and for the group's TTL.
+ */
+function decrement(store: Store, input: DecrementInput): { remaining?: number; refused?: "named" } {
   const head = open(store);
-  if (head === undefined) return {};
+  if (head === undefined || !isMeant(head, input)) return {};
   if (head.named) return { refused: "named" };
-  const name = `x:${input.op}`;
-  if (head.state !== "open" || store.get(name) !== undefined) return { remaining: remainingOf(head) };
-  store.set(name, "");
+  const ring = head.decrements ?? emptyRing();
+  if (head.state !== "open" || recallOp(store, input.op, ring) !== undefined) return { remaining: remainingOf(head) };
+  rememberOp(store, ring, input.op, "", { most: MAX_DECREMENTS, keptMs: head.ttlMs });
+  head.decrements = ring;
+  touch(store, head);
   head.succeeded += Math.min(input.by, remainingOf(head));
-  if (remainingOf(head) <= 0) end(store, head, "completed", name);
+  if (remainingOf(head) <= 0) end(store, head, "completed", "decrement");
   save(store, head);
   return { remaining: remainingOf(head) };
+}
+
+/** Whether the group that stands is the one that the call names; without a generation it is. */
+function isMeant(head: GroupHead, input: { generation?: number }): boolean {
+  return input.generation === undefined || input.generation === head.generation;
 }
 
 function cancel(store: Store, input: { reason: string; generation?: number }): { view?: GroupView } {
   const head = open(store);
   if (head === undefined) return {};
-  const isMeant = input.generation === undefined || input.generation === head.generation;
-  if (head.state === "open" && isMeant) {
+  if (head.state === "open" && isMeant(head, input)) {
     end(store, head, "cancelled", "cancel", input.reason);
     save(store, head);
   }
@@ -114,22 +137,29 @@ function status(store: Store, _input: object): { view?: GroupView } {
   return head !== undefined ? { view: viewOf(store, head) } : {};
 }
 
+export interface WaitInput {
+  generation?: number;
+  /** The caller follows in the background: its look does not put off the group's end by silence. */
+  background?: boolean;
+}
+
 /**
- * What a waiter looks at: ready once the group has ended. An unknown group may yet be registered. One who waits for a
- * certain generation waits no longer than it stands.
+ * What a waiter looks at: ready once the group has ended. An unknown group may yet be registered. A caller that waits for
+ * one generation waits no longer once another stands, or none.
  */
 function wait(
   store: Store,
-  input: { generation?: number },
+  input: WaitInput,
 ): { ready: boolean; version: number; recheckInMs?: number; view?: GroupView } {
   const head = open(store);
-  // Generations begin at the server's time: whatever is registered from now on is not older.
+  // Generations begin at the server's time: a group that is registered from now on is not older.
   if (head === undefined) return { ready: input.generation !== undefined, version: store.nowMs };
   const version = head.generation;
-  if (input.generation !== undefined && input.generation !== version) return { ready: true, version };
+  if (!isMeant(head, input)) return { ready: true, version };
   if (head.state !== "open") return { ready: true, version, view: viewOf(store, head) };
-  if (head.deadlineAtMs === undefined) return { ready: false, version };
-  return { ready: false, version, recheckInMs: head.deadlineAtMs - store.nowMs };
+  const renews = input.background !== true;
+  if (renews && renew(store, head)) save(store, head);
+  return { ready: false, version, recheckInMs: recheckGroupMs(store, head, renews) };
 }
 
 /** Results in the order of their acks, from `after` (exclusive) on. */
@@ -162,18 +192,19 @@ function take(store: Store, input: { op: string; generation: number }): { taken:
   return { taken: store.get("taker") === input.op };
 }
 
-function redeliver(store: Store, input: { op: string }): { view?: GroupView } {
+function redeliver(store: Store, input: { op: string; generation?: number }): { view?: GroupView } {
   const head = open(store);
   if (head === undefined) return {};
-  if (store.get("redelivered") !== input.op) {
+  if (isMeant(head, input) && store.get("redelivered") !== input.op) {
     store.set("redelivered", input.op);
+    touch(store, head);
     redeliverAll(store, head, head.generation);
     save(store, head);
   }
   return { view: viewOf(store, head) };
 }
 
-/** The timer rang: applies the deadline, claims the deliveries that are due, and arms the next timer from the state. */
+/** The timer rang: applies the end by time, claims the deliveries that are due, and arms the next timer from the state. */
 function woken(store: Store, input: WokenInput): { claims: Claim[] } {
   const head = open(store);
   if (head === undefined) return { claims: [] };

@@ -11,16 +11,19 @@ import {
   type Target,
 } from "./delivery.js";
 import type { EarlyHead } from "./early-acks.js";
+import { endsAtMs, type LifetimeHead, touch } from "./lifetime.js";
 import { type Marked, setMark, taskName } from "./marks.js";
+import { numbersUntilMs } from "./numbers.js";
+import type { OpRing } from "./op-ring.js";
 import type { Registration } from "./registration.js";
 
 /**
- * A fan-out joins: a group of tasks ends once, when all were acked, or at its deadline, or when somebody cancels it.
+ * A group of tasks (a fan-in) ends once: when all tasks were acked, by time (`lifetime.ts`), or by a cancel.
  *
  * An ack is membership in a set: `marks.ts` says how that is stored. While the group is not registered, the member `t:TASK`
- * names the early ack's line. Other members: `reg` the registration, `meta`, `y:N` early acks, `e:N` errors,
- * `r:N` results, `x:OP` anonymous decrements, `taker` the instance that runs the plain function, `redelivered` the last call
- * that had deliveries queued again, and the outbox's.
+ * names the early ack's slot. Other members: `reg` the registration, `meta`, `y:N` and `z:N` early acks, `e:N` errors,
+ * `r:N` results, `x:OP` and `q:N` recent operations, `taker` the instance that runs the plain function, `redelivered` the
+ * last call that had deliveries queued again, and the outbox's.
  */
 
 /** Where a group stands; anything but `open` is final. */
@@ -32,16 +35,14 @@ export type Verdict = "accepted" | "duplicate" | "early" | "late" | "cancelled" 
 export const MAX_ERRORS = 100;
 
 /** What every step reads and writes, and no more: an ack is as cheap as this is small. */
-export interface GroupHead extends OutboxHead, Marked {
+export interface GroupHead extends OutboxHead, Marked, LifetimeHead {
   state: GroupState;
   generation: number;
   succeeded: number;
   failed: number;
   results: number;
-  deadlineAtMs?: number;
-  ttlMs: number;
-  /** When an open group without a deadline last had its TTL put off. */
-  refreshedAtMs?: number;
+  /** The recent decrements, once there was one. */
+  decrements?: OpRing;
   /** Its timeout has a target. */
   owes: boolean;
   reason?: string;
@@ -74,13 +75,13 @@ export interface TaskAck {
 export const numbered = (list: string, n: number): string => `${list}:${formatInteger(n)}`;
 
 /**
- * The group, with its deadline applied: an open group past its deadline has ended, whoever looks first. Early acks alone are
- * not a group.
+ * The group, with its end by time applied: the first step after that instant ends it, whichever step that is. Early acks
+ * alone are not a group.
  */
 export function open(store: Store): GroupHead | undefined {
   const head = store.head<GroupHead | EarlyHead>();
   if (head === undefined || head.state === "early") return undefined;
-  if (head.state === "open" && head.deadlineAtMs !== undefined && head.deadlineAtMs <= store.nowMs) {
+  if (head.state === "open" && endsAtMs(head) <= store.nowMs) {
     end(store, head, "timed_out", "deadline");
     save(store, head);
   }
@@ -90,24 +91,25 @@ export function open(store: Store): GroupHead | undefined {
 /** Stores the head and re-arms timer and TTL from the state, so that no step can forget either. */
 export function save(store: Store, head: GroupHead): void {
   const isOpen = head.state === "open";
-  const dueMs = nextDueMs(head);
-  let wakeAtMs = dueMs;
-  /** The last instant at which somebody may need the record. */
-  let neededMs = store.nowMs;
-  if (isOpen && head.deadlineAtMs !== undefined) {
-    neededMs = head.deadlineAtMs + (head.owes ? OWED_MS : 0);
-    if (wakeAtMs === undefined || head.deadlineAtMs < wakeAtMs) wakeAtMs = head.deadlineAtMs;
-  } else if (isOpen) {
-    const refreshedAtMs = head.refreshedAtMs ?? 0;
-    if (store.nowMs - refreshedAtMs < head.ttlMs / 4) neededMs = refreshedAtMs;
-    head.refreshedAtMs = neededMs;
+  const isSilent = isOpen && head.deadlineAtMs === undefined;
+  let wakeAtMs = nextDueMs(head);
+  /** The last instant at which the record is needed: its numbers must not come again. */
+  let neededMs = numbersUntilMs(store, head.generation);
+  if (isOpen) {
+    const atMs = endsAtMs(head);
+    // An end by silence without a target needs no timer: who reads within the next TTL applies it.
+    const isTimed = !isSilent || head.owes;
+    if (isTimed && (wakeAtMs === undefined || atMs < wakeAtMs)) wakeAtMs = atMs;
+    const lastMs = atMs + (head.owes ? OWED_MS : 0);
+    if (lastMs > neededMs) neededMs = lastMs;
   }
-  // What is owed outlives the rest: where nothing rings by itself it waits for whoever drains, and a dead letter for help.
+  // Deliveries outlive the rest: without timers they wait for a drain, and a dead letter waits for an operator.
   const owedMs = owedUntilMs(head);
   if (owedMs !== undefined && owedMs > neededMs) neededMs = owedMs;
   store.put(head);
-  store.wakeAt(wakeAtMs);
-  store.keepUntil(neededMs + head.ttlMs);
+  // Each ack puts the end by silence off. Timer and expiry follow seldom, so that an ack costs no more for it.
+  store.wakeAt(wakeAtMs, isSilent);
+  store.keepUntil(neededMs + head.ttlMs, isSilent ? Math.floor(head.ttlMs / 4) : 0);
 }
 
 export function end(store: Store, head: GroupHead, state: GroupState, endedBy: string, reason?: string): void {
@@ -159,6 +161,7 @@ export function viewOf(store: Store, head: GroupHead): GroupView {
 
 /** Counts a task that is known not to have counted before, and ends the group when nothing more is needed. */
 export function count(store: Store, head: GroupHead, task: TaskAck, op: string): void {
+  touch(store, head);
   setMark(store, head, task.id, op);
   if (task.error !== undefined) {
     head.failed += 1;

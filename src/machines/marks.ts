@@ -89,7 +89,7 @@ export function rememberCall(store: Store, head: Marked, op: string, others: rea
   if (head.ring === undefined) return;
   let list = "";
   for (const id of others) list += listed(id);
-  rememberOp(store, head.ring, op, list, MAX_CALLS);
+  rememberOp(store, head.ring, op, list, { most: MAX_CALLS });
 }
 
 const listed = (id: string): string => `,${id},`;

@@ -2,42 +2,63 @@ import { decode, encode, formatInteger } from "../platform.js";
 import type { Store } from "../store.js";
 
 /**
- * What the operations of the last minute answered, as members of the record: `x:OP` the answer, `q:N` when and which.
- * For operations that many make at once: a call is sent again within seconds, however many others come in between.
+ * What recent operations answered, as members of the record: `x:OP` the answer, `q:N` when and which. For operations that
+ * many callers make at once. A client sends a call again within seconds, however many others come in between.
  */
 export interface OpRing {
   first: number;
   last: number;
 }
 
-/** Longer than any call is sent again by itself. */
+/** Longer than a client goes on sending a call again. */
 const KEPT_MS = 60_000;
-/** A bound for storms: then the oldest goes before its minute is over. */
+/** A bound for storms: the oldest operation is then forgotten before its time. */
 const MAX_KEPT = 10_000;
 const DROPS_PER_CALL = 4;
 
 export const emptyRing = (): OpRing => ({ first: 1, last: 0 });
 
-/** What this call answered before; `undefined` when it is new. */
-export function recallOp(store: Store, op: string): string | undefined {
-  return store.get(`x:${op}`);
+const answerName = (op: string): string => `x:${op}`;
+const slotName = (n: number): string => `q:${formatInteger(n)}`;
+
+/**
+ * What this call answered before; `undefined` when it is new. With `ring` it reads in one go what `rememberOp` will look at.
+ */
+export function recallOp(store: Store, op: string, ring?: OpRing): string | undefined {
+  if (ring !== undefined) {
+    const names = [answerName(op)];
+    for (let n = ring.first; n <= ring.last && n < ring.first + DROPS_PER_CALL; n++) names.push(slotName(n));
+    store.load(names);
+  }
+  return store.get(answerName(op));
 }
 
-/** Keeps an answer, and lets go of some that are over. */
-export function rememberOp(store: Store, ring: OpRing, op: string, answer: string, most = MAX_KEPT): void {
+/** How many calls are remembered at most, and for how long: a minute at least. */
+export interface RingBounds {
+  most?: number;
+  keptMs?: number;
+}
+
+/** Keeps a call's answer, and lets go of some that are over. */
+export function rememberOp(store: Store, ring: OpRing, op: string, answer: string, bounds: RingBounds = {}): void {
+  const { most = MAX_KEPT } = bounds;
+  const keptMs = Math.max(bounds.keptMs ?? 0, KEPT_MS);
+  // A full ring lets go of several at once, every few calls: each call that removes something takes a command more on Redis.
+  const room = most - DROPS_PER_CALL;
+  const isFull = ring.last - ring.first + 1 >= most;
   for (let i = 0; i < DROPS_PER_CALL && ring.first <= ring.last; i++) {
-    const slot = `q:${formatInteger(ring.first)}`;
+    const slot = slotName(ring.first);
     const text = store.get(slot);
     if (text !== undefined) {
       const kept = decode<{ op: string; atMs: number }>(text);
-      const isFull = ring.last - ring.first + 1 >= most;
-      if (!isFull && kept.atMs + KEPT_MS > store.nowMs) break;
-      store.remove(`x:${kept.op}`);
+      const isSpare = isFull && ring.last - ring.first + 1 > room;
+      if (!isSpare && kept.atMs + keptMs > store.nowMs) break;
+      store.remove(answerName(kept.op));
       store.remove(slot);
     }
     ring.first += 1;
   }
   ring.last += 1;
-  store.set(`q:${formatInteger(ring.last)}`, encode({ op, atMs: store.nowMs }));
-  store.set(`x:${op}`, answer);
+  store.set(slotName(ring.last), encode({ op, atMs: store.nowMs }));
+  store.set(answerName(op), answer);
 }

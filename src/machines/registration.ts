@@ -3,7 +3,9 @@ import type { Store } from "../store.js";
 import { deliveryMembers, forgetDead, MAX_OUTBOX, owedGenerations, type Targets } from "./delivery.js";
 import { takeEarly } from "./early-acks.js";
 import { count, end, type GroupHead, type GroupView, open, save, viewOf } from "./group.js";
+import { touch } from "./lifetime.js";
 import { markOf, taskName } from "./marks.js";
+import { nextNumber } from "./numbers.js";
 import { emptyRing } from "./op-ring.js";
 
 /** How a group comes to be: registered once, and anew only by who restarts it. */
@@ -74,8 +76,7 @@ function begin(store: Store, before: { head: GroupHead; ops: string[] } | undefi
 
   const head: GroupHead = {
     state: "open",
-    // From the server's time, so that it never falls back after the record has expired.
-    generation: before === undefined ? store.nowMs : Math.max(before.head.generation + 1, store.nowMs),
+    generation: nextNumber(store, before === undefined ? 0 : before.head.generation),
     named: input.tasks !== undefined || input.indexed === true,
     total: input.total,
     succeeded: 0,
@@ -86,6 +87,7 @@ function begin(store: Store, before: { head: GroupHead; ops: string[] } | undefi
   };
   if (input.indexed === true) head.ring = emptyRing();
   if (input.timeoutMs > 0) head.deadlineAtMs = store.nowMs + input.timeoutMs;
+  touch(store, head);
   if (before?.head.outbox !== undefined) head.outbox = before.head.outbox;
 
   const ops = before === undefined ? [] : before.ops;

@@ -1,11 +1,13 @@
 import { decode, encode, formatInteger } from "../platform.js";
 import type { Store } from "../store.js";
+import { nextNumber, numbersUntilMs } from "./numbers.js";
 import { emptyRing, type OpRing } from "./op-ring.js";
 
 /**
  * What is stored of a request. A mark is membership in a set, like an ack: the member `t:LIFE:STAGE:ROOT` holds "" while a
  * registered root is open, `.OP` once it was marked by that call, `~OP` when it was marked before its registration, and
- * `.~OP` when that came too. Other members: `e:N` errors, and those of the ring of operations.
+ * `.~OP` when that came too. `y:t:LIFE:STAGE:ROOT` holds what such an early mark brings, until the root is registered. Other
+ * members: `e:N` errors, and those of the ring of operations.
  *
  * An id may be used again as soon as it was cleaned up. For a minute the record then knows its last lives, so that a late
  * copy of a call that belongs to one of them changes nothing in the next.
@@ -20,11 +22,12 @@ export interface RequestHead {
   cleanedBy: string[];
   /** Grows with every change; begins at the server's time, so that it never falls back. */
   version: number;
-  /** How many roots are registered, how many of them are open, and how many were marked before their registration. */
+  /** How many roots are registered, and how many of them are open. */
   roots: number;
   open: number;
+  /** How many marks wait for their root's registration, together with the roots that they hand on to. */
   early: number;
-  /** No root is waited for but those that are there, and those that they hand on to. */
+  /** It takes no roots but those that a registered root hands on to. */
   sealed: boolean;
   /** It was cleaned up: for a moment those who wait still read how it ended, all others find nothing. */
   cleaned?: boolean;
@@ -60,10 +63,12 @@ export interface StageRoots {
 }
 
 /** Why nothing was written: a documented cap was reached. */
-export type RequestRefusal = "roots" | "stages" | "counts";
+export type RequestRefusal = "roots" | "early" | "stages" | "counts";
 
-/** How many roots a request may have, registered or marked; how many stages; how many errors are kept word by word. */
+/** How many roots a request may have; how many stages; how many errors are kept word by word. */
 export const MAX_ROOTS = 100_000;
+/** How many marks may wait for their root's registration, with the roots that they hand on to: a room of their own. */
+export const MAX_EARLY_MARKS = 10_000;
 export const MAX_STAGES = 64;
 export const MAX_ERRORS = 100;
 /** How many lives of an id in a row are known. */
@@ -79,7 +84,7 @@ export function isComplete(head: RequestHead): boolean {
   return head.open <= 0 && (head.roots > 0 || head.sealed);
 }
 
-/** Complete for good: nothing can be registered any more. */
+/** Complete for good. */
 export function isFinal(head: RequestHead): boolean {
   return head.sealed && isComplete(head);
 }
@@ -109,7 +114,7 @@ export function begin(store: Store, { op, ttlMs }: { op: string; ttlMs: number }
 
 /** Stores a change. A pending request lives on while it is written to; its TTL is put off every quarter of it at most. */
 export function save(store: Store, head: RequestHead): void {
-  head.version = store.nowMs > head.version ? store.nowMs : head.version + 1;
+  head.version = nextNumber(store, head.version);
   if (isComplete(head)) {
     head.refreshedAtMs = store.nowMs;
     store.notify();
@@ -120,7 +125,8 @@ export function save(store: Store, head: RequestHead): void {
 
 export function keep(store: Store, head: RequestHead): void {
   if (store.nowMs - head.refreshedAtMs >= head.ttlMs / 4) head.refreshedAtMs = store.nowMs;
-  store.keepUntil(head.refreshedAtMs + head.ttlMs);
+  const fromMs = head.version > store.nowMs ? numbersUntilMs(store, head.version) : head.refreshedAtMs;
+  store.keepUntil(fromMs + head.ttlMs);
 }
 
 /** The stage's place in the head, from 1; 0 when it is not there and no other may be added. */
@@ -157,30 +163,78 @@ const lifeOf = (head: RequestHead): number => head.pastStages.length + 1;
 const rootName = (life: number, stage: number, root: string): string =>
   `t:${formatInteger(life)}:${formatInteger(stage)}:${root}`;
 
-/** Registers what is not registered yet; returns how many roots that were, or why none was. */
-export function addRoots(store: Store, head: RequestHead, added: StageRoots): number | RequestRefusal {
-  const stage = stageNumber(head, added.stage);
-  if (stage === 0) return "stages";
-  const names = added.roots.map((root) => rootName(lifeOf(head), stage, root));
-  store.load(names);
+/**
+ * Registers roots that are not registered yet; returns how many those were, or why none was. A root whose mark came first is
+ * done at once: its counts are added by this step, and so are the roots that it hands on to.
+ */
+export function addRoots(store: Store, head: RequestHead, added: readonly StageRoots[]): number | RequestRefusal {
+  const waiting = added.slice();
   let count = 0;
-  for (const name of names) {
-    const mark = store.get(name);
-    if (mark === undefined) {
-      store.set(name, "");
-      head.open += 1;
-    } else if (mark.startsWith("~")) {
-      store.set(name, `.${mark}`);
-      head.early -= 1;
-    } else continue;
-    head.roots += 1;
-    count += 1;
+  for (let i = 0; i < waiting.length; i++) {
+    const { stage, roots } = waiting[i]!;
+    const number = stageNumber(head, stage);
+    if (number === 0) return "stages";
+    const names = roots.map((root) => rootName(lifeOf(head), number, root));
+    store.load(names);
+    for (const name of names) {
+      const mark = store.get(name);
+      if (mark === undefined) {
+        store.set(name, "");
+        head.open += 1;
+      } else if (mark.startsWith("~")) {
+        store.set(name, `.${mark}`);
+        const done = takeEarlyMark(store, head, name);
+        if (!countIn(store, head, number, done)) return "counts";
+        for (const next of done.next ?? []) waiting.push(next);
+      } else continue;
+      head.roots += 1;
+      if (head.roots > MAX_ROOTS) return "roots";
+      count += 1;
+    }
   }
-  return head.roots + head.early > MAX_ROOTS ? "roots" : count;
+  return count;
 }
 
+/** What a mark brings: counts for its root's stage, and roots that take the work on. */
+export interface Done {
+  processed: number;
+  /** The root failed: counted in the very step that closes it. */
+  error?: string;
+  /** Registered in the very step that closes the root. */
+  next?: StageRoots[];
+}
+
+/** Keeps the mark of a root that is not registered, with what it brings. */
+export function keepEarlyMark(
+  store: Store,
+  head: RequestHead,
+  { name, op, done }: { name: string; op: string; done: Done },
+): RequestRefusal | undefined {
+  head.early += weightOf(done);
+  if (head.early > MAX_EARLY_MARKS) return "early";
+  store.set(name, `~${op}`);
+  store.set(bodyName(name), encode(done));
+  return undefined;
+}
+
+function takeEarlyMark(store: Store, head: RequestHead, name: string): Done {
+  const done = decode<Done>(store.get(bodyName(name))!);
+  store.remove(bodyName(name));
+  head.early -= weightOf(done);
+  return done;
+}
+
+/** An early mark takes as much room as it may add roots. */
+function weightOf({ next = [] }: Done): number {
+  let weight = 1;
+  for (const { roots } of next) weight += roots.length;
+  return weight;
+}
+
+const bodyName = (name: string): string => `y:${name}`;
+
 /** Adds to a stage's counts; false when one would leave its range. */
-export function count(
+export function countIn(
   store: Store,
   head: RequestHead,
   number: number,

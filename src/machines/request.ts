@@ -1,14 +1,17 @@
 import type { Store } from "../store.js";
+import { isRenewable, isRenewalDue, renewalInMs } from "./lifetime.js";
+import { numbersUntilMs } from "./numbers.js";
 import { recallOp, rememberOp } from "./op-ring.js";
 import {
   addRoots,
   begin,
-  count,
+  countIn,
+  type Done,
   isComplete,
   isFinal,
   keep,
+  keepEarlyMark,
   MAX_LIVES,
-  MAX_ROOTS,
   open,
   type RequestHead,
   type RequestRefusal,
@@ -25,8 +28,11 @@ import {
  * every registered root was marked; until the first one is registered, or the request is sealed, it is pending.
  */
 
-/** What became of a call about a request. `late`: the request is sealed and complete, and stays as it is. */
-export type RequestVerdict = "accepted" | "duplicate" | "early" | "late" | "unknown";
+/**
+ * What became of a call about a request. `late`: the request is sealed and complete, and stays as it is. `sealed`: it is
+ * sealed and pending, and takes no new roots.
+ */
+export type RequestVerdict = "accepted" | "duplicate" | "early" | "late" | "sealed" | "unknown";
 
 export interface RequestOutcome {
   verdict: RequestVerdict;
@@ -39,8 +45,6 @@ export interface RequestOutcome {
 const CLEANED_MS = 60_000;
 /** How often progress is looked for: only the end is told at once. */
 const PROGRESS_MS = 1_000;
-/** A record that lives shorter than four of these is kept by no waiter. */
-const MIN_RECHECK_MS = 100;
 
 const UNKNOWN: RequestVerdict = "unknown";
 
@@ -58,12 +62,13 @@ function roots(store: Store, input: StageRoots & { op: string }): RequestOutcome
   const head = open(store);
   if (head === undefined) return { verdict: UNKNOWN };
   if (recallOp(store, input.op) !== undefined) return { verdict: "accepted", complete: isComplete(head) };
-  const isOver = isFinal(head);
-  const added = addRoots(store, head, input);
+  const { sealed } = head;
+  const complete = isComplete(head);
+  const added = addRoots(store, head, [{ stage: input.stage, roots: input.roots }]);
   if (typeof added === "string") return refuse(store, added);
-  if (added > 0 && isOver) {
+  if (added > 0 && sealed) {
     store.discard();
-    return { verdict: "late", complete: true };
+    return { verdict: complete ? "late" : "sealed", complete };
   }
   if (added > 0) {
     rememberOp(store, head.ring, input.op, "");
@@ -72,7 +77,10 @@ function roots(store: Store, input: StageRoots & { op: string }): RequestOutcome
   return { verdict: added > 0 ? "accepted" : "duplicate", complete: isComplete(head) };
 }
 
-/** No root is waited for but those that are there. What is sealed and complete stays so. */
+/**
+ * Closes the request to new roots, but for those that a registered root hands on to. A request that is sealed and complete
+ * stays so.
+ */
 function seal(store: Store, input: { op: string }): RequestOutcome & { view?: RequestView } {
   const head = open(store);
   if (head === undefined) return { verdict: UNKNOWN };
@@ -87,15 +95,10 @@ function seal(store: Store, input: { op: string }): RequestOutcome & { view?: Re
   return complete ? { verdict, complete, view: viewOf(store, head) } : { verdict, complete };
 }
 
-export interface MarkInput {
+export interface MarkInput extends Done {
   op: string;
   stage: string;
   root: string;
-  processed: number;
-  /** The root failed: counted in the very step that closes it. */
-  error?: string;
-  /** Roots that take the work on: registered in the very step that closes this one. */
-  next?: StageRoots[];
   /** A request that began later than this is another one than the caller means. */
   begunBeforeMs?: number;
 }
@@ -113,18 +116,33 @@ function mark(store: Store, input: MarkInput): RequestOutcome {
   const name = names[names.length - 1]!;
   const before = store.get(name);
   if (isFinal(head)) return { verdict: "late", complete: true };
-  const isEarly = before === undefined;
-  store.set(name, `${isEarly ? "~" : "."}${input.op}`);
-  if (isEarly) head.early += 1;
-  else head.open -= 1;
-  if (head.roots + head.early > MAX_ROOTS) return refuse(store, "roots");
-  if (!count(store, head, number, { processed: input.processed, error: input.error })) return refuse(store, "counts");
-  for (const next of input.next ?? []) {
-    const added = addRoots(store, head, next);
-    if (typeof added === "string") return refuse(store, added);
-  }
+  const refused =
+    before === undefined
+      ? keepEarlyMark(store, head, { name, op: input.op, done: doneOf(input) })
+      : closeRoot(store, head, { name, number, input });
+  if (refused !== undefined) return refuse(store, refused);
   save(store, head);
-  return { verdict: isEarly ? "early" : "accepted", complete: isComplete(head) };
+  return { verdict: before === undefined ? "early" : "accepted", complete: isComplete(head) };
+}
+
+function doneOf({ processed, error, next = [] }: MarkInput): Done {
+  const done: Done = { processed };
+  if (error !== undefined) done.error = error;
+  if (next.length > 0) done.next = next;
+  return done;
+}
+
+/** Closes a registered root, counts what it brings, and registers the roots that it hands on to. */
+function closeRoot(
+  store: Store,
+  head: RequestHead,
+  { name, number, input }: { name: string; number: number; input: MarkInput },
+): RequestRefusal | undefined {
+  store.set(name, `.${input.op}`);
+  head.open -= 1;
+  if (!countIn(store, head, number, { processed: input.processed, error: input.error })) return "counts";
+  const added = addRoots(store, head, input.next ?? []);
+  return typeof added === "string" ? added : undefined;
 }
 
 /**
@@ -152,7 +170,7 @@ function record(
   if (isFinal(head)) return { verdict: "late", complete: true };
   const number = stageNumber(head, input.stage);
   if (number === 0) return refuse(store, "stages");
-  if (!count(store, head, number, input)) return refuse(store, "counts");
+  if (!countIn(store, head, number, input)) return refuse(store, "counts");
   rememberOp(store, head.ring, input.op, "");
   save(store, head);
   return { verdict: "accepted", complete: isComplete(head) };
@@ -178,7 +196,7 @@ export interface Look {
 
 /**
  * What a waiter looks at: ready once the request is complete, and at once when it is unknown. Whether it is complete and
- * what it counted come from the same look. A request that somebody waits for does not expire.
+ * what it counted come from the same look. Waiters keep a pending request alive, for 30 days after its last change at most.
  */
 function wait(store: Store, _input: object): Look {
   const head = store.head<RequestHead>();
@@ -186,22 +204,32 @@ function wait(store: Store, _input: object): Look {
   const { version } = head;
   if (isComplete(head)) return { ready: true, version, view: viewOf(store, head) };
   if (head.cleaned === true) return { ready: true, version };
-  if (store.nowMs - head.refreshedAtMs >= head.ttlMs / 4) {
+  return { ready: false, version, recheckInMs: follow(store, head) };
+}
+
+/** Keeps a pending request alive for a caller that follows it; says when that caller has to look again. */
+function follow(store: Store, head: RequestHead): number {
+  if (isRenewable(store, head.version) && isRenewalDue(store, head.refreshedAtMs, head.ttlMs)) {
     keep(store, head);
     store.put(head);
   }
-  const recheckInMs = Math.ceil(head.ttlMs / 4) - (store.nowMs - head.refreshedAtMs);
-  return { ready: false, version, recheckInMs: recheckInMs > MIN_RECHECK_MS ? recheckInMs : MIN_RECHECK_MS };
+  const untilMs = head.refreshedAtMs + head.ttlMs;
+  return isRenewable(store, head.version) ? renewalInMs(store, head.refreshedAtMs, head.ttlMs) : untilMs - store.nowMs;
 }
 
-/** Ready once there is more to tell than at version `after`: the end at once, steps on the way within a second. */
+/**
+ * Ready once there is more to tell than at version `after`: the end at once, steps on the way within a second. Keeps a
+ * pending request alive, as `wait` does.
+ */
 function progress(store: Store, input: { after: number }): Look {
   const head = store.head<RequestHead>();
   if (head === undefined) return { ready: true, version: store.nowMs };
   const { version } = head;
   if (head.cleaned === true && !isComplete(head)) return { ready: true, version };
-  if (isComplete(head) || version > input.after) return { ready: true, version, view: viewOf(store, head) };
-  return { ready: false, version, recheckInMs: PROGRESS_MS };
+  if (isComplete(head)) return { ready: true, version, view: viewOf(store, head) };
+  const followInMs = follow(store, head);
+  if (version > input.after) return { ready: true, version, view: viewOf(store, head) };
+  return { ready: false, version, recheckInMs: followInMs < PROGRESS_MS ? followInMs : PROGRESS_MS };
 }
 
 /**
@@ -217,7 +245,7 @@ function cleanup(store: Store, input: { op: string }): { found: boolean } {
   head.cleanedBy.push(input.op);
   if (head.cleanedBy.length > MAX_LIVES) head.cleanedBy.shift();
   store.put(head);
-  store.keepUntil(store.nowMs + CLEANED_MS);
+  store.keepUntil(numbersUntilMs(store, head.version) + CLEANED_MS);
   store.notify();
   return { found: true };
 }

@@ -7,7 +7,7 @@ import { ending } from "./cases/ending.js";
 import { faults } from "./cases/faults.js";
 import { handingOn } from "./cases/handing-on.js";
 import { indexed } from "./cases/indexed.js";
-
+import { lifetimes } from "./cases/lifetimes.js";
 import { network } from "./cases/network.js";
 import { plainFunctions } from "./cases/plain-functions.js";
 import { primitives } from "./cases/primitives.js";
@@ -51,6 +51,7 @@ export function conformanceCases(): readonly ConformanceCase[] {
     ...registering,
     ...acking,
     ...ending,
+    ...lifetimes,
     ...indexed,
     ...network,
     ...plainFunctions,

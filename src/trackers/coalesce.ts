@@ -9,7 +9,10 @@ import { checkNamespace, smallId } from "./small-key.js";
 export interface CoalesceOptions {
   /** Keeps keys of different uses apart. 1 to 64 bytes. Default `"default"`. */
   readonly namespace?: string;
-  /** How long a key is remembered after its last version, in seconds. Default: the coordinator's, else 3,600. */
+  /**
+   * How long a key is remembered after its last version, in seconds; longer where its versions ran ahead of the clock.
+   * Default: the coordinator's, else 3,600.
+   */
   readonly ttlSec?: number;
   readonly onEvent?: OnEvent | undefined;
 }

@@ -26,7 +26,10 @@ export interface CompletionTrackerOptions<T extends Payloads = Payloads, Env = u
   extends DeliveryOptions<T, Env> {
   /** The deadline of groups that name none, in seconds; 0 for none. Default: the coordinator's, else 1800. At most a year. */
   readonly timeoutSec?: number;
-  /** How long an ended group stays readable and turns late acks away, in seconds. Default: the coordinator's, else 3600. */
+  /**
+   * How long an ended group stays readable and refuses late acks, in seconds. An open group without a deadline ends as
+   * `timed_out` when no call has changed it or waited for it for so long. Default: the coordinator's, else 3600.
+   */
   readonly ttlSec?: number;
   /** How long an ack is kept that comes before its group's registration, in seconds. Default 300. */
   readonly earlyTtlSec?: number;
@@ -236,20 +239,31 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   }
 
   /**
-   * Counts `by` tasks that have no ids; returns how many remain, null for an unknown group. The one write that only
-   * `opId` keeps from counting twice: give the message's id when the caller may be called again.
+   * Counts `by` tasks that have no ids; returns how many remain, null for an unknown group. `opId` keeps a repeated call
+   * from counting again: give the message's id when the caller may be called again. A group knows its last 1,000 calls, each
+   * for `ttlSec`. Does not recognise older calls: where messages may come later than that, register the total and `ack` each
+   * task by its message's id.
+   *
+   * With `generation` the call counts for that registration alone, and answers null while another one stands. Without, a
+   * late copy from before a `restart` counts in the new generation.
    *
    * @param by 1 to 1,000,000,000, default 1; what is more than remains counts for nothing.
    * @throws {CoordinationError} `conflict` for a group that was registered with its tasks' ids.
    */
-  async decrement(groupId: string, by = 1, options: { readonly opId?: string } = {}): Promise<number | null> {
+  async decrement(
+    groupId: string,
+    by = 1,
+    options: { readonly opId?: string; readonly generation?: number } = {},
+  ): Promise<number | null> {
     checkId(groupId, "groupId");
     checkInteger(by, "by", 1, MAX_TOTAL);
-    if (options.opId !== undefined) checkId(options.opId, "opId");
+    const { opId = newOp(), generation } = options;
+    checkId(opId, "opId");
+    if (generation !== undefined) checkInteger(generation, "generation", 0, Number.MAX_SAFE_INTEGER);
     const output = await this.#coordinator.run(
       "completion.decrement",
       groupId,
-      { op: options.opId ?? newOp(), by },
+      { op: opId, by, ...(generation === undefined ? {} : { generation }) },
       this.#ending,
     );
     if (output.refused !== undefined) {
@@ -292,7 +306,8 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   }
 
   /**
-   * Resolves once the group has ended, whichever way. A group that is unknown may yet be registered: it waits.
+   * Resolves once the group has ended, whichever way. A group that is unknown may yet be registered: it waits. A wait puts
+   * off the end of a group without a deadline, for 30 days after its last change at most.
    *
    * @param options.timeoutMs 0 to a day, default 30,000.
    * @throws {CoordinationError} `wait_timeout` when its time is over. An abort rejects with `signal.reason`.
@@ -333,11 +348,15 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   /**
    * Queues the group's delivery again, a dead letter or a delivered one, and the dead letters of its earlier
    * generations, under the same delivery ids and with a fresh allowance of attempts. Null for an unknown group; nothing
-   * happens when there is no delivery. A dead letter is kept for a week.
+   * happens when there is no delivery, nor when `generation` is given and another one stands. A dead letter is kept for a
+   * week.
    */
-  async redeliver(groupId: string): Promise<GroupStatus | null> {
+  async redeliver(groupId: string, options: { readonly generation?: number } = {}): Promise<GroupStatus | null> {
     checkId(groupId, "groupId");
-    const { view } = await this.#coordinator.run("completion.redeliver", groupId, { op: newOp() }, this.#ending);
+    const { generation } = options;
+    if (generation !== undefined) checkInteger(generation, "generation", 0, Number.MAX_SAFE_INTEGER);
+    const input = { op: newOp(), ...(generation === undefined ? {} : { generation }) };
+    const { view } = await this.#coordinator.run("completion.redeliver", groupId, input, this.#ending);
     return view === undefined ? null : groupStatus(groupId, view);
   }
 }

@@ -75,7 +75,12 @@ export class LocalCallbacks {
     for (;;) {
       try {
         const options = { timeoutMs: WATCH_MS, background: true };
-        const { view } = await this.#coordinator.watch("completion.wait", groupId, { generation }, options);
+        const { view } = await this.#coordinator.watch(
+          "completion.wait",
+          groupId,
+          { generation, background: true },
+          options,
+        );
         return view === undefined ? undefined : groupStatus(groupId, view);
       } catch (error) {
         if (!(error instanceof CoordinationError && error.code === "wait_timeout")) throw error;

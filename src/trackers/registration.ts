@@ -9,9 +9,12 @@ import type { CompletionTargets, Payloads } from "./target.js";
 export interface RegisterOptions<T extends Payloads = Payloads> extends CompletionTargets<T> {
   /** Any JSON value of up to 16 KB; comes back in every status. */
   readonly metadata?: unknown;
-  /** The deadline, in seconds from now; 0 for none. Default: the tracker's. */
+  /**
+   * The deadline, in seconds from now; 0 for none: the group then ends when nothing has touched it for `ttlSec`. Default:
+   * the tracker's.
+   */
   readonly timeoutSec?: number | undefined;
-  /** How long the ended group stays readable, in seconds. Default: the tracker's. */
+  /** How long the ended group stays readable, and one without a deadline may be silent, in seconds. Default: the tracker's. */
   readonly ttlSec?: number | undefined;
   /**
    * The tasks are the numbers from 0 to the total - 1, up to 1,000,000 of them, and are acked as numbers: each once, as by

@@ -1,14 +1,15 @@
 import { CoordinationError } from "../errors.js";
 import type { RequestOutcome, RequestVerdict } from "../machines/request.js";
-import { MAX_ROOTS, MAX_STAGES, type RequestRefusal } from "../machines/request-record.js";
+import { MAX_EARLY_MARKS, MAX_ROOTS, MAX_STAGES, type RequestRefusal } from "../machines/request-record.js";
 import type { RequestState } from "./request-status.js";
 
 /** What became of a call about a request. */
 export interface RequestResult {
   /**
-   * `accepted`: it counted (or this call's first copy did). `duplicate`: it had counted before. `early`: the root is not
-   * registered yet; its mark is kept. `late`: the request is sealed and complete, nothing changed. `unknown`: there is no
-   * such request, never was, or is no more; nothing was written.
+   * `accepted`: the call counted (or its first copy did). `duplicate`: it had counted before. `early`: the root is not
+   * registered yet; its mark is kept and counts with the registration. `late`: the request is sealed and complete; nothing
+   * changed. `sealed`: the request is sealed and pending, and takes no new roots; nothing changed. `unknown`: there is no
+   * such request; nothing was written.
    */
   readonly verdict: RequestVerdict;
   readonly state: RequestState;
@@ -16,6 +17,7 @@ export interface RequestResult {
 
 const REFUSALS: Readonly<Record<RequestRefusal, string>> = {
   roots: `a request has ${MAX_ROOTS} roots at most`,
+  early: `a request keeps ${MAX_EARLY_MARKS} marks of roots that are not registered, with the roots that they hand on to`,
   stages: `a request has ${MAX_STAGES} stages at most`,
   counts: "a sum would pass 10^12",
 };

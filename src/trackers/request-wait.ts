@@ -16,7 +16,8 @@ export interface RequestWaitOptions<S extends string = string> {
   readonly stages: readonly S[];
   /**
    * How long a request is kept after its end, and while it is pending after its last write (a quarter less at most), in
-   * seconds: 1 to a year. One that somebody waits for does not expire. Default: the coordinator's, else 3,600.
+   * seconds: 1 to a year. Callers that wait for it or follow its progress keep it alive, for 30 days after its last change at
+   * most. Default: the coordinator's, else 3,600.
    */
   readonly ttlSec?: number;
   readonly onEvent?: OnEvent | undefined;
@@ -56,8 +57,7 @@ const LAST_READ_MS = 2_000;
  * registered root is open. Unless it is sealed, another root opens it again. Sealed and complete, it stays so. Every call
  * is one round trip and one atomic step: no reader sees a root closed without its error, or between two stages.
  *
- * Not promised: that a request outlives its TTL when nobody writes to it or waits for it. It is then unknown, never
- * complete.
+ * Does not outlive its TTL when no call writes to it, waits for it or follows it. It is then unknown, never complete.
  *
  * @typeParam S the stages' names; inferred from `stages`.
  *
@@ -105,10 +105,11 @@ export class RequestWaitTracker<S extends string = string> {
   }
 
   /**
-   * Adds one or up to 1,000 roots that the request waits for. Registering one again does nothing, and one whose mark came
-   * first is done at once.
+   * Adds one or up to 1,000 roots that the request waits for. Registering one again does nothing. A root whose mark came
+   * first is done at once: its counts are added, and so are the roots that it hands on to. A sealed request takes none:
+   * the verdict is `sealed`, or `late` once it is complete.
    *
-   * @throws {CoordinationError} `limit_exceeded` beyond 100,000 roots, marked or registered.
+   * @throws {CoordinationError} `limit_exceeded` beyond 100,000 roots.
    */
   async registerRoot(requestId: string, stage: S, rootIds: string | readonly string[]): Promise<RequestResult> {
     checkId(requestId, "requestId");
@@ -124,8 +125,8 @@ export class RequestWaitTracker<S extends string = string> {
   }
 
   /**
-   * Makes the request's end final: once no root is open it is complete for good, and no other can be registered. A request
-   * without roots is so at once.
+   * Closes the request to new roots, but for those that a registered root hands on to (`next`). Once no root is open it is
+   * complete for good. A request without roots is so at once.
    */
   async seal(requestId: string): Promise<RequestResult> {
     return (await this.sealAndStatus(requestId)).result;
@@ -143,10 +144,11 @@ export class RequestWaitTracker<S extends string = string> {
 
   /**
    * Closes a root, with how much was processed for it. Any copy of a message may call it: a root counts once, and one
-   * that failed stays failed.
+   * that failed stays failed. The mark of a root that is not registered is kept (`early`), and counts with the registration.
    *
    * @param processed 0 to 10⁹, default 1; or with `next`: roots that take the work on, registered in the same step, so
    * that the request is never complete in between.
+   * @throws {CoordinationError} `limit_exceeded` when the request keeps 10,000 early marks, with what they hand on to.
    */
   async markDone(
     requestId: string,
@@ -241,7 +243,8 @@ export class RequestWaitTracker<S extends string = string> {
 
   /**
    * Resolves with the counts once there is more to tell than at `after`, at once when the request is complete or unknown:
-   * for progress bars. Steps on the way come within a second or so, several at a time; the end comes at once.
+   * for progress bars. Steps on the way come within a second or so, several at a time; the end comes at once. Keeps a
+   * pending request alive, as a wait does.
    *
    * @param after the `version` of what was told last; 0 to begin with.
    * @throws {CoordinationError} `wait_timeout` when nothing happened. An abort rejects with `signal.reason`.

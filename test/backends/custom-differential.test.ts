@@ -1,6 +1,6 @@
 import { describe, it } from "vitest";
 import { defineBackend } from "../../src/backends/custom/define-backend.js";
-import { readContent } from "../../src/backends/custom/record.js";
+import { RecordText } from "../../src/backends/custom/record.js";
 import { expectAgreement } from "../differential/compare.js";
 import { normal, type Said, type Step, type Stored, stored } from "../differential/model.js";
 import { randomSteps } from "../differential/steps.js";
@@ -29,8 +29,9 @@ async function run(steps: readonly Step[]): Promise<{ said: Said[]; state: Recor
   }
   const state: Record<string, Stored> = {};
   for (const [name, { data, expiresAtMs, wakeAtMs }] of store.records) {
-    const { head, members } = readContent(data);
-    state[decodeURIComponent(name)] = stored(head, members, expiresAtMs, wakeAtMs);
+    const record = RecordText.parse(data);
+    const head = record.rows.readHead() ?? "";
+    state[decodeURIComponent(name)] = stored(head, record.members(), expiresAtMs, wakeAtMs);
   }
   return { said, state };
 }

@@ -99,8 +99,8 @@ describe(`over a bad line, ${RUNS} runs from seed ${SEED}`, () => {
       unknown += open;
       values += sums.length;
     }
-    // Most calls are told what happened; some cannot be.
-    expect(values).toBeGreaterThan(RUNS * CLIENTS * CALLS * 0.8);
+    // Most calls are told what happened, four of five or so with these faults; some cannot be.
+    expect(values).toBeGreaterThan(RUNS * CLIENTS * CALLS * 0.75);
     expect(unknown).toBeGreaterThan(0);
   });
 

@@ -340,6 +340,156 @@ describe("an operation", () => {
   });
 });
 
+describe("operations on one record that begin in a turn", () => {
+  const settled = async (clock: ManualClock, work: readonly Promise<unknown>[]): Promise<unknown[]> => {
+    const outcomes = await outcomeOf(clock, Promise.allSettled(work));
+    return (outcomes as PromiseSettledResult<unknown>[]).map((outcome) =>
+      outcome.status === "fulfilled" ? outcome.value : (outcome.reason as CoordinationError),
+    );
+  };
+
+  it("share one load and one compare-and-set, in the order in which they began", async () => {
+    const { c, store } = lab();
+    const tracker = new CompletionTracker(c);
+    await tracker.register("g", 400);
+    store.calls.length = 0;
+    const results = await Promise.all(Array.from({ length: 400 }, (_, i) => tracker.ack("g", `t${i}`)));
+    expect(store.calls).toEqual(["load", "compareAndSet"]);
+    expect(results.map(({ remaining }) => remaining)).toEqual(Array.from({ length: 400 }, (_, i) => 399 - i));
+    expect(results.filter(({ ended }) => ended)).toHaveLength(1);
+    expect(await Promise.all([c.incr("a"), c.getInt("a"), c.incr("a", 5), c.getInt("a")])).toEqual([1, 1, 6, 6]);
+    expect(store.calls.slice(2)).toEqual(["load", "compareAndSet"]);
+  });
+
+  it("share none with those of other records", async () => {
+    const { c, store } = lab();
+    await Promise.all([c.incr("a"), c.incr("b"), c.incr("a"), c.sadd("c", "x")]);
+    expect(store.count("load")).toBe(3);
+    expect(store.count("compareAndSet")).toBe(3);
+    expect(await c.getInt("a")).toBe(2);
+  });
+
+  it("are a thousand at most that share, and then the next", async () => {
+    const { c, store } = lab();
+    const sums = await Promise.all(Array.from({ length: 2_500 }, () => c.incr("a")));
+    expect(sums).toEqual(Array.from({ length: 2_500 }, (_, i) => i + 1));
+    expect(store.count("compareAndSet")).toBe(3);
+    expect(store.conflicts).toBe(0);
+  });
+
+  it("have an outcome each: one that fails changes nothing for the others", async () => {
+    const { c, clock, store } = lab();
+    await c.incr("a", Number.MAX_SAFE_INTEGER - 2);
+    const broken = c.run("kv.incr", "a", { op: "o", ttlMs: 0, delta: null } as never);
+    const work = [c.incr("a"), c.sadd("a", "x"), broken, c.incr("a", 5), c.incr("a")];
+    const outcomes = await settled(clock, work);
+    expect([outcomes[0], outcomes[4]]).toEqual([Number.MAX_SAFE_INTEGER - 1, Number.MAX_SAFE_INTEGER]);
+    expect(outcomes[1]).toMatchObject({ code: "conflict" });
+    expect(outcomes[3]).toMatchObject({ code: "limit_exceeded" });
+    expect(await c.getInt("a")).toBe(Number.MAX_SAFE_INTEGER);
+    expect(store.count("compareAndSet")).toBe(2);
+  });
+
+  it("begin again together when another instance was first", async () => {
+    const { c, coordinator, clock, store } = lab();
+    await c.incr("a");
+    store.faults = {
+      before: once(() =>
+        coordinator()
+          .incr("a", 100)
+          .then(() => {}),
+      ),
+    };
+    expect(await settled(clock, [c.incr("a"), c.incr("a"), c.getInt("a")])).toEqual([102, 103, 103]);
+    expect(store.conflicts).toBe(1);
+  });
+
+  it("are found together behind a reply that was lost", async () => {
+    const { c, clock, store } = lab({ after: once(lost) });
+    expect(await settled(clock, [c.incr("a", 3), c.setIfAbsent("a", 60), c.incr("a", 4)])).toEqual([3, false, 7]);
+    expect(store.count("compareAndSet")).toBe(1);
+  });
+
+  it("tell each whether it may have landed, and send again only what may be sent twice", async () => {
+    const { c, coordinator, clock, store } = lab();
+    const tracker = new CompletionTracker(c);
+    await tracker.register("g", 10);
+    const overwritten = async (): Promise<never> => {
+      store.faults = {};
+      await coordinator().run("completion.ack", "g", acks("other"));
+      return lost();
+    };
+    store.faults = { after: once(overwritten) };
+    const once1 = c.run("completion.decrement", "g", { op: "d", by: 1 }, { resend: false });
+    const outcomes = await settled(clock, [tracker.ack("g", "a"), once1, tracker.status("g")]);
+    expect(outcomes).toMatchObject([{ verdict: "accepted" }, { applied: "unknown" }, { succeeded: 3 }]);
+    expect(await tracker.status("g")).toMatchObject({ succeeded: 3 });
+    store.faults = { before: (call) => (call === "compareAndSet" ? lost() : undefined) };
+    const failed = await settled(clock, [tracker.ack("g", "b"), tracker.status("g")]);
+    expect(failed).toMatchObject([
+      { code: "backend_unavailable", applied: "unknown" },
+      { code: "backend_unavailable", applied: "no" },
+    ]);
+  });
+
+  it("go on without those whose callers have left, and end with the last of them", async () => {
+    let answer = (): void => {};
+    const held = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const { c, clock, store } = lab({ before: (call) => (call === "load" ? held : undefined) });
+    const controller = new AbortController();
+    const run = (delta: number, signal?: AbortSignal) =>
+      c.run("kv.incr", "a", { op: `o${delta}`, ttlMs: 0, delta }, { signal });
+    const work = [run(1, controller.signal), run(10), run(100, controller.signal)];
+    const outcomes = settled(clock, work);
+    await settle();
+    const reason = new Error("gone");
+    controller.abort(reason);
+    answer();
+    expect(await outcomes).toEqual([reason, { result: "10" }, reason]);
+    expect(await c.getInt("a")).toBe(10);
+    expect(clock.pending).toBe(0);
+    const alone = new AbortController();
+    store.calls.length = 0;
+    store.faults = { before: never };
+    const both = [run(2, alone.signal), run(3, alone.signal)];
+    const ended = settled(clock, both);
+    await settle();
+    alone.abort(reason);
+    expect(await ended).toEqual([reason, reason]);
+    expect(store.calls).toEqual(["load"]);
+    expect(clock.pending).toBe(0);
+  });
+
+  it("are written as far as the record has room, and the others are told", async () => {
+    const { c, clock, store } = lab({}, { maxRecordBytes: 3_000 });
+    await c.rpush("list", "x".repeat(500));
+    const work = [400, 1_000, 300, 1_000, 200].map((length) => c.rpush("list", "é".repeat(length)));
+    const outcomes = await settled(clock, work);
+    expect(outcomes[0]).toBe(2);
+    expect(outcomes[1]).toMatchObject({ code: "limit_exceeded", applied: "no", retryable: false });
+    expect(outcomes[2]).toBe(3);
+    expect(outcomes[3]).toMatchObject({ code: "limit_exceeded" });
+    expect(outcomes[4]).toMatchObject({ code: "limit_exceeded" });
+    const data = store.records.get("kv:list")?.data ?? "";
+    expect(new TextEncoder().encode(data).length).toBeLessThanOrEqual(3_000);
+    expect((await c.lrange("list")).map((item) => item.length)).toEqual([500, 400, 300]);
+  });
+
+  it("are told what a watch of the same turn sees, which shares their load", async () => {
+    const { c, store } = lab();
+    await c.run("completion.register", "g", registration());
+    store.calls.length = 0;
+    const waiting = c.watch("completion.wait", "g", {}, { timeoutMs: 0 }).catch((error: unknown) => error);
+    const [ack, early] = await Promise.all([c.run("completion.ack", "g", acks("a")), waiting]);
+    expect(ack.results[0]?.ended).toBe(true);
+    // It looked before the ack.
+    expect(early).toMatchObject({ code: "wait_timeout" });
+    expect(store.calls).toEqual(["load", "compareAndSet"]);
+  });
+});
+
 describe("a reply to a write that is lost", () => {
   it("is found in the record, when the write landed: nothing is sent again", async () => {
     const { c, clock, store } = lab({ after: once(lost) });
@@ -516,8 +666,8 @@ describe("a store that throws", () => {
 
 describe("an answer of another shape", () => {
   const CANARY = "canary-7f3a";
-  const content = (more: object): string => {
-    return JSON.stringify({ layout: 1, stamp: "s", head: "{}", members: [], ...more });
+  const content = (more: object, lines = ""): string => {
+    return JSON.stringify({ layout: 2, stamp: "s", length: lines.length, head: "{}", ...more }) + lines;
   };
 
   it.each([
@@ -527,20 +677,24 @@ describe("an answer of another shape", () => {
     ["no data", { version: "1" }],
     ["data that is no JSON", { version: "1", data: CANARY }],
     ["data of somebody else", { version: "1", data: JSON.stringify({ canary: CANARY }) }],
-    ["members that are no pairs", { version: "1", data: content({ members: [[CANARY]] }) }],
-    ["members that are no texts", { version: "1", data: content({ members: [["t:a", 5]] }) }],
+    ["data of an earlier layout", { version: "1", data: content({ layout: 1 }) }],
+    ["data that was cut", { version: "1", data: content({}, `\n"t:a"\t"${CANARY}"`).slice(0, -1) }],
+    ["data that was added to", { version: "1", data: `${content({}, `\n"t:a"\t""`)}\n"t:b"\t"${CANARY}"` }],
+    ["a member that is no text", { version: "1", data: content({}, `\n"x:o"\t5`) }],
+    ["a member that is no JSON", { version: "1", data: content({}, `\n"x:o"\t${CANARY}`) }],
     ["a head that is no JSON", { version: "1", data: content({ head: CANARY }) }],
     ["null for data", { version: "1", data: "null" }],
   ])("to load is refused: %s", async (_, reply) => {
     const { c, store } = lab({}, { load: async () => reply as never });
-    const error = await c.incr("key").catch((thrown: unknown) => thrown as Error);
+    const input = { op: "o", ttlMs: 0, delta: 1 };
+    const error = await c.run("kv.incr", "key", input).catch((thrown: unknown) => thrown as Error);
     expect(error).toMatchObject({ code: "backend_rejected", retryable: false, applied: "no" });
     expect((error as Error).message).not.toContain(CANARY);
     expect(store.calls).toEqual([]);
   });
 
   it("to load that a later version wrote is refused", async () => {
-    const { c } = lab({}, { load: async () => ({ version: "1", data: content({ layout: 2, members: {} }) }) });
+    const { c } = lab({}, { load: async () => ({ version: "1", data: content({ layout: 3, members: {} }) }) });
     await expect(c.getInt("key")).rejects.toMatchObject({
       code: "backend_rejected",
       message: "the record was written by a later version",
@@ -993,8 +1147,8 @@ describe("a record that is due", () => {
     await new CompletionTracker(c).register("g2", 0, { onComplete });
     await settle(8);
     expect(delivered).toEqual(["publish"]);
-    // The registration, three times woken, settled.
-    expect(store.count("load")).toBe(5);
+    // The registration, three times woken, settled: the last two in one turn.
+    expect(store.count("load")).toBe(4);
   });
 
   it("lets a request go by itself, and looks no second time for what it cannot do", async () => {

@@ -79,6 +79,31 @@ describe("the coalesce machine", () => {
   });
 });
 
+describe("row 63: versions that run ahead of the clock", () => {
+  it("are outlived by their record, so that a later version is above all of them", () => {
+    const { run, pass } = bench();
+    const next = (op: string, held = false) =>
+      run("coalesce.next", { op, ttlMs: 1_000, ...(held ? { held } : {}) }).version;
+    for (let i = 0; i < 9_000; i++) next(`op${i}`);
+    expect(next("newest")).toBe(T0 + 9_000);
+    pass(9_999);
+    expect(next("later")).toBeGreaterThan(T0 + 9_000);
+    expect(run("coalesce.seen", { version: T0 + 9_000, ttlMs: 1_000 })).toEqual({ stale: true });
+    // Versions that were reserved alone count as well: one of them may have been sent.
+    for (let i = 0; i < 50_000; i++) next(`held${i}`, true);
+    pass(41_000);
+    expect(next("last")).toBeGreaterThan(T0 + 59_000);
+  });
+
+  it("are forgotten with their record, once the clock has passed them", () => {
+    const { run, pass, record } = bench();
+    for (let i = 0; i < 100; i++) run("coalesce.next", { op: `op${i}`, ttlMs: 1_000 });
+    expect(record("coalesce")?.untilMs).toBe(T0 + 99 + 1_000);
+    pass(1_099);
+    expect(run("coalesce.next", { op: "new", ttlMs: 1_000 }).version).toBe(T0 + 1_099);
+  });
+});
+
 describe("the coalesce machine under load", () => {
   it("knows a late copy of a call that issued a version, however many came in between", () => {
     const { run, pass } = bench();

@@ -24,7 +24,12 @@ export class CompletionRun {
   readonly #trackers: readonly CompletionTracker[];
   readonly #models: readonly GroupModel[];
   readonly #calls: Made[] = [];
-  readonly #waits: { readonly group: number; readonly end: Promise<GroupStatus>; isOver: boolean }[] = [];
+  readonly #waits: {
+    readonly group: number;
+    readonly end: Promise<GroupStatus>;
+    readonly controller: AbortController;
+    isOver: boolean;
+  }[] = [];
   readonly #deadlines = new Map<string, number | null>();
 
   constructor(world: World) {
@@ -146,10 +151,14 @@ export class CompletionRun {
 
   #decrementing(step: Extract<CompletionStep, { step: "decrement" }>): (op: string | undefined) => Promise<string> {
     const { model, tracker, id } = this.#of(step);
-    const options = step.opId === undefined ? {} : { opId: step.opId };
+    const generation = this.#generation(step.group, step.generation);
+    const { opId } = step;
+    const options = { ...(opId === undefined ? {} : { opId }), ...(generation === undefined ? {} : { generation }) };
     return async (copied) => {
+      const known = copied ?? opId;
+      if (known !== undefined && model.mayBeForgotten(known)) return known;
       const { outcome, op } = await this.#world.call(() => tracker.decrement(id, step.by, options), copied);
-      const expected = model.decrement(op, step.by);
+      const expected = model.decrement(op, step.by, generation);
       equal(outcome, expected, "decrement");
       this.#world.tally.met(
         `decrement ${"error" in expected ? expected.error : expected.value === null ? "unknown" : "counted"}`,
@@ -199,24 +208,44 @@ export class CompletionRun {
     const { model, tracker, id } = this.#of(step);
     const isEnded = model.current !== undefined && model.current.state !== "open";
     if (isEnded) return this.#checkStatus(step.group, await soon(tracker.wait(id, { timeoutMs: DAY_MS }), "the wait"));
+    model.look();
     const once = this.#world.call(() => tracker.wait(id, { timeoutMs: 0 }));
     if (this.#world.isExact) await this.#world.rest();
     equal((await once).outcome, { error: "wait_timeout" }, "a look at a group that is not over");
-    const end = tracker.wait(id, { timeoutMs: DAY_MS, signal: this.#world.leaving });
-    const wait = { group: step.group, end, isOver: false };
+    const controller = new AbortController();
+    const signal = AbortSignal.any([this.#world.leaving, controller.signal]);
+    const end = tracker.wait(id, { timeoutMs: DAY_MS, signal });
+    const wait = { group: step.group, end, controller, isOver: false };
     const over = (): void => {
       wait.isOver = true;
     };
     end.then(over, over);
+    model.waiting++;
     this.#waits.push(wait);
+  }
+
+  /** Where the clock jumps, nobody can put off a group's end meanwhile. */
+  async #leaveSilent(): Promise<void> {
+    for (const wait of this.#waits.splice(0)) {
+      const model = present(this.#models[wait.group], "the model");
+      if (!model.isSilent) {
+        this.#waits.push(wait);
+        continue;
+      }
+      wait.controller.abort(new Error("gives up"));
+      await Promise.allSettled([wait.end]);
+      model.waiting--;
+    }
   }
 
   /** Who waits hears of the end, and of nothing else. */
   async #checkWaits(): Promise<void> {
     for (const wait of this.#waits.splice(0)) {
-      const { current } = this.#models[wait.group] ?? {};
+      const model = present(this.#models[wait.group], "the model");
+      const { current } = model;
       if (current !== undefined && current.state !== "open") {
         this.#checkStatus(wait.group, await soon(wait.end, "a wait for a group that has ended"), false);
+        model.waiting--;
         this.#world.tally.met("a wait that was told");
       } else {
         isTrue(!wait.isOver, "nobody is told of an end that has not come");
@@ -228,9 +257,11 @@ export class CompletionRun {
   async #advance(halves: number, isJustBefore: boolean): Promise<void> {
     const isOwing = this.#models.some((model) => model.isOwing);
     const isTimed = this.#models.some((model) => model.isTimed);
+    if (!this.#world.isExact) await this.#leaveSilent();
     await this.#world.advance(halves, { isJustBefore, isOwing, isTimed });
-    for (const model of this.#models) {
+    for (const [group, model] of this.#models.entries()) {
       for (const met of model.tick(this.#world.nowMs)) this.#world.tally.met(met);
+      await this.#look(group);
     }
   }
 

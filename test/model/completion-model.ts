@@ -17,7 +17,8 @@ interface Generation {
   readonly from: number | undefined;
   /** The tasks that counted, each with the call that it counted by. */
   readonly counted: Map<string, string>;
-  readonly anonymousOps: Set<string>;
+  /** The decrements, each with its time. */
+  readonly anonymousOps: Map<string, number>;
   readonly errors: { taskId: string; message: string }[];
   readonly results: { taskId: string; result: unknown }[];
   readonly deadlineAtMs: number | undefined;
@@ -27,6 +28,8 @@ interface Generation {
   endedBy: string | undefined;
   endedAtMs: number;
   writtenAtMs: number;
+  /** When a waiter last put off its end by silence. */
+  renewedAtMs: number;
   delivery: DeliveryModel | undefined;
 }
 
@@ -57,6 +60,8 @@ export class GroupModel {
   current: Generation | undefined;
   /** The newest number that was ever seen. */
   highest = -1;
+  /** How many wait for it, so that it does not end by silence. */
+  waiting = 0;
   #early = new Map<string, Early>();
   #nowMs = 0;
 
@@ -70,27 +75,42 @@ export class GroupModel {
     return this.deliveries.some((delivery) => !delivery.isOver && !delivery.isNobodys);
   }
 
-  /** A deadline will bring one. */
+  /** Its end by time will bring one. */
   get isTimed(): boolean {
-    if (this.current?.state !== "open" || this.current.deadlineAtMs === undefined) return false;
-    const { target } = this.current.spec;
-    return target !== undefined && target.end !== "onComplete" && target.handler !== "nobody";
+    return this.current?.state === "open" && this.#hasTimeoutTarget(this.current) && !this.#isForNobody(this.current);
   }
 
-  /** Time goes on: the deadline, then the end of what was kept. Returns what happened. */
-  tick(nowMs: number): ("timed out" | "expired open" | "expired ended")[] {
+  /** Its end by silence can be put off by those who wait. */
+  get isSilent(): boolean {
+    return this.current?.state === "open" && this.current.deadlineAtMs === undefined;
+  }
+
+  #hasTimeoutTarget({ spec: { target } }: Generation): boolean {
+    return target !== undefined && target.end !== "onComplete";
+  }
+
+  #isForNobody({ spec: { target } }: Generation): boolean {
+    return target?.handler === "nobody";
+  }
+
+  /** Time goes on: the end by time, then the end of what was kept. Returns what happened. */
+  tick(nowMs: number): ("timed out" | "timed out by silence" | "expired")[] {
     this.#nowMs = nowMs;
-    const met: ("timed out" | "expired open" | "expired ended")[] = [];
+    const met: ("timed out" | "timed out by silence" | "expired")[] = [];
     for (const delivery of this.deliveries) delivery.tick(nowMs);
     const { current } = this;
     if (current === undefined) return met;
-    if (current.state === "open" && current.deadlineAtMs !== undefined && current.deadlineAtMs <= nowMs) {
-      this.#end(current, "timed_out", "deadline", current.deadlineAtMs);
+    if (this.isSilent && this.waiting > 0) current.renewedAtMs = nowMs;
+    if (current.state === "open" && this.#endsAtMs(current) <= nowMs) {
+      const isByDeadline = current.deadlineAtMs !== undefined;
+      // Where no timer rings for silence, the next look applies it: every group is looked at when the clock has moved.
+      const hasTimer = isByDeadline || this.#hasTimeoutTarget(current);
+      this.#end(current, "timed_out", "time", hasTimer ? this.#endsAtMs(current) : nowMs);
       current.delivery?.tick(nowMs);
-      met.push("timed out");
+      met.push(isByDeadline ? "timed out" : "timed out by silence");
     }
     if (this.#untilMs(current) <= nowMs) {
-      met.push(current.state === "open" ? "expired open" : "expired ended");
+      met.push("expired");
       this.current = undefined;
       this.made.clear();
       this.#early = new Map();
@@ -123,7 +143,7 @@ export class GroupModel {
       number,
       from,
       counted: new Map(),
-      anonymousOps: new Set(),
+      anonymousOps: new Map(),
       errors: [],
       results: [],
       deadlineAtMs: spec.timeoutMs > 0 ? nowMs + spec.timeoutMs : undefined,
@@ -133,6 +153,7 @@ export class GroupModel {
       endedBy: undefined,
       endedAtMs: 0,
       writtenAtMs: nowMs,
+      renewedAtMs: nowMs,
       delivery: undefined,
     };
     this.current = generation;
@@ -166,7 +187,11 @@ export class GroupModel {
     const before = this.#early.get(task.id);
     const untilMs = nowMs + this.earlyTtlMs;
     if (before !== undefined && before.untilMs > nowMs) before.untilMs = untilMs;
-    else this.#early.set(task.id, { task, op, untilMs });
+    else {
+      // One that had ceased to count has lost its place.
+      this.#early.delete(task.id);
+      this.#early.set(task.id, { task, op, untilMs });
+    }
   }
 
   #verdict(current: Generation, task: TaskDone, op: string, generation: number | undefined): AckExpectation["verdict"] {
@@ -191,12 +216,23 @@ export class GroupModel {
     if (this.remaining(generation) === 0) this.#end(generation, "completed", `task ${task.id}`);
   }
 
-  decrement(op: string, by: number): Outcome<number | null> {
+  /** A group knows its decrements for its TTL; whether longer is its own affair. */
+  mayBeForgotten(op: string): boolean {
+    const atMs = this.current?.anonymousOps.get(op);
+    return atMs !== undefined && this.current !== undefined && this.#nowMs - atMs >= this.current.spec.ttlMs;
+  }
+
+  /** Somebody looks who waits for the end. */
+  look(): void {
+    if (this.isSilent && this.current !== undefined) this.current.renewedAtMs = this.#nowMs;
+  }
+
+  decrement(op: string, by: number, generation: number | undefined): Outcome<number | null> {
     const { current } = this;
-    if (current === undefined) return { value: null };
+    if (current === undefined || (generation ?? current.number) !== current.number) return { value: null };
     if (typeof current.spec.tasks !== "number") return { error: "conflict" };
     if (current.state === "open" && !current.anonymousOps.has(op)) {
-      current.anonymousOps.add(op);
+      current.anonymousOps.set(op, this.#nowMs);
       current.writtenAtMs = this.#nowMs;
       current.succeeded += Math.min(by, this.remaining(current));
       if (this.remaining(current) === 0) this.#end(current, "completed", "decrement");
@@ -266,11 +302,15 @@ export class GroupModel {
     this.deliveries.push(generation.delivery);
   }
 
+  #endsAtMs({ deadlineAtMs, writtenAtMs, renewedAtMs, spec }: Generation): number {
+    return deadlineAtMs ?? Math.max(writtenAtMs, renewedAtMs) + spec.ttlMs;
+  }
+
   /** When the record is gone for certain; the spans are such that no step falls between a doubtful end and this one. */
   #untilMs(current: Generation): number {
     if (this.deliveries.some((delivery) => delivery.isOwed)) return Number.POSITIVE_INFINITY;
-    const { state, deadlineAtMs, writtenAtMs, spec } = current;
-    if (state === "open" && deadlineAtMs !== undefined) return deadlineAtMs + spec.ttlMs;
+    const { state, writtenAtMs, spec } = current;
+    if (state === "open") return this.#endsAtMs(current) + spec.ttlMs;
     const toldAtMs = Math.max(...this.deliveries.map((delivery) => delivery.queuedAtMs), writtenAtMs);
     return toldAtMs + spec.ttlMs;
   }

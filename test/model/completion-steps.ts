@@ -33,7 +33,12 @@ export type CompletionStep = { readonly group: number; readonly client: number }
     }
   | { readonly step: "ack"; readonly tasks: readonly TaskDone[]; readonly generation: Which; readonly view: boolean }
   | { readonly step: "fail"; readonly task: string; readonly generation: Which }
-  | { readonly step: "decrement"; readonly by: number; readonly opId: string | undefined }
+  | {
+      readonly step: "decrement";
+      readonly by: number;
+      readonly opId: string | undefined;
+      readonly generation: Which;
+    }
   | { readonly step: "cancel"; readonly generation: Which }
   | { readonly step: "results"; readonly after: number; readonly limit: number }
   | { readonly step: "look" }
@@ -86,6 +91,7 @@ const STEPS: readonly { readonly weight: number; readonly arbitrary: fc.Arbitrar
       step: fc.constant("decrement"),
       by: fc.integer({ min: 1, max: 2 }),
       opId: fc.constantFrom(undefined, "message-1", "message-2"),
+      generation: which("none", "none", "current", "stale"),
     }),
   },
   { weight: 1, arbitrary: fc.record({ step: fc.constant("cancel"), generation: which("none", "current", "stale") }) },
@@ -138,7 +144,7 @@ export function specOf(
     tasks: TASKS[spec] ?? 0,
     target: (isExact ? [...TARGETS, ...SLOW_TARGETS] : TARGETS)[target],
     timeoutMs: hasDeadline ? (timeout - 0.5) * UNIT_MS : 0,
-    ttlMs: (hasDeadline ? 1.6 : 1.4) * UNIT_MS,
+    ttlMs: (hasDeadline ? 1.6 : 1.3) * UNIT_MS,
     metadata: timeout === 1 ? undefined : { spec },
   };
 }

@@ -127,6 +127,7 @@ export class RequestRun {
     const told = model.waited();
     const before = this.#versions.get(step.request);
     const isNew = before !== undefined && told === "pending" && before.changes === model.changes;
+    model.follow();
     const once = this.#world.call(() => tracker.progress(id, isNew ? before.version : 0, { timeoutMs: 0 }));
     if (this.#world.isExact) await this.#world.rest();
     const { outcome } = await once;
@@ -146,6 +147,7 @@ export class RequestRun {
   async #wait(step: RequestStep): Promise<void> {
     const { model, tracker, id } = this.#of(step);
     const told = model.waited();
+    model.follow();
     const once = this.#world.call(() => tracker.waitForRequest(id, { timeoutMs: told === "pending" ? 0 : DAY_MS }));
     if (this.#world.isExact) await this.#world.rest();
     const { outcome } = await soon(once, "a wait for a request that is complete or unknown");

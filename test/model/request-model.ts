@@ -1,6 +1,6 @@
 /** What a call about a request is told. */
 export interface Told {
-  readonly verdict: "accepted" | "duplicate" | "early" | "late" | "unknown";
+  readonly verdict: "accepted" | "duplicate" | "early" | "late" | "sealed" | "unknown";
   readonly state: "pending" | "complete" | "unknown";
 }
 
@@ -16,10 +16,17 @@ interface Counts {
   readonly errors: { readonly message: string }[];
 }
 
+/** What a mark brings. */
+interface Done {
+  readonly processed: number;
+  readonly error?: string;
+  readonly next: readonly Root[];
+}
+
 interface Life {
   readonly roots: Set<string>;
-  /** The marked ones, registered or not. */
-  readonly marks: Set<string>;
+  /** The marked ones, registered or not, with what the mark of each brings. */
+  readonly marks: Map<string, Done>;
   readonly stages: Map<string, Counts>;
   isSealed: boolean;
   /** It was cleaned up, at this instant. */
@@ -56,15 +63,18 @@ export class RequestModel {
   get openRoots(): readonly Root[] {
     const life = this.#life;
     const names = life === undefined ? [] : [...life.roots].filter((root) => !life.marks.has(root));
-    return names.map((name) => {
-      const [stage, rootId] = JSON.parse(name) as [string, string];
-      return { stage, rootId };
-    });
+    return names.map(rootOf);
   }
 
   /** The life that all but those who wait find. */
   get #standing(): Life | undefined {
     return this.#life?.cleanedAtMs === undefined ? this.#life : undefined;
+  }
+
+  /** Somebody follows it, and so keeps it while it is pending. */
+  follow(): void {
+    const life = this.#standing;
+    if (life !== undefined && this.#stateOf(life) === "pending") life.writtenAtMs = this.#nowMs;
   }
 
   /** Time goes on; returns whether the record went with it. */
@@ -89,7 +99,7 @@ export class RequestModel {
     const stages = new Map(this.#stages.map((stage) => [stage, emptyCounts()]));
     this.#life = {
       roots: new Set(),
-      marks: new Set(),
+      marks: new Map(),
       stages,
       isSealed: false,
       cleanedAtMs: undefined,
@@ -105,9 +115,22 @@ export class RequestModel {
     if (life === undefined) return UNKNOWN;
     const added = rootIds.map((rootId) => nameOf({ stage, rootId })).filter((root) => !life.roots.has(root));
     if (added.length === 0) return { verdict: "duplicate", state: this.state };
-    if (this.#isFinal(life)) return { verdict: "late", state: "complete" };
-    for (const root of added) life.roots.add(root);
+    if (life.isSealed) return { verdict: this.#isFinal(life) ? "late" : "sealed", state: this.state };
+    for (const root of added) this.#add(life, root);
     return this.#changed(op, "accepted");
+  }
+
+  /** Registers a root; one that was marked brings now what its mark has. */
+  #add(life: Life, root: string): void {
+    if (life.roots.has(root)) return;
+    life.roots.add(root);
+    const done = life.marks.get(root);
+    if (done !== undefined) this.#close(life, root, done);
+  }
+
+  #close(life: Life, root: string, done: Done): void {
+    this.#count(life, rootOf(root).stage, done);
+    for (const next of done.next) this.#add(life, nameOf(next));
   }
 
   seal(op: string): Told {
@@ -121,11 +144,7 @@ export class RequestModel {
   }
 
   /** Marks a root as done, or as failed with an error. */
-  mark(
-    op: string,
-    root: Root,
-    done: { readonly processed: number; readonly error?: string; readonly next: readonly Root[] },
-  ): Told {
+  mark(op: string, root: Root, done: Done): Told {
     const again = this.#again(op);
     if (again !== undefined) return again;
     const life = this.#standing;
@@ -133,11 +152,10 @@ export class RequestModel {
     const name = nameOf(root);
     if (life.marks.has(name)) return { verdict: "duplicate", state: this.state };
     if (this.#isFinal(life)) return { verdict: "late", state: "complete" };
-    life.marks.add(name);
-    this.#count(life, root.stage, done);
-    const verdict = life.roots.has(name) ? "accepted" : "early";
-    for (const next of done.next) life.roots.add(nameOf(next));
-    return this.#changed(op, verdict);
+    life.marks.set(name, done);
+    if (!life.roots.has(name)) return this.#changed(op, "early");
+    this.#close(life, name, done);
+    return this.#changed(op, "accepted");
   }
 
   record(
@@ -221,6 +239,11 @@ export class RequestModel {
 }
 
 const nameOf = ({ stage, rootId }: Root): string => JSON.stringify([stage, rootId]);
+
+function rootOf(name: string): Root {
+  const [stage, rootId] = JSON.parse(name) as [string, string];
+  return { stage, rootId };
+}
 
 const emptyCounts = (): Counts => ({ processed: 0, requeueCount: 0, errorCount: 0, errors: [] });
 

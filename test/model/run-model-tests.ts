@@ -39,7 +39,7 @@ const MODELS: readonly Model[] = [
       ...["counted", "unknown", "conflict"].map((outcome) => `decrement ${outcome}`),
       ...["made", "dead", "passed by"].map((end) => `delivery ${end}`),
       ...["deliveries of two generations", "redelivered", "a wait that was told", "a late copy"],
-      ...["timed out", "expired open", "expired ended"],
+      ...["timed out", "timed out by silence", "expired"],
     ],
   },
   {
@@ -52,6 +52,7 @@ const MODELS: readonly Model[] = [
       ...["roots", "done", "failed", "record"].map((step) => `${step} late complete`),
       ...["roots", "done", "failed", "record", "seal"].map((step) => `${step} unknown unknown`),
       ...["done", "failed"].flatMap((step) => [`${step} early pending`, `${step} accepted complete`]),
+      "roots sealed pending",
       ...["seal accepted pending", "seal accepted complete", "seal duplicate complete"],
       ...["cleanup pending", "cleanup complete", "cleanup unknown", "register accepted pending"],
       ...["a late copy", "a late copy from an earlier life", "progress", "expired"],

@@ -9,12 +9,17 @@ interface Generation {
   readonly tasks: ReadonlySet<string> | undefined;
   readonly total: number;
   readonly deadlineAtMs: number | undefined;
+  readonly ttlMs: number;
   readonly hasTarget: boolean;
   /** The distinct tasks whose acks counted, each with the call that did. */
   readonly counted: Map<string, string>;
-  readonly registeredAtMs: number;
+  /** When a task last counted, or it was registered; and when a waiter last put off its end by silence. */
+  touchedAtMs: number;
+  renewedAtMs: number;
   isCancelled: boolean;
   state: string;
+  /** When it had ended at the latest. */
+  endedAtMs: number;
   deliveryId: string | undefined;
   effects: number;
   /** Who makes an attempt, and until when nobody else may. */
@@ -48,6 +53,7 @@ export class Oracle {
     if (transition === "completion.ack") this.#acked(group, input as never, output as never);
     if (transition === "completion.woken") this.#claimed(group, input as never, output as never);
     if (transition === "completion.settle") this.#attempted(group, input as never, output as never);
+    if (transition === "completion.wait") this.#followed(group, output as never);
     const view = (output as { view?: GroupView }).view;
     if (transition === "completion.cancel" && view?.state === "cancelled") this.#of(group, view).isCancelled = true;
     if (view !== undefined) this.#seen(group, view);
@@ -81,7 +87,10 @@ export class Oracle {
       const generation = generations.get(newest);
       if (generation === undefined) continue;
       const view = statusOf(id);
-      if (view === undefined) throw new Violation(`${id} is gone before its time`);
+      if (view === undefined) {
+        if (!this.#mayBeGone(generation)) throw new Violation(`${id} is gone before its time`);
+        continue;
+      }
       const isAll = this.#isAll(generation);
       if (view.state === "open" && isAll) throw new Violation(`${id} is open with all of its tasks done`);
       if (view.state === "open" && generation.deadlineAtMs !== undefined) throw new Violation(`${id} has no end`);
@@ -112,7 +121,10 @@ export class Oracle {
     const from = input.restart?.from;
     if (from !== undefined && from !== group.newest)
       throw new Violation("restarted from a generation that stood no more");
-    if (group.newest >= 0 && input.restart === undefined) throw new Violation("a registration began the group anew");
+    const before = group.generations.get(group.newest);
+    if (before !== undefined && input.restart === undefined && !this.#mayBeGone(before)) {
+      throw new Violation("a registration began the group anew");
+    }
     const tasks = input.tasks === undefined ? undefined : new Set(input.tasks);
     const counted = new Map<string, string>();
     // Early acks count for the first registration only: a restart has had its record all the time.
@@ -125,11 +137,14 @@ export class Oracle {
       tasks,
       total: input.total,
       deadlineAtMs: view.deadlineAtMs,
+      ttlMs: input.ttlMs,
       hasTarget: input.targets?.end !== undefined,
       counted,
-      registeredAtMs: this.#world.nowMs,
+      touchedAtMs: this.#world.nowMs,
+      renewedAtMs: this.#world.nowMs,
       isCancelled: false,
       state: "open",
+      endedAtMs: Number.POSITIVE_INFINITY,
       deliveryId: undefined,
       effects: 0,
       lease: undefined,
@@ -139,7 +154,7 @@ export class Oracle {
   }
 
   #acked(group: Group, input: InputOf<"completion.ack">, { results }: OutputOf<"completion.ack">): void {
-    for (const [i, { verdict, generation }] of results.entries()) {
+    for (const [i, { verdict, state, generation }] of results.entries()) {
       const task = input.tasks[i]?.id ?? "";
       if (verdict === "early") {
         const before = group.early.get(task);
@@ -148,6 +163,7 @@ export class Oracle {
         group.early.set(task, { op, untilMs: this.#world.nowMs + input.earlyTtlMs });
       }
       const known = generation === undefined ? undefined : group.generations.get(generation);
+      if (known !== undefined && state !== "open") known.endedAtMs = Math.min(known.endedAtMs, this.#world.nowMs);
       const isRetry = known?.counted.get(task) === input.op && input.tasks.length === 1;
       if (isRetry && verdict !== "accepted")
         throw new Violation(`the retry of the call that counted is told ${verdict}`);
@@ -157,8 +173,32 @@ export class Oracle {
       const before = entry.counted.get(task);
       if (before !== undefined && before !== input.op) throw new Violation(`${task} counts twice`);
       if (before === undefined && isOver(entry, this.#world.nowMs)) throw new Violation(`${task} counts too late`);
+      if (before === undefined) entry.touchedAtMs = this.#world.nowMs;
       entry.counted.set(task, input.op);
     }
+  }
+
+  /** A waiter keeps a group without a deadline open: it puts off its end every quarter of its TTL at most. */
+  #followed(group: Group, { ready, recheckInMs }: OutputOf<"completion.wait">): void {
+    const entry = group.generations.get(group.newest);
+    if (ready || entry === undefined) return;
+    if (recheckInMs === undefined) {
+      // It may be registered yet: no such group is there.
+      if (!this.#mayBeGone(entry)) throw new Violation("a group is gone before its time");
+      return;
+    }
+    const { nowMs } = this.#world;
+    if (isOver(entry, nowMs)) throw new Violation("a waiter waits for a group that is over");
+    if (nowMs - Math.max(entry.touchedAtMs, entry.renewedAtMs) < entry.ttlMs / 4) return;
+    entry.renewedAtMs = nowMs;
+    if (entry.deadlineAtMs === undefined) this.#world.say(() => "  a waiter puts off the end by silence");
+  }
+
+  /** Its record is kept for its TTL after its end, and longer for what it owes. */
+  #mayBeGone(generation: Generation): boolean {
+    const { nowMs } = this.#world;
+    const overMs = isOver(generation, nowMs) ? endsAtMs(generation) : Number.POSITIVE_INFINITY;
+    return nowMs >= Math.min(generation.endedAtMs, overMs) + generation.ttlMs;
   }
 
   /** A lease is one caller's until it is over or settled; a copy of the same call is handed it again. */
@@ -196,6 +236,7 @@ export class Oracle {
     }
     if (view.state !== "open") this.#mayEnd("the group", generation, view.state);
     else if (isOver(generation, this.#world.nowMs)) throw new Violation("open past its deadline");
+    if (view.state !== "open") generation.endedAtMs = Math.min(generation.endedAtMs, this.#world.nowMs);
     generation.state = view.state;
     const counted = view.succeeded + view.failed;
     if (counted !== generation.counted.size) throw new Violation(`${generation.counted.size} acks count as ${counted}`);
@@ -206,6 +247,7 @@ export class Oracle {
   #mayEnd(id: string, generation: Generation, state: string): void {
     const { nowMs } = this.#world;
     if (state === "completed" && !this.#isAll(generation)) throw new Violation(`${id} completed with tasks missing`);
+    if (state === "timed_out" && generation.deadlineAtMs === undefined) this.#world.say(() => "  ended by silence");
     if (state === "timed_out" && !isOver(generation, nowMs)) throw new Violation(`${id} timed out before its deadline`);
     if (state === "cancelled" && !generation.isCancelled) throw new Violation(`nobody has cancelled ${id}`);
   }
@@ -215,6 +257,11 @@ export class Oracle {
   }
 }
 
-function isOver({ deadlineAtMs }: Generation, nowMs: number): boolean {
-  return deadlineAtMs !== undefined && deadlineAtMs <= nowMs;
+/** Its deadline, or its silence for a TTL. */
+function endsAtMs({ deadlineAtMs, touchedAtMs, renewedAtMs, ttlMs }: Generation): number {
+  return deadlineAtMs ?? Math.max(touchedAtMs, renewedAtMs) + ttlMs;
+}
+
+function isOver(generation: Generation, nowMs: number): boolean {
+  return endsAtMs(generation) <= nowMs;
 }

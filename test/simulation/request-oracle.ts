@@ -4,10 +4,17 @@ import type { RequestView, StageRoots } from "../../src/machines/request-record.
 import { Violation } from "./violation.js";
 import type { World } from "./world.js";
 
+interface Mark {
+  readonly op: string;
+  readonly failed: boolean;
+  readonly processed: number;
+  readonly next: readonly StageRoots[];
+}
+
 interface Life {
   readonly roots: Set<string>;
-  readonly marks: Map<string, { readonly op: string; readonly failed: boolean }>;
-  processed: number;
+  /** What each mark brings: it counts once its root is registered. */
+  readonly marks: Map<string, Mark>;
   sealed: boolean;
 }
 
@@ -49,7 +56,7 @@ export class RequestOracle {
     if (isCopy) return;
     if (transition === "request.register" && output.verdict === "accepted") {
       if (life !== undefined) throw new Violation("a request that stands was registered anew");
-      this.#life = { roots: new Set(), marks: new Map(), processed: 0, sealed: false };
+      this.#life = { roots: new Set(), marks: new Map(), sealed: false };
       return;
     }
     if (life === undefined) {
@@ -57,7 +64,10 @@ export class RequestOracle {
       return;
     }
     if (output.verdict === "unknown") throw new Violation("a request that stands is unknown");
-    if (transition === "request.roots" && output.verdict === "accepted") this.#add(life, input.stage, input.roots);
+    if (transition === "request.roots" && output.verdict === "accepted") {
+      if (life.sealed) throw new Violation("a sealed request took roots");
+      this.#add(life, input.stage, input.roots);
+    }
     if (transition === "request.seal") life.sealed = true;
     if (transition === "request.mark") this.#marked(life, input, output);
     if (transition === "request.cleanup") {
@@ -93,8 +103,17 @@ export class RequestOracle {
     } else if (view !== undefined) throw new Violation("a request that is gone has a status");
   }
 
-  #add({ roots }: Life, stage: string, added: readonly string[]): void {
-    for (const root of added) roots.add(nameOf(stage, root));
+  #add(life: Life, stage: string, added: readonly string[]): void {
+    for (const root of added) {
+      const name = nameOf(stage, root);
+      if (life.roots.has(name)) continue;
+      life.roots.add(name);
+      this.#handOn(life, life.marks.get(name));
+    }
+  }
+
+  #handOn(life: Life, mark: Mark | undefined): void {
+    for (const { stage, roots } of mark?.next ?? []) this.#add(life, stage, roots);
   }
 
   #marked(life: Life, input: Input, { verdict }: Output): void {
@@ -103,20 +122,24 @@ export class RequestOracle {
     const before = life.marks.get(name);
     if (before !== undefined && before.op !== input.op) throw new Violation(`the root ${name} counts twice`);
     if (before !== undefined) return;
-    life.marks.set(name, { op: input.op, failed: input.error !== undefined });
-    life.processed += input.processed;
-    for (const { stage, roots } of input.next ?? []) this.#add(life, stage, roots);
+    const { op, error, processed, next = [] } = input;
+    const mark = { op, failed: error !== undefined, processed, next };
+    life.marks.set(name, mark);
+    const isEarly = !life.roots.has(name);
+    if (isEarly !== (verdict === "early")) throw new Violation(`a mark that is early: ${isEarly}, is told ${verdict}`);
+    if (!isEarly) this.#handOn(life, mark);
   }
 
   #seen(life: Life, view: RequestView): void {
     if (view.complete !== isComplete(life))
       throw new Violation(`complete: ${view.complete}, and it is ${!view.complete}`);
-    const failed = [...life.marks.values()].filter((mark) => mark.failed).length;
+    const counted = [...life.marks].flatMap(([name, mark]) => (life.roots.has(name) ? [mark] : []));
+    const failed = counted.filter((mark) => mark.failed).length;
+    const processed = counted.reduce((all, mark) => all + mark.processed, 0);
     const sum = (field: "processed" | "errorCount"): number =>
       view.stages.reduce((all, stage) => all + stage[field], 0);
     if (sum("errorCount") !== failed) throw new Violation(`${failed} failures read as ${sum("errorCount")}`);
-    if (sum("processed") !== life.processed)
-      throw new Violation(`${life.processed} processed read as ${sum("processed")}`);
+    if (sum("processed") !== processed) throw new Violation(`${processed} processed read as ${sum("processed")}`);
   }
 }
 

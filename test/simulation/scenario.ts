@@ -7,6 +7,8 @@ import type { Instance, Process, World } from "./world.js";
 
 const RETRY = { maxAttempts: 12, baseDelayMs: 1_000, maxDelayMs: 60_000 };
 const TTL_MS = 3_600_000;
+/** Short enough for groups without a deadline to end by silence, between one message and the next. */
+const SILENT_TTL_MS = 120_000;
 const LEASE_MS = 30_000;
 const TARGETS = { end: { route: "handler:publish", body: "null" } };
 
@@ -79,16 +81,19 @@ export class Scenario {
     const world = this.#world;
     const tasks = Array.from({ length: 1 + world.below(5) }, (_, i) => `task-${i}`);
     const named = world.chance(0.6);
+    const timeoutMs = world.pick([0, 0, 30_000, 120_000, 1_200_000]);
     const input = {
       spec: "spec",
       total: tasks.length,
       ...(named ? { tasks } : {}),
-      timeoutMs: world.pick([0, 30_000, 120_000, 1_200_000]),
-      ttlMs: TTL_MS,
+      timeoutMs,
+      ttlMs: timeoutMs === 0 ? world.pick([TTL_MS, SILENT_TTL_MS, SILENT_TTL_MS]) : TTL_MS,
       ...(world.chance(0.8) ? { targets: TARGETS } : {}),
     };
     this.#message(() => this.#register(id, input));
-    for (const task of tasks) this.#message(() => this.#ack(id, [{ id: task }]));
+    // Now and then a task that nobody does: its group ends by time alone.
+    const done = world.chance(0.3) ? tasks.slice(1) : tasks;
+    for (const task of done) this.#message(() => this.#ack(id, [{ id: task }]));
     if (world.chance(0.2))
       this.#message(() =>
         this.#ack(
@@ -97,6 +102,7 @@ export class Scenario {
         ),
       );
     if (world.chance(0.1)) this.#message(() => this.#cancel(id));
+    if (world.chance(0.5)) world.after(world.below(60_000), () => world.spawn(this.#instance(), this.#follow(id)));
     for (const spec of ["again", "once more"]) {
       if (world.chance(0.2)) this.#message(() => this.#restart(id, { ...input, spec }, tasks));
     }
@@ -125,7 +131,8 @@ export class Scenario {
 
   *#ack(id: string, tasks: TaskAck[]): Process {
     yield { sleepMs: this.#world.below(30_000) };
-    for (;;) {
+    // A group that has ended, expired and is not registered again takes no message for ever.
+    for (let tries = 0; tries < 300; tries++) {
       const { output } = yield* this.#network.call("completion.ack", id, {
         op: this.#op(),
         tasks,
@@ -134,6 +141,15 @@ export class Scenario {
       // An early ack is kept for minutes only: its message is not done before the group has it.
       if (output?.results.every(({ verdict }) => verdict !== "early")) return;
       yield { sleepMs: 1_000 + this.#world.below(20_000) };
+    }
+  }
+
+  /** Waits for the group's end, for some minutes. */
+  *#follow(id: string): Process {
+    for (let looks = this.#world.below(30); looks > 0; looks--) {
+      const { output } = yield* this.#network.call("completion.wait", id, {});
+      if (output?.ready === true) return;
+      yield { sleepMs: this.#world.below(40_000) };
     }
   }
 

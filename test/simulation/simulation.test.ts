@@ -38,6 +38,8 @@ describe("many instances, while everything fails", () => {
       " dies",
       "attempt 2",
       '"settled":false',
+      "a waiter puts off the end by silence",
+      "ended by silence",
     ]) {
       expect(traces, met).toContain(met);
     }

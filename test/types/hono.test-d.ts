@@ -39,7 +39,7 @@ export const app = new Hono<{ Bindings: Bindings; Variables: Variables }>()
   .post("/documents", requestWait({ coordinator, stages: ["parse", "embed"] }), async (c) => {
     const { id, publicId, registerRoot, tracker } = c.var.requestWait;
     const result = await registerRoot("parse", ["a", "b"]);
-    result.verdict satisfies "accepted" | "duplicate" | "early" | "late" | "unknown";
+    result.verdict satisfies "accepted" | "duplicate" | "early" | "late" | "sealed" | "unknown";
     // @ts-expect-error: there is no such stage
     await c.var.requestWait.registerRoot("no-such-stage", "a");
     // @ts-expect-error: a root has an id

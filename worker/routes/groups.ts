@@ -3,10 +3,10 @@ import { Problem } from "../../src/problem.js";
 import { CompletionTracker } from "../../src/trackers/completion.js";
 import type { GroupStatus } from "../../src/trackers/group-status.js";
 import { checkId } from "../../src/validate.js";
-import { readJson } from "../body.js";
+import { readJson, readOptionalJson } from "../body.js";
 import { type App, type AppContext, pathSegment, route } from "../context.js";
 import { preferredWaitSec } from "../prefer.js";
-import { acksBody, cancelBody, decrementBody, groupBody, pageQuery } from "../schemas/bodies.js";
+import { acksBody, cancelBody, decrementBody, groupBody, pageQuery, redeliverBody } from "../schemas/bodies.js";
 import { parse } from "../schemas/parse.js";
 import { checkWebhookUrls } from "../webhooks.js";
 
@@ -87,9 +87,11 @@ async function cancel(c: AppContext): Promise<Response> {
   return c.json(found(await trackerOf(c).cancel(groupId, reason, options)));
 }
 
-/** Takes no body, and reads none. */
+/** A body is optional. */
 async function redeliver(c: AppContext): Promise<Response> {
-  return c.json(found(await trackerOf(c).redeliver(groupIdOf(c))));
+  const groupId = groupIdOf(c);
+  const options = parse(redeliverBody, (await readOptionalJson(c.req.raw)) ?? {});
+  return c.json(found(await trackerOf(c).redeliver(groupId, options)));
 }
 
 async function decrement(c: AppContext): Promise<Response> {

@@ -104,7 +104,11 @@ export const cancelBody = z.strictObject({ reason: z.string(), generation: z.exa
 export const decrementBody = z.strictObject({
   by: z.exactOptional(whole(1, MAX_TOTAL)),
   opId: z.exactOptional(id),
+  generation: z.exactOptional(generation),
 });
+
+/** `POST /v1/groups/:id/redeliver`; may be left out. */
+export const redeliverBody = z.strictObject({ generation: z.exactOptional(generation) });
 
 /** What stands in the query of `GET /v1/groups/:id/results`. */
 export const pageQuery = z.strictObject({

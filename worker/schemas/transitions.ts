@@ -170,13 +170,20 @@ export const INPUTS: { readonly [N in PublicTransition]: z.ZodMiniType<InputOf<N
     earlyTtlMs: ttlMs,
     view: z.exactOptional(z.boolean()),
   }),
-  "completion.decrement": z.strictObject({ op: id, by: whole(1, MAX_TOTAL) }),
+  "completion.decrement": z.strictObject({
+    op: id,
+    by: whole(1, MAX_TOTAL),
+    generation: z.exactOptional(generation),
+  }),
   "completion.cancel": z.strictObject({ reason: text(MAX_ERROR_BYTES), generation: z.exactOptional(generation) }),
   "completion.status": nothing,
-  "completion.wait": z.strictObject({ generation: z.exactOptional(generation) }),
+  "completion.wait": z.strictObject({
+    generation: z.exactOptional(generation),
+    background: z.exactOptional(z.boolean()),
+  }),
   "completion.results": z.strictObject({ after: whole(0, MAX_TOTAL), limit: whole(1, MAX_PAGE) }),
   "completion.take": z.strictObject({ op: id, generation }),
-  "completion.redeliver": z.strictObject({ op: id }),
+  "completion.redeliver": z.strictObject({ op: id, generation: z.exactOptional(generation) }),
   // A shorter life would end between two looks of whoever waits, and keeps it.
   "request.register": z.strictObject({ op: id, ttlMs: whole(1_000, MAX_SEC * 1000) }),
   "request.roots": z.strictObject({ op: id, stage, roots: rootIds }),

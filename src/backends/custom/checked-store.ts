@@ -1,12 +1,19 @@
 import { type Clock, systemClock } from "../../clock.js";
 import { CoordinationError } from "../../errors.js";
 import type { BackendDefinition, DueRecord, NextRecord } from "./definition.js";
-import { type RecordContent, readContent } from "./record.js";
+import { RecordText } from "./record.js";
 
 /** A record as it was read, and the time at which it is judged. */
 export interface Seen {
   readonly nowMs: number;
-  readonly record: { readonly version: string; readonly content: RecordContent } | undefined;
+  readonly record: StoredRecord | undefined;
+}
+
+export interface StoredRecord {
+  readonly version: string;
+  readonly data: string;
+  /** The write that made it. */
+  readonly stamp: string | undefined;
 }
 
 /** The definition's functions, none of whose answers is taken on trust. They reject with `CoordinationError` alone. */
@@ -29,7 +36,7 @@ export class CheckedStore {
     if (reply === null) return { nowMs, record: undefined };
     const { version, data } = Object(reply) as { version?: unknown; data?: unknown };
     if (typeof version !== "string" || typeof data !== "string") throw strange("load", "{ version, data } or null");
-    return { nowMs, record: { version, content: readContent(data) } };
+    return { nowMs, record: { version, data, stamp: RecordText.parse(data).stamp } };
   }
 
   /** Whatever it rejects with, unless `applied` is "no", the write may have landed. */

@@ -1,3 +1,4 @@
+import { lostAnswer } from "../../access.js";
 import type { RetryPolicy } from "../../backoff.js";
 import { type Clock, systemClock } from "../../clock.js";
 import {
@@ -16,6 +17,7 @@ import { Deliverer } from "../../deliverer.js";
 import { isEphemeral } from "../../ephemeral.js";
 import { CoordinationError } from "../../errors.js";
 import { emit } from "../../events.js";
+import { Joined } from "../../joined.js";
 import { findTransition, type InputOf, machineOf, type OutputOf, type TransitionName } from "../../machines/index.js";
 import { Primitives } from "../../primitives.js";
 import { checkId, checkNumber, MAX_SEC } from "../../validate.js";
@@ -24,22 +26,35 @@ import { type Limit, orAborted, within } from "../../within.js";
 import { CheckedStore } from "./checked-store.js";
 import { type BackendDefinition, checkDefinition } from "./definition.js";
 import { drainDue } from "./drain.js";
+import type { Evaluated } from "./evaluate.js";
 import { storeName } from "./names.js";
-import { Operation, type OperationOptions, type OperationSettings, type Outcome } from "./operation.js";
+import { type Operation, type OperationSettings, RecordOperations } from "./operation.js";
 import { Bells, type Watch, watchUntilReady } from "./watch.js";
 
 const CONTENTION: RetryPolicy = { maxAttempts: 100, baseDelayMs: 10, maxDelayMs: 500 };
 /** How often a call is repeated after failures of the store. */
 const PATIENCE = 2;
+/** What a record may hold unless its store says otherwise: each write costs all of it. */
+const MAX_RECORD_BYTES = 1_048_576;
+/** How much shares one load and one compare-and-set: few enough not to hold the event loop up. */
+const MAX_OPS = 1_000;
+const MAX_SIZE = 262_144;
+/** The operations of a record repeat themselves. */
+const ONCE: RetryPolicy = { maxAttempts: 1, baseDelayMs: 0, maxDelayMs: 0 };
+
+/** How an operation is run. */
+type OperationOptions = Pick<Operation, "signal" | "resend" | "patience"> & { readonly background?: boolean };
+type Outcome<N extends TransitionName> = Omit<Evaluated, "output"> & { readonly output: OutputOf<N> };
 
 /**
  * A coordinator over any store that can replace a text if nobody else did so meanwhile: `load` and `compareAndSet` are
  * enough for every machine, and with `due` it has `drain`.
  *
- * It promises what the store keeps. A read is one call of the store, a write two; of those who write one record at once
- * one wins and the others begin again, so that a record takes few writes a second (some 8 on a local D1, some
- * 40 with a store that is 20 ms away). A record is one text, read
- * and written as a whole: groups of some thousand tasks are well, of a hundred thousand they are not.
+ * It promises what the store keeps. A read is one call of the store, a write two. Operations on one record that begin in the
+ * same turn of the event loop share them: 400 acks of one group at once are one load and one compare-and-set. Of several
+ * instances that write one record at once, one wins and the others begin again, so that a record takes few such writes a second
+ * (some 8 on a local D1, some 40 with a store that is 20 ms away). A record is one text, read and written as a whole, of
+ * 1 MB at most unless `maxRecordBytes` says otherwise: for more than some 20,000 tasks, register `indexed` ones.
  *
  * Nothing rings by itself: any call that touches a record which is due wakes it, and `drain` wakes all that are. Call
  * `drain` from a schedule, or deadlines and second attempts wait for the next call that happens by. A `sweep` that fails at
@@ -81,6 +96,7 @@ class CustomCoordinator extends Primitives {
   readonly #store: CheckedStore;
   readonly #clock: Clock;
   readonly #settings: OperationSettings;
+  readonly #joined: Joined<Operation, Evaluated>;
   readonly #bells = new Bells();
   readonly #wakes: Wakes;
 
@@ -98,9 +114,20 @@ class CustomCoordinator extends Primitives {
       clock,
       random: definition.random ?? Math.random,
       callTimeoutMs: definition.callTimeoutMs ?? 10_000,
-      maxRecordBytes: definition.maxRecordBytes ?? Number.POSITIVE_INFINITY,
+      maxRecordBytes: definition.maxRecordBytes ?? MAX_RECORD_BYTES,
       contention: definition.contention ?? CONTENTION,
     };
+    const settings = this.#settings;
+    this.#joined = new Joined({
+      maxOps: MAX_OPS,
+      maxSize: MAX_SIZE,
+      lanes: 1,
+      retry: ONCE,
+      maxQueueMs: settings.callTimeoutMs,
+      clock,
+      random: settings.random,
+      send: (operations, signal) => new RecordOperations(settings, operations).run(signal),
+    });
     const { onEvent } = definition;
     this.#wakes = new Wakes(
       (machine, id, input) => this.run(`${machine}.woken`, id, input),
@@ -164,9 +191,24 @@ class CustomCoordinator extends Primitives {
     if (findTransition(transition) === undefined) {
       throw new CoordinationError("invalid_input", "there is no such transition");
     }
-    const outcome = await new Operation(this.#settings, options, { transition, id, input }).run();
-    if (outcome.isNotified) this.#bells.ring(storeName(machineOf(transition), id));
-    return outcome;
+    const { signal, resend, patience, background = false } = options;
+    const record = storeName(machineOf(transition), id);
+    const text = JSON.stringify(input);
+    const evaluated = await this.#joined.run({
+      transition,
+      input: text,
+      record,
+      group: record,
+      size: text.length,
+      applied: lostAnswer(transition),
+      resend,
+      signal,
+      patience,
+      background,
+      endsAtMs: this.#clock.now() + this.#settings.callTimeoutMs,
+    });
+    if (evaluated.isNotified) this.#bells.ring(record);
+    return evaluated as Outcome<N>;
   }
 
   #wakeIfDue<N extends TransitionName>(

@@ -90,7 +90,12 @@ export interface BackendDefinition {
   readonly completionTimeoutSec?: number | undefined;
   /** How long an operation may take with all its attempts, in milliseconds. 1 to 600,000, default 10,000. */
   readonly callTimeoutMs?: number | undefined;
-  /** The longest `data` that the store takes, in bytes of UTF-8: more is `limit_exceeded`. Default: as much as comes. */
+  /**
+   * The longest `data` that the store takes, in bytes of UTF-8. What would make a record longer is `limit_exceeded`. Each write
+   * loads and stores the whole record: a larger bound takes larger groups, and makes each ack of such a group cost more.
+   *
+   * @default 1,048,576: some 20,000 listed tasks, or 1,000,000 that are `indexed`
+   */
   readonly maxRecordBytes?: number | undefined;
   /**
    * How an operation is repeated when others were first. Default: 100 attempts, pauses of at most 10 ms, doubling up to

@@ -4,7 +4,7 @@ import { baseUrl } from "../../base-url.js";
 import { type Clock, systemClock } from "../../clock.js";
 import type { RunOptions, Wake, WakingMachine, WatchableTransition, Watched, WatchOptions } from "../../coordinator.js";
 import { CoordinationError } from "../../errors.js";
-import { type Joinable, Joined, type Outcome } from "../../joined.js";
+import { HTTP_LANES, type Joinable, Joined, type Outcome } from "../../joined.js";
 import type { InputOf, OutputOf, TransitionName } from "../../machines/index.js";
 import { networkCode } from "../../network-code.js";
 import { Primitives } from "../../primitives.js";
@@ -121,6 +121,7 @@ export class HttpCoordinator extends Primitives {
     this.#joined = new Joined({
       maxOps: MAX_OPS,
       maxSize: MAX_SIZE,
+      lanes: HTTP_LANES,
       maxQueueMs: requestTimeoutMs,
       retry: RESEND,
       clock: this.#clock,

@@ -13,7 +13,7 @@ import {
 } from "../../coordinator.js";
 import { Deliverer } from "../../deliverer.js";
 import { CoordinationError } from "../../errors.js";
-import { type Carrier, type Joinable, Joined, type Outcome } from "../../joined.js";
+import { type Carrier, HTTP_LANES, type Joinable, Joined, type Outcome } from "../../joined.js";
 import type { InputOf, MachineName, OutputOf, TransitionName } from "../../machines/index.js";
 import { Primitives } from "../../primitives.js";
 import { checkId, checkInteger, checkKeyPrefix, checkNumber, MAX_SEC } from "../../validate.js";
@@ -87,6 +87,7 @@ export class UpstashCoordinator extends Primitives {
     this.#sending = {
       maxOps: MAX_OPS,
       maxSize: MAX_SIZE,
+      lanes: HTTP_LANES,
       maxQueueMs: requestTimeoutMs,
       retry: RESEND,
       clock: systemClock,

@@ -220,6 +220,20 @@ export const acking: readonly ConformanceCase[] = [
     equal(await t.tracker().decrement(id, 1, { opId: "message-1" }), 2, "the same message");
     equal(await tracker.decrement(id, 1, { opId: "__proto__" }), 1, "another");
   }),
+  aCase("a decrement that names its generation counts in no other", { row: 65 }, async (t) => {
+    const [tracker, id] = [t.tracker(), t.id()];
+    const { generation } = await tracker.register(id, 3);
+    const message = { opId: "message-1", generation };
+    equal(await tracker.decrement(id, 1, message), 2, "in its own generation");
+    const second = await tracker.register(id, 3, { restart: { from: generation } });
+    equal(await t.tracker().decrement(id, 1, message), null, "redelivered after a restart");
+    matches(await tracker.status(id), { generation: second.generation, remaining: 3 }, "the new group");
+    equal(
+      await tracker.decrement(id, 1, { opId: "message-1", generation: second.generation }),
+      2,
+      "the new generation's",
+    );
+  }),
   aCase("decrement of a group that lists its tasks is a conflict", {}, async (t) => {
     const [tracker, id] = [t.tracker(), t.id()];
     await tracker.register(id, ["a"]);

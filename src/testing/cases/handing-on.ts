@@ -3,6 +3,8 @@ import { equal, matches } from "../assert.js";
 import { aCase, type Bench, type ConformanceCase } from "../harness.js";
 
 const STAGES = ["parse", "embed"] as const;
+const NOTHING = { processed: 0, requeueCount: 0, errorCount: 0, errors: [] };
+const EMPTY = { parse: NOTHING, embed: NOTHING };
 
 /** A request whose root `a` is to be parsed. */
 async function pending(t: Bench) {
@@ -69,5 +71,63 @@ export const handingOn: readonly ConformanceCase[] = [
       "the parent",
     );
     matches((await requests.waitForRequest(id, { timeoutMs: 0 }))?.embed, { processed: 1 }, "what a waiter is told");
+  }),
+  aCase("a sealed request takes only roots that a registered root hands on", { row: 66 }, async (t) => {
+    const { requests, id } = await pending(t);
+    await requests.registerRoot(id, "parse", "b");
+    await requests.seal(id);
+    const sealed = { verdict: "sealed", state: "pending" };
+    equal(await requests.registerRoot(id, "parse", "c"), sealed, "a root of a caller that knows the id");
+    equal(await requests.registerRoot(id, "embed", ["a", "b"]), sealed, "roots of another stage");
+    equal((await requests.registerRoot(id, "parse", ["a", "b"])).verdict, "duplicate", "those that are there");
+    const stray = { processed: 7, next: [{ stage: "embed", rootId: "stray" }] } as const;
+    equal(
+      await requests.markDone(id, "parse", "stranger", stray),
+      { verdict: "early", state: "pending" },
+      "a stray mark",
+    );
+    const next = [{ stage: "embed", rootId: "a" }] as const;
+    equal(
+      await requests.markDone(id, "parse", "a", { next }),
+      { verdict: "accepted", state: "pending" },
+      "a handing on",
+    );
+    equal((await requests.markDone(id, "embed", "a")).state, "pending", "what was handed on");
+    equal((await requests.markDone(id, "parse", "b")).state, "complete", "the last root");
+    equal(
+      await requests.registerRoot(id, "parse", "c"),
+      { verdict: "late", state: "complete" },
+      "a root after the end",
+    );
+    matches(
+      await requests.queueStatus(id),
+      { parse: { processed: 2, requeueCount: 0, errorCount: 0, errors: [] } },
+      "the counts",
+    );
+  }),
+  aCase("a mark that comes before its root hands on when the root is registered", { row: 66 }, async (t) => {
+    const { requests, id } = await pending(t);
+    const next = [
+      { stage: "embed", rootId: "b1" },
+      { stage: "embed", rootId: "b2" },
+    ] as const;
+    equal(
+      await requests.markDone(id, "parse", "b", { processed: 3, next }),
+      { verdict: "early", state: "pending" },
+      "it",
+    );
+    await requests.markFailed(id, "embed", "b1", "broken");
+    matches(
+      await requests.progress(id, 0, { timeoutMs: 5_000 }),
+      { open: 1, status: EMPTY },
+      "before the registration",
+    );
+    equal((await requests.registerRoot(id, "parse", "b")).verdict, "accepted", "its root");
+    matches(await requests.progress(id, 0, { timeoutMs: 5_000 }), { state: "pending", open: 2 }, "what is open");
+    await requests.markDone(id, "parse", "a");
+    equal((await requests.markDone(id, "embed", "b2")).state, "complete", "the last");
+    const status = await requests.queueStatus(id);
+    matches(status?.parse, { processed: 4, errorCount: 0 }, "the counts of the first stage");
+    matches(status?.embed, { processed: 1, errorCount: 1, errors: [{ message: "broken" }] }, "those of the second");
   }),
 ];
