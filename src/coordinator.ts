@@ -182,8 +182,11 @@ export interface DrainReport {
 }
 
 /**
- * What happens without a caller to tell: for logs and metrics. Holds no payload and no secret, unless a handler puts one
- * into the error that it throws.
+ * What happens outside of any call: for logs and metrics. Holds no payload. Its `error` is the text that was thrown, so it
+ * holds a secret if a handler throws one: keep events in the owner's logs.
+ *
+ * Without `onEvent` the console gets a line, at most one a minute, about `wake_failed`, `drain_failed`, and deliveries that are
+ * `unhandled` or `dead`. `onEvent: () => {}` turns it off.
  */
 export type CoordinatorEvent =
   | { readonly type: "wake_failed"; readonly machine: string; readonly id: string; readonly error: unknown }
@@ -196,8 +199,14 @@ export type CoordinatorEvent =
       readonly type: "delivery";
       readonly id: string;
       readonly deliveryId: string;
+      /** The attempt that ended; for `unhandled`, how many were made before. */
       readonly attempt: number;
-      readonly outcome: "delivered" | "retry" | "dead" | "stale";
+      /**
+       * `delivered`, `retry` and `dead` end an attempt. `stale`: another attempt had taken its place. `unhandled`: drains lack
+       * its handler, or webhooks; sent when that begins and then once an hour. `dead` also ends a day of that.
+       */
+      readonly outcome: "delivered" | "retry" | "dead" | "stale" | "unhandled";
+      /** What the attempt failed with, up to 1,024 bytes, or why none was made. */
       readonly error?: string;
     }
   /** The last step of a call that has done its work failed; time, or whoever comes next, makes it good. */

@@ -2,7 +2,7 @@ import { fullJitterMs, type RetryPolicy } from "./backoff.js";
 import type { Coordinator, OnEvent, Wake } from "./coordinator.js";
 import { CoordinationError } from "./errors.js";
 import { emit } from "./events.js";
-import { type Claim, DEFAULT_RETRY, type WokenInput } from "./machines/attempts.js";
+import { type Claim, type Claimed, DEFAULT_RETRY, type Notice, type WokenInput } from "./machines/attempts.js";
 import { REQUEST_ROUTE } from "./machines/delivery.js";
 import type { GroupView } from "./machines/group.js";
 import { newOp } from "./op.js";
@@ -27,6 +27,8 @@ export interface DelivererOptions {
   readonly retry?: RetryPolicy | undefined;
   /** How long one attempt may take. */
   readonly attemptMs?: number | undefined;
+  /** Why the sender sends no webhooks, where they are set up wrongly. */
+  readonly noWebhooks?: string | undefined;
   readonly onEvent?: OnEvent | undefined;
 }
 
@@ -35,7 +37,9 @@ const DEFAULT_ATTEMPT_MS = 30_000;
 const SETTLE_MS = 15_000;
 const SETTLE_PAUSE_MS = 100;
 const SETTLE_AGAIN: RetryPolicy = { maxAttempts: 100, baseDelayMs: 250, maxDelayMs: 2_000 };
+/** What the record keeps of an error, and the events. */
 const MAX_ERROR_BYTES = 256;
+const MAX_EVENT_ERROR_BYTES = 1_024;
 const MAX_ROOT_ERROR_BYTES = 1_024;
 /** By how much the clocks of two records may differ, and a request be registered after its group. */
 const BEGUN_SLACK_MS = 60_000;
@@ -65,15 +69,16 @@ export class Deliverer implements Wake<"completion"> {
     return input;
   }
 
-  async act(groupId: string, { claims }: { readonly claims: readonly Claim[] }): Promise<void> {
+  async act(groupId: string, { claims, notices = [] }: Claimed): Promise<void> {
+    for (const notice of notices) this.#reportNotice(groupId, notice);
     await Promise.all(claims.map((claim) => this.#deliver(groupId, claim)));
   }
 
   async #deliver(groupId: string, claim: Claim): Promise<void> {
     const leaseEndsMs = Date.now() + this.#attemptMs + SETTLE_MS;
     const failure = await this.#attempt(groupId, claim);
-    const settled = await this.#settle(groupId, claim, failure ?? {}, leaseEndsMs);
-    this.#report(groupId, claim, settled.settled ? settled.delivery?.state : undefined, failure?.error);
+    const settled = await this.#settle(groupId, claim, failure?.settlement ?? {}, leaseEndsMs);
+    this.#report(groupId, claim, settled.settled ? settled.delivery?.state : undefined, failure?.thrown);
   }
 
   /** Tells how the attempt went, through an outage of the backend too: after the lease it would be made again. */
@@ -94,13 +99,11 @@ export class Deliverer implements Wake<"completion"> {
   }
 
   /** One attempt; what it failed with, or nothing. */
-  async #attempt(
-    groupId: string,
-    claim: Claim,
-  ): Promise<{ error: string; final?: boolean; notBeforeMs?: number } | undefined> {
+  async #attempt(groupId: string, claim: Claim): Promise<Failure | undefined> {
     const attemptMs = this.#attemptMs;
     const timeout = new AbortController();
-    const timer = setTimeout(() => timeout.abort(new Error(`took longer than ${attemptMs} ms`)), attemptMs);
+    const late = new CoordinationError("wait_timeout", `took longer than ${attemptMs} ms`, { retryable: true });
+    const timer = setTimeout(() => timeout.abort(late), attemptMs);
     try {
       await Promise.race([this.#send(groupId, claim, timeout.signal), rejectWhenAborted(timeout.signal)]);
       return undefined;
@@ -127,6 +130,13 @@ export class Deliverer implements Wake<"completion"> {
       outcome,
       ...(error === undefined ? {} : { error }),
     });
+  }
+
+  /** A record that a drain gave up, or passed by: no attempt reports it. */
+  #reportNotice(id: string, { route, error, ...notice }: Notice): void {
+    const { noWebhooks, onEvent } = this.#options;
+    const more = route === "url" && noWebhooks !== undefined ? `: ${noWebhooks}` : "";
+    emit(onEvent, { type: "delivery", id, ...notice, error: error + more });
   }
 }
 
@@ -165,17 +175,32 @@ function rejectWhenAborted(signal: AbortSignal): Promise<never> {
   });
 }
 
-function failureOf(error: unknown, route: string): { error: string; final?: boolean; notBeforeMs?: number } {
-  const message = error instanceof Error ? error.message : "the handler threw something that is no Error";
-  const failure: { error: string; final?: boolean; notBeforeMs?: number } = {
-    error: shortText(message === "" ? "failed without a message" : message, "error", MAX_ERROR_BYTES),
+/** How an attempt failed. */
+interface Failure {
+  /** What the record is told, whose status tenants and callers read. */
+  readonly settlement: { readonly error: string; final?: boolean; notBeforeMs?: number };
+  /** The text that was thrown, for the owner's events. */
+  readonly thrown: string;
+}
+
+/**
+ * The message of a `CoordinationError` may be shown: it holds no value, token or body. A text of any other error may hold a
+ * connection string or a payload, and is kept out of the record.
+ */
+function failureOf(error: unknown, route: string): Failure {
+  const isShown = error instanceof CoordinationError;
+  const message =
+    error instanceof Error ? error.message || "failed without a message" : "threw a value that is no Error";
+  const withheld = route === "url" ? "the webhook failed" : "the handler failed";
+  const settlement: Failure["settlement"] = {
+    error: shortText(isShown ? message : withheld, "error", MAX_ERROR_BYTES),
   };
   // What a webhook's receiver or the request says; a handler's own calls say nothing about its delivery.
-  if ((route === "url" || route === REQUEST_ROUTE) && error instanceof CoordinationError) {
-    if (isFinal(error, route)) failure.final = true;
-    if (error.retryAfterMs !== undefined) failure.notBeforeMs = error.retryAfterMs;
+  if ((route === "url" || route === REQUEST_ROUTE) && isShown) {
+    if (isFinal(error, route)) settlement.final = true;
+    if (error.retryAfterMs !== undefined) settlement.notBeforeMs = error.retryAfterMs;
   }
-  return failure;
+  return { settlement, thrown: shortText(message, "error", MAX_EVENT_ERROR_BYTES) };
 }
 
 /** Whether no further attempt can do better. What a deployment lacks, a binding or a token, the next one may have. */

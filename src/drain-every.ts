@@ -3,6 +3,7 @@ import type { Coordinator, OnEvent } from "./coordinator.js";
 import { DrainRounds, drainOf } from "./drain-rounds.js";
 import { isEphemeral } from "./ephemeral.js";
 import { CoordinationError } from "./errors.js";
+import { hookOrWarning } from "./events.js";
 
 /** How `drainEvery` goes about it. */
 export interface DrainEveryOptions {
@@ -19,7 +20,7 @@ export interface DrainEveryOptions {
   readonly budgetMs?: number | undefined;
   /** Ends everything at once, the drain under way too. */
   readonly signal?: AbortSignal | undefined;
-  /** Told of drains that failed. What it throws is ignored. */
+  /** Receives the drains that failed; what it throws is ignored. Default: a warning on the console, at most one a minute. */
   readonly onEvent?: OnEvent | undefined;
   /** Default: the system's. */
   readonly clock?: Clock | undefined;
@@ -63,7 +64,8 @@ export function drainEvery(coordinator: Coordinator, options: DrainEveryOptions 
       "timers end with the request here: use an AlarmClock, or call drain from a schedule",
     );
   }
-  const { everyMs = 10_000, signal, clock = systemClock, random = Math.random, onEvent } = options;
+  const { everyMs = 10_000, signal, clock = systemClock, random = Math.random } = options;
+  const onEvent = hookOrWarning(options.onEvent, () => clock.now());
   const rounds = new DrainRounds({ ...options, everyMs, isShared: true, clock, random, onEvent });
   let cancel = (): void => {};
   let underWay: Promise<void> = Promise.resolve();

@@ -2,6 +2,7 @@ import type { Context, Handler, Hono } from "hono";
 import type { Coordinator } from "../src/coordinator.js";
 import { Problem } from "../src/problem.js";
 import type { WorkerEnv } from "./env.js";
+import type { MayName } from "./handlers.js";
 
 /** What the Worker's routes find in their context. */
 export interface AppEnv {
@@ -11,6 +12,8 @@ export interface AppEnv {
     readonly coordinator: Coordinator;
     /** What its token opens: begins the name of everything that it can reach. */
     readonly keyPrefix: string;
+    /** Whether a tenant's registrations may name a handler. */
+    readonly mayName: MayName;
     /** Tells of an error that nobody expected, of which the caller hears no more than `internal`. */
     readonly report: (error: unknown) => void;
   };

@@ -15,7 +15,7 @@ export interface WorkerEnv {
   readonly WEBHOOK_SECRETS?: string;
   /** `host[:port]`, separated by commas; webhooks go nowhere else. */
   readonly WEBHOOK_ALLOWED_HOSTS?: string;
-  /** `"true"`: http and loopback too, to an allowed host. For development. */
+  /** `"true"`: http and loopback too, to an allowed host. For development: a local receiver needs it. */
   readonly WEBHOOK_ALLOW_HTTP?: string;
 }
 
@@ -31,9 +31,22 @@ const MIN_TOKEN_LENGTH = 16;
 export const MAX_TOKEN_LENGTH = 512;
 /** Every request is compared with all of them. */
 const MAX_TOKENS = 100;
+const TENANT = /^[A-Za-z0-9_.-]{1,64}$/;
+/** What a tenant's name must be, in words. */
+export const TENANT_FORM = "1 to 64 of A-Z, a-z, 0-9, full stop, hyphen and underscore";
 
-export function misconfigured(message: string): CoordinationError {
-  return new CoordinationError("misconfigured", message);
+export function isTenant(name: unknown): name is string {
+  return typeof name === "string" && TENANT.test(name);
+}
+
+/** A variable that is missing or malformed. The message names it too, and holds nothing of its value. */
+export class VariableError extends CoordinationError {
+  constructor(
+    readonly variable: keyof WorkerEnv,
+    message: string,
+  ) {
+    super("misconfigured", message);
+  }
 }
 
 /**
@@ -49,24 +62,32 @@ export function liveTokens(env: WorkerEnv): LiveToken[] {
     checkToken(token, "COORDINATOR_TOKEN");
     live.push({ token, keyPrefix: KEY_PREFIX });
   }
-  for (const [token, tenant] of tenantsOf(env.COORDINATOR_TOKENS ?? "")) {
+  for (const [token, tenant] of tenantsOf(env)) {
     checkToken(token, "COORDINATOR_TOKENS");
     live.push({ token, keyPrefix: `${KEY_PREFIX}${tenant}:` });
   }
   if (live.length === 0) {
     const places = "`wrangler secret put` one of them, or write it into .dev.vars for `wrangler dev`";
-    throw misconfigured(`neither COORDINATOR_TOKEN nor COORDINATOR_TOKENS is set: ${places}`);
+    throw new VariableError("COORDINATOR_TOKEN", `neither COORDINATOR_TOKEN nor COORDINATOR_TOKENS is set: ${places}`);
   }
-  if (live.length > MAX_TOKENS) throw misconfigured(`there must be at most ${MAX_TOKENS} tokens`);
+  if (live.length > MAX_TOKENS) {
+    const places = "COORDINATOR_TOKEN and COORDINATOR_TOKENS together";
+    throw new VariableError("COORDINATOR_TOKENS", `${places} must hold at most ${MAX_TOKENS} tokens`);
+  }
   if (new Set(live.map(({ token }) => token)).size < live.length) {
-    throw misconfigured("a token is given twice: in COORDINATOR_TOKEN and COORDINATOR_TOKENS");
+    throw new VariableError(
+      "COORDINATOR_TOKENS",
+      "a token is given twice: in COORDINATOR_TOKEN and COORDINATOR_TOKENS",
+    );
   }
   return live;
 }
 
-/** The tenant of a key prefix that a token opens; `undefined` for that of `COORDINATOR_TOKEN`. */
+/** Returns the tenant of a key prefix; `undefined` for that of `COORDINATOR_TOKEN`, and for one that no token opens. */
 export function tenantOf(keyPrefix: string): string | undefined {
-  return keyPrefix === KEY_PREFIX ? undefined : keyPrefix.slice(KEY_PREFIX.length, -1);
+  if (!keyPrefix.startsWith(KEY_PREFIX) || !keyPrefix.endsWith(":")) return undefined;
+  const tenant = keyPrefix.slice(KEY_PREFIX.length, -1);
+  return isTenant(tenant) ? tenant : undefined;
 }
 
 /**
@@ -74,7 +95,12 @@ export function tenantOf(keyPrefix: string): string | undefined {
  *
  * @throws {CoordinationError} `misconfigured`, with `what` it must be.
  */
-export function entriesOf(text: string, what: string): [name: string, value: unknown][] {
+export function entriesOf(
+  env: WorkerEnv,
+  variable: "COORDINATOR_TOKENS" | "WEBHOOK_SECRETS",
+  what: string,
+): [name: string, value: unknown][] {
+  const { [variable]: text = "" } = env;
   if (text.trim() === "") return [];
   let map: unknown;
   try {
@@ -82,27 +108,30 @@ export function entriesOf(text: string, what: string): [name: string, value: unk
   } catch {
     // The parser's own error quotes the secrets.
   }
-  if (typeof map !== "object" || map === null || Array.isArray(map)) throw misconfigured(what);
+  if (typeof map !== "object" || map === null || Array.isArray(map)) {
+    throw new VariableError(variable, `${variable} must be a JSON object of ${what}`);
+  }
   return Object.entries(map);
 }
 
-function tenantsOf(text: string): [token: string, tenant: string][] {
-  const entries = entriesOf(text, "COORDINATOR_TOKENS must be a JSON object of tokens with their tenants");
+function tenantsOf(env: WorkerEnv): [token: string, tenant: string][] {
+  const entries = entriesOf(env, "COORDINATOR_TOKENS", "tokens with their tenants");
   return entries.map(([token, tenant], i) => {
-    if (typeof tenant !== "string" || !/^[A-Za-z0-9_.-]{1,64}$/.test(tenant)) {
-      const form = "1 to 64 of A-Z, a-z, 0-9, full stop, hyphen and underscore";
-      throw misconfigured(`COORDINATOR_TOKENS: tenant ${i + 1} must be ${form}`);
+    if (!isTenant(tenant)) {
+      throw new VariableError("COORDINATOR_TOKENS", `COORDINATOR_TOKENS: tenant ${i + 1} must be ${TENANT_FORM}`);
     }
     return [token, tenant];
   });
 }
 
 /** @see https://www.rfc-editor.org/rfc/rfc6750#section-2.1 for what a bearer token may look like. */
-function checkToken(token: string, variable: string): void {
+function checkToken(token: string, variable: "COORDINATOR_TOKEN" | "COORDINATOR_TOKENS"): void {
   if (token.length < MIN_TOKEN_LENGTH || token.length > MAX_TOKEN_LENGTH) {
-    throw misconfigured(`${variable}: a token must have ${MIN_TOKEN_LENGTH} to ${MAX_TOKEN_LENGTH} characters`);
+    const length = `${MIN_TOKEN_LENGTH} to ${MAX_TOKEN_LENGTH} characters`;
+    throw new VariableError(variable, `${variable}: a token must have ${length}`);
   }
   if (!/^[A-Za-z0-9._~+/-]+=*$/.test(token)) {
-    throw misconfigured(`${variable}: a token must be of A-Z, a-z, 0-9, and - . _ ~ + /, with = at its end`);
+    const form = "A-Z, a-z, 0-9, and - . _ ~ + /, with = at its end";
+    throw new VariableError(variable, `${variable}: a token must be of ${form}`);
   }
 }

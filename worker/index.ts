@@ -4,13 +4,15 @@ import { CoordinationError } from "../src/errors.js";
 import { isExpected, Problem, problemResponse } from "../src/problem.js";
 import { authenticate } from "./auth.js";
 import type { App, AppEnv } from "./context.js";
-import type { WorkerEnv } from "./env.js";
+import { VariableError, type WorkerEnv } from "./env.js";
+import { type HandlerRules, mayNameOf } from "./handlers.js";
 import { groupRoutes } from "./routes/groups.js";
 import { healthRoutes } from "./routes/health.js";
 import { requestRoutes } from "./routes/requests.js";
 import { transitionRoutes } from "./routes/transitions.js";
 
 export type { WorkerEnv } from "./env.js";
+export type { HandlerRules } from "./handlers.js";
 export { CoordinatorWorkerObject } from "./object.js";
 
 /** What a Worker is made with. */
@@ -18,9 +20,16 @@ export interface WorkerOptions<Env extends WorkerEnv = WorkerEnv> {
   /** The binding of the class that extends `CoordinatorWorkerObject` (or `CoordinatorObject`). Default `env.COORDINATOR`. */
   readonly namespace?: (env: Env) => ObjectNamespace | undefined;
   /**
-   * Gets the errors that the caller must not read, for logs: unexpected ones, which are answered `internal`, and variables that
-   * keep every token out (`misconfigured`, whose message names the variable and holds no value). Default: the message of the
-   * latter goes to `console.error`.
+   * Which handlers registrations may name: `"*"` for every tenant, or the tenants that may. Any other name is refused with
+   * `invalid_input`, a misspelled one too. The bearer of `COORDINATOR_TOKEN` has no tenant, and may name each of them.
+   * Default: any name is taken. Does not take back what is registered already.
+   */
+  readonly handlers?: HandlerRules;
+  /**
+   * Receives the errors that a caller must not read, for logs. These are unexpected errors, which the Worker answers with
+   * `internal`, and a malformed token variable (`misconfigured`), whose message names the variable and holds no value.
+   *
+   * @default the message of a malformed token variable goes to `console.error`
    */
   readonly onError?: (error: unknown) => void;
 }
@@ -43,8 +52,13 @@ export interface CoordinatorWorker<Env extends WorkerEnv = WorkerEnv> {
  *   readonly APP_COORDINATOR: ObjectNamespace;
  * }
  *
- * export default createWorker({ namespace: (env: Env) => env.APP_COORDINATOR });
+ * export default createWorker({
+ *   namespace: (env: Env) => env.APP_COORDINATOR,
+ *   handlers: { publish: "*", invoice: ["tenant-a", "tenant-b"] },
+ * });
  * ```
+ *
+ * @throws {CoordinationError} `misconfigured` for `handlers` that are malformed.
  */
 export function createWorker<Env extends WorkerEnv = WorkerEnv>(
   options: WorkerOptions<Env> = {},
@@ -53,17 +67,19 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
   const report = (error: unknown): void => {
     if (!isExpected(error)) onError(error);
   };
+  const mayName = mayNameOf(options.handlers);
   // On the raw path: an id is decoded once, by the route that reads it.
   const app: App = new Hono<AppEnv>({ getPath: rawPathOf });
   app.use("/v1/*", async (c, next) => {
     const keyPrefix = keyPrefixOf(c.req.raw, c.env, onError);
     c.set("report", report);
     c.set("keyPrefix", keyPrefix);
-    c.set("coordinator", coordinatorOf(keyPrefix, c.env as Env, options));
+    c.set("mayName", mayName);
+    c.set("coordinator", new DurableObjectCoordinator({ namespace: namespaceOf(c.env as Env, options), keyPrefix }));
     c.header("cache-control", "no-store");
     await next();
   });
-  healthRoutes(app);
+  healthRoutes(app, (env) => namespaceOf(env as Env, options));
   groupRoutes(app);
   requestRoutes(app);
   transitionRoutes(app);
@@ -100,16 +116,12 @@ function rawPathOf({ url }: Request): string {
   return end < 0 ? url.slice(start) : url.slice(start, start + end);
 }
 
-function coordinatorOf<Env extends WorkerEnv>(
-  keyPrefix: string,
-  env: Env,
-  options: WorkerOptions<Env>,
-): DurableObjectCoordinator {
+function namespaceOf<Env extends WorkerEnv>(env: Env, options: WorkerOptions<Env>): ObjectNamespace {
   const namespace = options.namespace === undefined ? env.COORDINATOR : options.namespace(env);
   if (namespace === undefined) {
-    throw new CoordinationError("misconfigured", "the Durable Object binding is missing: COORDINATOR in wrangler.toml");
+    throw new VariableError("COORDINATOR", "the Durable Object binding is missing: COORDINATOR in wrangler.toml");
   }
-  return new DurableObjectCoordinator({ namespace, keyPrefix });
+  return namespace;
 }
 
 /** The Worker as it is deployed: the binding `COORDINATOR`, and no handlers. */

@@ -1,11 +1,13 @@
 import { CoordinatorObject } from "../src/durable-object/index.js";
-import type { Webhooks } from "../src/trackers/handler.js";
-import type { WorkerEnv } from "./env.js";
+import { tenantOf, type WorkerEnv } from "./env.js";
 import { webhooksOf } from "./webhooks.js";
 
 /**
  * The Worker's Durable Object: a `CoordinatorObject` whose webhooks are set up by `WEBHOOK_SECRET` or `WEBHOOK_SECRETS`,
- * `WEBHOOK_ALLOWED_HOSTS` and `WEBHOOK_ALLOW_HTTP`. Extend it to add handlers.
+ * `WEBHOOK_ALLOWED_HOSTS` and `WEBHOOK_ALLOW_HTTP`. Extend it to add handlers; their events say the `tenant`.
+ *
+ * While a variable is wrong, registrations that name a URL are refused, and webhooks that are due already wait. Acks, waits
+ * and handlers go on. Events and `/health` name the variable.
  *
  * @example
  * ```ts
@@ -19,17 +21,9 @@ import { webhooksOf } from "./webhooks.js";
  * ```
  */
 export class CoordinatorWorkerObject<Env extends WorkerEnv = WorkerEnv> extends CoordinatorObject<Env> {
-  override readonly webhooks: CoordinatorObject["webhooks"] = (keyPrefix) => webhooksIfSound(this.env, keyPrefix);
-}
+  override readonly webhooks: CoordinatorObject["webhooks"] = (keyPrefix) => webhooksOf(this.env, keyPrefix);
 
-/**
- * Wrong variables must not take acks and waits down with them: registrations that name a URL are told of them, and what
- * is due already waits until they are mended.
- */
-function webhooksIfSound(env: WorkerEnv, keyPrefix: string): Webhooks | undefined {
-  try {
-    return webhooksOf(env, keyPrefix);
-  } catch {
-    return undefined;
+  protected override tenantOf(keyPrefix: string): string | undefined {
+    return tenantOf(keyPrefix);
   }
 }

@@ -1,7 +1,13 @@
 import { CoordinationError } from "../src/errors.js";
 import type { Webhooks } from "../src/trackers/handler.js";
-import { webhookSender } from "../src/webhook/index.js";
-import { entriesOf, misconfigured, tenantOf, type WorkerEnv } from "./env.js";
+import { parseAllowedHosts } from "../src/webhook/allowed-host.js";
+import type { OptionNames } from "../src/webhook/option-names.js";
+import { readSecrets } from "../src/webhook/secret.js";
+import { namedSender } from "../src/webhook/sender.js";
+import { entriesOf, tenantOf, VariableError, type WorkerEnv } from "./env.js";
+
+/** The variables that may hold a secret. */
+type SecretVariable = "WEBHOOK_SECRET" | "WEBHOOK_SECRETS";
 
 /**
  * What sends the webhooks of what a key prefix holds; `undefined` when they are not set up, or not for its tenant.
@@ -9,37 +15,76 @@ import { entriesOf, misconfigured, tenantOf, type WorkerEnv } from "./env.js";
  * @throws {CoordinationError} `misconfigured`, naming the variable.
  */
 export function webhooksOf(env: WorkerEnv, keyPrefix: string): Webhooks | undefined {
-  const { WEBHOOK_ALLOWED_HOSTS: allowedHosts = "", WEBHOOK_ALLOW_HTTP: allowHttp = "" } = env;
-  const { secrets, variable } = secretsOf(env, tenantOf(keyPrefix));
-  const isSetUp = [env.WEBHOOK_SECRET, env.WEBHOOK_SECRETS].some((value = "") => value.trim() !== "");
-  if (!isSetUp && allowedHosts.trim() === "") return undefined;
-  if (!isSetUp) throw misconfigured("WEBHOOK_ALLOWED_HOSTS is set, but WEBHOOK_SECRET is not");
-  if (allowedHosts.trim() === "") throw misconfigured(`${variable} is set, but WEBHOOK_ALLOWED_HOSTS is not`);
-  if (!["", "true", "false"].includes(allowHttp)) throw misconfigured('WEBHOOK_ALLOW_HTTP must be "true" or "false"');
-  if (secrets.trim() === "") return undefined;
-  try {
-    return webhookSender({ secrets, allowedHosts, allowHttp: allowHttp === "true" });
-  } catch (error) {
-    throw error instanceof CoordinationError ? misconfigured(inVariables(error.message, variable)) : error;
+  const tenant = tenantOf(keyPrefix);
+  const own = ownSecrets(env);
+  // Where tenants have secrets of their own, nobody signs with another's.
+  const isOwn = tenant !== undefined && isSet(env.WEBHOOK_SECRETS);
+  if (!areSetUp(env)) return undefined;
+  return isOwn
+    ? senderOf(env, own.get(tenant), "WEBHOOK_SECRETS")
+    : senderOf(env, env.WEBHOOK_SECRET, "WEBHOOK_SECRET");
+}
+
+/**
+ * Checks the variables of every tenant.
+ *
+ * @throws {CoordinationError} `misconfigured`, naming the first variable that is missing or malformed.
+ */
+export function checkWebhookVariables(env: WorkerEnv): void {
+  const own = ownSecrets(env);
+  if (!areSetUp(env)) return;
+  senderOf(env, env.WEBHOOK_SECRET, "WEBHOOK_SECRET");
+  for (const secrets of own.values()) senderOf(env, secrets, "WEBHOOK_SECRETS");
+}
+
+function isSet(value: unknown): boolean {
+  return typeof value === "string" && value.trim() !== "";
+}
+
+/** Whether anybody sends webhooks. */
+function areSetUp(env: WorkerEnv): boolean {
+  const secret = isSet(env.WEBHOOK_SECRET) ? "WEBHOOK_SECRET" : isSet(env.WEBHOOK_SECRETS) ? "WEBHOOK_SECRETS" : "";
+  const hasHosts = isSet(env.WEBHOOK_ALLOWED_HOSTS);
+  if (secret === "" && !hasHosts) return false;
+  if (secret === "") {
+    const message = "WEBHOOK_ALLOWED_HOSTS is set, but neither WEBHOOK_SECRET nor WEBHOOK_SECRETS is";
+    throw new VariableError("WEBHOOK_SECRET", message);
   }
+  if (!hasHosts) throw new VariableError("WEBHOOK_ALLOWED_HOSTS", `${secret} is set, but WEBHOOK_ALLOWED_HOSTS is not`);
+  if (!["", "true", "false"].includes(env.WEBHOOK_ALLOW_HTTP ?? "")) {
+    throw new VariableError("WEBHOOK_ALLOW_HTTP", 'WEBHOOK_ALLOW_HTTP must be "true" or "false"');
+  }
+  return true;
 }
 
-/** What signs a tenant's webhooks. Where tenants have secrets of their own, nobody signs with another's. */
-function secretsOf(env: WorkerEnv, tenant: string | undefined): { secrets: string; variable: string } {
-  const { WEBHOOK_SECRET = "", WEBHOOK_SECRETS = "" } = env;
-  const own = entriesOf(WEBHOOK_SECRETS, "WEBHOOK_SECRETS must be a JSON object of tenants with their secrets");
-  if (tenant === undefined || WEBHOOK_SECRETS.trim() === "")
-    return { secrets: WEBHOOK_SECRET, variable: "WEBHOOK_SECRET" };
-  const secrets = own.find(([name]) => name === tenant)?.[1] ?? "";
-  if (typeof secrets !== "string") throw misconfigured("WEBHOOK_SECRETS must have a text for each tenant");
-  return { secrets, variable: "WEBHOOK_SECRETS" };
+/** What each tenant has of its own. */
+function ownSecrets(env: WorkerEnv): ReadonlyMap<string, unknown> {
+  return new Map(entriesOf(env, "WEBHOOK_SECRETS", "tenants with their secrets"));
 }
 
-/** The sender's messages name its options, and a place in a list: here the lists are variables. */
-function inVariables(message: string, variable: string): string {
-  return message
-    .replace(/^secrets\b(?:\[\d+\])?/, variable)
-    .replace(/^allowedHosts\b(?:\[\d+\])?/, "WEBHOOK_ALLOWED_HOSTS");
+/** `undefined` without a secret. */
+function senderOf(env: WorkerEnv, secrets: unknown, variable: SecretVariable): Webhooks | undefined {
+  if (secrets === undefined) return undefined;
+  if (typeof secrets !== "string") throw new VariableError(variable, `${variable} must have a text for each tenant`);
+  if (secrets.trim() === "") return undefined;
+  const names: OptionNames = {
+    secrets: variable,
+    allowedHosts: "WEBHOOK_ALLOWED_HOSTS",
+    allowHttp: 'WEBHOOK_ALLOW_HTTP to "true"',
+    entryOf: (list, index, count) => (count === 1 ? list : `entry ${index + 1} of ${list}`),
+  };
+  const { WEBHOOK_ALLOWED_HOSTS: allowedHosts = "", WEBHOOK_ALLOW_HTTP } = env;
+  blaming(variable, () => readSecrets(secrets, names));
+  blaming("WEBHOOK_ALLOWED_HOSTS", () => parseAllowedHosts(allowedHosts, names));
+  return namedSender({ secrets, allowedHosts, allowHttp: WEBHOOK_ALLOW_HTTP === "true" }, names);
+}
+
+function blaming(variable: keyof WorkerEnv, read: () => unknown): void {
+  try {
+    read();
+  } catch (error) {
+    throw error instanceof CoordinationError ? new VariableError(variable, error.message) : error;
+  }
 }
 
 /**

@@ -11,7 +11,7 @@ import type {
 import { Deliverer } from "../deliverer.js";
 import { openDraft } from "../draft.js";
 import { CoordinationError } from "../errors.js";
-import { emit } from "../events.js";
+import { emit, hookOrWarning } from "../events.js";
 import { applyTransition, type InputOf, machineOf, type OutputOf, type TransitionName } from "../machines/index.js";
 import { TransitionRefused } from "../platform.js";
 import { Primitives } from "../primitives.js";
@@ -29,7 +29,7 @@ export interface MemoryOptions {
   readonly completionTimeoutSec?: number;
   /** Default: the system's. */
   readonly clock?: Clock;
-  /** Told of what happens without a caller. What it throws is ignored. */
+  /** Receives events; what it throws is ignored. Default: a warning on the console, at most one a minute. */
   readonly onEvent?: OnEvent | undefined;
 }
 
@@ -57,7 +57,7 @@ export class MemoryCoordinator extends Primitives {
   readonly defaultTtlSec: number;
   readonly completionTimeoutSec?: number;
   readonly #clock: Clock;
-  readonly #onEvent: OnEvent | undefined;
+  readonly #onEvent: OnEvent;
   readonly #records = new Map<string, MemoryRecord>();
   readonly #watchers: Watchers;
   readonly #wakes = new Map<WakingMachine, Set<Wake<WakingMachine>>>();
@@ -70,7 +70,8 @@ export class MemoryCoordinator extends Primitives {
   /** @throws {CoordinationError} `invalid_input` for a `ttlSec` out of range. */
   constructor(options: MemoryOptions = {}) {
     super();
-    const { ttlSec = 0, completionTimeoutSec, clock = systemClock, onEvent } = options;
+    const { ttlSec = 0, completionTimeoutSec, clock = systemClock } = options;
+    const onEvent = hookOrWarning(options.onEvent, () => clock.now());
     checkNumber(ttlSec, "ttlSec", 0, MAX_SEC);
     if (completionTimeoutSec !== undefined) {
       checkNumber(completionTimeoutSec, "completionTimeoutSec", 0, MAX_SEC);

@@ -11,10 +11,10 @@ import {
 import type { RetryPolicy } from "../backoff.js";
 import type { Coordinator, CoordinatorEvent, WakingMachine, Watched } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";
-import { emit } from "../events.js";
+import { emit, hookOrWarning } from "../events.js";
 import { findTransition, type TransitionName } from "../machines/index.js";
 import { newOp } from "../op.js";
-import { type DeliveryOptions, deliver } from "../trackers/deliver.js";
+import { type DeliveryOptions, type DeliveryPlace, deliver } from "../trackers/deliver.js";
 import type { Handler, Webhooks } from "../trackers/handler.js";
 import { ObjectAlarm } from "./alarm.js";
 import { LocalCoordinator } from "./local-coordinator.js";
@@ -68,7 +68,8 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
   declare readonly handlers?: { readonly [name: string]: Handler<never, Env> | undefined };
   /**
    * Sends the webhooks of registrations that name a URL: `webhookSender(…)`, or what gives one for the client's key prefix,
-   * where clients do not trust each other with one secret. Without it they wait, a day at most.
+   * where clients do not trust each other with one secret. Without it they wait for a day and are dead letters then. A
+   * function that throws means without; events and the console say why.
    */
   declare readonly webhooks?: Webhooks | ((keyPrefix: string) => Webhooks | undefined) | undefined;
   /** How deliveries are repeated. Default 12 attempts, 1 s to 15 min, full jitter. */
@@ -81,6 +82,7 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
   readonly #local: LocalCoordinator;
   /** Which life of the object this is: an attempt that an earlier one had begun ended with it. */
   readonly #incarnation = newOp();
+  readonly #warn = hookOrWarning(undefined, () => this.now());
   #isFresh = true;
   #keyPrefix: string | undefined;
   #hasTrackers = false;
@@ -150,8 +152,18 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     }
   }
 
-  /** What goes wrong where nobody waits for an answer, and every attempt of a delivery. Override it to log or count. */
-  protected onEvent(_event: CoordinatorEvent): void {}
+  /**
+   * Receives every attempt of a delivery, and what failed outside of any call. Override it to log or count. The default
+   * writes a line to the console, at most one a minute from an object, for what needs a person.
+   */
+  protected onEvent(event: CoordinatorEvent): void {
+    this.#warn(event);
+  }
+
+  /** Returns whose groups these are, which handlers find as `tenant`. Default: undefined, no tenants. */
+  protected tenantOf(_keyPrefix: string): string | undefined {
+    return undefined;
+  }
 
   /** The clock of every decision, in milliseconds since 1970. Override it in tests. */
   protected now(): number {
@@ -240,25 +252,47 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
   /** Late, since a subclass's fields are not there yet while this class's constructor runs. */
   #makeTrackers(id: string): void {
     if (this.#hasTrackers) return;
-    this.#hasTrackers = true;
-    const { handlers, webhooks, retry, attemptTimeoutSec } = this;
+    const { handlers, retry, attemptTimeoutSec } = this;
+    const { webhooks, noWebhooks } = this.#webhooks(id);
+    const bare: DeliveryOptions = {
+      waitUntil: (work) => this.ctx.waitUntil(work),
+      onEvent: (event) => this.#emit(event),
+    };
+    const place: DeliveryPlace = {
+      coordinator: () => this.handlerCoordinator(this.#prefix()),
+      sole: this.#incarnation,
+      tenant: this.tenantOf(this.#prefix()),
+      noWebhooks,
+    };
     try {
       const options: DeliveryOptions = {
+        ...bare,
         handlers: (handlers ?? {}) as Record<string, Handler>,
         env: this.env,
-        webhooks: typeof webhooks === "function" ? webhooks(this.#prefix()) : webhooks,
-        waitUntil: (work) => this.ctx.waitUntil(work),
-        onEvent: (event) => this.#emit(event),
+        webhooks,
         ...(retry === undefined ? {} : { retry }),
         ...(attemptTimeoutSec === undefined ? {} : { attemptTimeoutSec }),
       };
-      deliver(this.#local, options, {
-        coordinator: () => this.handlerCoordinator(this.#prefix()),
-        sole: this.#incarnation,
-      });
+      deliver(this.#local, options, place);
     } catch (error) {
-      // Deadlines still count; deliveries wait, as they do for any handler that is not there.
       this.#report("completion", id, error);
+      // Deadlines still count. Deliveries wait, and are reported, as they are for any handler that is missing.
+      deliver(this.#local, bare, place);
+    }
+    this.#hasTrackers = true;
+  }
+
+  /** Webhooks that are set up wrongly must not take handlers and deadlines down with them. */
+  #webhooks(id: string): { readonly webhooks: Webhooks | undefined; readonly noWebhooks?: string } {
+    const { webhooks } = this;
+    if (typeof webhooks !== "function") return { webhooks };
+    try {
+      return { webhooks: webhooks(this.#prefix()) };
+    } catch (error) {
+      // Told with the delivery that needs them: most groups need none.
+      if (error instanceof CoordinationError) return { webhooks: undefined, noWebhooks: error.message };
+      this.#report("completion", id, error);
+      return { webhooks: undefined, noWebhooks: "the object's webhooks function failed" };
     }
   }
 

@@ -1,6 +1,16 @@
 import { fullJitterMs, type RetryPolicy } from "../backoff.js";
 import type { Store } from "../store.js";
-import { close, type Delivery, type Due, type Outbox, type OutboxHead, read, snapshotOf, write } from "./delivery.js";
+import {
+  close,
+  type Delivery,
+  type Due,
+  type Outbox,
+  type OutboxHead,
+  read,
+  snapshotOf,
+  unhandledReason,
+  write,
+} from "./delivery.js";
 
 /**
  * The attempts at a delivery. A drainer claims it under a fenced lease (the attempt is stored before anything is sent), and
@@ -38,6 +48,23 @@ export interface Claim {
   snapshot: string;
 }
 
+/** What a drain did to a delivery without an attempt. Its caller reports it. */
+export interface Notice {
+  /** `unhandled`: drains lack the handler. `dead`: it became a dead letter. */
+  outcome: "unhandled" | "dead";
+  deliveryId: string;
+  route: string;
+  /** How many attempts were made before. */
+  attempt: number;
+  error: string;
+}
+
+/** What a drain came to. */
+export interface Claimed {
+  claims: Claim[];
+  notices?: Notice[];
+}
+
 export interface SettleInput {
   generation: number;
   fence: number;
@@ -55,55 +82,69 @@ export interface SettleInput {
 export const DEFAULT_RETRY: RetryPolicy = { maxAttempts: 12, baseDelayMs: 1_000, maxDelayMs: 900_000 };
 export const DEFAULT_LEASE_MS = 60_000;
 
-/** Why a delivery that nobody has tried is not delivered. */
-const unhandled = (route: string): string =>
-  route === "url" ? "nobody has come that sends webhooks" : `nobody has come that has its ${route}`;
 const PASS_BASE_MS = 5_000;
 const PASS_MAX_MS = 300_000;
-/** For so long drainers pass a delivery by that none of them can make; then it is a dead letter. */
+/** After a day of drains that lack its handler, a delivery is a dead letter. */
 const UNHANDLED_MS = 86_400_000;
+/** How often it is reported meanwhile: an alert over the last hour stays on for as long as the handler is missing. */
+const TELL_AGAIN_MS = 3_600_000;
+
+/** One drain of a record's outbox, and what it has come to so far. */
+interface Drain {
+  store: Store;
+  outbox: Outbox;
+  input: WokenInput;
+  claims: Claim[];
+  notices: Notice[];
+}
 
 /** Claims what is due and what the drainer is able to deliver; puts off the rest without spending an attempt. */
-export function claim(store: Store, { outbox }: OutboxHead, input: WokenInput): Claim[] {
-  const retry = input.retry ?? DEFAULT_RETRY;
+export function claim(store: Store, { outbox }: OutboxHead, input: WokenInput): Claimed {
   const claims: Claim[] = [];
-  if (outbox === undefined) return claims;
+  const notices: Notice[] = [];
+  if (outbox === undefined) return { claims };
+  const drain: Drain = { store, outbox, input, claims, notices };
+  repeatNotices(drain);
   for (const due of outbox.due.filter((entry) => isClaimable(entry, input, store.nowMs))) {
     const delivery = read(store, due.generation);
-    if (delivery === undefined) {
-      close(outbox, due.generation);
-      continue;
-    }
-    if (isAgain(due, input, store.nowMs)) {
-      claims.push(claimOf(store, due.generation, delivery));
-      continue;
-    }
-    if (input.routes?.includes(delivery.route) !== true) {
-      if (input.more !== true) pass(store, outbox, due, delivery);
-      continue;
-    }
-    const spent = delivery.attempts - delivery.base;
-    // An attempt that died with its holder failed like any other: a crash that comes again must not spend them all at once.
-    if (due.atMs > store.nowMs && spent > 1) {
-      due.leased = false;
-      due.atMs = store.nowMs + fullJitterMs(retry, spent, 1);
-      continue;
-    }
-    if (spent >= retry.maxAttempts) {
-      bury(store, outbox, due.generation, delivery, delivery.lastError ?? "the last attempt never reported back");
-      continue;
-    }
-    delivery.attempts += 1;
-    delivery.fence += 1;
-    write(store, due.generation, delivery);
-    due.atMs = store.nowMs + (input.leaseMs ?? DEFAULT_LEASE_MS);
-    due.leased = true;
-    due.passed = 0;
-    if (input.op !== undefined) due.op = input.op;
-    if (input.sole !== undefined) due.holder = input.sole;
-    claims.push(claimOf(store, due.generation, delivery));
+    if (delivery === undefined) close(outbox, due.generation);
+    else claimOne(drain, due, delivery);
   }
-  return claims;
+  return notices.length === 0 ? { claims } : { claims, notices };
+}
+
+function claimOne(drain: Drain, due: Due, delivery: Delivery): void {
+  const { store, input } = drain;
+  const retry = input.retry ?? DEFAULT_RETRY;
+  if (isAgain(due, input, store.nowMs)) {
+    drain.claims.push(claimOf(store, due.generation, delivery));
+    return;
+  }
+  if (input.routes?.includes(delivery.route) !== true) {
+    if (input.more !== true) postponeUnhandled(drain, due, delivery);
+    return;
+  }
+  const spent = delivery.attempts - delivery.base;
+  // An attempt that died with its holder failed like any other: a crash that comes again must not spend them all at once.
+  if (due.atMs > store.nowMs && spent > 1) {
+    due.leased = false;
+    due.atMs = store.nowMs + fullJitterMs(retry, spent, 1);
+    return;
+  }
+  if (spent >= retry.maxAttempts) {
+    deadLetterByDrain(drain, due.generation, { delivery, why: "the last attempt never reported back" });
+    return;
+  }
+  delivery.attempts += 1;
+  delivery.fence += 1;
+  write(store, due.generation, delivery);
+  due.atMs = store.nowMs + (input.leaseMs ?? DEFAULT_LEASE_MS);
+  due.leased = true;
+  due.passed = 0;
+  due.unhandled = undefined;
+  if (input.op !== undefined) due.op = input.op;
+  if (input.sole !== undefined) due.holder = input.sole;
+  drain.claims.push(claimOf(store, due.generation, delivery));
 }
 
 function isClaimable(due: Due, input: WokenInput, nowMs: number): boolean {
@@ -130,18 +171,55 @@ function claimOf(store: Store, generation: number, delivery: Delivery): Claim {
   };
 }
 
-function pass(store: Store, outbox: Outbox, due: Due, delivery: Delivery): void {
-  if (store.nowMs - delivery.queuedAtMs >= UNHANDLED_MS) {
-    bury(store, outbox, due.generation, delivery, unhandled(delivery.route));
+/** Puts off a delivery whose handler the drainer lacks. The day counts from the first such drain in a row. */
+function postponeUnhandled(drain: Drain, due: Due, delivery: Delivery): void {
+  const { store, input, notices } = drain;
+  const { nowMs } = store;
+  const reason = unhandledReason(delivery.route);
+  const before = due.unhandled;
+  if (before !== undefined && nowMs - before.sinceMs >= UNHANDLED_MS) {
+    deadLetterByDrain(drain, due.generation, { delivery, why: reason });
     return;
+  }
+  if (before === undefined || nowMs - before.toldAtMs >= TELL_AGAIN_MS) {
+    due.unhandled = { sinceMs: before?.sinceMs ?? nowMs, toldAtMs: nowMs, op: input.op };
+    notices.push(noticeOf(delivery, "unhandled", reason));
   }
   let pauseMs = PASS_BASE_MS;
   for (let i = 0; i < due.passed && pauseMs < PASS_MAX_MS; i++) pauseMs *= 2;
-  delivery.lastError = unhandled(delivery.route);
-  write(store, due.generation, delivery);
   due.leased = false;
   due.passed += 1;
-  due.atMs = store.nowMs + (pauseMs < PASS_MAX_MS ? pauseMs : PASS_MAX_MS);
+  due.atMs = nowMs + (pauseMs < PASS_MAX_MS ? pauseMs : PASS_MAX_MS);
+}
+
+/** Gives a delivery up without an attempt. `why` is reported; the status keeps the error of the last attempt. */
+function deadLetterByDrain(
+  { store, outbox, input, notices }: Drain,
+  generation: number,
+  { delivery, why }: { delivery: Delivery; why: string },
+): void {
+  deadLetter(store, outbox, { generation, delivery, error: delivery.lastError ?? why });
+  if (input.op !== undefined) outbox.dead[outbox.dead.length - 1]!.told = { op: input.op, error: why };
+  notices.push(noticeOf(delivery, "dead", why));
+}
+
+function noticeOf({ id, route, attempts }: Delivery, outcome: Notice["outcome"], error: string): Notice {
+  return { outcome, deliveryId: id, route, attempt: attempts, error };
+}
+
+/** Reports again what a first copy of this very call had to report: its reply was lost. */
+function repeatNotices({ store, outbox, input, notices }: Drain): void {
+  if (input.op === undefined) return;
+  for (const { generation, unhandled } of outbox.due) {
+    if (unhandled === undefined || unhandled.op !== input.op) continue;
+    const delivery = read(store, generation);
+    if (delivery !== undefined) notices.push(noticeOf(delivery, "unhandled", unhandledReason(delivery.route)));
+  }
+  for (const { generation, told } of outbox.dead) {
+    if (told === undefined || told.op !== input.op) continue;
+    const delivery = read(store, generation);
+    if (delivery !== undefined) notices.push(noticeOf(delivery, "dead", told.error));
+  }
 }
 
 /** Ends an attempt. False: the lease had gone to another, or the delivery was settled otherwise; nothing changed. */
@@ -160,7 +238,7 @@ export function settle(store: Store, { outbox }: OutboxHead, input: SettleInput)
   }
   const spent = delivery.attempts - delivery.base;
   if (input.final === true || spent >= input.retry.maxAttempts) {
-    bury(store, outbox, input.generation, delivery, input.error);
+    deadLetter(store, outbox, { generation: input.generation, delivery, error: input.error });
     return true;
   }
   delivery.lastError = input.error;
@@ -178,7 +256,11 @@ export function settle(store: Store, { outbox }: OutboxHead, input: SettleInput)
 }
 
 /** Gives a delivery up: a dead letter, until it is redelivered. */
-function bury(store: Store, outbox: Outbox, generation: number, delivery: Delivery, error: string): void {
+function deadLetter(
+  store: Store,
+  outbox: Outbox,
+  { generation, delivery, error }: { generation: number; delivery: Delivery; error: string },
+): void {
   delivery.state = "dead";
   delivery.lastError = error;
   write(store, generation, delivery);

@@ -1,6 +1,6 @@
 import { decode } from "../platform.js";
 import type { Store } from "../store.js";
-import { type Claim, claim, type SettleInput, settle as settleDelivery, type WokenInput } from "./attempts.js";
+import { type Claimed, claim, type SettleInput, settle as settleDelivery, type WokenInput } from "./attempts.js";
 import { type DeliveryView, describe, redeliverAll } from "./delivery.js";
 import { keepEarly } from "./early-acks.js";
 import {
@@ -205,19 +205,19 @@ function redeliver(store: Store, input: { op: string; generation?: number }): { 
 }
 
 /** The timer rang: applies the end by time, claims the deliveries that are due, and arms the next timer from the state. */
-function woken(store: Store, input: WokenInput): { claims: Claim[] } {
+function woken(store: Store, input: WokenInput): Claimed {
   const head = open(store);
   if (head === undefined) return { claims: [] };
-  const claims = claim(store, head, input);
+  const claimed = claim(store, head, input);
   save(store, head);
-  return { claims };
+  return claimed;
 }
 
 function settle(store: Store, input: SettleInput): { settled: boolean; delivery?: DeliveryView } {
   const head = open(store);
   if (head === undefined || !settleDelivery(store, head, input)) return { settled: false };
   save(store, head);
-  return { settled: true, delivery: describe(store, input.generation) };
+  return { settled: true, delivery: describe(store, head, input.generation) };
 }
 
 export const completion = {

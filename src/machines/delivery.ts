@@ -54,15 +54,33 @@ export interface Due {
   leased: boolean;
   holder?: string;
   op?: string;
-  /** How often a drainer passed it by for want of its handler. */
+  /** How many drains in a row lacked its handler. */
   passed: number;
+  /** Present while drains lack its handler. Each claim removes it. */
+  unhandled?: Unhandled | undefined;
+}
+
+/** A row of drains that lack a delivery's handler. */
+export interface Unhandled {
+  /** When the first of them came. */
+  sinceMs: number;
+  /** When it was last reported, and by which drainer's call. */
+  toldAtMs: number;
+  op?: string | undefined;
+}
+
+/** A line of the outbox about a dead letter. */
+export interface Dead {
+  generation: number;
+  atMs: number;
+  /** Present where a drain gave it up: by which call, and what that had to report. */
+  told?: { op: string; error: string };
 }
 
 /** What a record owes, or has given up on, of this generation and of earlier ones. */
 export interface Outbox {
   due: Due[];
-  /** The dead letters. */
-  dead: { generation: number; atMs: number }[];
+  dead: Dead[];
 }
 
 /** A head with an outbox, once there has been a delivery. */
@@ -193,12 +211,23 @@ function requeue(store: Store, outbox: Outbox, generation: number): void {
   outbox.due.push({ generation, atMs: store.nowMs, leased: false, passed: 0 });
 }
 
-/** What a generation's status says of its delivery. */
-export function describe(store: Store, generation: number): DeliveryView {
+/** Why a delivery that drains pass by is not attempted. */
+export function unhandledReason(route: string): string {
+  return route === "url" ? "no running instance sends webhooks" : `no running instance has ${route}`;
+}
+
+/** What a generation's status says of its delivery. An attempt's own error comes before the lack of a handler. */
+export function describe(store: Store, { outbox }: OutboxHead, generation: number): DeliveryView {
   const delivery = read(store, generation);
   if (delivery === undefined) return { state: "none", attempts: 0 };
   const view: DeliveryView = { state: delivery.state, deliveryId: delivery.id, attempts: delivery.attempts };
-  if (delivery.lastError !== undefined) view.lastError = delivery.lastError;
+  if (delivery.lastError !== undefined) {
+    view.lastError = delivery.lastError;
+    return view;
+  }
+  for (const due of outbox?.due ?? []) {
+    if (due.generation === generation && due.unhandled !== undefined) view.lastError = unhandledReason(delivery.route);
+  }
   return view;
 }
 

@@ -150,7 +150,7 @@ export function viewOf(store: Store, head: GroupHead): GroupView {
     failed: head.failed,
     remaining: remainingOf(head),
     errors,
-    delivery: describe(store, head.generation),
+    delivery: describe(store, head, head.generation),
   };
   if (head.reason !== undefined) view.reason = head.reason;
   if (head.deadlineAtMs !== undefined) view.deadlineAtMs = head.deadlineAtMs;

@@ -15,6 +15,7 @@ import { registering } from "./cases/registering.js";
 import { requestRoot } from "./cases/request-root.js";
 import { requestWait } from "./cases/request-wait.js";
 import { smallTrackers } from "./cases/small-trackers.js";
+import { undelivered } from "./cases/undelivered.js";
 import { waiting } from "./cases/waiting.js";
 import type { ConformanceCase } from "./harness.js";
 
@@ -57,6 +58,7 @@ export function conformanceCases(): readonly ConformanceCase[] {
     ...plainFunctions,
     ...delivery,
     ...draining,
+    ...undelivered,
     ...deadline,
     ...faults,
     ...badInput,

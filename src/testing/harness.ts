@@ -67,12 +67,12 @@ export class Bench {
     const { on = this.coordinator(), ...rest } = options;
     const isHere = this.harness.deliveries === undefined && this.harness.lacks?.handlers === undefined;
     const handlers = isHere ? { handlers: caseHandlers((delivery) => void this.#log.push(delivery)) } : {};
-    return new CompletionTracker<CasePayloads>(on, { ...handlers, waitUntil: () => {}, ...rest });
+    return new CompletionTracker<CasePayloads>(on, { ...handlers, waitUntil: () => {}, onEvent: () => {}, ...rest });
   }
 
   /** A tracker that delivers nothing, as in an instance that lacks the handlers. */
   bareTracker(on: Coordinator = this.coordinator()): CompletionTracker<CasePayloads> {
-    return new CompletionTracker<CasePayloads>(on, { waitUntil: () => {} });
+    return new CompletionTracker<CasePayloads>(on, { waitUntil: () => {}, onEvent: () => {} });
   }
 
   advance(ms: number): Promise<void> {

@@ -3,6 +3,8 @@ import type { Handler, HandlerEvent, Handlers } from "../trackers/handler.js";
 import { RequestWaitTracker } from "../trackers/request-wait.js";
 import { refusing } from "./faults.js";
 
+const SECRET = "connect failed: postgres://app:s3cret@db.internal/app";
+
 /** What the cases' handlers take. Nobody has the handler `nobody`. */
 export type CasePayloads = {
   /** Writes down what it received. */
@@ -15,6 +17,8 @@ export type CasePayloads = {
   marking: { requestId: string; failures: number };
   /** Adds 1 to a raw key of the coordinator that it is given. */
   counting: { key: string };
+  /** Throws in its first attempt: a secret, or what may be shown. */
+  leaking: { as: "Error" | "text" | "CoordinationError" };
   nobody: unknown;
 };
 
@@ -39,7 +43,9 @@ export function caseHandlers(log: (delivery: RecordedDelivery) => void): Handler
   return {
     record: writing("record"),
     flaky: writing("flaky", ({ attempt, payload }) => {
-      if (attempt <= payload.failures) throw new Error(payload.message ?? `attempt ${attempt} failed`);
+      if (attempt > payload.failures) return;
+      // A text that the status may show.
+      throw new CoordinationError("backend_rejected", payload.message ?? `attempt ${attempt} failed`);
     }),
     unlucky: writing("unlucky", ({ attempt, payload }) => {
       if (attempt > payload.failures) return;
@@ -48,6 +54,12 @@ export function caseHandlers(log: (delivery: RecordedDelivery) => void): Handler
     marking: writing("marking", async ({ attempt, payload }, { coordinator }) => {
       const on = attempt <= payload.failures ? refusing(coordinator) : coordinator;
       await new RequestWaitTracker(on, { stages: ["embed"] }).markDone(payload.requestId, "embed", "chunks");
+    }),
+    leaking: writing("leaking", ({ attempt, payload }) => {
+      if (attempt > 1) return;
+      if (payload.as === "text") throw SECRET;
+      if (payload.as === "Error") throw new Error(SECRET);
+      throw new CoordinationError("backend_rejected", "the index is read-only", { cause: new Error(SECRET) });
     }),
     counting: writing("counting", async ({ payload }, { coordinator }) => {
       await coordinator.incr(payload.key);

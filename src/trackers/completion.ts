@@ -1,5 +1,6 @@
 import type { Coordinator, RunOptions } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";
+import { hookOrWarning } from "../events.js";
 import type { AckResult as AckOutput } from "../machines/completion.js";
 import type { GroupState, Verdict } from "../machines/group.js";
 import { newOp } from "../op.js";
@@ -105,9 +106,10 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
     this.#ttlSec = options.ttlSec ?? (coordinator.defaultTtlSec || DEFAULT_TTL_SEC);
     checkTtlSec(this.#ttlSec, "ttlSec");
     this.#earlyTtlMs = checkTtlSec(options.earlyTtlSec ?? 300, "earlyTtlSec");
-    this.#local = new LocalCallbacks(coordinator, options.waitUntil, options.onEvent);
+    const onEvent = hookOrWarning(options.onEvent);
+    this.#local = new LocalCallbacks(coordinator, options.waitUntil, onEvent);
     this.#ending = { waitUntil: options.waitUntil };
-    this.#stop = deliver(coordinator, options as DeliveryOptions);
+    this.#stop = deliver(coordinator, { ...(options as DeliveryOptions), onEvent });
   }
 
   /**

@@ -25,6 +25,10 @@ export interface DeliveryOptions<T extends Payloads = Payloads, Env = unknown> {
   readonly retry?: RetryPolicy;
   /** How long one attempt of this instance's may take, in seconds. Default 30, 0.001 to 840. Refused where `retry` is. */
   readonly attemptTimeoutSec?: number;
+  /**
+   * Receives events: each attempt of a delivery, and what failed outside of any call. What it throws is ignored.
+   * Default: a warning on the console, at most one a minute, for what needs a person (see `CoordinatorEvent`).
+   */
   readonly onEvent?: OnEvent | undefined;
 }
 
@@ -34,6 +38,10 @@ export interface DeliveryPlace {
   readonly coordinator: () => Coordinator;
   /** This process's id: it alone delivers, and a lease that another one holds ended with that one. */
   readonly sole: string;
+  /** Whose groups these are. */
+  readonly tenant: string | undefined;
+  /** Why `webhooks` is missing, where it is set up wrongly. */
+  readonly noWebhooks?: string | undefined;
 }
 
 /**
@@ -58,8 +66,17 @@ export function deliver(coordinator: Coordinator, options: DeliveryOptions, plac
   const deliverer = new Deliverer({
     coordinator,
     requests: theirs,
-    sender: new HandlerSender({ handlers, webhooks, env, coordinator: theirs, waitUntil, onEvent }),
+    sender: new HandlerSender({
+      handlers,
+      webhooks,
+      env,
+      coordinator: theirs,
+      tenant: place?.tenant,
+      waitUntil,
+      onEvent,
+    }),
     sole: place?.sole,
+    noWebhooks: place?.noWebhooks,
     waitUntil,
     retry,
     attemptMs: Math.round(attemptTimeoutSec * 1000),

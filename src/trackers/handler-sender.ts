@@ -12,6 +12,8 @@ export interface HandlerSenderOptions {
   readonly env: unknown;
   /** What handlers see as theirs. */
   readonly coordinator: () => Coordinator;
+  /** Whose groups these are. */
+  readonly tenant: string | undefined;
   readonly waitUntil: ((work: Promise<unknown>) => void) | undefined;
   readonly onEvent: OnEvent | undefined;
 }
@@ -30,12 +32,19 @@ export class HandlerSender implements Sender {
   async send(groupId: string, claim: Claim, signal: AbortSignal): Promise<void> {
     const status = statusAtEnd(groupId, claim);
     const type = claim.type as GroupEventType;
-    const { handlers, webhooks, env, coordinator, waitUntil } = this.#options;
+    const { webhooks } = this.#options;
+    // A claim of a route that is not one of this instance's must fail, and not count as delivered: the casts throw.
     if (claim.route === "url") {
       const body = JSON.stringify({ type, timestamp: new Date(claim.createdAtMs).toISOString(), data: status });
-      await webhooks?.send({ url: claim.body, id: claim.deliveryId, body, signal });
+      await (webhooks as Webhooks).send({ url: claim.body, id: claim.deliveryId, body, signal });
       return;
     }
+    await this.#call(groupId, claim, { type, status, signal });
+  }
+
+  async #call(groupId: string, claim: Claim, { type, status, signal }: Ended): Promise<void> {
+    const { handlers, env, coordinator, tenant, waitUntil } = this.#options;
+    const handler = handlers.get(claim.route.slice("handler:".length)) as Handler;
     const ctx: HandlerContext = {
       env,
       signal,
@@ -47,18 +56,26 @@ export class HandlerSender implements Sender {
     };
     const event = {
       type,
+      tenant,
       deliveryId: claim.deliveryId,
       attempt: claim.attempt,
       reason: status.reason,
       payload: JSON.parse(claim.body),
       status,
     };
-    await handlers.get(claim.route.slice("handler:".length))?.(event, ctx);
+    await handler(event, ctx);
   }
 
   #reportLoose(id: string, error: unknown): void {
     emit(this.#options.onEvent, { type: "wake_failed", machine: "completion", id, error });
   }
+}
+
+/** What one attempt tells of. */
+interface Ended {
+  readonly type: GroupEventType;
+  readonly status: GroupStatus;
+  readonly signal: AbortSignal;
 }
 
 /** The group as it stood when it ended: the same words in every attempt. */

@@ -9,6 +9,11 @@ export type GroupEventType = "group.completed" | "group.failed" | "group.timed_o
 export interface HandlerEvent<Payload = unknown> {
   /** Which end it was. */
   readonly type: GroupEventType;
+  /**
+   * Whose group it is: at the Worker, the tenant of the token that registered it. A payload is the registration's own word,
+   * so check what it names against the tenant. Undefined without tenants.
+   */
+  readonly tenant: string | undefined;
   /** The same in every attempt, and in no other delivery: make the effect idempotent on it. */
   readonly deliveryId: string;
   /** From 1. */
@@ -32,8 +37,21 @@ export interface HandlerContext<Env = unknown> {
 }
 
 /**
- * A durable callback. Called at least once; returning settles the delivery, throwing has it tried again.
+ * A durable callback. Called at least once. Returning settles the delivery; throwing causes another attempt.
  * An attempt may run while an earlier one that outlived its time still does.
+ *
+ * The status is read by callers and tenants, so its `delivery.lastError` shows `the handler failed` and not the text that
+ * was thrown. The text goes to `onEvent`. To show a text, throw a `CoordinationError` with it.
+ *
+ * @example
+ * ```ts
+ * import { CoordinationError, type HandlerEvent } from "edge-coordinator";
+ *
+ * async function publish({ deliveryId, payload }: HandlerEvent<{ path: string }>): Promise<void> {
+ *   const reply = await fetch(`https://index.example/${payload.path}`, { method: "PUT", headers: { id: deliveryId } });
+ *   if (!reply.ok) throw new CoordinationError("backend_rejected", `the index answered ${reply.status}`);
+ * }
+ * ```
  */
 export type Handler<Payload = unknown, Env = unknown> = (
   event: HandlerEvent<Payload>,

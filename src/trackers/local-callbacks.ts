@@ -18,15 +18,11 @@ const EPHEMERAL = "plain functions need `waitUntil` on this platform: without it
 export class LocalCallbacks {
   readonly #coordinator: Coordinator;
   readonly #waitUntil: ((work: Promise<unknown>) => void) | undefined;
-  readonly #onEvent: OnEvent | undefined;
+  readonly #onEvent: OnEvent;
   /** The generations that are followed here, so that a registration that is repeated follows once. */
   readonly #followed = new Map<string, number>();
 
-  constructor(
-    coordinator: Coordinator,
-    waitUntil: ((work: Promise<unknown>) => void) | undefined,
-    onEvent: OnEvent | undefined,
-  ) {
+  constructor(coordinator: Coordinator, waitUntil: ((work: Promise<unknown>) => void) | undefined, onEvent: OnEvent) {
     this.#coordinator = coordinator;
     this.#waitUntil = waitUntil;
     this.#onEvent = onEvent;

@@ -1,4 +1,5 @@
 import { CoordinationError } from "../errors.js";
+import { OPTION_NAMES, type OptionNames } from "./option-names.js";
 
 /** One entry of the allow list. Without a port it stands for the default port of the URL's scheme, and for no other. */
 export interface AllowedHost {
@@ -19,12 +20,12 @@ export function parseHosts(hosts: string | readonly string[]): string[] {
   return parseAllowedHosts(hosts).map(({ hostname, port }) => (port === undefined ? hostname : `${hostname}:${port}`));
 }
 
-export function parseAllowedHosts(hosts: string | readonly string[]): AllowedHost[] {
+export function parseAllowedHosts(hosts: string | readonly string[], names: OptionNames = OPTION_NAMES): AllowedHost[] {
   // A missing environment variable arrives here untyped: it counts as empty.
   const entries = typeof hosts === "string" ? hosts.split(",").map((entry) => entry.trim()) : (hosts ?? []);
   const named = entries.filter((entry) => entry !== "");
-  if (named.length === 0) throw misconfigured("allowedHosts must name at least one host");
-  return named.map(parseEntry);
+  if (named.length === 0) throw misconfigured(`${names.allowedHosts} must name at least one host`);
+  return named.map((entry, i) => parseEntry(entry, () => names.entryOf(names.allowedHosts, i, named.length)));
 }
 
 /** Exact: the same host after URL normalisation, and the same port. */
@@ -34,14 +35,12 @@ export function isAllowed(url: URL, allowed: readonly AllowedHost[]): boolean {
   return allowed.some((entry) => entry.hostname === url.hostname && (entry.port ?? defaultPort) === port);
 }
 
-function parseEntry(entry: string, index: number): AllowedHost {
+function parseEntry(entry: string, name: () => string): AllowedHost {
   const match = /^([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?$/i.exec(entry);
   const hostname = match === null ? undefined : normalise(match[1] ?? "");
   const port = match?.[2] === undefined ? undefined : Number(match[2]);
   if (hostname === undefined || hostname.endsWith(".") || (port !== undefined && (port < 1 || port > 65_535))) {
-    throw misconfigured(
-      `allowedHosts[${index}] must be host or host:port, without scheme, path, wildcard or final dot`,
-    );
+    throw misconfigured(`${name()} must be host or host:port, without scheme, path, wildcard or final dot`);
   }
   return { hostname, port };
 }

@@ -1,4 +1,5 @@
 import { CoordinationError } from "../errors.js";
+import { OPTION_NAMES, type OptionNames } from "./option-names.js";
 
 const MIN_SECRET_BYTES = 24;
 const MAX_SECRET_BYTES = 64;
@@ -15,19 +16,35 @@ const MAX_LIVE_SECRETS = 10;
  * const secrets = parseSecrets(env.WEBHOOK_SECRET); // "whsec_<new> whsec_<old>"
  */
 export function parseSecrets(secrets: string | readonly string[]): string[] {
+  return readSecrets(secrets).map(({ text }) => text);
+}
+
+/** A secret as it is written, and the key that it stands for. */
+interface LiveSecret {
+  readonly text: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** `parseSecrets`, with errors that name the option as the caller calls it. */
+export function readSecrets(secrets: string | readonly string[], names: OptionNames = OPTION_NAMES): LiveSecret[] {
   const found = split(secrets);
   if (!(found.length >= 1 && found.length <= MAX_LIVE_SECRETS)) {
-    throw misconfigured(`secrets must be 1 to ${MAX_LIVE_SECRETS} signing secrets`);
+    throw misconfigured(`${names.secrets} must be 1 to ${MAX_LIVE_SECRETS} signing secrets`);
   }
-  found.forEach(decodeSecret);
-  return [...found];
+  return found.map((text, i) => ({
+    text,
+    bytes: decodeSecret(text, () => names.entryOf(names.secrets, i, found.length)),
+  }));
 }
 
 /** The HMAC key of each secret, in their order. */
-export function importKeys(secrets: string | readonly string[]): Promise<CryptoKey[]> {
+export function importKeys(
+  secrets: string | readonly string[],
+  names: OptionNames = OPTION_NAMES,
+): Promise<CryptoKey[]> {
   return Promise.all(
-    parseSecrets(secrets).map((secret, i) =>
-      crypto.subtle.importKey("raw", decodeSecret(secret, i), { name: "HMAC", hash: "SHA-256" }, false, ["sign"]),
+    readSecrets(secrets, names).map(({ bytes }) =>
+      crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]),
     ),
   );
 }
@@ -37,12 +54,12 @@ function split(secrets: string | readonly string[]): readonly string[] {
   return typeof secrets === "string" ? secrets.split(/\s+/).filter((part) => part !== "") : (secrets ?? []);
 }
 
-function decodeSecret(secret: string, index: number): Uint8Array<ArrayBuffer> {
+function decodeSecret(secret: string, name: () => string): Uint8Array<ArrayBuffer> {
   const [, text] = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(secret) ?? [];
   const bytes = text === undefined ? undefined : decodeBase64(text);
   if (bytes === undefined || bytes.length < MIN_SECRET_BYTES || bytes.length > MAX_SECRET_BYTES) {
     throw misconfigured(
-      `secrets[${index}] must be "whsec_" and the base64 of ${MIN_SECRET_BYTES} to ${MAX_SECRET_BYTES} bytes`,
+      `${name()} must be "whsec_" and the base64 of ${MIN_SECRET_BYTES} to ${MAX_SECRET_BYTES} bytes`,
     );
   }
   return bytes;

@@ -1,7 +1,8 @@
 import { CoordinationError } from "../errors.js";
 import { parseAllowedHosts } from "./allowed-host.js";
 import { brokenAttempt, refusedAttempt, timedOutAttempt } from "./failed-attempt.js";
-import { parseSecrets } from "./secret.js";
+import { OPTION_NAMES, type OptionNames } from "./option-names.js";
+import { readSecrets } from "./secret.js";
 import { sign } from "./signature.js";
 import { checkTarget, type TargetRules } from "./target.js";
 
@@ -73,14 +74,20 @@ export interface WebhookSender {
  * await sender.send({ url: "https://hooks.example/done", id: "msg_1", body: JSON.stringify({ ok: true }) });
  */
 export function webhookSender(options: WebhookSenderOptions): WebhookSender {
+  return namedSender(options, OPTION_NAMES);
+}
+
+/** `webhookSender`, with errors that name its options as the caller calls them. */
+export function namedSender(options: WebhookSenderOptions, names: OptionNames): WebhookSender {
   const { timeoutMs = DEFAULT_TIMEOUT_MS, nowMs = Date.now } = options;
   if (!(timeoutMs >= 1 && timeoutMs <= MAX_TIMEOUT_MS)) {
     throw new CoordinationError("invalid_input", `timeoutMs must be 1 to ${MAX_TIMEOUT_MS}`);
   }
-  const secrets = parseSecrets(options.secrets);
+  const secrets = readSecrets(options.secrets, names).map(({ text }) => text);
   const rules: TargetRules = {
-    allowedHosts: parseAllowedHosts(options.allowedHosts),
+    allowedHosts: parseAllowedHosts(options.allowedHosts, names),
     allowHttp: options.allowHttp === true,
+    names,
   };
   const post: WebhookFetch = options.fetch ?? ((url, init) => fetch(url, init));
 

@@ -1,5 +1,6 @@
 import { CoordinationError } from "../errors.js";
 import { anyTimingSafeEqual } from "../timing-safe.js";
+import { OPTION_NAMES } from "./option-names.js";
 import { importKeys, parseSecrets } from "./secret.js";
 
 const SIGNATURE_VERSION = "v1";
@@ -68,7 +69,7 @@ export async function sign(input: SignInput): Promise<string> {
   if (!Number.isInteger(timestampSec) || timestampSec < 0 || timestampSec > MAX_TIMESTAMP_SEC) {
     throw new CoordinationError("invalid_input", "timestampSec must be whole seconds since 1970");
   }
-  const keys = await importKeys(input.secret);
+  const keys = await importKeys(input.secret, { ...OPTION_NAMES, secrets: "secret" });
   const signatures = await signaturesOf(keys, signedContent(input.id, String(timestampSec), input.body));
   return signatures.join(" ");
 }

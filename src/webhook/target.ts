@@ -1,6 +1,7 @@
 import { CoordinationError } from "../errors.js";
 import { type AllowedHost, isAllowed } from "./allowed-host.js";
 import { type HostKind, kindOfHost } from "./host-kind.js";
+import type { OptionNames } from "./option-names.js";
 
 const MAX_URL_LENGTH = 2048;
 
@@ -8,6 +9,7 @@ export interface TargetRules {
   readonly allowedHosts: readonly AllowedHost[];
   /** Development only: http, loopback and single-label hosts as well. */
   readonly allowHttp: boolean;
+  readonly names: OptionNames;
 }
 
 /**
@@ -18,11 +20,17 @@ export interface TargetRules {
  * @see https://cheatsheetseries.owasp.org/cheatsheets/Server_Side_Request_Forgery_Prevention_Cheat_Sheet.html
  */
 export function checkTarget(text: string, rules: TargetRules): URL {
+  const { allowHttp, allowedHosts, names } = rules;
   const url = parseStrictly(text);
-  if (url.protocol !== "https:" && !rules.allowHttp) throw refused("it must be https");
+  const forDevelopment = `for development, set ${names.allowHttp}`;
+  if (url.protocol !== "https:" && !allowHttp) throw refused(`it must be https; ${forDevelopment}`);
   const kind = kindOfHost(url.hostname);
-  if (!isFit(kind, rules.allowHttp)) throw refused(`its host is ${describe(kind)}`);
-  if (!isAllowed(url, rules.allowedHosts)) throw refused(`${url.host} is not on the list of allowed hosts`);
+  if (!isFit(kind, allowHttp)) {
+    throw refused(`its host is ${describe(kind)}${isFit(kind, true) ? `; ${forDevelopment}` : ""}`);
+  }
+  if (!isAllowed(url, allowedHosts)) {
+    throw refused(`${url.host} is not on the list of allowed hosts: add it to ${names.allowedHosts}`);
+  }
   return url;
 }
 

@@ -15,7 +15,7 @@ const silent = { prepare: () => statement } as unknown as D1Database;
 
 runConformanceCases("D1", () =>
   drivenHarness(
-    (aheadMs) => d1Backend(env.DB, { now: () => Date.now() + aheadMs() }),
+    (aheadMs) => d1Backend(env.DB, { now: () => Date.now() + aheadMs(), onEvent: () => {} }),
     () => d1Backend(silent),
   ),
 );

@@ -130,8 +130,8 @@ export const BUGS: readonly Bug[] = [
   {
     name: "a claim takes no lease",
     file: attempts,
-    from: "    due.leased = true;\n    due.passed = 0;",
-    to: "    due.atMs = store.nowMs;",
+    from: "  due.leased = true;\n  due.passed = 0;",
+    to: "  due.atMs = store.nowMs;",
   },
   {
     name: "an attempt settles without its fencing token",
@@ -146,10 +146,10 @@ export const BUGS: readonly Bug[] = [
     to: "if (input.final === true || spent >= 1) {",
   },
   {
-    name: "who lacks the handler buries the delivery",
+    name: "a drain that lacks the handler gives the delivery up",
     file: attempts,
-    from: "if (store.nowMs - delivery.queuedAtMs >= UNHANDLED_MS) {",
-    to: "if (store.nowMs >= delivery.queuedAtMs) {",
+    from: "if (before !== undefined && nowMs - before.sinceMs >= UNHANDLED_MS) {",
+    to: "if (nowMs >= delivery.queuedAtMs) {",
   },
   {
     name: "a request is complete before its first root",

@@ -12,7 +12,13 @@ export function customHarness(faults: Faults, onStore: (store: VersionedStore) =
   onStore(store);
   const { definition: silent } = new VersionedStore({ before: () => new Promise(() => {}) });
   return drivenHarness(
-    (aheadMs) => defineBackend({ ...store.definition, contention: CONTENTION, now: () => Date.now() + aheadMs() }),
+    (aheadMs) =>
+      defineBackend({
+        ...store.definition,
+        contention: CONTENTION,
+        now: () => Date.now() + aheadMs(),
+        onEvent: () => {},
+      }),
     () => defineBackend(silent),
   );
 }

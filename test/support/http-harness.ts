@@ -27,6 +27,7 @@ const SOURCE = `
       if (!received.has(groupId)) received.set(groupId, []);
       received.get(groupId).push(delivery);
     });
+    onEvent() {}
     now() {
       return Date.now() + corner(labels.get(this.ctx.id.toString()) ?? "").aheadMs;
     }

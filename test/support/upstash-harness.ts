@@ -19,7 +19,7 @@ class AheadCoordinator extends UpstashCoordinator {
 export function upstashHarness(keyPrefix: string, deafUrl = "http://127.0.0.1:1"): Harness {
   const token = inject("restToken");
   const make = (aheadMs: () => number): UpstashCoordinator => {
-    const one = new AheadCoordinator({ url: inject("restUrl"), token, keyPrefix });
+    const one = new AheadCoordinator({ url: inject("restUrl"), token, keyPrefix, onEvent: () => {} });
     one.aheadMs = aheadMs;
     return one;
   };

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import {
   CompletionTracker,
   type CompletionTrackerOptions,
+  CoordinationError,
   type CoordinatorEvent,
   type HandlerContext,
   MemoryCoordinator,
@@ -145,27 +146,71 @@ describe("a completion tracker", () => {
     expect((await tracker.status("g"))?.delivery).toMatchObject({ state: "pending", attempts: 1 });
   });
 
-  it("cuts a handler's error to 256 bytes, and makes do with what is no Error", async () => {
+  it("row 50: shows the message of a CoordinationError, up to 256 bytes, and of nothing else that is thrown", async () => {
     const { clock, coordinator } = bench();
-    const thrown: unknown[] = [new Error("é".repeat(300)), "text", new Error("")];
+    const long = "é".repeat(800);
+    const thrown: unknown[] = [
+      new CoordinationError("backend_rejected", long),
+      new Error(`s3cret ${long}`),
+      new CoordinationError("conflict", ""),
+      "s3cret",
+      new Error(""),
+    ];
+    const events: CoordinatorEvent[] = [];
     const tracker = new CompletionTracker(coordinator, {
+      onEvent: (event) => events.push(event),
       handlers: {
         broken: () => {
           throw thrown.shift();
         },
       },
-      retry: { maxAttempts: 3, baseDelayMs: 0, maxDelayMs: 0 },
+      retry: { maxAttempts: 5, baseDelayMs: 1_000, maxDelayMs: 1_000 },
     });
     await tracker.register("g", 0, { onComplete: { handler: "broken", payload: null } });
-    const errors: (string | null)[] = [];
-    for (let i = 0; i < 10 && errors.length < 3; i++) {
-      await clock.advance(0);
-      const error = (await tracker.status("g"))?.delivery.lastError ?? null;
-      if (errors.at(-1) !== error) errors.push(error);
+    const shown: (string | null | undefined)[] = [];
+    for (let attempt = 1; attempt <= 5; attempt++) {
+      for (let i = 0; i < 20 && events.length < attempt; i++) await clock.advance(attempt === 1 ? 0 : 100);
+      shown.push((await tracker.status("g"))?.delivery.lastError);
     }
-    expect(errors.at(-1)).toBe("failed without a message");
+    expect(shown).toEqual([
+      "é".repeat(128),
+      "the handler failed",
+      "failed without a message",
+      "the handler failed",
+      "the handler failed",
+    ]);
+    // The owner's events say what was thrown, up to 1,024 bytes.
+    expect(events.map((event) => event.type === "delivery" && event.error)).toEqual([
+      "é".repeat(512),
+      `s3cret ${"é".repeat(508)}`,
+      "failed without a message",
+      "threw a value that is no Error",
+      "failed without a message",
+    ]);
     expect((await tracker.status("g"))?.delivery.state).toBe("dead");
-    expect(new TextEncoder().encode(errors[0] ?? "").length).toBeLessThanOrEqual(256);
+  });
+
+  it.each([
+    [new Error("https://hooks.example/?token=s3cret is down"), "the webhook failed"],
+    [new CoordinationError("backend_unavailable", "webhook to hooks.example: answered 503"), /answered 503$/],
+  ])("row 50: shows of a sender's failure what a CoordinationError says: %s", async (error, shown) => {
+    const { clock, coordinator } = bench();
+    const webhooks = { check: () => {}, send: () => Promise.reject(error) };
+    const events: CoordinatorEvent[] = [];
+    const tracker = new CompletionTracker(coordinator, { webhooks, onEvent: (event) => events.push(event) });
+    await tracker.register("g", 0, { onEnd: { url: "https://hooks.example/?token=s3cret" } });
+    await clock.advance(0);
+    expect((await tracker.status("g"))?.delivery.lastError).toMatch(shown);
+    expect(events).toMatchObject([{ type: "delivery", error: error.message }]);
+  });
+
+  it("row 75: says that there is no tenant where there is none", async () => {
+    const { clock, coordinator } = bench();
+    const seen: unknown[] = [];
+    const tracker = new CompletionTracker(coordinator, { handlers: { done: (event) => void seen.push(event.tenant) } });
+    await tracker.register("g", 0, { onEnd: { handler: "done", payload: null } });
+    await clock.advance(0);
+    expect(seen).toEqual([undefined]);
   });
 
   it("reports each attempt, without payloads", async () => {

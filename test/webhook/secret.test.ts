@@ -49,6 +49,20 @@ test.each(REFUSED)("refuses %s everywhere, and never repeats it", async (_, secr
   }
 });
 
+test("an error names the option as its function calls it", async () => {
+  const secret = `${NEW_SECRET} whsec_short`;
+  const faults = [
+    await failureOf(() => sign({ secret, id: "msg_1", timestampSec: 1, body: "{}" })),
+    await failureOf(() => sign({ secret: "", id: "msg_1", timestampSec: 1, body: "{}" })),
+    await failureOf(() => verify({ secrets: secret, headers: {}, body: "{}" })),
+  ];
+  expect(faults.map((fault) => (fault as Error).message)).toEqual([
+    expect.stringMatching(/^secret\[1\] must be "whsec_"/),
+    expect.stringMatching(/^secret must be 1 to 10 signing secrets/),
+    expect.stringMatching(/^secrets\[1\] must be "whsec_"/),
+  ]);
+});
+
 async function failureOf(run: () => unknown): Promise<unknown> {
   try {
     await run();

@@ -87,6 +87,16 @@ test("only `true` opens development: a text does not", async () => {
   expect(() => webhookSender(options).check("http://127.0.0.1/")).toThrow(/https/);
 });
 
+test.each([
+  ["http://hooks.example/", /must be https; for development, set allowHttp: true$/],
+  ["https://127.0.0.1/", /not a public one; for development, set allowHttp: true$/],
+  ["https://localhost/", /set allowHttp: true$/],
+  ["https://10.0.0.1/", /not a public one$/],
+  ["https://elsewhere.example/", /add it to allowedHosts$/],
+])("a refusal names the option that would let it in: %s", (url, reason) => {
+  expect(() => guardOf("hooks.example").sender.check(url)).toThrow(reason);
+});
+
 test("a refusal tells the reason and, at most, the host", async () => {
   const { sender } = guardOf("hooks.example");
   const reasons = {

@@ -215,8 +215,6 @@ const REFUSALS: readonly (readonly [string, string, Call, number, string, RegExp
     [{ ...registration, timeoutMs: 1e15 }, /^input\.timeoutMs/],
     [{ ...registration, ttlMs: 0 }, /^input\.ttlMs/],
     [{ ...registration, ttlMs: 1e15 }, /^input\.ttlMs/],
-    [{ ...registration, deliveryId: "" }, /^input\.deliveryId/],
-    [{ ...registration, deliveryId: "msg.1" }, /^input\.deliveryId/],
     [{ ...registration, metadata: "{" }, /^input\.metadata/],
     [{ ...registration, restart: { from: -1 } }, /^input\.restart\.from/],
     [{ ...registration, targets: { complete: { route: "handler:", body: "null" } } }, /^input\.targets\.complete/],

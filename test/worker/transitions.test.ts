@@ -329,6 +329,47 @@ describe("a transition in a batch", () => {
     }
   });
 
+  it("row 76: makes the id that effects hang on itself, whatever the caller says, alone and in a batch", async () => {
+    const victim = freshId();
+    const onEnd = { requestRoot: { requestId: "nobody", stage: "s", rootId: "r" } };
+    const { json } = await call("PUT", `/v1/groups/${victim}`, { body: { total: 0, onEnd } });
+    const { deliveryId: known } = json.delivery as unknown as { deliveryId: string };
+    const targets = { end: { route: "request", body: JSON.stringify(onEnd.requestRoot) } };
+    const registration = { spec: "0".repeat(64), total: 0, timeoutMs: 0, ttlMs: 60_000, targets };
+    const ids = new Set([known]);
+    // Chosen, derived from an op of the caller's choice, malformed, and not given.
+    const choices = [
+      { deliveryId: known },
+      { op: known.slice("msg_".length) },
+      { deliveryId: "a.b" },
+      { deliveryId: 7 },
+      {},
+    ];
+    for (const choice of choices) {
+      const operation = () => ({ id: freshId(), input: { op: "op", ...registration, ...choice } });
+      const alone = await call("POST", pathOf("completion.register"), { body: operation() });
+      const [outcome] = await batch([{ transition: "completion.register", ...operation() }]);
+      for (const output of [alone.json.output, outcome?.output]) {
+        const { view } = output as unknown as { view: { delivery: { deliveryId: string } } };
+        expect(view.delivery.deliveryId).toMatch(/^msg_[0-9a-f]{32}$/);
+        ids.add(view.delivery.deliveryId);
+      }
+    }
+    expect(ids.size).toBe(1 + 2 * choices.length);
+  });
+
+  it("row 76: keeps the id of a registration that is sent again", async () => {
+    const root = { requestId: "nobody", stage: "s", rootId: "r" };
+    const targets = { end: { route: "request", body: JSON.stringify(root) } };
+    const input = { op: "op", spec: "0".repeat(64), total: 0, timeoutMs: 0, ttlMs: 60_000, targets };
+    const id = freshId();
+    const answers = [1, 2, 3].map(() => call("POST", pathOf("completion.register"), { body: { id, input } }));
+    const views = (await Promise.all(answers)).map(
+      ({ json }) => json.output as unknown as { view: { delivery: object } },
+    );
+    expect(new Set(views.map(({ view }) => JSON.stringify(Object(view.delivery).deliveryId))).size).toBe(1);
+  });
+
   it("registers no webhook that would be refused by itself", async () => {
     const registration = { op: "op", spec: "0".repeat(64), total: 1, timeoutMs: 0, ttlMs: 60_000, deliveryId: "msg_1" };
     const targets = { end: { route: "url", body: "https://elsewhere.example/" } };

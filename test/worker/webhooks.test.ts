@@ -153,6 +153,52 @@ describe("a webhook", () => {
   });
 });
 
+describe("a registration whose webhook is refused", () => {
+  const detailOf = async (vars: Record<string, string>, url: string) => {
+    const call = await started(vars);
+    return (await call("PUT", `/v1/groups/${freshId()}`, { body: { total: 0, onEnd: { url } } })).json.detail;
+  };
+
+  it("names the variable that lets a local receiver in", async () => {
+    const http = { WEBHOOK_ALLOW_HTTP: "" };
+    expect(await detailOf(http, receiver.url)).toMatch(
+      /must be https; for development, set WEBHOOK_ALLOW_HTTP to "true"/,
+    );
+    await worker?.close();
+    const local = receiver.url.replace("http:", "https:");
+    expect(await detailOf(http, local)).toMatch(/not a public one; for development, set WEBHOOK_ALLOW_HTTP to "true"/);
+  });
+
+  it.each([
+    ["a host that is not on the list", {}, "https://elsewhere.example/", /add it to WEBHOOK_ALLOWED_HOSTS$/],
+    [
+      "one bad secret of two",
+      { WEBHOOK_SECRET: `${SECRET} whsec_x` },
+      "",
+      /^entry 2 of WEBHOOK_SECRET must be "whsec_"/,
+    ],
+    [
+      "a bad host",
+      { WEBHOOK_ALLOWED_HOSTS: "https://a.example" },
+      "",
+      /^WEBHOOK_ALLOWED_HOSTS must be host or host:port/,
+    ],
+    ["no secret", { WEBHOOK_SECRET: "" }, "", /neither WEBHOOK_SECRET nor WEBHOOK_SECRETS is/],
+    ["no hosts", { WEBHOOK_ALLOWED_HOSTS: "" }, "", /WEBHOOK_SECRET is set, but WEBHOOK_ALLOWED_HOSTS is not/],
+    ["a bad switch", { WEBHOOK_ALLOW_HTTP: "1" }, "", /^WEBHOOK_ALLOW_HTTP must be "true" or "false"/],
+    ["a tenant's secret", { WEBHOOK_SECRETS: '{"tenant":"whsec_x"}' }, "", /^WEBHOOK_SECRETS must be "whsec_"/],
+    ["a tenant's secret that is no text", { WEBHOOK_SECRETS: '{"tenant":1}' }, "", /^WEBHOOK_SECRETS must have a text/],
+  ])("names the variable: %s", async (_, vars: Record<string, string>, url, detail) => {
+    expect(await detailOf(vars, url === "" ? receiver.url : url)).toMatch(detail);
+  });
+
+  it("is no other tenant's fault", async () => {
+    const call = await started({ WEBHOOK_SECRETS: JSON.stringify({ other: 1, tenant: SECRET }) });
+    const body = { total: 0, onEnd: { url: receiver.url } };
+    expect((await call("PUT", `/v1/groups/${freshId()}`, { body })).status).toBe(200);
+  });
+});
+
 describe("a Worker whose webhooks are set up wrongly", () => {
   it("still registers, acks and waits; it refuses the registrations that name a URL", async () => {
     const call = await started({ WEBHOOK_SECRET: "whsec_short" });

@@ -8,7 +8,7 @@ import { type App, type AppContext, pathSegment, route } from "../context.js";
 import { preferredWaitSec } from "../prefer.js";
 import { acksBody, cancelBody, decrementBody, groupBody, pageQuery, redeliverBody } from "../schemas/bodies.js";
 import { parse } from "../schemas/parse.js";
-import { checkWebhookUrls } from "../webhooks.js";
+import { checkTargets } from "../targets.js";
 
 /** `/v1/groups/:id` and what stands below it: completion groups for callers in any language. */
 export function groupRoutes(app: App): void {
@@ -40,11 +40,10 @@ async function register(c: AppContext): Promise<Response> {
   const groupId = groupIdOf(c);
   const { total, tasks, ...options } = parse(groupBody, await readJson(c.req.raw));
   const targets = [options.onComplete, options.onTimeout, options.onEnd];
-  checkWebhookUrls(
-    c.env,
-    c.var.keyPrefix,
-    targets.flatMap((target) => (target?.url === undefined ? [] : [target.url])),
-  );
+  checkTargets(c, {
+    urls: targets.flatMap((target) => target?.url ?? []),
+    handlers: targets.flatMap((target) => target?.handler ?? []),
+  });
   const status = await trackerOf(c).register(
     groupId,
     tasks ?? total ?? 0,

@@ -1,11 +1,29 @@
 import { type App, type AppContext, route } from "../context.js";
+import { liveTokens, VariableError, type WorkerEnv } from "../env.js";
 import { VERSION } from "../version.js";
+import { checkWebhookVariables } from "../webhooks.js";
 
-/** `GET /health`: needs no token and touches no storage. */
-export function healthRoutes(app: App): void {
-  route(app, "/health", { GET: health });
+/**
+ * `GET /health`: needs no token and touches no storage. `degraded` names the variables that are missing or malformed, and
+ * holds nothing of their values.
+ */
+export function healthRoutes(app: App, checkBinding: (env: WorkerEnv) => void): void {
+  route(app, "/health", { GET: (c) => health(c, [checkBinding, liveTokens, checkWebhookVariables]) });
 }
 
-function health(c: AppContext): Response {
-  return c.json({ status: "ok", version: VERSION });
+function health(c: AppContext, checks: readonly ((env: WorkerEnv) => unknown)[]): Response {
+  c.header("cache-control", "no-store");
+  const misconfigured = checks.flatMap((check) => faultOf(check, c.env));
+  if (misconfigured.length === 0) return c.json({ status: "ok", version: VERSION });
+  return c.json({ status: "degraded", version: VERSION, misconfigured });
+}
+
+/** The variable that the check blames, if it fails. */
+function faultOf(check: (env: WorkerEnv) => unknown, env: WorkerEnv): string[] {
+  try {
+    check(env);
+    return [];
+  } catch (error) {
+    return [error instanceof VariableError ? error.variable : "COORDINATOR"];
+  }
 }

@@ -8,10 +8,11 @@ import { type App, type AppContext, pathSegment, route } from "../context.js";
 import { batchBody, operationBody, runBody, watchBody } from "../schemas/bodies.js";
 import { parse } from "../schemas/parse.js";
 import { INPUTS, type PublicTransition } from "../schemas/transitions.js";
-import { checkWebhookUrls } from "../webhooks.js";
+import { checkTargets, type NamedTargets } from "../targets.js";
 
 /** How long a watch lasts unless it says otherwise, and at most. */
 const MAX_HOP_MS = 25_000;
+const HANDLER = "handler:";
 
 /** `/v1/run`, `/v1/batch` and `/v1/watch`: what `HttpCoordinator` speaks. Public transitions only, never the outbox's own. */
 export function transitionRoutes(app: App): void {
@@ -31,7 +32,7 @@ async function runOne(
   { id, input, resend }: z.output<typeof runBody>,
 ): Promise<object> {
   const checked = inputOf(name, input);
-  checkWebhookUrls(c.env, c.var.keyPrefix, urlsOf(name, checked));
+  checkTargets(c, targetsOf(name, checked));
   const { signal } = c.req.raw;
   return c.var.coordinator.run(name, id, checked, resend === undefined ? { signal } : { signal, resend });
 }
@@ -87,9 +88,13 @@ function inputOf<N extends PublicTransition>(name: N, input: unknown): InputOf<N
   return parse(schema, input, "input");
 }
 
-/** Where a registration's webhooks would go. */
-function urlsOf(name: PublicTransition, input: InputOf<PublicTransition>): string[] {
-  if (name !== "completion.register") return [];
+/** Where a registration would have its ends told. */
+function targetsOf(name: PublicTransition, input: InputOf<PublicTransition>): NamedTargets {
+  if (name !== "completion.register") return { urls: [], handlers: [] };
   const { complete, timeout, end } = (input as InputOf<"completion.register">).targets ?? {};
-  return [complete, timeout, end].flatMap((target) => (target?.route === "url" ? [target.body] : []));
+  const targets = [complete, timeout, end].filter((target) => target !== undefined);
+  return {
+    urls: targets.flatMap(({ route, body }) => (route === "url" ? [body] : [])),
+    handlers: targets.flatMap(({ route }) => (route.startsWith(HANDLER) ? [route.slice(HANDLER.length)] : [])),
+  };
 }

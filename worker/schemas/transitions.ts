@@ -3,6 +3,7 @@ import { REQUEST_ROUTE } from "../../src/machines/delivery.js";
 import type { InputOf, TransitionName } from "../../src/machines/index.js";
 import { MAX_INDEXED } from "../../src/machines/marks.js";
 import { MAX_STAGES } from "../../src/machines/request-record.js";
+import { newOp } from "../../src/op.js";
 import { MAX_ROOTS_A_CALL } from "../../src/trackers/request-wait.js";
 import { MAX_ACKS, MAX_ERROR_BYTES, MAX_RESULT_BYTES } from "../../src/trackers/task.js";
 import { MAX_ITEM_BYTES, MAX_SEC, MAX_VALUE_BYTES } from "../../src/validate.js";
@@ -67,7 +68,7 @@ function isRootText(body: string): boolean {
   }
 }
 
-const register = z
+const registration = z
   .strictObject({
     op: id,
     spec: matching(/^[0-9a-f]{64}$/, "64 hexadecimal digits"),
@@ -76,8 +77,8 @@ const register = z
     indexed: z.exactOptional(z.literal(true)),
     timeoutMs: whole(0, MAX_SEC * 1000),
     ttlMs,
-    // A webhook's receiver reads it as the message's id, and a full stop ends it there.
-    deliveryId: matching(/^[!-\-/-~]{1,256}$/, "1 to 256 visible ASCII characters without a full stop"),
+    /** Sent by trackers, and ignored: see `register`. */
+    deliveryId: z.exactOptional(z.unknown()),
     targets: z.exactOptional(
       z.strictObject({
         complete: z.exactOptional(target),
@@ -98,6 +99,15 @@ const register = z
       error: `must come with a total of at most ${MAX_INDEXED}, and without tasks`,
     }),
   );
+
+/**
+ * Effects hang on the delivery id: receivers drop what they have seen, whoever sent it. So the Worker makes it, and a caller
+ * cannot take another's. Of the copies of one call, the first that is stored decides.
+ */
+const register = z.pipe(
+  registration,
+  z.transform((input) => ({ ...input, deliveryId: `msg_${newOp()}` })),
+);
 
 const taskAck = z
   .strictObject({

@@ -6,6 +6,7 @@ import {
   checkDrain,
   type DrainOptions,
   type DrainReport,
+  type OnEvent,
   type RunOptions,
   type Wake,
   type WakingMachine,
@@ -16,8 +17,8 @@ import {
 import { Deliverer } from "../../deliverer.js";
 import { isEphemeral } from "../../ephemeral.js";
 import { CoordinationError } from "../../errors.js";
-import { emit } from "../../events.js";
 import { Joined } from "../../joined.js";
+import { emit, hookOrWarning } from "../../events.js";
 import { findTransition, type InputOf, machineOf, type OutputOf, type TransitionName } from "../../machines/index.js";
 import { Primitives } from "../../primitives.js";
 import { checkId, checkNumber, MAX_SEC } from "../../validate.js";
@@ -97,6 +98,7 @@ class CustomCoordinator extends Primitives {
   readonly #clock: Clock;
   readonly #settings: OperationSettings;
   readonly #joined: Joined<Operation, Evaluated>;
+  readonly #onEvent: OnEvent;
   readonly #bells = new Bells();
   readonly #wakes: Wakes;
 
@@ -128,7 +130,8 @@ class CustomCoordinator extends Primitives {
       random: settings.random,
       send: (operations, signal) => new RecordOperations(settings, operations).run(signal),
     });
-    const { onEvent } = definition;
+    const onEvent = hookOrWarning(definition.onEvent, () => clock.now());
+    this.#onEvent = onEvent;
     this.#wakes = new Wakes(
       (machine, id, input) => this.run(`${machine}.woken`, id, input),
       new Deliverer({ coordinator: this, requests: () => this, onEvent }),
@@ -242,7 +245,7 @@ class CustomCoordinator extends Primitives {
       await this.#ask(signal, (inner) => this.#store.sweep(nowMs, inner));
     } catch (error) {
       if (signal?.aborted) throw error;
-      emit(this.#definition.onEvent, { type: "drain_failed", error });
+      emit(this.#onEvent, { type: "drain_failed", error });
     }
   }
 

@@ -102,7 +102,7 @@ export interface BackendDefinition {
    * 500 ms.
    */
   readonly contention?: RetryPolicy | undefined;
-  /** Told of what happens without a caller. What it throws is ignored. */
+  /** Receives events; what it throws is ignored. Default: a warning on the console, at most one a minute. */
   readonly onEvent?: OnEvent | undefined;
   /** For timers, and for the time where `now` is not given. Default: the system's. */
   readonly clock?: Clock | undefined;

@@ -2,7 +2,7 @@ import { systemClock } from "../../clock.js";
 import type { Coordinator, CoordinatorEvent } from "../../coordinator.js";
 import { DrainRounds, drainOf } from "../../drain-rounds.js";
 import { CoordinationError, type CoordinationErrorCode } from "../../errors.js";
-import { emit } from "../../events.js";
+import { emit, hookOrWarning } from "../../events.js";
 
 /** The part of a Durable Object's state that is used; every `DurableObjectState` has it. */
 export interface ClockState {
@@ -97,6 +97,7 @@ export abstract class AlarmClock<Env = unknown> {
   /** After how long an alarm begins no more of them, in milliseconds: 1 to 600,000. */
   protected readonly budgetMs: number = 30_000;
 
+  readonly #warn = hookOrWarning(undefined, () => this.now());
   #made: Coordinator | undefined;
   #rounds: DrainRounds | undefined;
 
@@ -155,8 +156,13 @@ export abstract class AlarmClock<Env = unknown> {
    */
   protected abstract coordinator(env: Env): Coordinator;
 
-  /** Told of drains that failed. Give it to the coordinator and its trackers as well. Override it to log or count. */
-  protected onEvent(_event: CoordinatorEvent): void {}
+  /**
+   * Receives the drains that failed. Override it to log or count, and give it to the coordinator and its trackers as well.
+   * The default writes a line to the console, at most one a minute.
+   */
+  protected onEvent(event: CoordinatorEvent): void {
+    this.#warn(event);
+  }
 
   /** The clock of every pause, in milliseconds since 1970. Override it in tests. */
   protected now(): number {

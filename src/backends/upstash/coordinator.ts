@@ -13,6 +13,7 @@ import {
 } from "../../coordinator.js";
 import { Deliverer } from "../../deliverer.js";
 import { CoordinationError } from "../../errors.js";
+import { hookOrWarning } from "../../events.js";
 import { type Carrier, HTTP_LANES, type Joinable, Joined, type Outcome } from "../../joined.js";
 import type { InputOf, MachineName, OutputOf, TransitionName } from "../../machines/index.js";
 import { Primitives } from "../../primitives.js";
@@ -72,7 +73,8 @@ export class UpstashCoordinator extends Primitives {
   constructor(options: UpstashOptions) {
     super();
     const { keyPrefix = "coord:", ttlSec = 3_600, completionTimeoutSec, keyLocking = "auto" } = options;
-    const { requestTimeoutMs = 10_000, onEvent } = options;
+    const { requestTimeoutMs = 10_000 } = options;
+    const onEvent = hookOrWarning(options.onEvent);
     checkKeyPrefix(keyPrefix, "keyPrefix");
     checkNumber(ttlSec, "ttlSec", 0, MAX_SEC);
     checkInteger(requestTimeoutMs, "requestTimeoutMs", 1, MAX_REQUEST_TIMEOUT_MS);

@@ -37,7 +37,7 @@ export interface UpstashOptions {
   readonly allowHttp?: boolean | undefined;
   /** How long one HTTP request may take, in milliseconds: 1 to 600,000. Default 10,000. */
   readonly requestTimeoutMs?: number | undefined;
-  /** Told of what happens without a caller. What it throws is ignored. */
+  /** Receives events; what it throws is ignored. Default: a warning on the console, at most one a minute. */
   readonly onEvent?: OnEvent | undefined;
 }
 

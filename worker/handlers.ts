@@ -1,0 +1,30 @@
+import { CoordinationError } from "../src/errors.js";
+import { isTenant, TENANT_FORM } from "./env.js";
+
+/** Who may name a handler: every tenant (`"*"`), or those in the list. */
+export type HandlerRules = { readonly [handler: string]: "*" | readonly string[] };
+
+/** Whether a tenant may name a handler in its registrations. */
+export type MayName = (handler: string, tenant: string | undefined) => boolean;
+
+/**
+ * Returns what `handlers` of `createWorker` allows. Without it every name is allowed.
+ *
+ * @throws {CoordinationError} `misconfigured` for rules that are malformed.
+ */
+export function mayNameOf(rules: HandlerRules | undefined): MayName {
+  if (rules === undefined) return () => true;
+  const allowed = new Map(Object.entries(rules).map(([handler, tenants]) => [handler, readTenants(handler, tenants)]));
+  return (handler, tenant) => {
+    const tenants = allowed.get(handler);
+    // The bearer of COORDINATOR_TOKEN has no tenant: the operator's own services.
+    return tenants === "*" || (tenants !== undefined && (tenant === undefined || tenants.has(tenant)));
+  };
+}
+
+function readTenants(handler: string, tenants: unknown): "*" | ReadonlySet<string> {
+  if (tenants === "*") return "*";
+  if (Array.isArray(tenants) && tenants.every(isTenant)) return new Set(tenants);
+  const form = `"*" or a list of tenants, each ${TENANT_FORM}`;
+  throw new CoordinationError("misconfigured", `handlers.${handler} of createWorker must be ${form}`);
+}
