@@ -6,8 +6,13 @@ import { Worker } from "./worker.js";
 
 const coordinator = new MemoryCoordinator();
 
-/** The same for the middleware, for the routes that tell of requests, and for whoever does the work. */
-const options = { coordinator, stages: ["parse", "embed"] as const };
+/** The same for the middleware, for the routes that tell of requests, and for the worker. */
+const options = {
+  coordinator,
+  stages: ["parse", "embed"] as const,
+  // Callers are not authenticated here, so the server makes every id. The README says how a client can choose them.
+  scope: "public" as const,
+};
 
 const worker = new Worker(options);
 const queue = new Queue((job) => worker.work(job));
@@ -18,7 +23,7 @@ export const app = new Hono()
     const pages = Number(c.req.query("pages") ?? 3);
     if (!Number.isInteger(pages) || pages < 0 || pages > 1_000) return c.json({ detail: "pages: 0 to 1000" }, 422);
     const { id, publicId, registerRoot } = c.var.requestWait;
-    // The document has the request's id: who sends a request again asks for the same document.
+    // The document has the request's id: a request that is sent again asks for the same document.
     const { verdict } = await registerRoot("parse", publicId);
     // With a queue that may lose nothing: unless it is "late". The first copy may have died before it sent the job.
     if (verdict === "accepted") queue.send({ requestId: id, documentId: publicId, pages });

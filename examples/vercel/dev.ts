@@ -13,9 +13,10 @@ const server = serve((request) => handle(request, context));
 server.listen(Number(process.env.PORT ?? 3000), "127.0.0.1", () => {
   const { port } = server.address() as AddressInfo;
   process.env.APP_URL ||= `http://127.0.0.1:${port}`;
-  if (!process.env.CRON_SECRET) {
-    process.env.CRON_SECRET = randomBytes(16).toString("hex");
-    console.log(`CRON_SECRET=${process.env.CRON_SECRET} (of this run alone; .env sets one that stays)`);
+  for (const name of ["API_TOKEN", "CRON_SECRET"]) {
+    if (process.env[name]) continue;
+    process.env[name] = randomBytes(16).toString("hex");
+    console.log(`${name}=${process.env[name]} (of this run alone; .env sets one that stays)`);
   }
   console.log(`Listening on http://localhost:${port}`);
 });

@@ -1,3 +1,4 @@
+import type { Context } from "hono";
 import { problemResponse } from "../problem.js";
 import { timeIsOver } from "./end-in-time.js";
 
@@ -6,6 +7,23 @@ export const RETRY_AFTER_SEC = "1";
 
 /** What a problem does not take over from the answer in whose place it stands. */
 const OF_THE_BODY = /^(content-(?!security)|etag$|last-modified$|(repr-)?digest$)/;
+
+/** Headers that a CDN obeys before `Cache-Control` (RFC 9213, and older ones of single CDNs). */
+const OF_CACHES = /cdn-cache-control$|^(surrogate|edge)-control$/;
+
+/**
+ * Forbids every cache to store the answer: it carries one request's id and counts, which no other client may get. Replaces
+ * the handler's own caching headers.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9213
+ */
+export function keepFromCaches(c: Context): void {
+  const { headers } = c.res;
+  // A handler's event stream must still not be compressed.
+  const isAsItIs = /\bno-transform\b/i.test(headers.get("cache-control") ?? "");
+  for (const name of [...headers.keys()]) if (OF_CACHES.test(name)) c.header(name, undefined);
+  c.header("Cache-Control", isAsItIs ? "no-store, no-transform" : "no-store");
+}
 
 /** Whether the handler did what it was asked for, and its answer can be held back: no error, no redirect, no event stream. */
 export function isHoldable({ status, headers }: Response): boolean {

@@ -1,6 +1,6 @@
 import type { Context, Next } from "hono";
 import { CoordinationError, type CoordinationErrorCode } from "../errors.js";
-import { problemResponse } from "../problem.js";
+import { type Problem, problemResponse } from "../problem.js";
 
 /** What `coordinationErrors()` returns: for `app.onError`, and for `app.use`. */
 export interface CoordinationErrorHandler {
@@ -83,6 +83,11 @@ export function withOwnErrors(route: (c: Context) => Promise<Response>): (c: Con
   };
 }
 
+/** Returns the problem as an answer, with the headers that middleware has set. */
+export function refusal(c: Context, problem: Problem): Response {
+  return ofContext(c, problemResponse(problem));
+}
+
 async function answerAfter(c: Context, next: Next, options: CoordinationErrorsOptions): Promise<void> {
   await next();
   const error = thrownOf(c.error);
@@ -138,10 +143,12 @@ function gone(c: Context): Response {
   return c.body(null, CLIENT_CLOSED as 500);
 }
 
-/** With the headers that middleware has set, such as CORS; its own win. */
+/** Returns the response with the headers that middleware has set, such as CORS. The response's own headers win. */
 function ofContext(c: Context, response: Response): Response {
   const merged = c.newResponse(response.body, response);
-  // What stood there would be merged once more, and win.
+  // Hono merges the old answer's headers into a new one, and lets the old ones win: so the old answer goes first.
+  // The new one must follow at once: without it Hono takes the context for answered, and makes an empty 200.
   c.res = undefined;
+  c.res = merged;
   return merged;
 }

@@ -3,9 +3,9 @@ import { type Clock, systemClock } from "../clock.js";
 import { type Coordinator, checkDrain, type DrainReport } from "../coordinator.js";
 import { drainOf } from "../drain-rounds.js";
 import { CoordinationError } from "../errors.js";
-import { Problem, problemResponse } from "../problem.js";
+import { Problem } from "../problem.js";
 import { anyTimingSafeEqual } from "../timing-safe.js";
-import { withOwnErrors } from "./coordination-errors.js";
+import { refusal, withOwnErrors } from "./coordination-errors.js";
 import { coordinatorOf } from "./settings.js";
 
 /** What `drainRoutes` is made with. */
@@ -64,8 +64,8 @@ export function drainRoutes(options: DrainRoutesOptions): Hono {
   const app = new Hono();
   const answer = withOwnErrors(async function drain(c) {
     const secrets = liveSecrets(typeof secret === "function" ? secret(c) : secret);
-    const refusal = await refusalOf(c, secrets);
-    if (refusal !== undefined) return problemResponse(refusal);
+    const problem = await accessProblem(c, secrets);
+    if (problem !== undefined) return refusal(c, problem);
     const report = await drainWithin(coordinatorOf(coordinator, c), limit, budgetMs, clock);
     return c.json({ ...report, nextDueAtMs: report.nextDueAtMs ?? null }, 200, { "cache-control": "no-store" });
   });
@@ -108,7 +108,7 @@ function liveSecrets(text: unknown): readonly string[] {
  *
  * @see https://www.rfc-editor.org/rfc/rfc6750
  */
-async function refusalOf(c: Context, secrets: readonly string[]): Promise<Problem | undefined> {
+async function accessProblem(c: Context, secrets: readonly string[]): Promise<Problem | undefined> {
   const presented = /^Bearer +([!-~]{1,512}) *$/i.exec(c.req.header("authorization") ?? "")?.[1];
   if (presented === undefined) return unauthorized("send the secret as `Authorization: Bearer …`");
   return (await anyTimingSafeEqual([presented], secrets))

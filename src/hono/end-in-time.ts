@@ -54,6 +54,26 @@ export async function endInTime<S extends string>(wait: EndWait<S>): Promise<Que
   }
 }
 
+/** The request that a caller abandons, and the reason. */
+export interface Abandonment<S extends string> extends Pick<EndWait<S>, "tracker" | "id" | "clock" | "onEvent"> {
+  readonly caller: string;
+  readonly stage: S;
+  readonly message: string;
+}
+
+/**
+ * Ends a request whose handler has failed, so that its waiters resolve. Never rejects; a failure goes to `onEvent`. Takes
+ * a second at most, since the client waits for its error answer.
+ */
+export async function abandonInTime<S extends string>(failed: Abandonment<S>): Promise<void> {
+  const { tracker, id, clock, onEvent, ...failure } = failed;
+  try {
+    await answered({ limitMs: SEAL_MS, signal: undefined, clock }, () => tracker.abandon(id, failure));
+  } catch (error) {
+    emit(onEvent, { type: "followup_failed", transition: "request.abandon", id, error });
+  }
+}
+
 /** A wait that nobody knows the end of. */
 export function timeIsOver(): CoordinationError {
   // It was accepted, and may be done by now.

@@ -13,19 +13,22 @@ export interface RequestOptions<S extends string = string> {
   /** The stages that work passes through: 1 to 64, each of 1 to 64 bytes. */
   readonly stages: readonly S[];
   /**
-   * Whose request it is, such as the user's id: 1 to 2,048 bytes. It is part of the record's id: whoever sends the request
-   * id of another scope finds nothing. Take it from what was authenticated, never from what the client claims.
+   * The owner of a request: a function that returns the user's or tenant's id, 1 to 2,048 bytes. Return what your
+   * authentication has proved, never what the client claims. The scope is part of the record's id: the same key in two
+   * scopes names two requests.
    *
-   * Without it all callers are one tenant: **whoever knows or guesses a request's id reads its status**, error messages
-   * included, and can join it. Do without only where that is fine.
+   * `"public"` is for clients that are not authenticated. The server then makes every id, a UUID. It ignores
+   * `Idempotency-Key` and `X-Request-Id`, so a POST that is sent again is another request. Every client that knows a
+   * request's id can read its status, error messages included.
    */
-  readonly scope?: ((c: Context) => string) | undefined;
+  readonly scope: ((c: Context) => string) | "public";
   /**
-   * Which id the client gave the request. Default: `X-Request-Id`, else `Idempotency-Key`. Usable are 1 to 128 of the
-   * characters `A-Z a-z 0-9 . _ ~ = + -`; for anything else, or nothing, a fresh UUID is taken.
+   * Returns the key that names the request, or `undefined` for a fresh UUID. Refused with `scope: "public"`.
    *
-   * An id names one piece of work: to send it again is to ask for the same request. Where proxies or a service mesh hand
-   * one `X-Request-Id` on to several calls, take the id from elsewhere, or return `undefined`.
+   * A key is 1 to 255 printable ASCII characters; the answer to any other is 400. A quoted `"abc"` and a bare `abc` are one
+   * key. Within its scope a key names one piece of work: the same key again, on any route, asks for the same request.
+   *
+   * @default `Idempotency-Key`, else `X-Request-Id`, which proxies and service meshes write too
    */
   readonly requestId?: ((c: Context) => string | undefined) | undefined;
   /** The longest that a response is held back, in milliseconds, from the arrival of the request: 0 to 600,000. Default 20,000. */
@@ -33,10 +36,12 @@ export interface RequestOptions<S extends string = string> {
   /** What a client is answered whose wait was too short: 202 with a `Location` (the default), or 504. */
   readonly onTimeout?: "accepted" | "gateway-timeout" | undefined;
   /**
-   * Where `requestStatusRoutes` are, for `Location`: the whole path, a `basePath` too, or an http(s) address. Default
-   * `"/requests"`.
+   * Where `requestStatusRoutes` are mounted, for `Location`: the whole path with its `basePath`, or an http(s) address. For
+   * a path with parameters it is a function: `` (c) => `/orgs/${encodeURIComponent(c.req.param("id"))}/requests` ``.
+   *
+   * @default "/requests"
    */
-  readonly statusPath?: string | undefined;
+  readonly statusPath?: string | ((c: Context) => string) | undefined;
   /** The field that a JSON response gains once the request is complete; false for none. Default `"queueStatus"`. */
   readonly queueStatusField?: string | false | undefined;
   /**
@@ -47,8 +52,8 @@ export interface RequestOptions<S extends string = string> {
   /** After how long an event stream ends, for the client to come again: 1,000 to 3,600,000 ms. Default 60,000. */
   readonly maxStreamMs?: number | undefined;
   /**
-   * Told as `followup_failed` of what failed once the handler had answered: the client gets the handler's answer all the
-   * same. What it throws is ignored.
+   * Called with `followup_failed` when a step fails and the client gets no error for it: it gets the handler's answer, or
+   * an event stream that says when to connect again. An error of the hook is ignored.
    */
   readonly onEvent?: OnEvent | undefined;
   /** Default: the system's. */

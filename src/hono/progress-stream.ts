@@ -24,8 +24,14 @@ export interface ProgressSource<S extends string> {
 /** Proxies end connections on which nothing happens. */
 const HEARTBEAT_MS = 15_000;
 const HEARTBEAT = ":\n\n";
-/** How soon a browser comes again. A field alone is no event. */
-const RETRY = "retry: 1000\n\n";
+/** The pause before a browser connects again. A `retry` field alone is no event. */
+const RETRY_MS = 1_000;
+const RETRY = retryAfter(RETRY_MS);
+/** The same after a fault. A longer `retryAfterMs` of the fault counts, up to the maximum. */
+const FAULT_RETRY_MS = 3_000;
+const MAX_RETRY_MS = 60_000;
+/** How many `unknown` events a client gets before the 404. The pause doubles each time: 31 s in all. */
+const MAX_UNKNOWN = 5;
 
 /**
  * The progress of a request as server-sent events, until it is complete, the time is over, or the client goes. Made one
@@ -79,12 +85,44 @@ async function* progressTexts<S extends string>(
       yield HEARTBEAT;
       continue;
     }
-    // Expired or cleaned up: the client that comes again finds nothing.
-    if (next === null) return;
+    // Expired or cleaned up.
+    if (next === null) {
+      yield unknownText(1);
+      return;
+    }
     last = next;
     version = next.version;
     yield eventOf(next);
   }
+}
+
+/**
+ * Returns the stream for a passing fault: it only says when to connect again. A status other than 200, or another content
+ * type, would close an `EventSource` for good.
+ *
+ * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#sse-processing-model
+ */
+export function retryText(afterMs: number | undefined): string {
+  return retryAfter(Math.min(Math.max(afterMs ?? 0, FAULT_RETRY_MS), MAX_RETRY_MS));
+}
+
+/**
+ * Returns the stream for an unknown request, whose registration may come a moment later. The event's id counts the
+ * attempts. Returns `undefined` after the last one.
+ */
+export function unknownAgain(lastEventId: string): string | undefined {
+  const told = /^unknown-(\d)$/.exec(lastEventId)?.[1];
+  const nth = Number(told ?? 0) + 1;
+  return nth > MAX_UNKNOWN ? undefined : unknownText(nth);
+}
+
+function unknownText(nth: number): string {
+  const retry = retryAfter(RETRY_MS * 2 ** (nth - 1));
+  return `${retry}event: unknown\nid: unknown-${nth}\ndata: ${JSON.stringify({ state: "unknown" })}\n\n`;
+}
+
+function retryAfter(ms: number): string {
+  return `retry: ${Math.ceil(ms)}\n\n`;
 }
 
 function eventOf<S extends string>({ state, version, open, status }: RequestProgress<S>): string {

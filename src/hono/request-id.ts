@@ -1,39 +1,86 @@
 import type { Context } from "hono";
 import { hexDigest } from "../digest.js";
 import { CoordinationError } from "../errors.js";
+import { Problem } from "../problem.js";
 import { joinParts } from "../tags.js";
 import { checkText } from "../validate.js";
+
+/** The owner of a request, read from the context; `"public"` for clients that are not authenticated. */
+export type Scope = ((c: Context) => string) | "public";
 
 /** What a scope may measure, in bytes of UTF-8. */
 const MAX_SCOPE_BYTES = 2_048;
 /** Scopes of these characters and up to this length stay readable; others are stored as their digest. */
 const PLAIN_SCOPE = /^[!-~]{1,48}$/;
 
-/** Whether an id can be one's public one: it needs no quoting anywhere, and no URL parser takes it for a step upwards. */
-export function isPublicId(id: string | undefined): id is string {
-  return id !== undefined && /^(?!\.{1,2}$)[A-Za-z0-9._~=+-]{1,128}$/.test(id);
-}
+/** The keys that a client may send. */
+const KEY = /^[ -~]{1,255}$/;
+/** RFC 8941, section 3.3.3: a quoted string, with a backslash before a quote or a backslash. */
+const QUOTED = /^"((?:[ !#-[\]-~]|\\["\\])*)"$/;
+/**
+ * Keys that serve as public ids unchanged: they are safe in a path and in a header. A key that looks like a digest is not
+ * one of them, so that no key equals the public id of another key.
+ */
+const PLAIN_KEY = /^(?!\.{1,2}$|sha256-)[A-Za-z0-9._~=+:-]{1,128}$/;
+const DIGESTED_KEY = /^sha256-[0-9a-f]{64}$/;
+/** The form of `crypto.randomUUID()`. */
+const SERVER_MADE = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-/** The id that a client gave its request, if it is usable. */
-export function clientIdOf(c: Context): string | undefined {
-  const requestId = c.req.header("x-request-id");
-  if (isPublicId(requestId)) return requestId;
-  // By its draft the key is a quoted string; most clients send it bare.
-  return /^"?([^"]*)"?$/.exec(c.req.header("idempotency-key") ?? "")?.[1];
+const OWN_ID = "the request's id";
+
+/** The options that decide on a request's id. */
+export interface Identification {
+  readonly scope: Scope;
+  /** The application's own function. */
+  readonly requestId: ((c: Context) => string | undefined) | undefined;
 }
 
 /**
- * The id of a request's record. The scope is part of it, with its length: no two pairs of scope and id share a record, and
- * none is an id without a scope, since that holds no colon.
+ * Returns the public id of an arriving request: its key, the key's digest, or a fresh UUID where it has no key.
+ *
+ * @throws {Problem} `malformed` for an unusable key. A UUID in its place would run a repeated request twice.
+ */
+export async function publicIdOf(c: Context, { scope, requestId }: Identification): Promise<string> {
+  const key = scope === "public" ? undefined : requestId === undefined ? clientKey(c) : usable(requestId(c), OWN_ID);
+  return key === undefined ? crypto.randomUUID() : publicForm(key);
+}
+
+/** Returns the public id that a path's segment names; `undefined` when it can name none. */
+export async function publicIdIn(segment: string | undefined, scope: Scope): Promise<string | undefined> {
+  if (segment === undefined) return undefined;
+  // Another form could be the record id of a request with a scope.
+  if (scope === "public") return SERVER_MADE.test(segment) ? segment : undefined;
+  if (DIGESTED_KEY.test(segment)) return segment;
+  return KEY.test(segment) ? publicForm(segment) : undefined;
+}
+
+/** The client's own key goes first: proxies and service meshes write `X-Request-Id` themselves. */
+function clientKey(c: Context): string | undefined {
+  const key = c.req.header("idempotency-key");
+  if (key === undefined) return usable(c.req.header("x-request-id"), "X-Request-Id");
+  // By its draft the key is a quoted string; most clients send it bare.
+  const text = key.startsWith('"') ? QUOTED.exec(key)?.[1]?.replace(/\\(["\\])/g, "$1") : key;
+  return usable(text ?? "", "Idempotency-Key, bare or in quotes,");
+}
+
+function usable(key: unknown, name: string): string | undefined {
+  if (key === undefined) return undefined;
+  if (typeof key === "string" && KEY.test(key)) return key;
+  throw new Problem("malformed", `${name} must be 1 to 255 printable ASCII characters`);
+}
+
+async function publicForm(key: string): Promise<string> {
+  return PLAIN_KEY.test(key) ? key : `sha256-${await hexDigest("SHA-256", key)}`;
+}
+
+/**
+ * Returns the id of a request's record. It holds the scope with its length, so that no two pairs of scope and id share a
+ * record. In the public scope it is the server-made UUID, which holds no colon and so equals no pair.
  *
  * @throws {CoordinationError} `misconfigured` for a scope that is missing: it must not become everybody's.
  */
-export async function recordIdOf(
-  c: Context,
-  scope: ((c: Context) => string) | undefined,
-  publicId: string,
-): Promise<string> {
-  if (scope === undefined) return publicId;
+export async function recordIdOf(c: Context, scope: Scope, publicId: string): Promise<string> {
+  if (scope === "public") return publicId;
   const value: unknown = scope(c);
   if (typeof value !== "string" || value === "") {
     const message = "scope returned no text: is the middleware that authenticates mounted before this one?";

@@ -1,12 +1,15 @@
 import type { Context, MiddlewareHandler } from "hono";
+import { newOp } from "../op.js";
+import { Problem } from "../problem.js";
 import type { RequestResult } from "../trackers/request-result.js";
 import type { QueueStatus } from "../trackers/request-status.js";
 import type { RequestWaitTracker } from "../trackers/request-wait.js";
-import { acceptedAnswer, doneAnswer, isHoldable, timeoutAnswer } from "./answer.js";
-import { answered, endInTime } from "./end-in-time.js";
+import { acceptedAnswer, doneAnswer, isHoldable, keepFromCaches, timeoutAnswer } from "./answer.js";
+import { refusal } from "./coordination-errors.js";
+import { abandonInTime, answered, endInTime } from "./end-in-time.js";
 import { withJsonField } from "./json-field.js";
 import type { RequestOptions } from "./options.js";
-import { isPublicId, recordIdOf } from "./request-id.js";
+import { publicIdOf, recordIdOf } from "./request-id.js";
 import { type Settings, settingsOf } from "./settings.js";
 import { type Wish, wishOf } from "./wish.js";
 
@@ -17,7 +20,10 @@ export interface RequestWait<S extends string = string> {
    * with the scope in front, if there is one.
    */
   readonly id: string;
-  /** What the client knows: `X-Request-Id`, and the end of `Location`. */
+  /**
+   * What the client knows: `X-Request-Id`, and the end of `Location`. It is the client's key when that consists of 1 to
+   * 128 of the characters `A-Za-z0-9._~=+:-`. Another key becomes `sha256-` and its digest. Without a key it is a UUID.
+   */
   readonly publicId: string;
   /** For all else that can be told of the request, such as `recordError(id, …)`. */
   readonly tracker: RequestWaitTracker<S>;
@@ -55,12 +61,17 @@ const REGISTER_MS = 10_000;
  * - `Prefer: respond-async`: 202 at once, unless all is done by then. With `wait=N`: 202 when the time is over, whatever `onTimeout` says.
  * - none: the response as it is; a 202 gains `Location`.
  *
- * Every response carries `X-Request-Id`. Errors, redirects and event streams of the handler are passed on at once, other
- * bodies than JSON objects up to 1 MB untouched. That the request is complete says that all its roots are closed, not that
- * none has failed: `queueStatus` counts errors.
+ * Every response carries `X-Request-Id` and `Cache-Control: no-store`; the handler's own caching headers are replaced.
+ * Errors, redirects and event streams of the handler are passed on at once. Bodies other than JSON objects up to 1 MB stay
+ * untouched. An unusable `Idempotency-Key` or `X-Request-Id` is answered 400 (see `requestId`).
  *
- * Not promised: that a handler runs once per request id. Sent again it runs again, so derive the roots' ids from the input.
- * A backend that fails before the handler is an error (503), after it a 202: the work was accepted.
+ * A handler fails when it throws, answers with a status of 400 or more, or returns nothing. The request is then complete at
+ * once, with one error in `queueStatus`, so that long polls and event streams end. The client can send it again with the
+ * same key, and the handler runs again. If another copy of the request is still at work, the request goes on.
+ *
+ * A complete request has no open root; read its errors in `queueStatus`. Does not promise that a handler runs once per
+ * request id: sent again it runs again, so derive the roots' ids from the input. A backend that fails before the handler
+ * is an error (503), after it a 202: the work was accepted.
  *
  * @throws {CoordinationError} `invalid_input` for an option out of range, `misconfigured` at a request whose scope is empty.
  * @see https://www.rfc-editor.org/rfc/rfc7240
@@ -71,7 +82,7 @@ const REGISTER_MS = 10_000;
  * import { requestStatusRoutes, requestWait } from "edge-coordinator/hono";
  *
  * const coordinator = new MemoryCoordinator();
- * const options = { coordinator, stages: ["parse", "embed"] as const };
+ * const options = { coordinator, stages: ["parse", "embed"] as const, scope: "public" as const };
  * const worker = new RequestWaitTracker(coordinator, options);
  *
  * const app = new Hono()
@@ -88,34 +99,83 @@ export function requestWait<const S extends string>(options: RequestOptions<S>):
   const settings = settingsOf(options);
   return async function requestWait(c, next) {
     const arrivedAtMs = settings.clock.now();
-    const wait = await register(c, settings);
-    c.set("requestWait", wait);
-    await next();
+    const publicId = await publicIdOf(c, settings).catch(asProblem);
+    if (publicId instanceof Problem) return refusal(c, publicId);
+    // Set before the handler too, for the answer of an error handler.
+    c.header("X-Request-Id", publicId);
+    c.header("Cache-Control", "no-store");
+    const asked = await register(c, settings, publicId);
+    c.set("requestWait", asked.wait);
+    try {
+      await next();
+    } catch (error) {
+      // No error handler stands in between.
+      await abandon(asked, settings, "the handler failed");
+      throw error;
+    }
+    if (!c.finalized) {
+      // Reading `c.res` would make an empty 200. Without it, Hono throws an error that names the missing `return`.
+      await abandon(asked, settings, "the handler returned no response");
+      return undefined;
+    }
     const isHeld = c.error === undefined && isHoldable(c.res);
-    if (isHeld) await hold(c, settings, wait, arrivedAtMs);
-    c.header("X-Request-Id", wait.publicId);
+    if (c.error !== undefined || c.res.status >= 400) {
+      await abandon(asked, settings, `the handler answered with status ${c.res.status}`);
+    } else if (isHeld) await hold(c, settings, asked, arrivedAtMs);
+    c.header("X-Request-Id", publicId);
+    keepFromCaches(c);
     if (isHeld && c.req.method === "GET") c.header("Vary", "Prefer", { append: true });
+    return undefined;
   };
 }
 
+/** A registered request, as its handler and its answer need it. */
+interface Asked<S extends string> {
+  readonly wait: RequestWait<S>;
+  readonly location: string;
+  /** Names this registration. */
+  readonly caller: string;
+  /** The stage of the first root that the handler registered. */
+  stage: S | undefined;
+}
+
+function asProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  throw error;
+}
+
 /** Before the handler: so that a mark which overtakes the registration of its root finds something to be kept in. */
-async function register<S extends string>(c: Context, settings: Settings<S>): Promise<RequestWait<S>> {
-  const { scope, requestId, clock } = settings;
-  const claimed = requestId(c);
-  const publicId = isPublicId(claimed) ? claimed : crypto.randomUUID();
-  // Here already, for the answer to an error.
-  c.header("X-Request-Id", publicId);
-  const id = await recordIdOf(c, scope, publicId);
+async function register<S extends string>(c: Context, settings: Settings<S>, publicId: string): Promise<Asked<S>> {
+  const location = `${settings.statusPathOf(c)}/${encodeURIComponent(publicId)}`;
+  const id = await recordIdOf(c, settings.scope, publicId);
   const tracker = settings.trackerOf(c);
-  await answered({ limitMs: REGISTER_MS, signal: c.req.raw.signal, clock }, () => tracker.registerRequest(id));
-  return { id, publicId, tracker, registerRoot: (stage, rootIds) => tracker.registerRoot(id, stage, rootIds) };
+  const caller = newOp();
+  await answered({ limitMs: REGISTER_MS, signal: c.req.raw.signal, clock: settings.clock }, () =>
+    tracker.registerRequest(id, { caller }),
+  );
+  const registerRoot: RequestWait<S>["registerRoot"] = async (stage, rootIds) => {
+    const result = await tracker.registerRoot(id, stage, rootIds);
+    asked.stage ??= stage;
+    return result;
+  };
+  const asked: Asked<S> = { wait: { id, publicId, tracker, registerRoot }, location, caller, stage: undefined };
+  return asked;
+}
+
+/** Ends the request of a handler that has failed, in the stage of its first root. */
+function abandon<S extends string>(
+  { wait: { tracker, id }, caller, stage }: Asked<S>,
+  { stages, clock, onEvent }: Settings<S>,
+  message: string,
+): Promise<void> {
+  return abandonInTime({ tracker, id, caller, stage: stage ?? (stages[0] as S), message, clock, onEvent });
 }
 
 /** Holds the handler's response back as long as the client wishes, and makes of it what came out. */
 async function hold<S extends string>(
   c: Context,
   settings: Settings<S>,
-  { id, publicId, tracker }: RequestWait<S>,
+  { wait: { id, tracker }, location }: Asked<S>,
   arrivedAtMs: number,
 ): Promise<void> {
   const { clock, onEvent, maxWaitMs } = settings;
@@ -127,7 +187,6 @@ async function hold<S extends string>(
   const waitMs = Math.max(0, (wish.waitMs ?? 0) - tookMs);
   const leftMs = maxWaitMs - tookMs;
   const end = await endInTime({ tracker, id, waitMs, leftMs, signal: c.req.raw.signal, clock, onEvent });
-  const location = `${settings.statusPath}/${encodeURIComponent(publicId)}`;
   if (!isAsked) {
     if (!c.res.headers.has("location")) c.header("Location", location);
     return;

@@ -7,22 +7,25 @@ import { RequestWaitTracker } from "../trackers/request-wait.js";
 import { checkStages } from "../trackers/stages.js";
 import { checkId, checkInteger, checkNumber, MAX_SEC } from "../validate.js";
 import type { RequestOptions } from "./options.js";
-import { clientIdOf } from "./request-id.js";
+import type { Identification } from "./request-id.js";
 
 const MAX_WAIT_MS = 600_000;
 const MIN_STREAM_MS = 1_000;
 const MAX_STREAM_MS = 3_600_000;
 
 /** The options of requests, checked, with what was left out filled in. */
-export interface Settings<S extends string> {
+export interface Settings<S extends string> extends Identification {
+  readonly stages: readonly S[];
   /** Made per request: Workers forbid that requests share what does I/O. */
   trackerOf(c: Context): RequestWaitTracker<S>;
-  readonly scope: ((c: Context) => string) | undefined;
-  readonly requestId: (c: Context) => string | undefined;
   readonly maxWaitMs: number;
   readonly isTimeoutAccepted: boolean;
-  /** Without a slash at its end. */
-  readonly statusPath: string;
+  /**
+   * Returns the path of the status routes, without a slash at its end.
+   *
+   * @throws {CoordinationError} `misconfigured` when the application's function returns no path.
+   */
+  statusPathOf(c: Context): string;
   readonly queueStatusField: string | false;
   readonly maxStreamMs: number;
   readonly onEvent: OnEvent | undefined;
@@ -30,40 +33,56 @@ export interface Settings<S extends string> {
 }
 
 /**
- * Checks what can be checked before the first request comes.
+ * Returns the options with their defaults, checked as far as possible before the first request.
  *
  * @throws {CoordinationError} `invalid_input`, naming the option; `misconfigured` for what is no coordinator.
  */
 export function settingsOf<S extends string>(options: RequestOptions<S>): Settings<S> {
   const { coordinator, ttlSec, onEvent, onTimeout = "accepted", clock = systemClock } = options;
-  const { scope, requestId = clientIdOf, maxWaitMs = 20_000, maxStreamMs = 60_000 } = options;
+  const { scope, requestId, maxWaitMs = 20_000, maxStreamMs = 60_000 } = options;
   const { statusPath = "/requests", queueStatusField = "queueStatus" } = options;
   if (typeof coordinator !== "function") checkCoordinator(coordinator);
   const stages = checkStages(options.stages);
+  checkIdentification({ scope, requestId });
   if (ttlSec !== undefined) checkNumber(ttlSec, "ttlSec", 1, MAX_SEC);
   checkInteger(maxWaitMs, "maxWaitMs", 0, MAX_WAIT_MS);
   checkInteger(maxStreamMs, "maxStreamMs", MIN_STREAM_MS, MAX_STREAM_MS);
   if (onTimeout !== "accepted" && onTimeout !== "gateway-timeout") {
     throw new CoordinationError("invalid_input", 'onTimeout must be "accepted" or "gateway-timeout"');
   }
-  if (!/^(\/|https?:\/\/)[!-~]*$/.test(statusPath)) {
-    throw new CoordinationError("invalid_input", "statusPath must begin with /, https:// or http://");
-  }
+  const fixedPath = typeof statusPath === "function" ? undefined : trimmedPath(statusPath, "invalid_input");
   if (queueStatusField !== false) checkId(queueStatusField, "queueStatusField");
   const made = { stages, onEvent, ...(ttlSec === undefined ? {} : { ttlSec }) };
   const trackerOf = (c: Context): RequestWaitTracker<S> => new RequestWaitTracker(coordinatorOf(coordinator, c), made);
   return {
+    stages,
     trackerOf,
     scope,
     requestId,
     maxWaitMs,
     isTimeoutAccepted: onTimeout === "accepted",
-    statusPath: statusPath.replace(/\/+$/, ""),
+    statusPathOf: (c) => fixedPath ?? trimmedPath((statusPath as (c: Context) => string)(c), "misconfigured"),
     queueStatusField,
     maxStreamMs,
     onEvent,
     clock,
   };
+}
+
+function checkIdentification({ scope, requestId }: Identification): void {
+  if (scope !== "public" && typeof scope !== "function") {
+    const message = 'scope must be a function that returns whose request it is, or "public"';
+    throw new CoordinationError("invalid_input", message);
+  }
+  if (scope === "public" && requestId !== undefined) {
+    const message = 'requestId must be left out with scope "public", where the server makes the ids';
+    throw new CoordinationError("invalid_input", message);
+  }
+}
+
+function trimmedPath(path: unknown, code: "invalid_input" | "misconfigured"): string {
+  if (typeof path === "string" && /^(\/(?!\/)|https?:\/\/)[!-~]*$/.test(path)) return path.replace(/\/+$/, "");
+  throw new CoordinationError(code, "statusPath must begin with /, https:// or http://");
 }
 
 /** The coordinator of a request. */

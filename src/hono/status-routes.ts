@@ -1,21 +1,28 @@
 import { type Context, Hono } from "hono";
-import { Problem, problemResponse } from "../problem.js";
+import { CoordinationError } from "../errors.js";
+import { emit } from "../events.js";
+import { Problem } from "../problem.js";
 import type { QueueStatus } from "../trackers/request-status.js";
 import type { RequestProgress, RequestWaitTracker } from "../trackers/request-wait.js";
 import { RETRY_AFTER_SEC } from "./answer.js";
-import { withOwnErrors } from "./coordination-errors.js";
+import { refusal, withOwnErrors } from "./coordination-errors.js";
 import { answered, isTimeOver } from "./end-in-time.js";
 import type { RequestOptions } from "./options.js";
-import { progressStream } from "./progress-stream.js";
-import { isPublicId, recordIdOf } from "./request-id.js";
+import { progressStream, retryText, unknownAgain } from "./progress-stream.js";
+import { publicIdIn, recordIdOf } from "./request-id.js";
 import { type Settings, settingsOf } from "./settings.js";
 import { wishOf } from "./wish.js";
 
-/** The record behind a path, and who reads it. */
+/** A request that a client asks about. */
 interface Asked<S extends string> {
   readonly tracker: RequestWaitTracker<S>;
+  /** The record's id. */
   readonly id: string;
+  readonly publicId: string;
 }
+
+/** The name of the path's parameter. A common name would hide a parameter of the application's own path. */
+const PARAM = "edgeCoordinatorRequestId";
 
 /** What one look may take. */
 const LOOK_MS = 10_000;
@@ -29,6 +36,7 @@ const EVENTS_HEADERS = {
   "cache-control": "no-store, no-transform",
   "x-accel-buffering": "no",
 };
+const NO_STORE = { "cache-control": "no-store" };
 
 /**
  * Routes that tell how far requests have come: mount them at `statusPath`, with the options that `requestWait` has.
@@ -41,6 +49,16 @@ const EVENTS_HEADERS = {
  *   `Last-Event-ID` a client goes on after what it has seen. A stream ends after `maxStreamMs`, for the client to come
  *   again; who has seen `complete` is answered 204, at which an `EventSource` stops.
  *
+ * An error status closes an `EventSource` for good. So a client that accepts `text/event-stream` gets a stream instead:
+ *
+ * - for a passing fault, one that only says when to connect again;
+ * - for an unknown request, an event `unknown` with `{ state: "unknown" }`. The client connects again five times, for half
+ *   a minute, and finds a request that is registered meanwhile. Then the answer is 404.
+ *
+ * Other clients get the problem at once. An error that a proxy answers still closes an `EventSource`: make a new one when
+ * its `readyState` is `CLOSED`. The streams pass through Hono's own middleware, such as `etag` and `compress`. Do not put
+ * middleware in front of them that reads a response to its end.
+ *
  * They write nothing, and nothing is cached. Whoever may call them reads what `scope` gives them, so put what
  * authenticates in front of them. A fault (5xx) is answered through the application's error handler, so that it can be
  * logged.
@@ -52,11 +70,11 @@ export function requestStatusRoutes<const S extends string>(options: RequestOpti
   const settings = settingsOf(options);
   const app = new Hono();
   app.get(
-    "/:id",
+    `/:${PARAM}`,
     withOwnErrors((c) => answerStatus(c, settings)),
   );
   app.get(
-    "/:id/events",
+    `/:${PARAM}/events`,
     withOwnErrors((c) => answerEvents(c, settings)),
   );
   return app;
@@ -66,23 +84,23 @@ async function answerStatus<S extends string>(c: Context, settings: Settings<S>)
   const { maxWaitMs, clock } = settings;
   const { waitMs, waitApplied } = wishOf(c, maxWaitMs);
   const asked = await askedFor(c, settings);
-  if (asked === undefined) return notFound();
+  if (asked === undefined) return notFound(c);
   const limitMs = waitMs ? waitMs + LATE_LOOK_MS : LOOK_MS;
   const seen = await answered({ limitMs, signal: c.req.raw.signal, clock }, (signal) =>
     waitMs ? endOrLook(asked, waitMs, signal) : look(asked, signal),
   );
-  if (seen === null) return notFound();
-  const headers: Record<string, string> = { "cache-control": "no-store" };
+  if (seen === null) return notFound(c);
+  const headers: Record<string, string> = { ...NO_STORE };
   if (seen.state === "pending") headers["retry-after"] = RETRY_AFTER_SEC;
   if (waitApplied !== undefined) headers["preference-applied"] = waitApplied;
-  return c.json({ id: c.req.param("id"), state: seen.state, queueStatus: seen.status }, 200, headers);
+  return c.json({ id: asked.publicId, state: seen.state, queueStatus: seen.status }, 200, headers);
 }
 
 async function askedFor<S extends string>(c: Context, settings: Settings<S>): Promise<Asked<S> | undefined> {
-  const publicId = c.req.param("id");
-  if (!isPublicId(publicId)) return undefined;
+  const publicId = await publicIdIn(c.req.param(PARAM), settings.scope);
+  if (publicId === undefined) return undefined;
   const id = await recordIdOf(c, settings.scope, publicId);
-  return { tracker: settings.trackerOf(c), id };
+  return { tracker: settings.trackerOf(c), id, publicId };
 }
 
 /** How the request stands, in one round trip. */
@@ -109,15 +127,38 @@ async function endOrLook<S extends string>(
 async function answerEvents<S extends string>(c: Context, settings: Settings<S>): Promise<Response> {
   const { clock, onEvent, maxStreamMs } = settings;
   const asked = await askedFor(c, settings);
-  if (asked === undefined) return notFound();
+  if (asked === undefined) return notFound(c);
   const { signal } = c.req.raw;
-  const seen = await answered({ limitMs: LOOK_MS, signal, clock }, (ended) => look(asked, ended));
-  if (seen === null) return notFound();
+  let seen: RequestProgress<S> | null;
+  try {
+    seen = await answered({ limitMs: LOOK_MS, signal, clock }, (ended) => look(asked, ended));
+  } catch (error) {
+    if (signal.aborted || !isEventSource(c) || !isPassing(error)) throw error;
+    emit(onEvent, { type: "followup_failed", transition: "request.progress", id: asked.id, error });
+    return stream(c, retryText(error.retryAfterMs));
+  }
+  if (seen === null) {
+    const again = isEventSource(c) ? unknownAgain(c.req.header("last-event-id") ?? "") : undefined;
+    return again === undefined ? notFound(c) : stream(c, again);
+  }
   const after = lastEventId(c);
   // The end was told: an EventSource would come again for ever.
-  if (seen.state === "complete" && seen.version === after) return c.body(null, 204);
-  const stream = progressStream({ ...asked, seen, after, signal, clock, onEvent, maxStreamMs });
-  return c.body(stream, 200, EVENTS_HEADERS);
+  if (seen.state === "complete" && seen.version === after) return c.body(null, 204, NO_STORE);
+  return stream(c, progressStream({ ...asked, seen, after, signal, clock, onEvent, maxStreamMs }));
+}
+
+/** Returns an event stream. It has an ETag, because Hono's `etag()` would read the stream to its end to make one. */
+function stream(c: Context, body: string | ReadableStream<Uint8Array>): Response {
+  return c.body(body, 200, { ...EVENTS_HEADERS, etag: `"${crypto.randomUUID()}"` });
+}
+
+/** Whether the client asks as an `EventSource` does, which can read nothing but a stream. */
+function isEventSource(c: Context): boolean {
+  return /\btext\/event-stream\b/i.test(c.req.header("accept") ?? "");
+}
+
+function isPassing(error: unknown): error is CoordinationError {
+  return error instanceof CoordinationError && error.retryable;
 }
 
 /** The version that the client has seen; 0 for none, or for what is no version. */
@@ -126,6 +167,6 @@ function lastEventId(c: Context): number {
   return /^\d{1,15}$/.test(text) ? Number(text) : 0;
 }
 
-function notFound(): Response {
-  return problemResponse(new Problem("not_found", "there is no such request"));
+function notFound(c: Context): Response {
+  return refusal(c, new Problem("not_found", "there is no such request"));
 }

@@ -29,6 +29,10 @@ export interface RequestHead {
   early: number;
   /** It takes no roots but those that a registered root hands on to. */
   sealed: boolean;
+  /** The calls that registered this life and have not abandoned it: 16 at most, then one name that no call has. */
+  callers: string[];
+  /** Its last caller has failed. The end stays readable; the next registration begins another life. */
+  abandoned?: boolean;
   /** It was cleaned up: for a moment those who wait still read how it ended, all others find nothing. */
   cleaned?: boolean;
   stages: StageCounts[];
@@ -73,6 +77,8 @@ export const MAX_STAGES = 64;
 export const MAX_ERRORS = 100;
 /** How many lives of an id in a row are known. */
 export const MAX_LIVES = 8;
+/** How many callers of one life are known. With more, the life cannot be abandoned. */
+export const MAX_CALLERS = 16;
 const MAX_COUNT = 1_000_000_000_000;
 
 export function open(store: Store): RequestHead | undefined {
@@ -104,6 +110,7 @@ export function begin(store: Store, { op, ttlMs }: { op: string; ttlMs: number }
     open: 0,
     early: 0,
     sealed: false,
+    callers: [op],
     stages: [],
     kept: 0,
     ring: known?.ring ?? emptyRing(),

@@ -11,6 +11,7 @@ import {
   isFinal,
   keep,
   keepEarlyMark,
+  MAX_CALLERS,
   MAX_LIVES,
   open,
   type RequestHead,
@@ -50,12 +51,65 @@ const UNKNOWN: RequestVerdict = "unknown";
 
 function register(store: Store, input: { op: string; ttlMs: number }): RequestOutcome {
   const before = store.head<RequestHead>();
-  if (before?.registeredBy.includes(input.op) === true) {
-    return before.cleaned === true ? { verdict: UNKNOWN } : { verdict: "accepted", complete: isComplete(before) };
-  }
-  if (before !== undefined && before.cleaned !== true) return { verdict: "duplicate", complete: isComplete(before) };
+  if (before === undefined) return began(store, input);
+  const hasBegun = before.registeredBy.includes(input.op);
+  // A late copy of a known call begins no life.
+  const isKnown = hasBegun || recallOp(store, input.op) !== undefined;
+  if (!isKnown && (before.cleaned === true || before.abandoned === true)) return began(store, input);
+  if (before.cleaned === true) return { verdict: UNKNOWN };
+  if (!isKnown) join(store, before, input.op);
+  return { verdict: hasBegun ? "accepted" : "duplicate", complete: isComplete(before) };
+}
+
+function began(store: Store, input: { op: string; ttlMs: number }): RequestOutcome {
   begin(store, input);
   return { verdict: "accepted", complete: false };
+}
+
+/** Adds a caller to a request that can still be abandoned. A sealed request was accepted and cannot. */
+function join(store: Store, head: RequestHead, op: string): void {
+  const { callers } = head;
+  if (head.sealed || callers.length > MAX_CALLERS) return;
+  // No call has the empty name, so the list never becomes empty.
+  callers.push(callers.length === MAX_CALLERS ? "" : op);
+  rememberOp(store, head.ring, op, "");
+  store.put(head);
+}
+
+export interface AbandonInput {
+  op: string;
+  /** The `op` of the caller's registration. */
+  caller: string;
+  stage: string;
+  error: string;
+}
+
+/**
+ * Removes a caller that has failed. With the last one the request ends, with an error, and its waiters resolve. It goes on
+ * while another caller is at work, and when one was accepted, which its seal says.
+ */
+function abandon(store: Store, input: AbandonInput): RequestOutcome {
+  const head = open(store);
+  if (head === undefined) return { verdict: UNKNOWN };
+  const told = recallOp(store, input.op);
+  if (told !== undefined) return { verdict: told as RequestVerdict, complete: isComplete(head) };
+  if (head.sealed) return { verdict: "late", complete: isComplete(head) };
+  if (!head.callers.includes(input.caller)) return { verdict: "duplicate", complete: isComplete(head) };
+  head.callers = head.callers.filter((caller) => caller !== input.caller);
+  if (head.callers.length > 0) {
+    rememberOp(store, head.ring, input.op, "duplicate");
+    store.put(head);
+    return { verdict: "duplicate", complete: isComplete(head) };
+  }
+  const number = stageNumber(head, input.stage);
+  if (number === 0) return refuse(store, "stages");
+  countIn(store, head, number, { error: input.error });
+  head.open = 0;
+  head.sealed = true;
+  head.abandoned = true;
+  rememberOp(store, head.ring, input.op, "accepted");
+  save(store, head);
+  return { verdict: "accepted", complete: true };
 }
 
 function roots(store: Store, input: StageRoots & { op: string }): RequestOutcome {
@@ -250,4 +304,4 @@ function cleanup(store: Store, input: { op: string }): { found: boolean } {
   return { found: true };
 }
 
-export const request = { register, roots, seal, mark, record, status, wait, progress, cleanup };
+export const request = { register, roots, seal, abandon, mark, record, status, wait, progress, cleanup };

@@ -38,7 +38,10 @@ export interface DeliveryStatus {
   readonly deliveryId: string | null;
   /** How many attempts were begun. */
   readonly attempts: number;
-  /** What the last failed attempt failed with, or why none was made. */
+  /**
+   * Why the last attempt failed, or why none was made. Shows the message of a `CoordinationError`, and for any other error
+   * `the handler failed` or `the webhook failed`: callers and tenants read it.
+   */
   readonly lastError: string | null;
 }
 

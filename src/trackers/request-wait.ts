@@ -96,11 +96,43 @@ export class RequestWaitTracker<S extends string = string> {
     this.#onEvent = options.onEvent;
   }
 
-  /** Announces a request, before anybody can hear of it. One that is there already stays as it is. */
-  async registerRequest(requestId: string): Promise<RequestResult> {
+  /**
+   * Registers a request; call it before the first message is sent. A registered request keeps its roots and counts.
+   *
+   * @param options.caller names this call for `abandon`: 1 to 256 bytes, different for each call. Default: a random name.
+   */
+  async registerRequest(requestId: string, options: { readonly caller?: string } = {}): Promise<RequestResult> {
     checkId(requestId, "requestId");
+    const { caller = newOp() } = options;
+    checkId(caller, "caller");
     return requestResult(
-      await this.#coordinator.run("request.register", requestId, { op: newOp(), ttlMs: this.#ttlMs }),
+      await this.#coordinator.run("request.register", requestId, { op: caller, ttlMs: this.#ttlMs }),
+    );
+  }
+
+  /**
+   * Ends a request whose caller has failed, such as an HTTP handler that threw. The request is complete at once, with one
+   * error and no open root, and its waiters resolve. The end stays readable for the TTL. The next `registerRequest` begins
+   * anew, so that the client can send the request again.
+   *
+   * Does not end a request that another caller has registered and not abandoned (`duplicate`), nor a sealed one (`late`).
+   * A request with more than 16 callers cannot be abandoned.
+   *
+   * @param failure.caller the name that `registerRequest` was given.
+   * @param failure.stage the stage that counts the error.
+   * @param failure.message cut to 1,024 bytes of UTF-8, between two characters.
+   */
+  async abandon(
+    requestId: string,
+    failure: { readonly caller: string; readonly stage: S; readonly message: string },
+  ): Promise<RequestResult> {
+    checkId(requestId, "requestId");
+    const { caller, stage, message } = failure;
+    checkId(caller, "caller");
+    this.#checkStage(stage, "stage");
+    const error = shortText(message, "message", MAX_ERROR_BYTES);
+    return requestResult(
+      await this.#coordinator.run("request.abandon", requestId, { op: newOp(), caller, stage, error }),
     );
   }
 

@@ -167,6 +167,7 @@ const OUTPUTS: readonly (readonly [name: TransitionName, must: Fields, may: Fiel
   ["request.register", ...marked],
   ["request.roots", ...marked],
   ["request.seal", marked[0], { ...marked[1], view: request }],
+  ["request.abandon", ...marked],
   ["request.mark", ...marked],
   ["request.record", ...marked],
   ["request.status", {}, { view: request }],

@@ -148,6 +148,7 @@ export function randomSteps(seed: number, count: number, startAtMs: number, labe
     register: () => ({ op: op(), ttlMs: pick([1, 5_000, 600_000, 3_600_000]) }),
     roots: () => ({ op: op(), ...roots() }),
     seal: () => ({ op: op() }),
+    abandon: () => ({ op: op(), caller: pick(OPS), stage: pick(STAGES), error: "the handler failed" }),
     mark: () => ({
       op: op(),
       stage: pick(STAGES),

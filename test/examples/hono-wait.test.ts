@@ -92,18 +92,42 @@ describe("npm start", () => {
     expect((await fetch(`${server.url}/requests/nobody`)).status).toBe(404);
   });
 
-  it("does a request that is sent twice once", async () => {
+  it("makes every id itself: what a stranger has sent joins nobody", async () => {
     const headers = { prefer: "wait=20", "idempotency-key": "invoice-7" };
-    const [first, second] = await Promise.all([post("pages=3", headers), post("pages=3", headers)]);
-    const again = await post("pages=3", headers);
-    for (const response of [first, second, again]) {
+    const [first, second] = await Promise.all([post("pages=1", headers), post("pages=2", headers)]);
+    expect((await first.json()).queueStatus.parse.processed).toBe(1);
+    expect((await second.json()).queueStatus.parse.processed).toBe(2);
+    expect(first.headers.get("x-request-id")).not.toBe(second.headers.get("x-request-id"));
+  });
+});
+
+it("does a request that is sent twice once, by the change that the README shows", async () => {
+  const readme = await readFile(join(example.folder, "README.md"), "utf8");
+  const change = /```ts\n(scope: .*)\n```/.exec(readme)?.[1] ?? "";
+  const path = join(example.folder, "app.ts");
+  const app = await readFile(path, "utf8");
+  const line = 'scope: "public" as const,';
+  expect(app.split(line)).toHaveLength(2);
+  // In place of the authentication that the reader has.
+  const user = '.use(async (c, next) => { c.set("user" as never, "alice" as never); await next(); })';
+  const changed = app.replace(line, change.replace("(c)", "(c: any)")).replace(".post(", `${user}\n  .post(`);
+  await writeFile(path, changed);
+  const server = await startServer(example.folder, "start");
+  try {
+    const headers = { prefer: "wait=20", "idempotency-key": "invoice-7" };
+    const post = () => fetch(`${server.url}/documents?pages=3`, { method: "POST", headers });
+    const [first, second] = await Promise.all([post(), post()]);
+    for (const response of [first, second, await post()]) {
       expect(response.status).toBe(200);
       expect(await response.json()).toMatchObject({
         document: "invoice-7",
         queueStatus: { parse: { processed: 3 }, embed: { processed: 3 } },
       });
     }
-  });
+  } finally {
+    await server.kill();
+    await writeFile(path, app);
+  }
 });
 
 it("runs on Upstash by the change that the README shows", async () => {
@@ -120,11 +144,11 @@ it("runs on Upstash by the change that the README shows", async () => {
     UPSTASH_REDIS_REST_TOKEN: inject("restToken"),
   });
   try {
-    const id = crypto.randomUUID();
-    const headers = { prefer: "wait=20", "x-request-id": id };
+    const headers = { prefer: "wait=20" };
     const response = await fetch(`${server.url}/documents?pages=2`, { method: "POST", headers });
     expect(response.status).toBe(200);
-    expect(await response.json()).toMatchObject({ document: id, queueStatus: { embed: { processed: 2 } } });
+    const document = response.headers.get("x-request-id");
+    expect(await response.json()).toMatchObject({ document, queueStatus: { embed: { processed: 2 } } });
   } finally {
     await server.kill();
   }

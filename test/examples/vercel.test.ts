@@ -12,6 +12,7 @@ import { eventually, typeErrors } from "./example.js";
 import { type NodeServer, startServer } from "./node-example.js";
 
 const SECRET = "a-secret-of-the-test";
+const AUTH = { authorization: "Bearer a-token-of-the-test" };
 const DOCUMENT = "The first paragraph.\n\nThe second one.";
 
 /** A server of the test's own, for what the example calls. */
@@ -44,7 +45,8 @@ class Queue {
   /** The chunks of one document, each as a function that delivers it once; they are all there before any is delivered. */
   async chunksOf(id: string, count: number): Promise<(() => Promise<{ verdict: string; remaining: number }>)[]> {
     return eventually(async () => {
-      const own = this.#kept.filter(({ body }) => JSON.parse(body).documentId === id);
+      // The scope stands in front of it.
+      const own = this.#kept.filter(({ body }) => JSON.parse(body).documentId.endsWith(id));
       if (own.length < count) return undefined;
       return own.map(({ url, headers, body }) => async () => {
         const response = await fetch(url, { method: "POST", headers, body });
@@ -94,6 +96,7 @@ type Env = Readonly<Record<string, string>>;
 const redis = (): Env => ({
   UPSTASH_REDIS_REST_URL: inject("restUrl"),
   UPSTASH_REDIS_REST_TOKEN: inject("restToken"),
+  API_TOKEN: "a-token-of-the-test",
   CRON_SECRET: SECRET,
   PUBLISH_URL: publisher.url,
 });
@@ -147,13 +150,17 @@ async function startEdge(env: Env, { isCutOff = false } = {}): Promise<NodeServe
 const startNode = (env: Env): Promise<NodeServer> => startServer(example.folder, "dev", env);
 
 const post = (server: NodeServer, id: string, headers: Record<string, string>): Promise<Response> =>
-  fetch(`${server.url}/documents`, { method: "POST", headers: { "idempotency-key": id, ...headers }, body: DOCUMENT });
+  fetch(`${server.url}/documents`, {
+    method: "POST",
+    headers: { ...AUTH, "idempotency-key": id, ...headers },
+    body: DOCUMENT,
+  });
 
 const drain = (server: NodeServer, headers: Record<string, string> = { authorization: `Bearer ${SECRET}` }) =>
   fetch(`${server.url}/internal/drain`, { headers });
 
 async function lookAt(server: NodeServer, id: string) {
-  const response = await fetch(`${server.url}/requests/${id}`);
+  const response = await fetch(`${server.url}/requests/${id}`, { headers: AUTH });
   expect(response.status).toBe(200);
   return (await response.json()) as { state: string; queueStatus: { index: Record<string, unknown> } };
 }
@@ -210,13 +217,13 @@ describe.each(["edge", "node"] as const)("on %s", (runtime) => {
     expect(await first?.()).toEqual({ verdict: "accepted", remaining: 1 });
     expect(await first?.()).toEqual({ verdict: "duplicate", remaining: 1 });
     expect((await lookAt(byQueue, id)).state).toBe("pending");
-    const end = fetch(`${byQueue.url}/requests/${id}`, { headers: { prefer: "wait=600" } });
+    const end = fetch(`${byQueue.url}/requests/${id}`, { headers: { ...AUTH, prefer: "wait=600" } });
     expect(await second?.()).toEqual({ verdict: "accepted", remaining: 0 });
     const response = await end;
     expect(response.headers.get("preference-applied")).toBe("wait=20");
     expect(await response.json()).toMatchObject({ state: "complete", queueStatus: { index: { processed: 2 } } });
     expect(publications.of(id)).toHaveLength(1);
-    const events = await fetch(`${byQueue.url}/requests/${id}/events`);
+    const events = await fetch(`${byQueue.url}/requests/${id}/events`, { headers: AUTH });
     expect(await events.text()).toContain("event: complete");
   });
 
@@ -265,8 +272,18 @@ describe.each(["edge", "node"] as const)("on %s", (runtime) => {
   });
 
   it("refuses what is no document", async () => {
-    const empty = await fetch(`${plain.url}/documents`, { method: "POST", body: " \n\n " });
+    const empty = await fetch(`${plain.url}/documents`, { method: "POST", headers: AUTH, body: " \n\n " });
     expect(empty.status).toBe(422);
+  });
+
+  it("takes documents from those alone who have the token, and shows them to no other", async () => {
+    const id = crypto.randomUUID();
+    for (const authorization of ["", "Bearer another-token-of-16"]) {
+      expect((await post(plain, id, { authorization })).status).toBe(401);
+      for (const path of [`/requests/${id}`, `/requests/${id}/events`]) {
+        expect((await fetch(plain.url + path, { headers: { authorization } })).status).toBe(401);
+      }
+    }
   });
 });
 
@@ -285,10 +302,11 @@ it("leaves publishing to the drain where there is no waitUntil, and loses no chu
 });
 
 it("lets nobody in without a secret of its own", async () => {
-  const { CRON_SECRET: _, ...open } = redis();
+  const { CRON_SECRET: _, API_TOKEN: __, ...open } = redis();
   const server = await startEdge(open);
   try {
     const headers = { authorization: "Bearer undefined" };
+    expect((await post(server, "id", headers)).status).toBe(500);
     expect((await drain(server, headers)).status).toBe(500);
     expect((await fetch(`${server.url}/internal/chunks`, { method: "POST", headers, body: "{}" })).status).toBe(500);
   } finally {

@@ -12,6 +12,8 @@ import { ManualClock, settle } from "../../src/testing/index.js";
 
 export const STAGES = ["parse", "embed"] as const;
 export type Stage = (typeof STAGES)[number];
+/** The record of the request `r`, in the scope that the bench has by default. */
+export const RECORD_OF_R = "4:user1:r";
 export type HandlerContext = Context<RequestWaitEnv<Stage>>;
 
 /** An application on a clock that stands still: `POST /work` is the handler's, `/requests` tells how far it is. */
@@ -43,7 +45,14 @@ export function makeBench({ handler = registering, ...options }: BenchOptions = 
   const coordinator = new MemoryCoordinator({ clock });
   const events: CoordinatorEvent[] = [];
   const ids: string[] = [];
-  const all: RequestOptions<Stage> = { coordinator, stages: STAGES, clock, onEvent: (e) => events.push(e), ...options };
+  const all: RequestOptions<Stage> = {
+    coordinator,
+    stages: STAGES,
+    scope: () => "user",
+    clock,
+    onEvent: (e) => events.push(e),
+    ...options,
+  };
   const remembering: Handler<RequestWaitEnv<Stage>> = (c) => {
     ids.push(c.var.requestWait.id);
     return handler(c);
@@ -98,3 +107,12 @@ export function tamper(
 
 /** A backend that takes the call and is never heard of again. */
 export const blackHole = (): Promise<never> => new Promise(() => {});
+
+/** A promise that the test resolves. */
+export function gate<T = void>(): { readonly opened: Promise<T>; readonly open: (value: T) => void } {
+  let open: (value: T) => void = () => {};
+  const opened = new Promise<T>((resolve) => {
+    open = resolve;
+  });
+  return { opened, open: (value) => open(value) };
+}

@@ -175,7 +175,7 @@ describe("an error of the mounted routes", () => {
   const routes = () =>
     new Hono()
       .route("/drain", drainRoutes({ coordinator, secret: () => secret }))
-      .route("/requests", requestStatusRoutes({ coordinator, stages: ["parse"] }));
+      .route("/requests", requestStatusRoutes({ coordinator, stages: ["parse"], scope: () => "user" }));
   const PATHS = ["/drain", "/requests/a", "/requests/a/events"];
   const headers = { authorization: `Bearer ${secret}` };
 
@@ -200,7 +200,7 @@ describe("an error of the mounted routes", () => {
   it("is not what the client did: its own errors stay, and nobody hears of them", async () => {
     const heard: Error[] = [];
     const app = new Hono().onError(coordinationErrors({ onError: (e) => heard.push(e) })).route("/", routes());
-    const statuses = [(await app.request("/drain")).status, (await app.request("/requests/%20")).status];
+    const statuses = [(await app.request("/drain")).status, (await app.request("/requests/%C3%A4")).status];
     expect([statuses, heard]).toEqual([[401, 404], []]);
   });
 });

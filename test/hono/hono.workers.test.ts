@@ -24,6 +24,7 @@ const app = new Hono<{ Bindings: Bindings }>()
     const { id, registerRoot } = c.var.requestWait;
     await registerRoot("parse", ["a", "b"]);
     ids.push(id);
+    if (c.req.header("x-broken") !== undefined) throw new Error("broken");
     return c.json({ document: "document" }, 202);
   })
   .route("/requests", requestStatusRoutes(options))
@@ -70,6 +71,14 @@ it("answers 202 when the time is over, and goes on in the status", async () => {
   await worker().markDone(id, "parse", "b");
   expect((await (await polling).json<{ state: string }>()).state).toBe("complete");
   expect(await openWatches(id)).toBe(0);
+});
+
+it("row 74: lets those go who wait for a request whose handler fails", async () => {
+  expect((await call("POST", "/documents", { "idempotency-key": "r", "x-broken": "1" })).status).toBe(500);
+  const ended = await (await call("GET", "/requests/r", { prefer: "wait=20" })).json();
+  expect(ended).toMatchObject({ state: "complete", queueStatus: { parse: { errorCount: 1 } } });
+  const { id } = await begun({ "idempotency-key": "r" });
+  expect(await worker().state(id)).toBe("pending");
 });
 
 it("leaves no watch in the object when its client goes", async () => {

@@ -1,9 +1,21 @@
+import { createHash } from "node:crypto";
+import { Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { requestWait } from "../../src/hono/index.js";
 import { CoordinationError, type Coordinator } from "../../src/index.js";
 import { settle } from "../../src/testing/index.js";
-import { type Bench, blackHole, type HandlerContext, held, makeBench, registering, STAGES, tamper } from "./bench.js";
+import {
+  type Bench,
+  blackHole,
+  type HandlerContext,
+  held,
+  makeBench,
+  RECORD_OF_R,
+  registering,
+  STAGES,
+  tamper,
+} from "./bench.js";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const none = { processed: 0, requeueCount: 0, errorCount: 0, errors: [] };
@@ -370,53 +382,144 @@ describe("an answer that is passed on at once", () => {
     const response = await bench.post({ ...WAIT, "x-request-id": "r" });
     expect([response.status, told(response)["preference-applied"]]).toEqual([status, null]);
     expect(response.headers.get("x-request-id")).toBe("r");
-    expect(calls).toEqual(["request.register", "request.roots"]);
+    // A handler that has failed says so to those who wait.
+    const afterwards = status >= 400 ? ["request.abandon"] : [];
+    expect(calls).toEqual(["request.register", "request.roots", ...afterwards]);
   });
 });
 
 describe("the request's id", () => {
-  const answered = async (headers: Record<string, string>, options = {}): Promise<string | null> =>
-    (await makeBench(options).post(headers)).headers.get("x-request-id");
+  const idFor = async (headers: Record<string, string>, options = {}): Promise<string | null> => {
+    const bench = makeBench(options);
+    const response = await bench.post(headers);
+    const id = response.headers.get("x-request-id");
+    // One id, on each of its ways.
+    expect(response.headers.get("location")).toBe(id === null ? null : `/requests/${encodeURIComponent(id)}`);
+    return id;
+  };
 
   it.each([
     "a",
+    "order:4711",
     "0d9cf5c5-9a67-4c4d-a7f2-7ffb4f04f1a0",
     "Root=1-67891233-abcdef012345678912345678",
     "a.b_c~d+e=",
     "x".repeat(128),
-  ])("is the client's, when it is usable: %s", async (id) => {
-    expect(await answered({ "x-request-id": id })).toBe(id);
+  ])("is the client's key as it stands, where it is safe in a path: %s", async (key) => {
+    expect(await idFor({ "idempotency-key": key })).toBe(key);
+    expect(await idFor({ "x-request-id": key })).toBe(key);
   });
 
   it.each([
-    ["none", undefined],
-    ["empty", ""],
-    ["too long", "x".repeat(129)],
+    ["base64", "q83vEjRWeJA/+w=="],
     ["a path", "a/b"],
     ["a step upwards", ".."],
     ["a step on the spot", "."],
     ["a blank", "a b"],
-    ["two headers", "a, b"],
-    ["a colon, which parts scope and id", "1:a1:b"],
+    ["a list", "a, b"],
     ["percent signs", "%2e%2e"],
-    ["other letters", "\u00e4"],
     ["markup", "<script>"],
-  ])("is a fresh one for what is not: %s", async (_, id) => {
-    expect(await answered(id === undefined ? {} : { "x-request-id": id })).toMatch(UUID);
+    ["a backslash", "a\\b"],
+    ["a quote", 'a"b'],
+    ["longer than a path should hold", "x".repeat(129)],
+    ["the longest", "~".repeat(255)],
+    ["the form of a digest", `sha256-${"0".repeat(64)}`],
+  ])("row 68: is the digest of the client's key, where that is not safe in a path: %s", async (_, key) => {
+    const digest = `sha256-${createHash("sha256").update(key).digest("hex")}`;
+    expect(await idFor({ "idempotency-key": key })).toBe(digest);
+    expect(await idFor({ "x-request-id": key })).toBe(digest);
   });
 
-  it("is the idempotency key where there is no other", async () => {
-    expect(await answered({ "idempotency-key": "key-1" })).toBe("key-1");
-    expect(await answered({ "idempotency-key": '"8e03978e-40d5"' })).toBe("8e03978e-40d5");
-    expect(await answered({ "idempotency-key": "key-1", "x-request-id": "id-1" })).toBe("id-1");
-    expect(await answered({ "idempotency-key": "key-1", "x-request-id": "a/b" })).toBe("key-1");
-    expect(await answered({ "idempotency-key": '"a"b"' })).toMatch(UUID);
+  it("row 68: finds the request again, by whatever key it was named, at Location and by the key itself", async () => {
+    for (const key of ["order:4711", "q83vEjRWeJA/+w==", "%2e%2e", "a b", "~".repeat(255)]) {
+      const bench = makeBench();
+      const first = await bench.post({ "idempotency-key": key });
+      const second = await bench.post({ "idempotency-key": key });
+      expect(second.headers.get("x-request-id")).toBe(first.headers.get("x-request-id"));
+      expect(new Set(bench.ids).size).toBe(1);
+      for (const path of [first.headers.get("location") ?? "", `/requests/${encodeURIComponent(key)}`]) {
+        const status = await bench.get(path);
+        expect([status.status, (await status.json()).id]).toEqual([200, first.headers.get("x-request-id")]);
+      }
+    }
+  });
+
+  it("row 68: is one for two keys never, though one is the digest of the other", async () => {
+    const bench = makeBench();
+    const first = await bench.post({ "idempotency-key": "a/b" });
+    await bench.post({ "idempotency-key": first.headers.get("x-request-id") ?? "" });
+    expect(new Set(bench.ids).size).toBe(2);
+  });
+
+  it.each([
+    ['"abc"', "abc"],
+    ['"8e03978e-40d5"', "8e03978e-40d5"],
+    ['"a\\"b"', 'a"b'],
+    ['"a\\\\b"', "a\\b"],
+  ])("row 68: is one for a key in quotes, as its draft has it, and bare: %s", async (quoted, bare) => {
+    expect(await idFor({ "idempotency-key": quoted })).toBe(await idFor({ "idempotency-key": bare }));
+  });
+
+  it.each([
+    ["idempotency-key", "empty", ""],
+    ["idempotency-key", "empty, in quotes", '""'],
+    ["idempotency-key", "too long", "x".repeat(256)],
+    ["idempotency-key", "other letters", "\u00e4"],
+    ["idempotency-key", "a control character", "a\u0001b"],
+    ["idempotency-key", "a tab", "a\tb"],
+    ["idempotency-key", "a quote that is not closed", '"abc'],
+    ["idempotency-key", "quotes within quotes", '"a"b"'],
+    ["idempotency-key", "two of them in quotes", '"a", "b"'],
+    ["idempotency-key", "a backslash before another character", '"a\\b"'],
+    ["x-request-id", "empty", ""],
+    ["x-request-id", "too long", "x".repeat(256)],
+    ["x-request-id", "other letters", "\u00e4"],
+  ])("row 68: is refused, and never replaced, for a %s that is no key: %s", async (header, _, key) => {
+    const bench = makeBench();
+    const response = await bench.post({ [header]: key });
+    expect([response.status, response.headers.get("content-type")]).toEqual([400, "application/problem+json"]);
+    const { code, detail } = await response.json();
+    expect([code, detail.toLowerCase()]).toEqual(["malformed", expect.stringContaining(header)]);
+    expect([bench.ids, bench.coordinator.size]).toEqual([[], 0]);
+  });
+
+  it("row 68: is refused with the headers that middleware has set", async () => {
+    const bench = makeBench();
+    const app = new Hono()
+      .use(async (c, next) => {
+        c.header("x-frame-options", "deny");
+        await next();
+      })
+      .route("/", bench.app);
+    const refused = await app.request("/work", { method: "POST", headers: { "idempotency-key": "" } });
+    expect([refused.status, refused.headers.get("x-frame-options")]).toEqual([400, "deny"]);
+    const unknown = await app.request("/requests/unknown");
+    expect([unknown.status, unknown.headers.get("x-frame-options")]).toEqual([404, "deny"]);
+  });
+
+  it("row 67: is the client's own key, before what a proxy has written", async () => {
+    const bench = makeBench();
+    for (const traced of ["proxy-1", "proxy-2"]) {
+      const response = await bench.post({ "idempotency-key": "key-1", "x-request-id": traced });
+      expect(response.headers.get("x-request-id")).toBe("key-1");
+    }
+    expect(new Set(bench.ids).size).toBe(1);
+    // What a proxy writes is no reason to refuse a request that has a key.
+    expect(await idFor({ "idempotency-key": "key-1", "x-request-id": "\u00e4" })).toBe("key-1");
+  });
+
+  it("is a fresh one where the client gives none", async () => {
+    expect(await idFor({})).toMatch(UUID);
   });
 
   it("is the application's, when it says which", async () => {
-    expect(await answered({ "x-request-id": "id-1" }, { requestId: () => "mine" })).toBe("mine");
-    expect(await answered({ "x-request-id": "id-1" }, { requestId: () => undefined })).toMatch(UUID);
-    expect(await answered({ "x-request-id": "id-1" }, { requestId: () => "a/b" })).toMatch(UUID);
+    expect(await idFor({ "idempotency-key": "key-1" }, { requestId: () => "mine" })).toBe("mine");
+    expect(await idFor({ "idempotency-key": "key-1" }, { requestId: () => undefined })).toMatch(UUID);
+    expect(await idFor({}, { requestId: () => "a/b" })).toMatch(/^sha256-/);
+    for (const none of ["", "\u00e4", "x".repeat(256), 5]) {
+      const response = await makeBench({ requestId: () => none as string }).post();
+      expect([none, response.status]).toEqual([none, 400]);
+    }
   });
 
   it("goes into messages as it stands: a worker needs no scope", async () => {
@@ -595,7 +698,7 @@ describe("a backend that fails", () => {
         "/requests/r",
         { document: "a" },
       ]);
-      expect(bench.events).toEqual([{ type: "followup_failed", transition: step, id: "r", error }]);
+      expect(bench.events).toEqual([{ type: "followup_failed", transition: step, id: RECORD_OF_R, error }]);
       expect(bench.clock.pending).toBe(0);
     },
   );
@@ -665,7 +768,7 @@ describe("a backend that fails", () => {
 
 describe("options out of range", () => {
   it("are refused when the middleware is made: no coordinator", () => {
-    const make = () => requestWait({ coordinator: {} as Coordinator, stages: STAGES });
+    const make = () => requestWait({ coordinator: {} as Coordinator, stages: STAGES, scope: "public" });
     expect(make).toThrow(expect.objectContaining({ code: "misconfigured" }));
   });
 
@@ -690,7 +793,12 @@ describe("options out of range", () => {
   ])("are refused when the middleware is made: %s", (_, options, message) => {
     const bench = makeBench();
     const make = () =>
-      requestWait({ coordinator: () => bench.coordinator, stages: STAGES as readonly string[], ...options });
+      requestWait({
+        coordinator: () => bench.coordinator,
+        stages: STAGES as readonly string[],
+        scope: () => "user",
+        ...(options as object),
+      });
     expect(make).toThrow(expect.objectContaining({ code: "invalid_input", message: expect.stringMatching(message) }));
   });
 });

@@ -1,12 +1,14 @@
 import { Hono } from "hono";
+import { cors } from "hono/cors";
 import { describe, expect, it } from "vitest";
 import { requestStatusRoutes } from "../../src/hono/index.js";
 import { CoordinationError } from "../../src/index.js";
 import { settle } from "../../src/testing/index.js";
-import { type Bench, blackHole, held, makeBench, STAGES, tamper } from "./bench.js";
+import { type Bench, blackHole, held, makeBench, RECORD_OF_R, STAGES, tamper } from "./bench.js";
 
 const none = { processed: 0, requeueCount: 0, errorCount: 0, errors: [] };
 const PATH = "/requests/r";
+const UUID = "7b1c4a52-3c1e-4f0a-9d59-0f4b8f0a3c11";
 
 /** A request that has one root, and was sealed. */
 async function begun(options = {}): Promise<Bench> {
@@ -25,7 +27,7 @@ describe("GET /:id", () => {
     expect(pending.headers.get("cache-control")).toBe("no-store");
     expect(await pending.json()).toEqual({ id: "r", state: "pending", queueStatus: { parse: none, embed: none } });
     expect(calls).toHaveLength(1);
-    await bench.worker.markDone("r", "parse", "a", 3);
+    await bench.worker.markDone(RECORD_OF_R, "parse", "a", 3);
     const complete = await bench.get(PATH);
     expect(complete.headers.get("retry-after")).toBeNull();
     const queueStatus = { parse: { ...none, processed: 3 }, embed: none };
@@ -48,7 +50,7 @@ describe("GET /:id", () => {
     const bench = makeBench({ scope: () => "alice" });
     await bench.post();
     const { coordinator, ids } = bench;
-    const open = requestStatusRoutes({ coordinator, stages: STAGES });
+    const open = requestStatusRoutes({ coordinator, stages: STAGES, scope: "public" });
     expect((await open.request(`/${encodeURIComponent(ids[0] ?? "")}`)).status).toBe(404);
   });
 
@@ -56,7 +58,7 @@ describe("GET /:id", () => {
     const bench = await begun();
     const waiting = await held(bench.get(PATH, { prefer: "wait=60" }));
     expect(waiting.isHeld()).toBe(true);
-    await bench.worker.markDone("r", "parse", "a");
+    await bench.worker.markDone(RECORD_OF_R, "parse", "a");
     const response = await waiting.response;
     expect([response.headers.get("preference-applied"), (await response.json()).state]).toEqual([
       "wait=20",
@@ -69,7 +71,7 @@ describe("GET /:id", () => {
     const bench = await begun();
     const waiting = await held(bench.get(`${PATH}?wait=true&timeout=10`));
     await bench.clock.advance(5_000);
-    await bench.worker.recordRequeue("r", "parse");
+    await bench.worker.recordRequeue(RECORD_OF_R, "parse");
     await bench.clock.advance(4_499);
     expect(waiting.isHeld()).toBe(true);
     await bench.clock.advance(1);
@@ -129,18 +131,49 @@ describe("GET /:id", () => {
     const failing = (thrown: unknown) =>
       requestStatusRoutes({
         stages: STAGES,
+        scope: "public",
         coordinator: () => {
           throw thrown;
         },
       });
     app.route("/limited", failing(error)).route("/broken", failing(new Error("mine")));
-    const limited = await app.request("/limited/r");
+    const limited = await app.request(`/limited/${UUID}`);
     expect([limited.status, limited.headers.get("retry-after"), (await limited.json()).code]).toEqual([
       429,
       "5",
       "limit_exceeded",
     ]);
-    expect(await (await app.request("/broken/r")).text()).toBe("app: mine");
+    expect(await (await app.request(`/broken/${UUID}`)).text()).toBe("app: mine");
+  });
+
+  it("row 70: answers problems behind middleware too, which may have set headers by either way", async () => {
+    const error = new CoordinationError("limit_exceeded", "later", { retryable: true });
+    const limited = requestStatusRoutes({
+      stages: STAGES,
+      scope: "public",
+      coordinator: () => {
+        throw error;
+      },
+    });
+    const app = new Hono()
+      .use(cors(), async (c, next) => {
+        c.header("x-frame-options", "deny");
+        await next();
+      })
+      .route("/requests", limited);
+    for (const [path, status] of [
+      [`/requests/${UUID}`, 429],
+      ["/requests/none", 404],
+    ] as const) {
+      const response = await app.request(path);
+      const { headers } = response;
+      expect([response.status, headers.get("access-control-allow-origin"), headers.get("x-frame-options")]).toEqual([
+        status,
+        "*",
+        "deny",
+      ]);
+      expect((await response.json()).status).toBe(status);
+    }
   });
 });
 
@@ -214,11 +247,11 @@ describe("GET /:id/events", () => {
     expect(events.response.headers.get("cache-control")).toBe("no-store, no-transform");
     expect(events.blocks[0]).toMatch(/^retry: \d+$/);
     expect(events.told).toEqual([["progress", 3, 0]]);
-    await bench.worker.markDone("r", "parse", "a");
-    await bench.worker.markDone("r", "parse", "b");
+    await bench.worker.markDone(RECORD_OF_R, "parse", "a");
+    await bench.worker.markDone(RECORD_OF_R, "parse", "b");
     await bench.clock.advance(1_000);
     expect(events.told.slice(1)).toEqual([["progress", 1, 2]]);
-    await bench.worker.markDone("r", "parse", "c");
+    await bench.worker.markDone(RECORD_OF_R, "parse", "c");
     await settle();
     expect(events.told.slice(2)).toEqual([["complete", 0, 3]]);
     expect(events.events.at(-1)?.data.state).toBe("complete");
@@ -234,11 +267,11 @@ describe("GET /:id/events", () => {
     const again = await follow(bench, { "last-event-id": first.lastId });
     await bench.clock.advance(5_000);
     expect(again.told).toEqual([]);
-    await bench.worker.markDone("r", "parse", "a");
+    await bench.worker.markDone(RECORD_OF_R, "parse", "a");
     await bench.clock.advance(1_000);
     expect(again.told).toEqual([["progress", 2, 1]]);
     await again.close();
-    await bench.worker.markDone("r", "parse", "b");
+    await bench.worker.markDone(RECORD_OF_R, "parse", "b");
     const third = await follow(bench, { "last-event-id": again.lastId });
     expect(third.told).toEqual([["progress", 1, 2]]);
     await third.close();
@@ -246,7 +279,7 @@ describe("GET /:id/events", () => {
 
   it("ends with the end, also for one that comes after it; who has seen it need not come again", async () => {
     const bench = await begun();
-    await bench.worker.markDone("r", "parse", "a");
+    await bench.worker.markDone(RECORD_OF_R, "parse", "a");
     const late = await follow(bench);
     expect([late.told, late.isOver]).toEqual([[["complete", 0, 1]], true]);
     for (const id of ["17", "999999999999999"]) {
@@ -292,7 +325,7 @@ describe("GET /:id/events", () => {
     await bench.clock.advance(1);
     expect([events.isOver, events.told, bench.clock.pending]).toEqual([true, [["progress", 1, 0]], 0]);
     const again = await follow(bench, { "last-event-id": events.lastId });
-    await bench.worker.markDone("r", "parse", "a");
+    await bench.worker.markDone(RECORD_OF_R, "parse", "a");
     await settle();
     expect([again.told, again.isOver]).toEqual([[["complete", 0, 1]], true]);
   });
@@ -316,7 +349,7 @@ describe("GET /:id/events", () => {
     const reader = (response.body as ReadableStream<Uint8Array>).getReader();
     await reader.read();
     for (const root of ["a", "b"]) {
-      await bench.worker.markDone("r", "parse", root);
+      await bench.worker.markDone(RECORD_OF_R, "parse", root);
       await bench.clock.advance(5_000);
     }
     expect(calls.filter((name) => name === "request.progress")).toHaveLength(1);
@@ -333,7 +366,7 @@ describe("GET /:id/events", () => {
     tamper(bench.coordinator, () => Promise.reject(error));
     await bench.clock.advance(15_000);
     expect(events.isOver).toBe(true);
-    expect(bench.events).toEqual([{ type: "followup_failed", transition: "request.progress", id: "r", error }]);
+    expect(bench.events).toEqual([{ type: "followup_failed", transition: "request.progress", id: RECORD_OF_R, error }]);
   });
 
   it("keeps the connection alive through a backend's silence, and ends in time", async () => {
@@ -347,7 +380,7 @@ describe("GET /:id/events", () => {
   it("ends when the request is no more", async () => {
     const bench = await begun();
     const events = await follow(bench);
-    await bench.worker.cleanup("r");
+    await bench.worker.cleanup(RECORD_OF_R);
     await settle();
     expect([events.isOver, bench.events]).toEqual([true, []]);
   });

@@ -146,6 +146,31 @@ describe("a backend that is silent once the work was accepted", () => {
   });
 });
 
+it("row 74: lets those go who wait for a request whose handler fails, and takes it again", async () => {
+  let isBroken = true;
+  const { ids, call } = application({}, () => {
+    if (isBroken) throw new Error(CANARY);
+  });
+  const headers = { "idempotency-key": "order:4711" };
+  expect((await call("POST", "/documents", headers)).status).toBe(500);
+  const ended = await call("GET", "/requests/order:4711", { prefer: "wait=20" });
+  expect(await ended.json()).toMatchObject({ state: "complete", queueStatus: { parse: { errorCount: 1 } } });
+  isBroken = false;
+  const waiting = call("POST", "/documents", { ...headers, prefer: "wait=10" });
+  await expect.poll(() => ids).toHaveLength(2);
+  expect((await worker().markDone(ids[1] ?? "", "parse", "document")).verdict).toBe("accepted");
+  expect((await waiting).status).toBe(200);
+});
+
+it("row 56: tells an EventSource to come again while the backend is away", async () => {
+  const { call } = application();
+  await call("POST", "/documents", { "idempotency-key": "r" });
+  proxy.standing = { status: 503, body: CANARY };
+  const response = await call("GET", "/requests/r/events", { accept: "text/event-stream" });
+  expect([response.status, await response.text()]).toEqual([200, "retry: 3000\n\n"]);
+  expect(events).toMatchObject([{ type: "followup_failed", transition: "request.progress" }]);
+});
+
 it("drains what came due, for who has the secret", async () => {
   const tracker = new CompletionTracker(coordinatorAt(inject("restUrl")));
   await tracker.register("g", ["a"], { timeoutSec: 0.05 });

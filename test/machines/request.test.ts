@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { MAX_ERRORS, MAX_ROOTS, MAX_STAGES } from "../../src/machines/request-record.js";
+import { MAX_CALLERS, MAX_ERRORS, MAX_ROOTS, MAX_STAGES } from "../../src/machines/request-record.js";
 import { seededRandom } from "../../src/testing/index.js";
 import { bench, T0 } from "./bench.js";
 
@@ -210,6 +210,38 @@ describe("the request machine", () => {
       expect(run("request.register", { op: `r${life}`, ttlMs: TTL_MS })).toEqual({ verdict: "unknown" });
     }
     expect(run("request.status", {})).toEqual("(empty)");
+  });
+
+  it("row 74: is abandoned by its last caller alone, once, whoever else copies the call", () => {
+    const { run, record } = registered();
+    const abandon = (op: string, caller: string) => run("request.abandon", { op, caller, stage: "s", error: "failed" });
+    run("request.register", { op: "second", ttlMs: TTL_MS });
+    run("request.register", { op: "second", ttlMs: TTL_MS });
+    run("request.roots", { op: `roots${fresh++}`, stage: "s", roots: ["a"] });
+    const before = structuredClone(record("request"));
+    expect(abandon("x", "stranger")).toEqual({ verdict: "duplicate", complete: false });
+    expect(record("request")).toEqual(before);
+    expect(abandon("a1", "register")).toEqual({ verdict: "duplicate", complete: false });
+    for (const op of ["a1", "again"])
+      expect(abandon(op, "register")).toEqual({ verdict: "duplicate", complete: false });
+    for (let i = 0; i < 2; i++) expect(abandon("a2", "second")).toEqual({ verdict: "accepted", complete: true });
+    expect(abandon("a3", "second")).toEqual({ verdict: "late", complete: true });
+    expect(run("request.status", {}).view).toMatchObject({ open: 0, errors: [{ stage: "s", message: "failed" }] });
+    // Late copies of the registrations begin no life.
+    expect(run("request.register", { op: "register", ttlMs: TTL_MS })).toEqual({ verdict: "accepted", complete: true });
+    expect(run("request.register", { op: "second", ttlMs: TTL_MS })).toEqual({ verdict: "duplicate", complete: true });
+    expect(run("request.register", { op: "third", ttlMs: TTL_MS })).toEqual({ verdict: "accepted", complete: false });
+    for (const op of ["a2", "late"]) abandon(op, "second");
+    expect(run("request.register", { op: "second", ttlMs: TTL_MS })).toEqual({ verdict: "duplicate", complete: false });
+    expect(run("request.status", {}).view).toMatchObject({ complete: false, errors: "(empty)" });
+  });
+
+  it("row 74: stays, with more callers than are known by name", () => {
+    const { run } = bench();
+    const callers = Array.from({ length: MAX_CALLERS + 3 }, (_, i) => `caller${i}`);
+    for (const op of callers) run("request.register", { op, ttlMs: TTL_MS });
+    for (const caller of callers) run("request.abandon", { op: `of ${caller}`, caller, stage: "s", error: "failed" });
+    expect(run("request.status", {}).view).toMatchObject({ complete: false });
   });
 
   it("has versions that grow from life to life, within one instant too", () => {

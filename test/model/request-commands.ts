@@ -25,6 +25,8 @@ export class RequestRun {
   readonly #models: readonly RequestModel[];
   readonly #calls: { readonly op: string; readonly atMs: number; readonly send: (op: string) => Promise<string> }[] =
     [];
+  /** The calls that have registered a request, the last one first. */
+  readonly #callers: string[] = [];
   readonly #waits: Wait[] = [];
   /** The newest version that was told, and how many changes had been made by then. */
   readonly #versions = new Map<number, { readonly version: number; readonly changes: number }>();
@@ -62,7 +64,11 @@ export class RequestRun {
     const { model, tracker, id } = this.#of(step);
     if (step.step === "cleanup") return this.#cleaning(step);
     const marked = this.#marked(step);
+    // One of the calls that have registered a request so far.
+    const caller =
+      step.step === "abandon" ? (this.#callers[step.caller % Math.max(1, this.#callers.length)] ?? "x") : "";
     const call = (): Promise<RequestResult> => {
+      if (step.step === "abandon") return tracker.abandon(id, { caller, stage: "parse", message: "abandoned" });
       if (step.step === "register") return tracker.registerRequest(id);
       if (step.step === "seal") return tracker.seal(id);
       if (step.step === "roots") return tracker.registerRoot(id, step.stage, step.rootIds);
@@ -76,6 +82,7 @@ export class RequestRun {
       return tracker.recordProcessed(id, step.stage, step.n);
     };
     const expect = (op: string): Told => {
+      if (step.step === "abandon") return model.abandon(op, caller, "parse", "abandoned");
       if (step.step === "register") return model.register(op);
       if (step.step === "seal") return model.seal(op);
       if (step.step === "roots") return model.registerRoots(op, step.stage, step.rootIds);
@@ -87,6 +94,7 @@ export class RequestRun {
     return async (copied) => {
       const isOfAnotherLife = copied !== undefined && model.isOfAnotherLife(copied);
       const { outcome, op } = await this.#world.call(call, copied);
+      if (step.step === "register" && copied === undefined) this.#callers.unshift(op);
       const expected = expect(op);
       if (isOfAnotherLife) this.#world.tally.met("a late copy from an earlier life");
       else {

@@ -29,6 +29,9 @@ interface Life {
   readonly marks: Map<string, Done>;
   readonly stages: Map<string, Counts>;
   isSealed: boolean;
+  /** The calls that have registered it, and have not abandoned it. */
+  readonly callers: Set<string>;
+  isAbandoned: boolean;
   /** It was cleaned up, at this instant. */
   cleanedAtMs: number | undefined;
   writtenAtMs: number;
@@ -36,6 +39,7 @@ interface Life {
 
 const UNKNOWN: Told = { verdict: "unknown", state: "unknown" };
 const CLEANED_MS = 60_000;
+const MAX_CALLERS = 16;
 
 /** One request's id, as the documents promise it to behave. */
 export class RequestModel {
@@ -62,7 +66,8 @@ export class RequestModel {
 
   get openRoots(): readonly Root[] {
     const life = this.#life;
-    const names = life === undefined ? [] : [...life.roots].filter((root) => !life.marks.has(root));
+    const isOver = life === undefined || life.isAbandoned;
+    const names = isOver ? [] : [...life.roots].filter((root) => !life.marks.has(root));
     return names.map(rootOf);
   }
 
@@ -95,16 +100,45 @@ export class RequestModel {
   register(op: string): Told {
     const again = this.#again(op);
     if (again !== undefined) return again;
-    if (this.#standing !== undefined) return { verdict: "duplicate", state: this.state };
+    const standing = this.#standing;
+    if (standing !== undefined && !standing.isAbandoned) return this.#joined(standing, op);
     const stages = new Map(this.#stages.map((stage) => [stage, emptyCounts()]));
     this.#life = {
       roots: new Set(),
       marks: new Map(),
       stages,
       isSealed: false,
+      callers: new Set([op]),
+      isAbandoned: false,
       cleanedAtMs: undefined,
       writtenAtMs: 0,
     };
+    return this.#changed(op, "accepted");
+  }
+
+  /** Another caller: the request changes in nothing that anybody reads. */
+  #joined(life: Life, op: string): Told {
+    if (!life.isSealed && life.callers.size <= MAX_CALLERS) {
+      life.callers.add(life.callers.size === MAX_CALLERS ? "one too many" : op);
+      this.#told.set(op, { life, verdict: "duplicate" });
+    }
+    return { verdict: "duplicate", state: this.state };
+  }
+
+  abandon(op: string, caller: string, stage: string, error: string): Told {
+    const again = this.#again(op);
+    if (again !== undefined) return again;
+    const life = this.#standing;
+    if (life === undefined) return UNKNOWN;
+    if (life.isSealed) return { verdict: "late", state: this.state };
+    if (!life.callers.delete(caller)) return { verdict: "duplicate", state: this.state };
+    if (life.callers.size > 0) {
+      this.#told.set(op, { life, verdict: "duplicate" });
+      return { verdict: "duplicate", state: this.state };
+    }
+    this.#count(life, stage, { error });
+    life.isSealed = true;
+    life.isAbandoned = true;
     return this.#changed(op, "accepted");
   }
 
@@ -229,6 +263,7 @@ export class RequestModel {
   }
 
   #stateOf(life: Life): "pending" | "complete" {
+    if (life.isAbandoned) return "complete";
     const isBegun = life.roots.size > 0 || life.isSealed;
     return isBegun && [...life.roots].every((root) => life.marks.has(root)) ? "complete" : "pending";
   }

@@ -6,6 +6,7 @@ export type Stage = (typeof STAGES)[number];
 export type RequestStep = { readonly request: number; readonly client: number } & (
   | { readonly step: "register" }
   | { readonly step: "seal" }
+  | { readonly step: "abandon"; readonly caller: number }
   | { readonly step: "cleanup" }
   | { readonly step: "look" }
   | { readonly step: "wait" }
@@ -62,6 +63,7 @@ const STEPS: readonly { readonly weight: number; readonly arbitrary: fc.Arbitrar
   { weight: 3, arbitrary: fc.record({ step: fc.constant("failed"), root, isOpen: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ step: fc.constantFrom("seal", "seal", "look", "progress") }) },
   { weight: 3, arbitrary: fc.record({ step: fc.constant("wait") }) },
+  { weight: 3, arbitrary: fc.record({ step: fc.constant("abandon"), caller: fc.nat(3) }) },
   {
     weight: 2,
     arbitrary: fc.record({

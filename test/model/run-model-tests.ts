@@ -54,6 +54,7 @@ const MODELS: readonly Model[] = [
       ...["done", "failed"].flatMap((step) => [`${step} early pending`, `${step} accepted complete`]),
       "roots sealed pending",
       ...["seal accepted pending", "seal accepted complete", "seal duplicate complete"],
+      ...["abandon accepted complete", "abandon duplicate pending", "abandon late complete", "abandon unknown unknown"],
       ...["cleanup pending", "cleanup complete", "cleanup unknown", "register accepted pending"],
       ...["a late copy", "a late copy from an earlier life", "progress", "expired"],
       ...["a wait that was told", "a wait whose request went"],

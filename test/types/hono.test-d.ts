@@ -29,28 +29,33 @@ interface Variables {
 }
 
 const coordinator = new MemoryCoordinator();
-const options = { coordinator, stages: ["parse", "embed"] } as const;
+const scope = (c: Context): string => c.req.header("x-user") ?? "anonymous";
+const options = { coordinator, stages: ["parse", "embed"], scope } as const;
 
 /** The stages are inferred from literals, chained and not, and beside an application's own environment. */
 export const app = new Hono<{ Bindings: Bindings; Variables: Variables }>()
   .onError(coordinationErrors())
   .use(coordinationErrors())
   .use("/documents/*", coordinationErrors({ onError: (error) => void error.message }))
-  .post("/documents", requestWait({ coordinator, stages: ["parse", "embed"] }), async (c) => {
-    const { id, publicId, registerRoot, tracker } = c.var.requestWait;
-    const result = await registerRoot("parse", ["a", "b"]);
-    result.verdict satisfies "accepted" | "duplicate" | "early" | "late" | "sealed" | "unknown";
-    // @ts-expect-error: there is no such stage
-    await c.var.requestWait.registerRoot("no-such-stage", "a");
-    // @ts-expect-error: a root has an id
-    await registerRoot("parse", 5);
-    // @ts-expect-error: the tracker has the same stages
-    await tracker.recordError(id, "no-such-stage", "no");
-    // @ts-expect-error: it is what the client knows, and stays so
-    c.var.requestWait.publicId = id;
-    // The application's own environment is there still.
-    return c.json({ id: publicId, user: c.var.user.id, secret: c.env.CRON_SECRET }, 202);
-  })
+  .post(
+    "/documents",
+    requestWait({ coordinator, stages: ["parse", "embed"], scope: (c) => c.get("user").id }),
+    async (c) => {
+      const { id, publicId, registerRoot, tracker } = c.var.requestWait;
+      const result = await registerRoot("parse", ["a", "b"]);
+      result.verdict satisfies "accepted" | "duplicate" | "early" | "late" | "sealed" | "unknown";
+      // @ts-expect-error: there is no such stage
+      await c.var.requestWait.registerRoot("no-such-stage", "a");
+      // @ts-expect-error: a root has an id
+      await registerRoot("parse", 5);
+      // @ts-expect-error: the tracker has the same stages
+      await tracker.recordError(id, "no-such-stage", "no");
+      // @ts-expect-error: it is what the client knows, and stays so
+      c.var.requestWait.publicId = id;
+      // The application's own environment is there still.
+      return c.json({ id: publicId, user: c.var.user.id, secret: c.env.CRON_SECRET }, 202);
+    },
+  )
   .post("/shared", requestWait(options), async (c) => {
     await c.var.requestWait.registerRoot("embed", "a");
     // @ts-expect-error: there is no such stage
@@ -73,7 +78,7 @@ export const handingOn = new Hono<AppEnv>().post("/", requestWait(options), asyn
 /** Stages that are known at run time alone are texts. */
 export function anyStage(stages: readonly string[]): Hono {
   const made = new Hono();
-  made.post("/", requestWait({ coordinator, stages }), async (c) => {
+  made.post("/", requestWait({ coordinator, stages, scope: "public" }), async (c) => {
     await c.var.requestWait.registerRoot("whatever", "a");
     return c.body(null, 202);
   });
@@ -102,11 +107,20 @@ export const stateOf = (progress: RequestProgress): "pending" | "complete" => pr
 
 // One object serves the middleware, the routes and the workers.
 new RequestWaitTracker(coordinator, options);
-requestWait({ ...options, scope: (c) => c.req.header("x-user") ?? "anonymous", onTimeout: "gateway-timeout" });
+requestWait({ ...options, scope: "public", onTimeout: "gateway-timeout" });
+requestWait({ ...options, statusPath: (c) => `/orgs/${c.req.param("id")}/requests`, requestId: () => undefined });
 drainRoutes({ coordinator, secret: undefined });
 
+// @ts-expect-error: whose requests they are has to be said
+requestWait({ coordinator, stages: ["parse"] });
+// @ts-expect-error: for the status routes too
+requestStatusRoutes({ coordinator, stages: ["parse"] });
 // @ts-expect-error: a scope is a text
 requestWait({ ...options, scope: () => undefined });
+// @ts-expect-error: there is no such scope
+requestWait({ ...options, scope: "private" });
+// @ts-expect-error: a path is a text
+requestWait({ ...options, statusPath: () => undefined });
 // @ts-expect-error: there is no such end
 requestWait({ ...options, onTimeout: "hang" });
 // @ts-expect-error: true names no field
@@ -114,7 +128,7 @@ requestWait({ ...options, queueStatusField: true });
 // @ts-expect-error: there is no such option
 requestWait({ ...options, timeoutMs: 5 });
 // @ts-expect-error: the stages are missing
-requestStatusRoutes({ coordinator });
+requestStatusRoutes({ coordinator, scope });
 // @ts-expect-error: the secret is missing
 drainRoutes({ coordinator });
 // @ts-expect-error: a coordinator is one

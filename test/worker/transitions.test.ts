@@ -77,6 +77,19 @@ const STEPS: Readonly<Record<string, Step>> = {
     ],
   },
   "request.seal": { input: { op: "op" }, output: UNKNOWN, bad: [...MORE, ...OP] },
+  "request.abandon": {
+    input: { op: "op", caller: "caller", stage: "s", error: "日".repeat(341) },
+    output: UNKNOWN,
+    bad: [
+      ...MORE,
+      ...OP,
+      ...STAGE,
+      [{ caller: undefined }, /^input\.caller is required/],
+      [{ caller: "" }, /^input\.caller must be 1 to 256/],
+      [{ error: undefined }, /^input\.error is required/],
+      [{ error: "日".repeat(342) }, /^input\.error must be at most 1024 bytes/],
+    ],
+  },
   "request.mark": {
     input: { op: "op", stage: "s", root: "a", processed: 0, next: [{ stage: "t", roots: ids(1_000) }] },
     output: UNKNOWN,

@@ -198,6 +198,7 @@ export const INPUTS: { readonly [N in PublicTransition]: z.ZodMiniType<InputOf<N
   "request.register": z.strictObject({ op: id, ttlMs: whole(1_000, MAX_SEC * 1000) }),
   "request.roots": z.strictObject({ op: id, stage, roots: rootIds }),
   "request.seal": byOp,
+  "request.abandon": z.strictObject({ op: id, caller: id, stage, error: text(MAX_ERROR_BYTES) }),
   "request.mark": mark,
   "request.record": record,
   "request.status": nothing,

@@ -8,11 +8,24 @@ import type { AppContext, Env } from "./env.js";
 
 const MAX_CHUNKS = 100;
 
-/** An edge function has to begin its response within 25 s. */
-const waiting = { coordinator: coordinatorOf, stages: STAGES, maxWaitMs: 20_000 };
+const waiting = {
+  coordinator: coordinatorOf,
+  stages: STAGES,
+  // One scope for all who have the token. In an app with users it is the user's id.
+  scope: () => "documents",
+  // An edge function has to begin its response within 25 s.
+  maxWaitMs: 20_000,
+};
 
 export const app = new Hono<{ Bindings: Env }>();
 app.onError(coordinationErrors({ onError: (error) => console.error(error) }));
+
+// In front of the routes that read `waiting`: their scope holds what was authenticated.
+const authenticated = bearerAuth<{ Bindings: Env }>({
+  verifyToken: (token, c) => timingSafeEqual(token, secretOf(c, "API_TOKEN")),
+});
+app.use("/documents", authenticated);
+app.use("/requests/*", authenticated);
 
 /** Accepts a document. Sending it again with the same `Idempotency-Key` does no harm. */
 app.post("/documents", requestWait(waiting), async (c) => {
@@ -43,7 +56,7 @@ app.route("/requests", requestStatusRoutes(waiting));
 
 app.use(
   "/internal/chunks",
-  bearerAuth<{ Bindings: Env }>({ verifyToken: (token, c) => timingSafeEqual(token, secretOf(c)) }),
+  bearerAuth<{ Bindings: Env }>({ verifyToken: (token, c) => timingSafeEqual(token, secretOf(c, "CRON_SECRET")) }),
 );
 
 /** Works on a chunk. It may come twice, or too late: the verdict says so, and nothing counts twice. */
@@ -54,7 +67,10 @@ app.post("/internal/chunks", async (c) => {
 });
 
 /** The net: deadlines that nobody looked at, and what a function left that died. Called by the cron in vercel.json. */
-app.route("/internal/drain", drainRoutes({ coordinator: drained, secret: secretOf, limit: 1_000, budgetMs: 10_000 }));
+app.route(
+  "/internal/drain",
+  drainRoutes({ coordinator: drained, secret: (c) => secretOf(c, "CRON_SECRET"), limit: 1_000, budgetMs: 10_000 }),
+);
 
 /** The handlers have to be there when it drains. */
 function drained(c: AppContext) {
@@ -63,7 +79,8 @@ function drained(c: AppContext) {
   return coordinator;
 }
 
-function secretOf(c: AppContext): string {
-  if (!c.env.CRON_SECRET) throw new Error("CRON_SECRET is not set");
-  return c.env.CRON_SECRET;
+function secretOf(c: AppContext, name: "API_TOKEN" | "CRON_SECRET"): string {
+  const secret = c.env[name];
+  if (!secret) throw new Error(`${name} is not set`);
+  return secret;
 }

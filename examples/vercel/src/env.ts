@@ -6,6 +6,8 @@ export interface Env {
   readonly UPSTASH_REDIS_REST_TOKEN?: string;
   /** Where this app is reached, such as https://app.example. */
   readonly APP_URL?: string;
+  /** What clients have to send, as a bearer token, to add documents and to read how far they are. */
+  readonly API_TOKEN?: string;
   /** What the callers of the routes below /internal have to send: Vercel Cron, QStash, the app itself. */
   readonly CRON_SECRET?: string;
   /** With it chunks go through QStash, which tries again until they are done. */

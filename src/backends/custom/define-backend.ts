@@ -17,8 +17,8 @@ import {
 import { Deliverer } from "../../deliverer.js";
 import { isEphemeral } from "../../ephemeral.js";
 import { CoordinationError } from "../../errors.js";
-import { Joined } from "../../joined.js";
 import { emit, hookOrWarning } from "../../events.js";
+import { Joined } from "../../joined.js";
 import { findTransition, type InputOf, machineOf, type OutputOf, type TransitionName } from "../../machines/index.js";
 import { Primitives } from "../../primitives.js";
 import { checkId, checkNumber, MAX_SEC } from "../../validate.js";

@@ -190,6 +190,7 @@ const SHAPES: { readonly [N in Exclude<TransitionName, Internal>]: Shape<OutputO
   "request.register": MARKED,
   "request.roots": MARKED,
   "request.seal": { ...MARKED, ...REQUEST },
+  "request.abandon": MARKED,
   "request.mark": MARKED,
   "request.record": MARKED,
   "request.status": REQUEST,

@@ -211,6 +211,52 @@ export const requestWait: readonly ConformanceCase[] = [
     equal(await requests.cleanup(id), true, "the cleanup");
     equal(await wait, null, "the waiter");
   }),
+  aCase("row 74: a request that its caller abandons is complete at once, with an error", { row: 74 }, async (t) => {
+    const [requests, id, caller] = [tracker(t), t.id("request"), crypto.randomUUID()];
+    await requests.registerRequest(id, { caller });
+    await requests.registerRoot(id, "parse", ["a", "b"]);
+    await requests.markDone(id, "parse", "a");
+    const wait = held(tracker(t).waitForRequest(id, { timeoutMs: 20_000 }));
+    await settle();
+    const failure = { caller, stage: "embed", message: "the handler failed" } as const;
+    const lossy = tracker(t, 3_600, losingReplies(t.coordinator()));
+    equal(await lossy.abandon(id, failure), { verdict: "accepted", state: "complete" }, "a call whose reply was lost");
+    const counts = {
+      parse: { ...NOTHING, processed: 1 },
+      embed: { ...NOTHING, errorCount: 1, errors: [{ message: "the handler failed" }] },
+    };
+    equal(await wait, counts, "the waiter");
+    equal(await requests.queueStatus(id), counts, "the status");
+    matches(await requests.progress(id, 0, { timeoutMs: 5_000 }), { state: "complete", open: 0 }, "the progress");
+    equal((await requests.markDone(id, "parse", "b")).verdict, "late", "a late mark");
+    equal((await requests.registerRoot(id, "parse", "c")).verdict, "late", "a late root");
+    equal(await requests.registerRequest(id), { verdict: "accepted", state: "pending" }, "the id, used again");
+    equal((await requests.registerRoot(id, "parse", ["a", "b"])).verdict, "accepted", "its roots");
+    equal((await requests.markDone(id, "parse", "a")).state, "pending", "the first of them");
+    equal((await requests.markDone(id, "parse", "b")).state, "complete", "the second");
+    equal((await requests.queueStatus(id))?.embed, NOTHING, "its counts");
+  }),
+  aCase("row 74: a request goes on while another caller has it, or once it is sealed", { row: 74 }, async (t) => {
+    const { requests, id } = await pending(t, []);
+    const failure = { stage: "parse", message: "the handler failed" } as const;
+    const [first, second] = [crypto.randomUUID(), crypto.randomUUID()];
+    for (const caller of [first, second]) await requests.registerRequest(id, { caller });
+    await requests.registerRoot(id, "parse", "a");
+    for (const caller of [first, second, first]) {
+      const told = await requests.abandon(id, { ...failure, caller });
+      equal(told, { verdict: "duplicate", state: "pending" }, "another caller has it");
+    }
+    const shared = t.id("another request");
+    for (const caller of [first, second]) await requests.registerRequest(shared, { caller });
+    await requests.registerRoot(shared, "parse", "a");
+    await requests.seal(shared);
+    for (const caller of [first, second]) {
+      equal((await requests.abandon(shared, { ...failure, caller })).verdict, "late", "it is sealed");
+    }
+    equal((await requests.markDone(shared, "parse", "a")).state, "complete", "its root");
+    equal((await requests.queueStatus(shared))?.parse, { ...NOTHING, processed: 1 }, "its counts");
+    equal((await requests.abandon(t.id("none"), { ...failure, caller: first })).verdict, "unknown", "an unknown one");
+  }),
   aCase("a mark that comes before its root is registered counts", { row: 18 }, async (t) => {
     const { requests, id } = await pending(t, []);
     equal(await requests.markDone(id, "parse", "a"), { verdict: "early", state: "pending" }, "the mark");

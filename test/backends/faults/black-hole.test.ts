@@ -174,7 +174,12 @@ describe.each(BACKENDS)("over a connection to %s", (backend) => {
     const maxWaitMs = 700;
     const call = async (): Promise<number> => {
       const lane = sound[backend].lane();
-      const accepted = requestWait({ coordinator: clientOf(backend, lane.url), stages: ["s"], maxWaitMs });
+      const accepted = requestWait({
+        coordinator: clientOf(backend, lane.url),
+        stages: ["s"],
+        scope: "public",
+        maxWaitMs,
+      });
       const app = new Hono().post("/", accepted, async (c) => {
         await c.var.requestWait.registerRoot("s", "a");
         lane.standing = "silent after";
@@ -195,7 +200,7 @@ describe.each(BACKENDS)("over a connection to %s", (backend) => {
     const call = async (): Promise<number> => {
       const app = new Hono()
         .onError(coordinationErrors())
-        .post("/", requestWait({ coordinator, stages: ["s"], clock: fast }), (c) => c.json({}, 202));
+        .post("/", requestWait({ coordinator, stages: ["s"], scope: "public", clock: fast }), (c) => c.json({}, 202));
       return (await app.request("/", { method: "POST" })).status;
     };
     expect(await measure(500, [call, call, call])).toEqual([503, 503, 503]);

@@ -56,6 +56,17 @@ export const REQUESTS: readonly Operation[] = [
   },
   {
     ...write,
+    method: "RequestWaitTracker.abandon",
+    prepare: async ({ c, id }) => {
+      await requests(c).registerRequest(id, { caller: "caller" });
+      await requests(c).registerRoot(id, "s", "a");
+    },
+    run: ({ c, id }) => requests(c).abandon(id, { caller: "caller", stage: "s", message: "failed" }),
+    // Sent again after it, the call must not end the next life.
+    meanwhile: again,
+  },
+  {
+    ...write,
     method: "RequestWaitTracker.markDone",
     run: ({ c, id }) => requests(c).markDone(id, "s", "a", { processed: 3, next: [{ stage: "s", rootId: "c" }] }),
     meanwhile: ({ c, id }) => requests(c).markDone(id, "s", "c", 7),
