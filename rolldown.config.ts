@@ -5,8 +5,7 @@ import { ENTRIES } from "./scripts/entries.js";
 const ON_DEMAND = ["src/backends/memory.ts", "src/backends/durable-object.ts"];
 
 /** What every entry point is built on. */
-const CORE =
-  /[\\/]src[\\/](?:(?!index)[\w-]+\.ts|(?:machines|trackers|backends[\\/]custom)[\\/]|backends[\\/]due-heap\.ts)/;
+const CORE = /[\\/]src[\\/](?:(?!index)[\w-]+\.ts|(?:machines|trackers|backends[\\/]custom)[\\/])/;
 
 /**
  * The published JavaScript: the core is one file, and an entry point one or two more, since Node takes most of a millisecond

@@ -20,20 +20,20 @@ export const USES: readonly Use[] = [
   {
     what: "every tracker of `.`",
     source: `export { CompletionTracker, RequestWaitTracker, CoalesceTracker, DedupeWindow, RequestStatsAccumulator } from "./src/index.ts"`,
-    most: 8_600,
+    most: 9_000,
     target: 8_000,
   },
   {
     what: "`.`, all of it: memory, custom backends and their machines too",
     source: all("index.ts"),
-    most: 24_500,
+    most: 33_000,
     target: 8_000,
   },
-  { what: "`./upstash`, with its scripts", source: all("backends/upstash/index.ts"), most: 27_700, target: 10_000 },
-  { what: "`./http`", source: all("backends/http/index.ts"), most: 6_500, target: 4_000 },
-  { what: "`./hono`", source: all("hono/index.ts"), most: 9_600, target: 4_000 },
-  { what: "`./webhook`", source: all("webhook/index.ts"), most: 4_250, target: 4_000 },
-  { what: "`./durable-object`", source: all("durable-object/index.ts"), most: 17_800, target: 12_000 },
+  { what: "`./upstash`, with its scripts", source: all("backends/upstash/index.ts"), most: 37_700, target: 10_000 },
+  { what: "`./http`", source: all("backends/http/index.ts"), most: 9_500, target: 4_000 },
+  { what: "`./hono`", source: all("hono/index.ts"), most: 9_700, target: 4_000 },
+  { what: "`./webhook`", source: all("webhook/index.ts"), most: 4_550, target: 4_000 },
+  { what: "`./durable-object`", source: all("durable-object/index.ts"), most: 27_500, target: 12_000 },
 ];
 
 /** The minified bundle of a module, as an application's tools make it. */

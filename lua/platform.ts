@@ -17,6 +17,11 @@ export function formatInteger(value: number): string {
   return string.format("%.0f", value + 0);
 }
 
+/** Lua's texts are bytes. */
+export function byteLength(text: string): number {
+  return text.length;
+}
+
 /** The client finds the mark in the error's text. */
 export function refuse(reason: string): never {
   return error(`refused:${reason}`, 0);

@@ -36,7 +36,8 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: "contract",
-    files: /^src\/(access|coordinator|deliverer|drain-every|drain-rounds|events|primitives|wakes|watchers)\.ts$/,
+    files:
+      /^src\/(access|coordinator|deliverer|drain|drain-every|drain-rounds|events|long-poll|primitives|wait-loop|wait-pauses|waiters|wakers)\.ts$/,
     layers: ["root", "machines"],
     packages: [],
   },
@@ -46,7 +47,7 @@ export const LAYERS: readonly Layer[] = [
   { name: "webhook", files: /^src\/webhook\//, layers: ["root", "machines", "contract", "trackers"], packages: [] },
   {
     name: "memory",
-    files: /^src\/backends\/(memory|due-heap)\.ts$/,
+    files: /^src\/backends\/memory\.ts$/,
     layers: ["root", "machines", "contract"],
     packages: [],
   },

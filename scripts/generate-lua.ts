@@ -29,9 +29,9 @@ for (const machine of Object.keys(machines)) {
   const steps = sources.steps(machine);
   const wait = steps.get("wait");
   for (const [step, symbol] of steps) {
-    const parts = wait === undefined ? [symbol] : [symbol, wait];
-    const { text, nameOf } = sources.flatten([run, ...parts]);
-    const args = parts.map((part) => `${nameOf(part)} as never`);
+    const parts = [symbol, wait, sources.expected(machine).get(step)];
+    const { text, nameOf } = sources.flatten([run, ...parts.filter((part) => part !== undefined)]);
+    const args = parts.map((part) => (part === undefined ? "undefined" : `${nameOf(part)} as never`));
     flat.set(`${machine}.${step}`, `${text}\nexport const reply = ${nameOf(run)}(${args});\n`);
   }
 }

@@ -30,7 +30,7 @@ const app = await Application.bootstrapWithPlugins({
   validation: { notExported: true, invalidLink: true, notDocumented: false },
   // What types are made of that are read through others: `InputOf<"completion.ack">`, not a step's own names.
   intentionallyNotExported: ["Step", "Transition", "Machines"],
-  blockTags: ["@param", "@typeParam", "@returns", "@throws", "@see", "@example", "@internal", "@noSelf"],
+  blockTags: ["@param", "@typeParam", "@returns", "@throws", "@default", "@see", "@example", "@internal", "@noSelf"],
   treatValidationWarningsAsErrors: true,
   logLevel: "Warn",
 });

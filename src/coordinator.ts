@@ -1,5 +1,6 @@
 import type { InputOf, MachineName, OutputOf, TransitionName } from "./machines/index.js";
 import { checkInteger } from "./validate.js";
+import type { Work } from "./work-pool.js";
 
 /**
  * Shared state that stateless callers agree on. Every operation is atomic, takes one round trip, and is decided by the
@@ -65,9 +66,11 @@ export interface Coordinator {
    */
   rpush(key: string, ...values: string[]): Promise<number>;
   /**
-   * The whole list, oldest first; empty when unset.
+   * Returns the whole list, oldest first; an empty one when unset. One round trip a megabyte: a list only grows at its end, so
+   * that its pages are the list as it is at the last of them.
    *
-   * @throws {CoordinationError} `conflict` for a key of another kind.
+   * @throws {CoordinationError} `conflict` for a key of another kind, and for a list that was deleted and made anew ten times
+   * while it was read.
    */
   lrange(key: string): Promise<string[]>;
   /**
@@ -77,7 +80,8 @@ export interface Coordinator {
   expire(key: string, ttlSec: number): Promise<boolean>;
   /**
    * Removes up to 10,000 keys of any kind; returns how many were there. Runs once per key: not atomic over several. When one
-   * of them fails, the call rejects with that, and `applied` is `"unknown"` if others are gone already.
+   * of them fails, the call rejects with that, and `applied` is `"unknown"` if others are gone already. What remains of a
+   * deleted key for a minute are the ids of its latest 1,000 operations, so that a late copy of one changes nothing.
    */
   delete(...keys: string[]): Promise<number>;
 
@@ -88,7 +92,13 @@ export interface Coordinator {
     input: InputOf<N>,
     options?: RunOptions,
   ): Promise<OutputOf<N>>;
-  /** Runs a transition until its output says `ready`, and resolves with that output. Each look is atomic. */
+  /**
+   * Resolves with the first output of the transition that says `ready`. Each look is atomic. Callers that ask the same share
+   * looks and the output, which is frozen.
+   *
+   * @throws {CoordinationError} `wait_timeout` when the time is over; `limit_exceeded`, retryable, when the object holds 10,000
+   * waits.
+   */
   watch<N extends WatchableTransition>(
     transition: N,
     id: string,
@@ -105,7 +115,11 @@ export interface Coordinator {
 export interface RunOptions {
   /** Ends the call; it rejects with `signal.reason`. A write may have landed. */
   readonly signal?: AbortSignal | undefined;
-  /** Whether sending twice does no harm: by nature, or since the input carries an `op`. Default true. */
+  /**
+   * Whether sending twice does no harm: by nature, or since the input carries an `op`. False: the call is tried once.
+   *
+   * @default true
+   */
   readonly resend?: boolean;
   /** Keeps the caller's invocation alive for what the call sets off here, such as a delivery. */
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
@@ -117,11 +131,11 @@ export interface WatchOptions {
   readonly timeoutMs: number;
   /** Ends the wait; it rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
-  /** Nobody would miss it: its timers keep no process alive. Default false. */
+  /** Unref timers, so that the wait does not keep the process alive. Default false. */
   readonly background?: boolean;
   /**
-   * For so long past its end a wait may still read what it was told of and could not read in time, where the backend tells by
-   * messages. Default 0: it is over at its time.
+   * How long past its time a wait may still read the end that a message announced and that it could not read in time. Only
+   * where the backend sends messages. Default 0.
    */
   readonly lastReadMs?: number;
 }
@@ -151,16 +165,23 @@ export interface Wake<M extends WakingMachine> {
   input(): InputOf<`${M}.woken`>;
   /** Does it. A rejection is reported as an event; the record's own timer makes it good. */
   act(id: string, output: OutputOf<`${M}.woken`>): Promise<void>;
+  /** What `act` would do, in parts. With it the coordinator begins each part when its destination has room. */
+  works?(id: string, output: OutputOf<`${M}.woken`>): readonly Work[];
   /** Keeps the caller's invocation alive until the work is done, on platforms that end it with the response. */
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 }
 
 /** How much one drain does. */
 export interface DrainOptions {
-  /** How many records to wake at most. 1 to 10,000, default 100. */
+  /** How many records to wake at most: 1 to 10,000. A record whose claims are handed back unsent does not count. @default 100 */
   readonly limit?: number | undefined;
-  /** When to stop beginning new ones, in milliseconds: 1 to 600,000. Default 10,000. What was begun is finished. */
+  /** After how long the drain begins no more records, in milliseconds: 1 to 600,000. @default 10_000 */
   readonly budgetMs?: number | undefined;
+  /**
+   * Takes the deliveries that are still under way when the drain begins no more: the drain then resolves without them. It must
+   * keep the process alive for them. Without it the drain waits until they have ended.
+   */
+  readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
   /** Ends the drain; it rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -175,9 +196,9 @@ export function checkDrain({ limit = 1, budgetMs = 1 }: DrainOptions): void {
 export interface DrainReport {
   /** How many records were woken. */
   readonly woken: number;
-  /** Whether something that was due is left. */
+  /** Whether records are left that were due: not looked at yet, or put off since they could not be woken. */
   readonly left: boolean;
-  /** When the next one comes due, as far as this pass could see. */
+  /** When the next one comes due, as far as this drain could see. */
   readonly nextDueAtMs: number | undefined;
 }
 

@@ -1,4 +1,5 @@
-import { fullJitterMs, type RetryPolicy } from "./backoff.js";
+import type { RetryPolicy } from "./backoff.js";
+import { systemClock } from "./clock.js";
 import type { Coordinator, OnEvent, Wake } from "./coordinator.js";
 import { CoordinationError } from "./errors.js";
 import { emit } from "./events.js";
@@ -6,7 +7,9 @@ import { type Claim, type Claimed, DEFAULT_RETRY, type Notice, type WokenInput }
 import { REQUEST_ROUTE } from "./machines/delivery.js";
 import type { GroupView } from "./machines/group.js";
 import { newOp } from "./op.js";
+import { retry } from "./retry.js";
 import { shortText } from "./validate.js";
+import { MAX_WAIT_MS, type Work } from "./work-pool.js";
 
 /** What a deliverer can do besides letting requests go. */
 export interface Sender {
@@ -35,7 +38,6 @@ export interface DelivererOptions {
 const DEFAULT_ATTEMPT_MS = 30_000;
 /** How much longer than its attempt a lease lasts: the time to say how it went. */
 const SETTLE_MS = 15_000;
-const SETTLE_PAUSE_MS = 100;
 const SETTLE_AGAIN: RetryPolicy = { maxAttempts: 100, baseDelayMs: 250, maxDelayMs: 2_000 };
 /** What the record keeps of an error, and the events. */
 const MAX_ERROR_BYTES = 256;
@@ -64,38 +66,58 @@ export class Deliverer implements Wake<"completion"> {
   input(): WokenInput {
     const { sender, sole } = this.#options;
     const routes = [REQUEST_ROUTE, ...(sender?.routes ?? [])];
-    const input: WokenInput = { op: newOp(), routes, leaseMs: this.#attemptMs + SETTLE_MS, retry: this.#retry };
+    const input: WokenInput = {
+      op: newOp(),
+      routes,
+      leaseMs: MAX_WAIT_MS + this.#attemptMs + SETTLE_MS,
+      retry: this.#retry,
+    };
     if (sole !== undefined) input.sole = sole;
     return input;
   }
 
-  async act(groupId: string, { claims, notices = [] }: Claimed): Promise<void> {
-    for (const notice of notices) this.#reportNotice(groupId, notice);
-    await Promise.all(claims.map((claim) => this.#deliver(groupId, claim)));
+  async act(groupId: string, claimed: Claimed): Promise<void> {
+    await Promise.all(this.works(groupId, claimed).map((work) => work.run()));
   }
 
-  async #deliver(groupId: string, claim: Claim): Promise<void> {
+  works(groupId: string, { claims, notices = [] }: Claimed): Work[] {
+    for (const notice of notices) this.#reportNotice(groupId, notice);
+    return claims.map((claim) => ({
+      destination: destinationOf(claim),
+      isRetry: claim.attempt > 1,
+      run: () => this.#deliver(groupId, claim),
+      handBack: async (handedBackMs) => {
+        const { generation, fence } = claim;
+        const input = { generation, fence, retry: this.#retry, random: 0, handedBackMs };
+        await this.#options.coordinator.run("completion.settle", groupId, input);
+      },
+    }));
+  }
+
+  /** One attempt and its settlement; says whether the attempt succeeded. */
+  async #deliver(groupId: string, claim: Claim): Promise<boolean> {
     const leaseEndsMs = Date.now() + this.#attemptMs + SETTLE_MS;
     const failure = await this.#attempt(groupId, claim);
     const settled = await this.#settle(groupId, claim, failure?.settlement ?? {}, leaseEndsMs);
     this.#report(groupId, claim, settled.settled ? settled.delivery?.state : undefined, failure?.thrown);
+    return failure === undefined;
   }
 
-  /** Tells how the attempt went, through an outage of the backend too: after the lease it would be made again. */
-  async #settle(groupId: string, claim: Claim, failure: object, leaseEndsMs: number) {
+  /**
+   * Tells the group how the attempt went. Repeats that through an outage of the backend for as long as the lease lasts: after
+   * it the attempt would be made again.
+   */
+  #settle(groupId: string, claim: Claim, failure: object, leaseEndsMs: number) {
     const { coordinator } = this.#options;
     const { generation, fence } = claim;
     const input = { generation, fence, retry: this.#retry, random: Math.random(), ...failure };
-    for (let tries = 1; ; tries++) {
-      try {
-        return await coordinator.run("completion.settle", groupId, input);
-      } catch (error) {
-        const pauseMs = SETTLE_PAUSE_MS + fullJitterMs(SETTLE_AGAIN, tries, Math.random());
-        const isPassing = error instanceof CoordinationError && error.retryable;
-        if (!isPassing || Date.now() + pauseMs >= leaseEndsMs) throw error;
-        await new Promise((resolve) => setTimeout(resolve, pauseMs));
-      }
-    }
+    return retry(() => coordinator.run("completion.settle", groupId, input), {
+      policy: SETTLE_AGAIN,
+      random: Math.random,
+      clock: systemClock,
+      endsAtMs: leaseEndsMs,
+      maxRetryAfterMs: Number.POSITIVE_INFINITY,
+    });
   }
 
   /** One attempt; what it failed with, or nothing. */
@@ -138,6 +160,11 @@ export class Deliverer implements Wake<"completion"> {
     const more = route === "url" && noWebhooks !== undefined ? `: ${noWebhooks}` : "";
     emit(onEvent, { type: "delivery", id, ...notice, error: error + more });
   }
+}
+
+/** Where a delivery goes: a handler, the host of a webhook, or any request. */
+function destinationOf({ route, body }: Claim): string {
+  return route === "url" && URL.canParse(body) ? `url:${new URL(body).host}` : route;
 }
 
 /** Lets a waiting request go: its root is done when the group succeeded, and failed otherwise. */

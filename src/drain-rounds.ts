@@ -78,11 +78,17 @@ export class DrainRounds {
     return Math.max(this.#options.everyMs, MAX_RETRY_AFTER_MS);
   }
 
-  /** Drains once, and resolves with the pause before the next time, in whole milliseconds. Never rejects. */
-  async drain(coordinator: () => Coordinator, signal?: AbortSignal): Promise<number> {
+  /**
+   * Drains once, and resolves with the pause before the next time, in whole milliseconds. Never rejects. `waitUntil` takes the
+   * deliveries that are under way then; without it they are waited for.
+   */
+  async drain(
+    coordinator: () => Coordinator,
+    { signal, waitUntil }: Pick<DrainOptions, "signal" | "waitUntil"> = {},
+  ): Promise<number> {
     let pauseMs: number;
     try {
-      pauseMs = this.#pauseAfter(await this.#drainOnce(coordinator(), signal));
+      pauseMs = this.#pauseAfter(await this.#drainOnce(coordinator(), { signal, waitUntil }));
     } catch (error) {
       if (!signal?.aborted) emit(this.#options.onEvent, { type: "drain_failed", error });
       pauseMs = this.#pauseAfterFailure(error);
@@ -90,7 +96,10 @@ export class DrainRounds {
     return Math.ceil(pauseMs);
   }
 
-  #drainOnce(coordinator: Coordinator, signal: AbortSignal | undefined): Promise<DrainReport> {
+  #drainOnce(
+    coordinator: Coordinator,
+    { signal, waitUntil }: Pick<DrainOptions, "signal" | "waitUntil">,
+  ): Promise<DrainReport> {
     const drain = drainOf(coordinator);
     const { clock, limit, budgetMs } = this.#options;
     const late = (): CoordinationError =>
@@ -102,6 +111,7 @@ export class DrainRounds {
       drain({
         ...(limit === undefined ? {} : { limit }),
         ...(budgetMs === undefined ? {} : { budgetMs }),
+        ...(waitUntil === undefined ? {} : { waitUntil }),
         signal: ended,
       }),
     );

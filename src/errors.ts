@@ -1,16 +1,16 @@
 /**
  * Why a call did not return a value. A closed union: branch on it, never on a message.
  *
- * - `invalid_input`: an argument is out of range; the message names the field and the range. Nothing was sent.
- * - `conflict`: the group stands with another specification, or a compare-and-set lost.
- * - `limit_exceeded`: a documented cap was reached; nothing was stored.
- * - `wait_timeout`: a wait came to its end before what it waited for.
- * - `backend_unavailable`: no answer, an answer that was cut short, or a fault of the server's (5xx).
- * - `backend_rejected`: the backend answered, and refused (a wrong type, a script it will not run, a shape nobody expects).
- * - `rate_limited`: the backend asked for patience (429); `retryAfterMs` carries its wish.
- * - `unauthorized`: the token is missing, or not one that the backend knows.
+ * - `invalid_input`: an argument is out of range. The message names the field and the range. Nothing was sent.
+ * - `conflict`: the group exists with another specification, or a compare-and-set lost.
+ * - `limit_exceeded`: a documented limit was reached. Nothing was stored.
+ * - `wait_timeout`: a wait ended before what it waited for.
+ * - `backend_unavailable`: no answer, an answer that was cut short, or a server that cannot answer now.
+ * - `backend_rejected`: the backend refused the call, and would refuse it again. The message says what to do.
+ * - `rate_limited`: the backend asks for fewer requests. `retryAfterMs` says for how long, where the backend does.
+ * - `unauthorized`: the token is missing, unknown, or may not do this.
  * - `misconfigured`: a binding, a secret or an option is missing or contradicts another.
- * - `unsupported`: this backend cannot do that; the message says which can.
+ * - `unsupported`: this backend cannot do that. The message says which can.
  */
 export type CoordinationErrorCode =
   | "invalid_input"
@@ -26,17 +26,25 @@ export type CoordinationErrorCode =
 
 /** What an error says besides its code and its message. */
 export interface CoordinationErrorOptions {
-  /** Whether the same call may succeed later, unchanged. Default false. */
+  /**
+   * Whether the same call may succeed later, unchanged.
+   *
+   * @default false
+   */
   readonly retryable?: boolean;
-  /** `"no"`: nothing was written. `"unknown"`: the write may have landed before the answer was lost. Default `"no"`. */
+  /**
+   * `"no"`: nothing was written. `"unknown"`: the write may have been applied before its answer was lost.
+   *
+   * @default "no"
+   */
   readonly applied?: "no" | "unknown";
-  /** What the backend asked for, in milliseconds. */
+  /** How long the backend asks to wait, in milliseconds. */
   readonly retryAfterMs?: number | undefined;
   readonly cause?: unknown;
 }
 
 /**
- * The one error class of this library: misuse and faults. An expected outcome (a duplicate, a late ack) is a return value.
+ * The one error class of this library, for misuse and faults. Expected outcomes (a duplicate, a late ack) are return values.
  * Its message never holds a key's value, a token or a body.
  */
 export class CoordinationError extends Error {
@@ -45,9 +53,9 @@ export class CoordinationError extends Error {
   readonly code: CoordinationErrorCode;
   /** Whether the same call may succeed later, unchanged. */
   readonly retryable: boolean;
-  /** `"no"`: nothing was written. `"unknown"`: the write may have landed. */
+  /** `"no"`: nothing was written. `"unknown"`: the write may have been applied. */
   readonly applied: "no" | "unknown";
-  /** What the backend asked for, in milliseconds. */
+  /** How long the backend asks to wait, in milliseconds. */
   readonly retryAfterMs: number | undefined;
 
   constructor(code: CoordinationErrorCode, message: string, options: CoordinationErrorOptions = {}) {
@@ -57,4 +65,11 @@ export class CoordinationError extends Error {
     this.applied = options.applied ?? "no";
     this.retryAfterMs = options.retryAfterMs;
   }
+}
+
+/** Returns an error of its own for one of several callers, with what is known of that caller's write. */
+export function withApplied(error: CoordinationError, applied: "no" | "unknown"): CoordinationError {
+  const { code, message, retryable, retryAfterMs } = error;
+  const cause = "cause" in error ? { cause: error.cause } : {};
+  return new CoordinationError(code, message, { retryable, retryAfterMs, applied, ...cause });
 }

@@ -65,3 +65,4 @@ export type {
   UrlTarget,
 } from "./trackers/target.js";
 export type { Task, TaskId } from "./trackers/task.js";
+export type { Work } from "./work-pool.js";

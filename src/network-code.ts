@@ -1,6 +1,6 @@
 /**
- * What the platform calls a failure of the network, in brackets, such as ` (ECONNREFUSED)`; "" where it has no name for it. Its
- * message is left out, and so is the error itself: they may quote the address or the headers.
+ * Returns the platform's code for a network failure in brackets, such as ` (ECONNREFUSED)`; "" when it gives none. The
+ * failure's message and the failure itself are left out: they may quote the address or the headers.
  */
 export function networkCode(error: unknown): string {
   const { code, cause } = Object(error) as { code?: unknown; cause?: unknown };

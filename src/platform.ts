@@ -28,3 +28,14 @@ export function decode<T>(text: string): T {
 export function formatInteger(value: number): string {
   return String(value + 0);
 }
+
+/** How many bytes a text takes in UTF-8. */
+export function byteLength(text: string): number {
+  let bytes = text.length;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    // Half of a surrogate pair takes two of the pair's four bytes.
+    if (unit > 0x7f) bytes += unit > 0x7ff && (unit < 0xd800 || unit > 0xdfff) ? 2 : 1;
+  }
+  return bytes;
+}

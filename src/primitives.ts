@@ -8,8 +8,9 @@ import type {
   WatchableTransition,
   WatchOptions,
 } from "./coordinator.js";
-import { CoordinationError } from "./errors.js";
+import { CoordinationError, withApplied } from "./errors.js";
 import type { InputOf, OutputOf, TransitionName } from "./machines/index.js";
+import type { ListPage } from "./machines/kv.js";
 import { newOp } from "./op.js";
 import { checkId, checkInteger, checkText, checkTtlSec, MAX_ITEM_BYTES } from "./validate.js";
 
@@ -19,7 +20,8 @@ const MAX_BATCH = 10_000;
 /** Workers open six connections at a time. */
 const DELETES_AT_ONCE = 6;
 
-const WRITE: RunOptions = { resend: false };
+/** How often a list is read from its beginning, since it was deleted and made anew between two pages. */
+const MAX_RESTARTS = 10;
 
 interface KeyReply {
   readonly result?: string;
@@ -52,7 +54,7 @@ export abstract class Primitives implements Coordinator {
   async incr(key: string, delta = 1): Promise<number> {
     checkId(key, "key");
     checkInteger(delta, "delta", Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
-    return numberFrom(await this.run("kv.incr", key, { ...this.#write(), delta }, WRITE));
+    return numberFrom(await this.run("kv.incr", key, { ...this.#write(), delta }));
   }
 
   async getInt(key: string): Promise<number> {
@@ -69,13 +71,13 @@ export abstract class Primitives implements Coordinator {
   async sadd(key: string, ...members: string[]): Promise<number> {
     checkId(key, "key");
     checkTexts(members, "members");
-    return members.length === 0 ? 0 : numberFrom(await this.run("kv.sadd", key, { ...this.#write(), members }, WRITE));
+    return members.length === 0 ? 0 : numberFrom(await this.run("kv.sadd", key, { ...this.#write(), members }));
   }
 
   async srem(key: string, ...members: string[]): Promise<number> {
     checkId(key, "key");
     checkTexts(members, "members");
-    return members.length === 0 ? 0 : numberFrom(await this.run("kv.srem", key, { ...this.#write(), members }, WRITE));
+    return members.length === 0 ? 0 : numberFrom(await this.run("kv.srem", key, { ...this.#write(), members }));
   }
 
   async scard(key: string): Promise<number> {
@@ -87,14 +89,25 @@ export abstract class Primitives implements Coordinator {
     checkId(key, "key");
     checkTexts(values, "values");
     if (values.length === 0) throw new CoordinationError("invalid_input", "values must hold at least one");
-    return numberFrom(await this.run("kv.rpush", key, { ...this.#write(), values }, WRITE));
+    return numberFrom(await this.run("kv.rpush", key, { ...this.#write(), values }));
   }
 
   async lrange(key: string): Promise<string[]> {
     checkId(key, "key");
-    const { values, refused } = await this.run("kv.lrange", key, {});
-    if (values === undefined) throw refusal(refused);
-    return values;
+    let values: string[] = [];
+    let page: ListPage = {};
+    for (let restarts = 0; restarts <= MAX_RESTARTS; ) {
+      const { life, next: from = 0 } = page;
+      page = await this.run("kv.lrange", key, life === undefined ? {} : { from, life });
+      if (page.values === undefined) throw refusal(page.refused);
+      // Pages of one life are one list: it only grows at its end.
+      const goesOn = life === undefined || page.life === life;
+      if (!goesOn) restarts++;
+      values = goesOn ? values.concat(page.values) : page.values;
+      if (page.next === undefined) return values;
+    }
+    const message = "the list was deleted and made anew while it was read";
+    throw new CoordinationError("conflict", message, { retryable: true });
   }
 
   async expire(key: string, ttlSec: number): Promise<boolean> {
@@ -109,12 +122,12 @@ export abstract class Primitives implements Coordinator {
     let deleted = 0;
     const worker = async (): Promise<void> => {
       for (const key of left) {
-        if ((await this.run("kv.delete", key, {}, WRITE)).found) deleted++;
+        if ((await this.run("kv.delete", key, { op: newOp() })).found) deleted++;
       }
     };
     const outcomes = await Promise.allSettled(Array.from({ length: Math.min(DELETES_AT_ONCE, keys.length) }, worker));
     const failed = outcomes.find((outcome) => outcome.status === "rejected");
-    if (failed !== undefined) throw deleted > 0 ? partly(failed.reason) : failed.reason;
+    if (failed !== undefined) throw deleted > 0 ? inDoubt(failed.reason) : failed.reason;
     return deleted;
   }
 
@@ -130,11 +143,9 @@ function checkTexts(values: readonly string[], field: string): void {
   for (const [i, value] of values.entries()) checkText(value, `${field}[${i}]`, MAX_ITEM_BYTES);
 }
 
-/** A failure of one call of several, of which others have landed. */
-function partly(error: unknown): unknown {
-  if (!(error instanceof CoordinationError)) return error;
-  const { code, message, retryable, retryAfterMs } = error;
-  return new CoordinationError(code, message, { retryable, retryAfterMs, applied: "unknown" });
+/** The failure of one call of several, others of which were applied. */
+function inDoubt(error: unknown): unknown {
+  return error instanceof CoordinationError ? withApplied(error, "unknown") : error;
 }
 
 function numberFrom(reply: KeyReply): number {

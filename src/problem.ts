@@ -6,6 +6,7 @@ export type ProblemCode =
   | "malformed"
   | "not_found"
   | "method_not_allowed"
+  | "request_timeout"
   | "too_large"
   | "unsupported_media_type"
   | "internal";
@@ -15,6 +16,7 @@ const STATUS: Readonly<Record<ProblemCode, number>> = {
   unauthorized: 401,
   not_found: 404,
   method_not_allowed: 405,
+  request_timeout: 408,
   conflict: 409,
   too_large: 413,
   unsupported_media_type: 415,
@@ -35,6 +37,7 @@ const TITLES: Readonly<Record<number, string>> = {
   401: "Unauthorized",
   404: "Not Found",
   405: "Method Not Allowed",
+  408: "Request Timeout",
   409: "Conflict",
   413: "Content Too Large",
   415: "Unsupported Media Type",
@@ -74,7 +77,8 @@ interface Told {
 
 function toldOf(error: unknown): Told {
   if (error instanceof Problem) {
-    return { code: error.code, detail: error.message, retryable: false, applied: "no", headers: error.headers };
+    const { code, message, headers } = error;
+    return { code, detail: message, retryable: code === "request_timeout", applied: "no", headers };
   }
   if (error instanceof CoordinationError) {
     const { code, message, retryable, applied, retryAfterMs } = error;

@@ -1,9 +1,9 @@
-/** A longer wish for patience is cut to this, in milliseconds: an hour. */
+/** A longer `Retry-After` is cut to this, in milliseconds: an hour. */
 const MAX_MS = 3_600_000;
 
 /**
- * What a `Retry-After` asks for, in milliseconds: seconds or an HTTP-date, never negative, at most an hour; `undefined` when
- * there is none or it is not understood.
+ * Returns what a `Retry-After` header asks for, in milliseconds: seconds or an HTTP-date, never negative, at most an hour.
+ * `undefined` when the header is missing or malformed.
  *
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
  */

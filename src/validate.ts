@@ -4,7 +4,7 @@ import { CoordinationError } from "./errors.js";
 export const MAX_ID_BYTES = 256;
 /** What a handler's payload may measure, in bytes of UTF-8. */
 export const MAX_VALUE_BYTES = 65_536;
-/** What a list's item or a set's member may measure, in bytes of UTF-8: a full list can still be read in one call. */
+/** What a list's item or a set's member may measure, in bytes of UTF-8: a page of a list holds 500 of the longest. */
 export const MAX_ITEM_BYTES = 2_048;
 
 const encoder = new TextEncoder();

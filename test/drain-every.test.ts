@@ -103,6 +103,40 @@ describe("drainEvery", () => {
     await stop();
   });
 
+  it("row 43: keeps its pace though deliveries hang, and stops when they have ended", async () => {
+    const { clock, coordinator, start, times } = bench();
+    const { opened, open } = gate();
+    coordinator.next = async ({ waitUntil }) => {
+      waitUntil?.(opened);
+      return { woken: 1 };
+    };
+    const stop = start();
+    await clock.advance(40_000);
+    expect(times()).toEqual([5_000, 14_500, 24_000, 33_500]);
+    let isStopped = false;
+    const stopping = stop().then(() => {
+      isStopped = true;
+    });
+    await settle();
+    expect(isStopped).toBe(false);
+    open();
+    await stopping;
+    expect(clock.pending).toBe(0);
+  });
+
+  it("waits for no delivery when its signal ends it", async () => {
+    const controller = new AbortController();
+    const { clock, coordinator, start } = bench({ signal: controller.signal });
+    coordinator.next = async ({ waitUntil }) => {
+      waitUntil?.(new Promise(() => {}));
+      return {};
+    };
+    const stop = start();
+    await clock.advance(6_000);
+    controller.abort();
+    await stop();
+  });
+
   it("survives drains that fail, and tells of each", async () => {
     const { clock, coordinator, events, start, times } = bench();
     let failures = 0;
@@ -258,6 +292,36 @@ describe("drainEvery refuses", () => {
 describe("drainEvery over Redis", () => {
   const coordinator = (keyPrefix: string) =>
     new UpstashCoordinator({ url: inject("restUrl"), token: inject("restToken"), keyPrefix, keyLocking: false });
+
+  it("row 43: makes a delivery in time though all places of another handler hang", async () => {
+    const keyPrefix = `drain-every-${newOp()}:`;
+    const mine = coordinator(keyPrefix);
+    const delivered: string[] = [];
+    const hang = (_: unknown, { signal }: { signal: AbortSignal }) =>
+      new Promise<void>((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    const handlers = {
+      hang,
+      done: ({ status }: { status: { groupId: string } }) => void delivered.push(status.groupId),
+    };
+    new CompletionTracker(mine, { handlers, attemptTimeoutSec: 600 });
+    const owner = new CompletionTracker(coordinator(keyPrefix));
+    const owing = async (ids: readonly string[], handler: string) => {
+      await Promise.all(ids.map((id) => owner.register(id, 0, { onEnd: { handler } })));
+    };
+    await owing(
+      Array.from({ length: 100 }, (_, i) => `hung-${i}`),
+      "hang",
+    );
+    const controller = new AbortController();
+    const stop = drainEvery(mine, { everyMs: 400, signal: controller.signal });
+    for (const id of ["first", "second", "third"]) {
+      await owing([id], "done");
+      // Far less than the time of an attempt that hangs.
+      await expect.poll(() => delivered.at(-1)).toBe(id);
+    }
+    controller.abort();
+    await stop();
+  });
 
   it("ends and delivers a group whose owner died, within the interval and a drain", async () => {
     const keyPrefix = `drain-every-${newOp()}:`;

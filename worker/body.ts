@@ -1,23 +1,28 @@
+import { type Clock, systemClock } from "../src/clock.js";
 import { Problem } from "../src/problem.js";
+import { BodyTooLarge, readBody } from "../src/read-body.js";
+import { within } from "../src/within.js";
 import { depthOf, MAX_DEPTH } from "./json.js";
 
 /** The most that one request may carry, in bytes. */
 export const MAX_BODY_BYTES = 262_144;
+/** How long a body may take to arrive, in milliseconds: a client at 26 KB a second is in time with the largest. */
+const MAX_BODY_MS = 10_000;
 
 /**
- * The request's JSON. What is too large is refused by its announced length, and again while it is being read, whatever
- * was announced.
+ * Returns the request's JSON. A body that is too large is refused by its announced length, and again while it is read. A body
+ * that has not arrived after ten seconds is refused.
  *
- * @throws {Problem} `unsupported_media_type`, `too_large`, `malformed`.
+ * @throws {Problem} `unsupported_media_type`, `too_large`, `request_timeout`, `malformed`.
  */
-export async function readJson(request: Request): Promise<unknown> {
+export async function readJson(request: Request, clock: Clock = systemClock): Promise<unknown> {
   checkType(request);
-  return parsed(await readCapped(request));
+  return parsed(await readCapped(request, clock));
 }
 
-/** `readJson`, or `undefined` for a request without a body, whatever type it announces. */
-export async function readOptionalJson(request: Request): Promise<unknown> {
-  const bytes = await readCapped(request);
+/** Returns the same, or `undefined` for a request without a body, whatever type it announces. */
+export async function readOptionalJson(request: Request, clock: Clock = systemClock): Promise<unknown> {
+  const bytes = await readCapped(request, clock);
   if (bytes.length === 0) return undefined;
   checkType(request);
   return parsed(bytes);
@@ -43,33 +48,22 @@ function parsed(bytes: Uint8Array): unknown {
   return value;
 }
 
-async function readCapped({ headers, body }: Request): Promise<Uint8Array> {
-  if (Number(headers.get("content-length") ?? 0) > MAX_BODY_BYTES) throw tooLarge();
-  let bytes = new Uint8Array();
-  let length = 0;
-  const reader = body?.getReader();
-  for (;;) {
-    const { done, value } = (await reader?.read()) ?? { done: true };
-    if (done || value === undefined) return bytes.subarray(0, length);
-    const needed = length + value.length;
-    if (needed > MAX_BODY_BYTES) {
-      // Whether the sender hears of it or not: nothing more is read.
-      reader?.cancel().catch(() => undefined);
-      throw tooLarge();
-    }
-    if (needed > bytes.length) bytes = grown(bytes, needed);
-    bytes.set(value, length);
-    length = needed;
+/** The client's leaving ends it as well. */
+async function readCapped(request: Request, clock: Clock): Promise<Uint8Array> {
+  try {
+    return await within({ limitMs: MAX_BODY_MS, signal: request.signal, clock }, tooSlow, (signal) =>
+      readBody(request, MAX_BODY_BYTES, signal),
+    );
+  } catch (error) {
+    throw error instanceof BodyTooLarge
+      ? new Problem("too_large", `the body must be at most ${MAX_BODY_BYTES} bytes`)
+      : error;
   }
 }
 
-/** Chunks are copied and let go of: workerd makes 4 KB for each, and a sender may put one byte into it. */
-function grown(bytes: Uint8Array, needed: number): Uint8Array<ArrayBuffer> {
-  const larger = new Uint8Array(Math.max(needed, Math.min(2 * bytes.length, MAX_BODY_BYTES)));
-  larger.set(bytes);
-  return larger;
-}
-
-function tooLarge(): Problem {
-  return new Problem("too_large", `the body must be at most ${MAX_BODY_BYTES} bytes`);
+function tooSlow(): Problem {
+  return new Problem(
+    "request_timeout",
+    `the body must arrive within ${MAX_BODY_MS} ms: send it again, or less at a time`,
+  );
 }

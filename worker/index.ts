@@ -34,9 +34,14 @@ export interface WorkerOptions<Env extends WorkerEnv = WorkerEnv> {
   readonly onError?: (error: unknown) => void;
 }
 
+/** The part of a Worker's `ctx` that is used. */
+export interface WorkerContext {
+  waitUntil(work: Promise<unknown>): void;
+}
+
 /** What a module Worker exports. */
 export interface CoordinatorWorker<Env extends WorkerEnv = WorkerEnv> {
-  fetch(request: Request, env: Env): Promise<Response>;
+  fetch(request: Request, env: Env, ctx?: WorkerContext): Promise<Response>;
 }
 
 /**
@@ -75,7 +80,7 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
     c.set("report", report);
     c.set("keyPrefix", keyPrefix);
     c.set("mayName", mayName);
-    c.set("coordinator", new DurableObjectCoordinator({ namespace: namespaceOf(c.env as Env, options), keyPrefix }));
+    c.set("coordinator", coordinatorOf({ env: c.env as Env, executionCtx: c.executionCtx }, keyPrefix, options));
     c.header("cache-control", "no-store");
     await next();
   });
@@ -89,7 +94,7 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
     report(error);
     return problemResponse(error);
   });
-  return { fetch: async (request, env) => app.fetch(request, env) };
+  return { fetch: async (request, env, ctx) => app.fetch(request, env, executionContext(ctx)) };
 }
 
 /** Authenticates. A caller without a token does not learn which variable is wrong: `onError` gets it instead. */
@@ -114,6 +119,21 @@ function rawPathOf({ url }: Request): string {
   const start = url.indexOf("/", url.indexOf("://") + 3);
   const end = url.slice(start).search(/[?#]/);
   return end < 0 ? url.slice(start) : url.slice(start, start + end);
+}
+
+/** What Hono takes for a request's context. A caller that gives none has no work that outlives its request. */
+function executionContext(ctx: WorkerContext | undefined) {
+  return { waitUntil: (work: Promise<unknown>) => ctx?.waitUntil(work), passThroughOnException: () => {}, props: {} };
+}
+
+function coordinatorOf<Env extends WorkerEnv>(
+  { env, executionCtx }: { readonly env: Env; readonly executionCtx: WorkerContext },
+  keyPrefix: string,
+  options: WorkerOptions<Env>,
+): DurableObjectCoordinator {
+  const namespace = namespaceOf(env, options);
+  // A client that leaves ends its wait in the object: see `enable_request_signal` in wrangler.toml.
+  return new DurableObjectCoordinator({ namespace, keyPrefix, waitUntil: (work) => executionCtx.waitUntil(work) });
 }
 
 function namespaceOf<Env extends WorkerEnv>(env: Env, options: WorkerOptions<Env>): ObjectNamespace {

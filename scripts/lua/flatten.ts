@@ -46,14 +46,24 @@ export class Sources {
 
   /** The steps of a machine by their names, from the object that its file exports. */
   steps(machine: string): Map<string, ts.Symbol> {
+    const steps = this.#functionsOf(machine, machine);
+    if (steps === undefined) throw new Error(`${machine} exports no object of steps`);
+    return steps;
+  }
+
+  /** What steps of the machine will probably read, by the steps' names. */
+  expected(machine: string): Map<string, ts.Symbol> {
+    return this.#functionsOf(machine, "expected") ?? new Map();
+  }
+
+  /** The functions of an object that a machine's file exports. */
+  #functionsOf(machine: string, object: string): Map<string, ts.Symbol> | undefined {
     const unit = this.#units.find(
-      ({ file, symbols }) =>
-        basename(file.fileName) === `${machine}.ts` && symbols.some(({ name }) => name === machine),
+      ({ file, symbols }) => basename(file.fileName) === `${machine}.ts` && symbols.some(({ name }) => name === object),
     );
-    const declaration = unit?.symbols.find(({ name }) => name === machine)?.valueDeclaration;
+    const declaration = unit?.symbols.find(({ name }) => name === object)?.valueDeclaration;
     const value = declaration && ts.isVariableDeclaration(declaration) ? declaration.initializer : undefined;
-    if (value === undefined || !ts.isObjectLiteralExpression(value))
-      throw new Error(`${machine} exports no object of steps`);
+    if (value === undefined || !ts.isObjectLiteralExpression(value)) return undefined;
     return new Map(
       value.properties.map((property) => {
         const symbol = ts.isShorthandPropertyAssignment(property)

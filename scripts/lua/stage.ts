@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 /** What a script is made of, besides the two files in `lua/`. */
-const SHARED = ["store.ts", "draft.ts", "backoff.ts", "machines"];
+const SHARED = ["store.ts", "draft.ts", "backoff.ts", "limits.ts", "machines"];
 
 /**
  * Copies the sources as the Lua compiler resolves them: beside each other, imported without an extension, with the twin of

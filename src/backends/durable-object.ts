@@ -1,15 +1,22 @@
-import { lostAnswer } from "../access.js";
-import { fullJitterMs, type RetryPolicy } from "../backoff.js";
+import { answerSize, lostAnswer } from "../access.js";
+import type { RetryPolicy } from "../backoff.js";
 import { type Clock, systemClock } from "../clock.js";
 import type { RunOptions, Wake, WakingMachine, WatchableTransition, Watched, WatchOptions } from "../coordinator.js";
-import { CoordinationError, type CoordinationErrorCode } from "../errors.js";
+import { isEphemeral } from "../ephemeral.js";
+import { CoordinationError, type CoordinationErrorCode, withApplied } from "../errors.js";
+import { Joined, type Outcome } from "../joined.js";
+import { MAX_ANSWER_BYTES } from "../limits.js";
+import { GRACE_MS, longPoll } from "../long-poll.js";
 import { type InputOf, machineOf, type OutputOf, type TransitionName } from "../machines/index.js";
+import { newOp } from "../op.js";
 import { Primitives } from "../primitives.js";
+import { sizeOf } from "../size.js";
 import { placeOf } from "../tags.js";
 import { checkInteger, checkKeyPrefix, checkNumber, MAX_SEC } from "../validate.js";
-import { timedOut } from "../watchers.js";
-import { type Limit, pause, within } from "../within.js";
-import { isTooLarge, lacksMethod, ObjectCalls } from "./object-calls.js";
+import type { WaitSource } from "../wait-loop.js";
+import { type Question, Waiters } from "../waiters.js";
+import { type Limit, orAborted, within } from "../within.js";
+import { callObject, failureOf, type JoinableCall, outputOf } from "./object-calls.js";
 
 /** The part of a Durable Object binding that is used; every `DurableObjectNamespace` has it. */
 export interface ObjectNamespace {
@@ -21,7 +28,25 @@ export interface ObjectNamespace {
 /** What the object answers. Errors travel as values: one that is thrown over RPC loses its class and its fields. */
 export type ObjectReply =
   | { readonly ok: true; readonly output: object }
-  | { readonly ok: false; readonly code: CoordinationErrorCode; readonly message: string; readonly retryable: boolean };
+  | {
+      readonly ok: false;
+      readonly code: CoordinationErrorCode;
+      readonly message: string;
+      readonly retryable: boolean;
+      /** The call was not run: the answers to the calls before it took all the room. */
+      readonly noRoom?: boolean;
+    };
+
+/** What the object answers to a wait: the reply, or that `take` was called with it. */
+export type WatchReply = ObjectReply | { readonly ok: true; readonly isTaken: true };
+
+/** What a client gives along with a wait. */
+export interface WatchClient {
+  /** Names the wait, for `leave`. */
+  readonly ticket: string;
+  /** Takes a large reply. The object waits for it, so that few of them are on their way at once. */
+  take(reply: ObjectReply): void | Promise<void>;
+}
 
 /** One operation, as it travels to the object. */
 export interface ObjectCall {
@@ -34,10 +59,12 @@ export interface ObjectCall {
 export interface ObjectMethods {
   /** Runs one public transition. */
   run(transition: string, id: string, input: unknown): ObjectReply | Promise<ObjectReply>;
-  /** Runs several, in their order, each by itself and with a reply of its own. */
+  /** Runs several, in their order, each by itself and with a reply of its own. Stops at some MB of answers. */
   runMany(calls: readonly ObjectCall[]): ObjectReply[] | Promise<ObjectReply[]>;
   /** Waits until the transition's output is `ready`, or for `timeoutMs`: then the last output comes as it is. */
-  watch(transition: string, id: string, input: unknown, timeoutMs: number): Promise<ObjectReply>;
+  watch(transition: string, id: string, input: unknown, timeoutMs: number, client?: WatchClient): Promise<WatchReply>;
+  /** Ends the wait that has this ticket: its client has gone. */
+  leave(ticket: string): void | Promise<void>;
 }
 
 /** What a `DurableObjectCoordinator` is made with. */
@@ -54,8 +81,18 @@ export interface DurableObjectOptions {
   readonly locationHint?: string | undefined;
   /** Where the objects must stay, such as `"eu"`. The same key in another jurisdiction is another object. */
   readonly jurisdiction?: string | undefined;
-  /** How long an operation may take with all its attempts, in milliseconds. 1 to 600,000, default 10,000. */
+  /**
+   * How long an operation may take with all its attempts, in milliseconds: 1 to 600,000.
+   *
+   * @default 10000
+   */
   readonly callTimeoutMs?: number;
+  /**
+   * Keeps the invocation alive until the object knows that a wait was aborted: `(work) => ctx.waitUntil(work)`, or `waitUntil`
+   * of `cloudflare:workers`. With it, and with the request's signal given to the wait, a client that leaves ends its wait in
+   * the object at once (compatibility flag `enable_request_signal`). Without it, the wait ends there after 10 s at most.
+   */
+  readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
   /** Default: the system's. */
   readonly clock?: Clock;
   /** From 0 to 1, for the jitter. Default `Math.random`. */
@@ -64,11 +101,13 @@ export interface DurableObjectOptions {
 
 /** The longest that one call waits inside the object. */
 export const MAX_HOP_MS = 25_000;
-/** How long after its time a wait hears out an answer that is on its way. */
-const GRACE_MS = 50;
+/** The same where a client that leaves cannot tell the object. */
+const SILENT_HOP_MS = 10_000;
 
+/** Limits of one RPC, which carries 32 MiB each way. */
+const MAX_CALLS = 128;
+const MAX_SIZE = 8_388_608;
 const RESEND: RetryPolicy = { maxAttempts: 3, baseDelayMs: 50, maxDelayMs: 200 };
-const REWATCH: RetryPolicy = { maxAttempts: 100, baseDelayMs: 250, maxDelayMs: 2_000 };
 
 /**
  * Coordination in Durable Objects: one object for each group and each raw key's tag, linearizable, with its own timer.
@@ -92,7 +131,8 @@ export class DurableObjectCoordinator extends Primitives {
   readonly #callTimeoutMs: number;
   readonly #clock: Clock;
   readonly #random: () => number;
-  readonly #calls = new ObjectCalls((transition, id) => this.#object(transition, id));
+  readonly #joined: Joined<JoinableCall, object>;
+  readonly #waiters: Waiters;
 
   /** @throws {CoordinationError} `misconfigured` without a namespace, `invalid_input` for an option out of range. */
   constructor(options: DurableObjectOptions) {
@@ -114,13 +154,32 @@ export class DurableObjectCoordinator extends Primitives {
     this.defaultTtlSec = ttlSec;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
+    this.#joined = new Joined({
+      maxOps: MAX_CALLS,
+      maxSize: MAX_SIZE,
+      maxAnswerSize: MAX_ANSWER_BYTES,
+      lanes: 1,
+      retry: RESEND,
+      maxQueueMs: callTimeoutMs,
+      clock: this.#clock,
+      random: this.#random,
+      send: (ops, signal) => orAborted(this.#send(ops), signal),
+    });
+    this.#waiters = new Waiters({
+      clock: this.#clock,
+      random: this.#random,
+      graceMs: GRACE_MS,
+      source: (question) => this.#source(question),
+      lookOnce: ({ transition, id, input }, signal) => this.run(transition, id, input, { signal }),
+    });
   }
 
   /**
-   * Runs one transition in the record's object.
+   * Runs one transition in the record's object. Calls on one object that begin in the same turn share an RPC.
    *
-   * @throws {CoordinationError} `backend_unavailable` and `rate_limited` (an overloaded object; never sent again) with
-   * `applied` "unknown" for writes, `backend_rejected` for a transition that failed inside the object.
+   * @throws {CoordinationError} `backend_unavailable` when the object gives no answer; `rate_limited` when it is overloaded, and
+   * then the call is not sent again. `applied` is "unknown" for writes in both. `backend_rejected` for a transition that
+   * failed inside the object.
    */
   async run<N extends TransitionName>(
     transition: N,
@@ -128,23 +187,21 @@ export class DurableObjectCoordinator extends Primitives {
     input: InputOf<N>,
     options: RunOptions = {},
   ): Promise<OutputOf<N>> {
-    const { signal, resend = true } = options;
     const applied = lostAnswer(transition);
-    const endsAtMs = this.#clock.now() + this.#callTimeoutMs;
-    for (let attempt = 1; ; attempt++) {
-      const limit: Limit = { limitMs: Math.max(1, endsAtMs - this.#clock.now()), signal, clock: this.#clock };
-      try {
-        const call = () => this.#calls.run(placeOf(machineOf(transition), id), { transition, id, input });
-        return outputOf(await within(limit, noAnswer, call));
-      } catch (error) {
-        signal?.throwIfAborted();
-        if (error instanceof CoordinationError) throw error;
-        const pauseMs = fullJitterMs(RESEND, attempt, this.#random());
-        const isLast = attempt >= RESEND.maxAttempts || this.#clock.now() + pauseMs >= endsAtMs;
-        if (!resend || isLast || !isTransient(error)) throw faultOf(error, applied);
-        await pause({ ...limit, limitMs: pauseMs });
-      }
-    }
+    const limit: Limit = { limitMs: this.#callTimeoutMs, signal: options.signal, clock: this.#clock };
+    const call = { transition, id, input };
+    const run = (signal: AbortSignal) =>
+      this.#joined.run({
+        call,
+        record: "",
+        group: placeOf(machineOf(transition), id),
+        size: sizeOf(call),
+        answerSize: answerSize(transition),
+        applied,
+        resend: options.resend !== false,
+        signal,
+      });
+    return (await within(limit, () => faultOf(noAnswer(), applied), run)) as OutputOf<N>;
   }
 
   /** Waits in the object, hop by hop; a lost connection is taken up again within the wait's time. */
@@ -154,32 +211,7 @@ export class DurableObjectCoordinator extends Primitives {
     input: InputOf<N>,
     options: WatchOptions,
   ): Promise<OutputOf<N>> {
-    const { timeoutMs, signal } = options;
-    checkNumber(timeoutMs, "timeoutMs", 0, MAX_SEC * 1000);
-    const endsAtMs = this.#clock.now() + timeoutMs;
-    for (let failures = 0; ; ) {
-      const leftMs = Math.max(0, endsAtMs - this.#clock.now());
-      const hopMs = Math.min(MAX_HOP_MS, Math.ceil(leftMs));
-      // One look, or a look that may wait: the end of the wait ends it in any case, and a silent object the hop.
-      const limitMs = timeoutMs === 0 ? this.#callTimeoutMs : Math.min(leftMs + GRACE_MS, hopMs + this.#callTimeoutMs);
-      const limit: Limit = { limitMs, signal, clock: this.#clock, background: options.background === true };
-      try {
-        const call = () => this.#object(transition, id).watch(transition, id, input, hopMs);
-        const output: OutputOf<N> & Watched = outputOf(await within(limit, noAnswer, call));
-        if (output.ready) return output;
-        failures = 0;
-        if (this.#clock.now() >= endsAtMs) throw timedOut(timeoutMs);
-      } catch (error) {
-        signal?.throwIfAborted();
-        if (error instanceof CoordinationError) throw error;
-        const fault = faultOf(error, "no");
-        if (timeoutMs === 0 || !fault.retryable) throw fault;
-        failures++;
-        const pauseMs = Math.max(REWATCH.baseDelayMs, fullJitterMs(REWATCH, failures + 1, this.#random()));
-        await pause({ ...limit, limitMs: Math.min(pauseMs, Math.max(0, endsAtMs - this.#clock.now())) });
-        if (this.#clock.now() >= endsAtMs) throw timedOut(timeoutMs);
-      }
-    }
+    return this.#waiters.watch({ transition, id, input }, options);
   }
 
   /** @throws {CoordinationError} `unsupported`, always. */
@@ -190,7 +222,56 @@ export class DurableObjectCoordinator extends Primitives {
     );
   }
 
-  /** A stub for one call: one that is kept breaks with its object, and may not be used by another request. */
+  #source(question: Question): WaitSource {
+    const { transition, id, input } = question;
+    const [clock, random] = [this.#clock, this.#random];
+    const maxHopMs = isEphemeral() && this.#options.waitUntil === undefined ? SILENT_HOP_MS : MAX_HOP_MS;
+    return {
+      looksByListening: true,
+      listen: (loop) => longPoll(loop, { clock, random, maxHopMs, hop: (...hop) => this.#hop(question, ...hop) }),
+      // The loop looks again by itself.
+      look: (signal) => this.run(transition, id, input, { signal, resend: false }),
+    };
+  }
+
+  /** One wait inside the object. When the signal aborts before its time is over, the object is told. */
+  async #hop(question: Question, hopMs: number, signal: AbortSignal): Promise<Watched> {
+    const { transition, id, input } = question;
+    const [clock, ticket] = [this.#clock, newOp()];
+    const endsAtMs = clock.now() + hopMs;
+    const stub = this.#object(transition, id);
+    const leave = (): void => {
+      if (clock.now() < endsAtMs) this.#leave(stub, ticket);
+    };
+    signal.addEventListener("abort", leave);
+    try {
+      // A silent object ends the hop, not the wait.
+      const limit: Limit = { limitMs: hopMs + this.#callTimeoutMs, signal, clock, background: true };
+      let reply: WatchReply | undefined;
+      const take = (large: ObjectReply): void => {
+        reply = large;
+      };
+      const answer = await within(limit, noAnswer, () => stub.watch(transition, id, input, hopMs, { ticket, take }));
+      return outputOf((reply ?? answer) as ObjectReply);
+    } catch (error) {
+      throw error instanceof CoordinationError ? error : faultOf(error, "no");
+    } finally {
+      signal.removeEventListener("abort", leave);
+    }
+  }
+
+  /** An object that is gone, or that runs an earlier version, ends the wait by itself at the end of the hop. */
+  #leave(stub: ObjectMethods, ticket: string): void {
+    const work = (async () => stub.leave(ticket))().catch(() => {});
+    this.#options.waitUntil?.(work);
+  }
+
+  async #send(ops: readonly JoinableCall[]): Promise<readonly Outcome<object>[]> {
+    const [{ call }] = ops as [JoinableCall];
+    return callObject(this.#object(call.transition, call.id), ops);
+  }
+
+  /** Returns a stub for one call: a stub that is kept breaks with its object, and other requests may not use it. */
   #object(transition: TransitionName, id: string): ObjectMethods {
     const { jurisdiction, locationHint } = this.#options;
     const name = this.#keyPrefix + placeOf(machineOf(transition), id);
@@ -209,50 +290,12 @@ export class DurableObjectCoordinator extends Primitives {
 class NoAnswer extends Error {}
 const noAnswer = (): NoAnswer => new NoAnswer();
 
-/** The platform's own marks on an error. */
-interface Marked {
-  readonly retryable?: unknown;
-  readonly overloaded?: unknown;
-  readonly durableObjectReset?: unknown;
-}
-
-/** Whether the same call may go better with a fresh stub, and does not make a bad day worse. */
-function isTransient(error: unknown): boolean {
-  const { retryable, overloaded, durableObjectReset } = Object(error) as Marked;
-  if (lacksSql(error)) return false;
-  return overloaded !== true && (retryable === true || durableObjectReset === true);
-}
-
-/** The platform has no mark for an object whose class was made without SQLite. */
-function lacksSql(error: unknown): boolean {
-  return error instanceof Error && error.message.includes("SQL is not enabled");
-}
-
-/** The platform's texts stay behind: they may quote what the object's own code threw. */
+/** What a failed call says, with what is known of its write. */
 function faultOf(error: unknown, applied: "no" | "unknown"): CoordinationError {
-  const { overloaded } = Object(error) as Marked;
-  if (overloaded === true) {
-    return new CoordinationError("rate_limited", "the object is overloaded", { retryable: true, applied });
+  if (error instanceof NoAnswer) {
+    const message = "the object did not answer in time";
+    return new CoordinationError("backend_unavailable", message, { retryable: true, applied });
   }
-  if (isTooLarge(error)) {
-    const message = "the call or its answer is larger than one RPC may be: send or read less at a time";
-    return new CoordinationError("limit_exceeded", message, { applied });
-  }
-  if (lacksSql(error)) {
-    return new CoordinationError("misconfigured", "the object's class needs new_sqlite_classes in [[migrations]]");
-  }
-  if (lacksMethod(error)) {
-    const message = "the object lacks the method: the namespace's class must extend CoordinatorObject";
-    return new CoordinationError("misconfigured", message);
-  }
-  const message = error instanceof NoAnswer ? "the object did not answer in time" : "the call to the object failed";
-  return new CoordinationError("backend_unavailable", message, { retryable: true, applied });
-}
-
-function outputOf<Output>(reply: ObjectReply): Output {
-  if (typeof reply !== "object" || reply === null || typeof reply.ok !== "boolean") {
-    throw new CoordinationError("backend_rejected", "the object's answer has an unknown shape", { applied: "unknown" });
-  }
-  if (reply.ok) return reply.output as Output;
-  throw new CoordinationError(reply.code, reply.message, { retryable: reply.retryable });
+  const fault = failureOf(error).error;
+  return withApplied(fault, fault.applied === "unknown" ? applied : "no");
 }

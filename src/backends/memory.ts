@@ -1,25 +1,20 @@
 import { type Clock, systemClock } from "../clock.js";
-import type {
-  OnEvent,
-  RunOptions,
-  Wake,
-  WakingMachine,
-  WatchableTransition,
-  Watched,
-  WatchOptions,
-} from "../coordinator.js";
+import type { OnEvent, RunOptions, Wake, WakingMachine, WatchableTransition, WatchOptions } from "../coordinator.js";
 import { Deliverer } from "../deliverer.js";
 import { openDraft } from "../draft.js";
+import { type DueLine, drainQueue } from "../drain.js";
+import { DueHeap } from "../due-heap.js";
 import { CoordinationError } from "../errors.js";
-import { emit, hookOrWarning } from "../events.js";
+import { hookOrWarning } from "../events.js";
 import { applyTransition, type InputOf, machineOf, type OutputOf, type TransitionName } from "../machines/index.js";
 import { TransitionRefused } from "../platform.js";
 import { Primitives } from "../primitives.js";
+import { SharedClock } from "../shared-clock.js";
 import type { Changes, Rows } from "../store.js";
 import { recordName } from "../tags.js";
 import { checkId, checkNumber, MAX_SEC } from "../validate.js";
-import { Watchers } from "../watchers.js";
-import { DueHeap } from "./due-heap.js";
+import { Waiters } from "../waiters.js";
+import { Wakers } from "../wakers.js";
 
 /** What a `MemoryCoordinator` is made with. */
 export interface MemoryOptions {
@@ -47,6 +42,13 @@ interface MemoryRecord {
 const PRUNE_PER_WRITE = 2;
 /** A heap this small is not worth tidying. */
 const COMPACT_FROM = 1_000;
+/** How many records are woken side by side. */
+const WAKES_AT_ONCE = 32;
+/** How many records are woken in one turn of the event loop, and how many lines are looked at for that. */
+const WAKES_A_TURN = 64;
+const LOOKS_A_TURN = 2_000;
+/** How long a record waits that could not be woken. */
+const PUT_OFF_MS = 30_000;
 
 /**
  * Coordination within one process: for tests, development, and servers that are alone. Nothing outlives the process,
@@ -57,15 +59,13 @@ export class MemoryCoordinator extends Primitives {
   readonly defaultTtlSec: number;
   readonly completionTimeoutSec?: number;
   readonly #clock: Clock;
-  readonly #onEvent: OnEvent;
   readonly #records = new Map<string, MemoryRecord>();
-  readonly #watchers: Watchers;
-  readonly #wakes = new Map<WakingMachine, Set<Wake<WakingMachine>>>();
+  readonly #waiters: Waiters;
+  readonly #wakers: Wakers;
   readonly #wakeHeap = new DueHeap();
   readonly #untilHeap = new DueHeap();
-  /** Lets requests go that wait for a group, where nobody else delivers. */
-  readonly #own: Wake<WakingMachine>;
   #timer: { readonly atMs: number; readonly cancel: () => void } | undefined;
+  #isDraining = false;
 
   /** @throws {CoordinationError} `invalid_input` for a `ttlSec` out of range. */
   constructor(options: MemoryOptions = {}) {
@@ -79,9 +79,20 @@ export class MemoryCoordinator extends Primitives {
     }
     this.defaultTtlSec = ttlSec;
     this.#clock = clock;
-    this.#onEvent = onEvent;
-    this.#watchers = new Watchers(clock);
-    this.#own = new Deliverer({ coordinator: this, requests: () => this, onEvent });
+    this.#waiters = new Waiters({
+      clock,
+      sharedClock: new SharedClock(clock),
+      isLocal: true,
+      source: ({ transition, id, input }) => ({ look: () => this.#apply(transition, id, input) }),
+      lookOnce: ({ transition, id, input }) => this.#apply(transition, id, input),
+    });
+    this.#wakers = new Wakers({
+      run: (machine, recordId, input) => this.#apply(`${machine}.woken`, recordId, input),
+      // Lets requests go that wait for a group, where no tracker delivers.
+      own: new Deliverer({ coordinator: this, requests: () => this, onEvent }),
+      clock,
+      onEvent,
+    });
   }
 
   /** How many records are held, those among them that have expired and were not removed yet. */
@@ -106,16 +117,11 @@ export class MemoryCoordinator extends Primitives {
     input: InputOf<N>,
     options: WatchOptions,
   ): Promise<OutputOf<N>> {
-    checkId(id, "id");
-    checkNumber(options.timeoutMs, "timeoutMs", 0, MAX_SEC * 1000);
-    const look = (): OutputOf<N> & Watched => this.#apply(transition, id, input) as OutputOf<N> & Watched;
-    return this.#watchers.watch(recordName(machineOf(transition), id), look, options);
+    return this.#waiters.watch({ transition, id, input }, options);
   }
 
   onWake<M extends WakingMachine>(machine: M, wake: Wake<M>): () => void {
-    const wakes = this.#wakes.get(machine) ?? new Set();
-    this.#wakes.set(machine, wakes.add(wake));
-    return () => wakes.delete(wake);
+    return this.#wakers.add(machine, wake);
   }
 
   #apply<N extends TransitionName>(transition: N, id: string, input: InputOf<N>): OutputOf<N> {
@@ -131,7 +137,7 @@ export class MemoryCoordinator extends Primitives {
     }
     const changes = draft.changes();
     if (changes.dirty) this.#commit(name, changes, nowMs);
-    if (changes.notified) this.#watchers.notify(name);
+    if (changes.notified) this.#waiters.notify(name);
     return output;
   }
 
@@ -213,48 +219,61 @@ export class MemoryCoordinator extends Primitives {
 
   #arm(): void {
     const atMs = this.#wakeHeap.nextAtMs;
-    if (atMs === undefined || (this.#timer !== undefined && this.#timer.atMs <= atMs)) return;
+    if (this.#isDraining || atMs === undefined || (this.#timer !== undefined && this.#timer.atMs <= atMs)) return;
     this.#timer?.cancel();
     const nowMs = this.#clock.now();
     // What is due now, such as the callback of a group that has just ended, is done before the process goes.
-    const cancel = this.#clock.setTimer(() => this.#ring(), atMs - nowMs, { background: atMs > nowMs });
+    const cancel = this.#clock.setTimer(() => void this.#drainDue(), atMs - nowMs, { background: atMs > nowMs });
     this.#timer = { atMs, cancel };
   }
 
-  #ring(): void {
+  /** Wakes what is due, a part of it in each turn of the event loop. Deliveries go on after it. */
+  async #drainDue(): Promise<void> {
     this.#timer = undefined;
-    const nowMs = this.#clock.now();
-    const due: string[] = [];
-    for (let entry = this.#wakeHeap.popDue(nowMs); entry !== undefined; entry = this.#wakeHeap.popDue(nowMs)) {
-      const record = this.#records.get(entry.name);
-      if (record === undefined || record.queuedWakeMs !== entry.atMs) continue;
-      record.queuedWakeMs = undefined;
-      if (record.wakeAtMs !== undefined && record.wakeAtMs <= nowMs) due.push(entry.name);
-      else this.#queue(entry.name, record);
-    }
-    for (const name of due) this.#wake(name);
+    this.#isDraining = true;
+    let isFirst = true;
+    const queue = {
+      take: async () => {
+        if (!isFirst) await new Promise<void>((resolve) => this.#clock.setTimer(resolve, 0));
+        isFirst = false;
+        return this.#takeDue();
+      },
+      putOff: ({ machine, id }: DueLine) => this.#putOff(recordName(machine, id)),
+      giveBack: () => {},
+      outlook: () => ({ isDue: false, nextDueAtMs: undefined }),
+    };
+    await drainQueue(queue, {
+      atOnce: WAKES_AT_ONCE,
+      clock: this.#clock,
+      wakers: this.#wakers,
+      waitUntil: () => {},
+    });
+    this.#isDraining = false;
     this.#arm();
   }
 
-  #wake(name: string): void {
-    const colon = name.indexOf(":");
-    const machine = name.slice(0, colon) as WakingMachine;
-    const id = name.slice(colon + 1);
-    const registered = [...(this.#wakes.get(machine) ?? [])];
-    const wakes = registered.length === 0 ? [this.#own] : registered;
-    try {
-      for (const [i, wake] of wakes.entries()) {
-        const isLast = i === wakes.length - 1;
-        const output = this.#apply(`${machine}.woken`, id, isLast ? wake.input() : { ...wake.input(), more: true });
-        const work = wake.act(id, output).catch((error: unknown) => this.#report(machine, id, error));
-        wake.waitUntil?.(work);
-      }
-    } catch (error) {
-      this.#report(machine, id, error);
+  #takeDue(): DueLine[] | undefined {
+    const nowMs = this.#clock.now();
+    const lines: DueLine[] = [];
+    for (let looks = 0; looks < LOOKS_A_TURN && lines.length < WAKES_A_TURN; looks++) {
+      const entry = this.#wakeHeap.popDue(nowMs);
+      if (entry === undefined) return lines.length > 0 ? lines : undefined;
+      const { name, atMs } = entry;
+      const record = this.#records.get(name);
+      if (record === undefined || record.queuedWakeMs !== atMs) continue;
+      record.queuedWakeMs = undefined;
+      const colon = name.indexOf(":");
+      const machine = name.slice(0, colon) as WakingMachine;
+      if ((record.wakeAtMs ?? nowMs + 1) <= nowMs) lines.push({ machine, id: name.slice(colon + 1), atMs });
+      else this.#queue(name, record);
     }
+    return lines;
   }
 
-  #report(machine: string, id: string, error: unknown): void {
-    emit(this.#onEvent, { type: "wake_failed", machine, id, error });
+  #putOff(name: string): void {
+    const record = this.#records.get(name);
+    if (record === undefined || record.queuedWakeMs !== undefined) return;
+    record.queuedWakeMs = this.#clock.now() + PUT_OFF_MS;
+    this.#wakeHeap.push(name, record.queuedWakeMs);
   }
 }

@@ -1,91 +1,68 @@
-import type { TransitionName } from "../machines/index.js";
-import { endOfTurn } from "../turn.js";
+import { CoordinationError, type CoordinationErrorCode } from "../errors.js";
+import type { Joinable, Outcome } from "../joined.js";
+import { faultOfObject, isTooLargeForRpc, lacksMethod } from "../remote-faults.js";
+import { NoRoom } from "../size.js";
 import type { ObjectCall, ObjectMethods, ObjectReply } from "./durable-object.js";
 
-/** One RPC takes so many. */
-const MAX_CALLS = 128;
+type Refusal = Extract<ObjectReply, { readonly ok: false }>;
 
-interface Waiting extends ObjectCall {
-  readonly resolve: (reply: ObjectReply | Promise<ObjectReply>) => void;
-  readonly reject: (error: unknown) => void;
+/** A call on an object that may share an RPC with others. */
+export interface JoinableCall extends Joinable {
+  readonly call: ObjectCall;
 }
 
-/**
- * Calls on one object that begin in the same turn of the event loop share an RPC, in their order; each has a reply of its
- * own. A turn is one request's: nothing of another is waited for.
- */
-export class ObjectCalls {
-  readonly #stubOf: (transition: TransitionName, id: string) => ObjectMethods;
-  /** Those of this turn, by their object. */
-  #turn = new Map<string, Waiting[]>();
-
-  /** @param stubOf a stub for one call, of the object that has this record. */
-  constructor(stubOf: (transition: TransitionName, id: string) => ObjectMethods) {
-    this.#stubOf = stubOf;
-  }
-
-  /** @param object what the object is called: the same for all that may share an RPC. */
-  run(object: string, call: ObjectCall): Promise<ObjectReply> {
-    return new Promise((resolve, reject) => {
-      const waiting = this.#turn.get(object);
-      if (waiting !== undefined) {
-        waiting.push({ ...call, resolve, reject });
-        return;
-      }
-      if (this.#turn.size === 0) void this.#endTurn();
-      this.#turn.set(object, [{ ...call, resolve, reject }]);
-    });
-  }
-
-  async #endTurn(): Promise<void> {
-    await endOfTurn();
-    const turn = this.#turn;
-    this.#turn = new Map();
-    for (const calls of turn.values()) this.#send(calls);
-  }
-
-  /** Parts of one stub's arrive in their order. */
-  #send(calls: readonly Waiting[]): void {
-    try {
-      const [first] = calls as [Waiting];
-      const stub = this.#stubOf(first.transition, first.id);
-      for (let from = 0; from < calls.length; from += MAX_CALLS)
-        void sendPart(stub, calls.slice(from, from + MAX_CALLS));
-    } catch (error) {
-      for (const { reject } of calls) reject(error);
-    }
-  }
-}
-
-async function sendPart(stub: ObjectMethods, calls: readonly Waiting[]): Promise<void> {
-  const [first] = calls as [Waiting];
+/** Makes the calls by one RPC, in their order. Rejects with the fault that befell them all and may be sent again. */
+export async function callObject(
+  stub: ObjectMethods,
+  ops: readonly JoinableCall[],
+): Promise<readonly Outcome<object>[]> {
+  const calls = ops.map(({ call }) => call);
   try {
-    if (calls.length === 1) {
-      first.resolve(await runAlone(stub, first));
-      return;
-    }
-    const replies = await stub.runMany(calls.map(({ transition, id, input }) => ({ transition, id, input })));
-    // One that is missing has an unknown shape, and is told so.
-    for (const [i, { resolve }] of calls.entries()) resolve(Object(replies)[i] as ObjectReply);
+    const [only] = calls as [ObjectCall];
+    if (calls.length === 1) return [outcomeOf(await runAlone(stub, only))];
+    const replies: unknown = await stub.runMany(calls);
+    return calls.map((_, i) => outcomeOf(Object(replies)[i]));
   } catch (error) {
-    if (calls.length > 1 && (lacksMethod(error) || isTooLarge(error))) {
-      // An object that still runs an earlier version, while one is deployed; or more than one RPC can carry. What has landed
-      // knows the call when it comes again.
-      for (const call of calls) await runAlone(stub, call).then(call.resolve, call.reject);
-    } else for (const { reject } of calls) reject(error);
+    // An object that still runs an earlier version while one is deployed. Its answers may be larger than an RPC carries.
+    if (calls.length > 1 && (lacksMethod(error) || isTooLargeForRpc(error))) return callOneByOne(stub, calls);
+    const failure = failureOf(error);
+    if (failure.resend) throw failure.error;
+    return calls.map(() => failure);
   }
+}
+
+async function callOneByOne(stub: ObjectMethods, calls: readonly ObjectCall[]): Promise<readonly Outcome<object>[]> {
+  const outcomes: Outcome<object>[] = [];
+  for (const call of calls) outcomes.push(await runAlone(stub, call).then(outcomeOf, failureOf));
+  return outcomes;
 }
 
 async function runAlone(stub: ObjectMethods, { transition, id, input }: ObjectCall): Promise<ObjectReply> {
   return stub.run(transition, id, input);
 }
 
-/** What the call or its answer takes is more than an RPC may: the platform has no mark for it, only words. */
-export function isTooLarge(error: unknown): boolean {
-  return error instanceof Error && /RPC arguments or return values are limited to/i.test(error.message);
+/** The platform's texts are left out: they may quote what the object's own code threw. */
+export function failureOf(error: unknown): { readonly error: CoordinationError; readonly resend: boolean } {
+  if (error instanceof CoordinationError) return { error, resend: error.retryable };
+  const { resend, code, says, ...options } = faultOfObject(error);
+  return { error: new CoordinationError(code, says, options), resend };
 }
 
-/** The platform's own mark, and its words. */
-export function lacksMethod(error: unknown): boolean {
-  return (Object(error) as { readonly remote?: unknown }).remote === true && error instanceof TypeError;
+function outcomeOf(reply: unknown): Outcome<object> {
+  const { ok, output, code, message, retryable, noRoom } = Object(reply) as Record<keyof Refusal | "output", unknown>;
+  if (ok === true) return { value: output as object };
+  if (ok !== false) {
+    const text = "unexpected answer from the object: its class must extend CoordinatorObject";
+    return { error: new CoordinationError("backend_rejected", text, { applied: "unknown" }) };
+  }
+  if (noRoom === true) return { noRoom: new NoRoom() };
+  const options = { retryable: retryable === true };
+  return { error: new CoordinationError(code as CoordinationErrorCode, String(message), options) };
+}
+
+/** The output of a reply, or the error that it tells of. */
+export function outputOf<Output>(reply: ObjectReply): Output {
+  const outcome = outcomeOf(reply);
+  if ("value" in outcome) return outcome.value as Output;
+  throw "error" in outcome ? outcome.error : outcome.noRoom;
 }

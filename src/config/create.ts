@@ -28,6 +28,8 @@ export interface CreateCoordinatorOptions {
   readonly redis?: RedisClient | undefined;
   /** A Durable Object namespace in place of `durableObject.binding`. */
   readonly namespace?: ObjectNamespace | undefined;
+  /** For `"durable-object"`: keeps the invocation alive until the object knows that a wait was aborted. */
+  readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
   /**
    * Told of what happens without a caller, by the backends that act in this process, `"memory"` and `"upstash"`: a record
    * that could not be woken, above all by `drain`. What it throws is ignored. The objects behind the other two tell their own
@@ -131,7 +133,8 @@ async function durableObject(config: ParsedConfig, options: CreateCoordinatorOpt
     );
   }
   const { DurableObjectCoordinator } = await import("../backends/durable-object.js");
-  const build = () => new DurableObjectCoordinator({ namespace, ...settings, completionTimeoutSec });
+  const { waitUntil } = options;
+  const build = () => new DurableObjectCoordinator({ namespace, ...settings, completionTimeoutSec, waitUntil });
   return made("durableObject.", build);
 }
 

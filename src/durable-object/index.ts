@@ -5,5 +5,7 @@ export {
   type ObjectMethods,
   type ObjectNamespace,
   type ObjectReply,
+  type WatchClient,
+  type WatchReply,
 } from "../backends/durable-object.js";
 export { CoordinatorObject, MAX_WATCHES } from "./object.js";

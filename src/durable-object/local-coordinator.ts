@@ -1,25 +1,42 @@
-import { systemClock } from "../clock.js";
-import type { RunOptions, Wake, WakingMachine, WatchableTransition, Watched, WatchOptions } from "../coordinator.js";
+import { type Clock, systemClock } from "../clock.js";
+import type { OnEvent, RunOptions, Wake, WakingMachine, WatchableTransition } from "../coordinator.js";
 import { openDraft } from "../draft.js";
 import { CoordinationError } from "../errors.js";
-import { applyTransition, type InputOf, machineOf, type OutputOf, type TransitionName } from "../machines/index.js";
+import {
+  applyTransition,
+  findTransition,
+  type InputOf,
+  machineOf,
+  type OutputOf,
+  type TransitionName,
+} from "../machines/index.js";
 import { TransitionRefused } from "../platform.js";
 import { Primitives } from "../primitives.js";
+import { faultOfStorage, type RemoteFault } from "../remote-faults.js";
+import { SharedClock } from "../shared-clock.js";
 import type { Changes } from "../store.js";
 import { recordName } from "../tags.js";
-import { Watchers } from "../watchers.js";
+import type { WaiterOptions } from "../wait-loop.js";
+import { Waiters } from "../waiters.js";
+import { Wakers } from "../wakers.js";
+import { type PoolSize, WorkPool } from "../work-pool.js";
 import type { ObjectAlarm } from "./alarm.js";
 import type { SqliteRecords } from "./records.js";
 
 /** How long an emptied object without any timer stays, in case it is written to again. */
 const TIDY_MS = 10_000;
+/** Workers open six connections at a time: more deliveries at once would only wait for each other. */
+const OBJECT_POOL: PoolSize = { places: 6, share: 4, most: 6 };
 
 export interface LocalOptions {
   readonly records: SqliteRecords;
   readonly alarm: ObjectAlarm;
   readonly now: () => number;
+  /** How many waits are held. */
+  readonly maxWaits: number;
   /** Called in the transaction that makes the tables. */
   readonly onFirstWrite: () => void;
+  readonly onEvent: OnEvent;
 }
 
 /** The coordinator of one object's own records: what runs inside it, without a round trip. */
@@ -27,18 +44,35 @@ export class LocalCoordinator extends Primitives {
   readonly isDistributed = true;
   readonly defaultTtlSec = 0;
   readonly #options: LocalOptions;
-  readonly #watchers: Watchers;
-  readonly #wakes = new Map<string, Set<Wake<WakingMachine>>>();
+  readonly #waiters: Waiters;
+  readonly wakers: Wakers;
 
   constructor(options: LocalOptions) {
     super();
     this.#options = options;
-    this.#watchers = new Watchers({ now: options.now, setTimer: systemClock.setTimer });
+    this.#waiters = new Waiters({
+      clock: systemClock,
+      sharedClock: new SharedClock(systemClock),
+      isLocal: true,
+      isOneContext: true,
+      maxWaits: options.maxWaits,
+      source: ({ transition, id, input }) => ({ look: () => this.apply(transition, id, input) }),
+      lookOnce: ({ transition, id, input }) => this.apply(transition, id, input),
+    });
+    const clock: Clock = { now: options.now, setTimer: systemClock.setTimer };
+    this.wakers = new Wakers({
+      run: (machine, id, input) => this.#wake(machine, id, input),
+      // Deadlines count though the object's options for deliveries are wrong.
+      own: { input: () => ({}), act: async () => {} },
+      pool: new WorkPool(OBJECT_POOL, clock),
+      clock,
+      onEvent: options.onEvent,
+    });
   }
 
-  /** How many watches wait. */
+  /** How many waits are open. */
   get watching(): number {
-    return this.#watchers.size;
+    return this.#waiters.size;
   }
 
   async run<N extends TransitionName>(
@@ -55,35 +89,27 @@ export class LocalCoordinator extends Primitives {
     transition: N,
     id: string,
     input: InputOf<N>,
-    options: WatchOptions,
+    options: WaiterOptions,
   ): Promise<OutputOf<N>> {
-    return this.look(transition, id, () => this.apply(transition, id, input) as OutputOf<N> & Watched, options);
-  }
-
-  /** Waits with a look of the caller's own. */
-  look<Output extends Watched>(
-    transition: TransitionName,
-    id: string,
-    look: () => Output,
-    options: WatchOptions,
-  ): Promise<Output> {
-    return this.#watchers.watch(recordName(machineOf(transition), id), look, options);
+    return this.#waiters.watch({ transition, id, input }, options);
   }
 
   onWake<M extends WakingMachine>(machine: M, wake: Wake<M>): () => void {
-    const wakes = this.#wakes.get(machine) ?? new Set();
-    this.#wakes.set(machine, wakes.add(wake));
-    return () => wakes.delete(wake);
+    return this.wakers.add(machine, wake);
   }
 
-  wakesOf(machine: string): readonly Wake<WakingMachine>[] {
-    return [...(this.#wakes.get(machine) ?? [])];
+  #wake(machine: WakingMachine, id: string, input: InputOf<`${WakingMachine}.woken`>) {
+    if (findTransition(`${machine}.woken`) === undefined) {
+      throw new CoordinationError("unsupported", `this version of the object cannot wake ${machine}`);
+    }
+    return this.apply(`${machine}.woken`, id, input);
   }
 
   /**
    * Runs one transition, commits it together with the alarm that it needs, and has those look who wait for the record.
    *
-   * @throws {CoordinationError} `backend_rejected` when the transition fails; nothing is written.
+   * @throws {CoordinationError} `backend_rejected` when the transition fails or the storage is full, `limit_exceeded` for a value
+   * that no row holds. Nothing is written.
    */
   apply<N extends TransitionName>(transition: N, id: string, input: InputOf<N>): OutputOf<N> {
     const { records, now, onFirstWrite } = this.#options;
@@ -103,11 +129,11 @@ export class LocalCoordinator extends Primitives {
         return [result, made];
       });
     } catch (error) {
-      const reason = error instanceof TransitionRefused ? error.reason : "the transition failed";
-      throw new CoordinationError("backend_rejected", `${transition}: ${reason}`, { cause: error });
+      const { code, says, retryable = false } = faultOfStorage(error) ?? failed(error);
+      throw new CoordinationError(code, `${transition}: ${says}`, { retryable, cause: error });
     }
     this.#arm(changes, nowMs);
-    if (changes.notified) this.#watchers.notify(record);
+    if (changes.notified) this.#waiters.notify(record);
     return output;
   }
 
@@ -121,4 +147,9 @@ export class LocalCoordinator extends Primitives {
     if (changes.untilChanged && untilMs !== undefined) alarm.arm(Math.max(untilMs, nowMs + 1));
     if (changes.wakeChanged && wakeAtMs !== undefined) alarm.arm(Math.max(wakeAtMs, nowMs + 1));
   }
+}
+
+function failed(error: unknown): RemoteFault {
+  const says = error instanceof TransitionRefused ? error.reason : "the transition failed";
+  return { code: "backend_rejected", says, retryable: false };
 }

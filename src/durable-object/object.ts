@@ -7,34 +7,46 @@ import {
   type ObjectMethods,
   type ObjectNamespace,
   type ObjectReply,
+  type WatchClient,
+  type WatchReply,
 } from "../backends/durable-object.js";
 import type { RetryPolicy } from "../backoff.js";
-import type { Coordinator, CoordinatorEvent, WakingMachine, Watched } from "../coordinator.js";
+import { systemClock } from "../clock.js";
+import type { Coordinator, CoordinatorEvent, WakingMachine } from "../coordinator.js";
+import { type DueLine, type DueQueue, drainQueue } from "../drain.js";
 import { CoordinationError } from "../errors.js";
 import { emit, hookOrWarning } from "../events.js";
+import { MAX_ANSWER_BYTES } from "../limits.js";
 import { findTransition, type TransitionName } from "../machines/index.js";
 import { newOp } from "../op.js";
+import { sizeOf } from "../size.js";
+import { recordName } from "../tags.js";
 import { type DeliveryOptions, type DeliveryPlace, deliver } from "../trackers/deliver.js";
 import type { Handler, Webhooks } from "../trackers/handler.js";
 import { ObjectAlarm } from "./alarm.js";
+import { LargeReplies } from "./large-replies.js";
 import { LocalCoordinator } from "./local-coordinator.js";
 import { SqliteRecords } from "./records.js";
-import { answer, faultReply } from "./reply.js";
+import { answer, faultReply, noRoomReply } from "./reply.js";
 
-/** How many watches one object holds open. */
+/** How many waits one object holds. */
 export const MAX_WATCHES = 10_000;
 
 const DEFAULT_KEY_PREFIX = "coord:";
-/** How many records one alarm removes at most. */
-const SWEEP_LIMIT = 500;
+/** How many expired records are removed in one turn of the event loop, and by one alarm at most. */
+const SWEEP_A_TURN = 500;
+const SWEEP_AN_ALARM = 10_000;
 /**
  * How long the next sweep waits when there was no more to remove: longer the more records it will look through, so that an
  * object of many reads a few hundred rows a second at most for it.
  */
 const SWEEP_PAUSE_MS = 10_000;
 const SWEEP_PAUSE_A_RECORD_MS = 10;
-/** Workers open six connections at a time: more deliveries at once would only wait for each other. */
+/** After how long an alarm begins no more deliveries: the platform ends it after 15 minutes. */
+const ALARM_BUDGET_MS = 60_000;
+/** How many records are woken side by side, and in one turn of the event loop. */
 const WAKES_AT_ONCE = 6;
+const WAKES_A_TURN = 64;
 /** How soon an alarm rings again whose object died over its work; while it lives, alarms wait for each other. */
 const GUARD_MS = 2_000;
 /** After a record could not be woken at all, its next try. */
@@ -83,6 +95,9 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
   /** Which life of the object this is: an attempt that an earlier one had begun ended with it. */
   readonly #incarnation = newOp();
   readonly #warn = hookOrWarning(undefined, () => this.now());
+  readonly #replies = new LargeReplies();
+  /** The waits that a client can end, by their tickets. */
+  readonly #open = new Map<string, AbortController>();
   #isFresh = true;
   #keyPrefix: string | undefined;
   #hasTrackers = false;
@@ -95,7 +110,9 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
       records: this.#records,
       alarm: this.#alarm,
       now: () => this.now(),
+      maxWaits: MAX_WATCHES,
       onFirstWrite: () => this.#rememberPrefix(),
+      onEvent: (event) => this.#emit(event),
     });
     void ctx.blockConcurrencyWhile(() => this.#load());
   }
@@ -105,36 +122,53 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     return answer(() => this.#local.apply(publicTransition(transition), id, input as never));
   }
 
-  /** Runs several, in their order: each is atomic by itself, and has a reply of its own. */
+  /**
+   * Runs several, in their order: each is atomic by itself, and has a reply of its own. Once their answers take 4 MB, the
+   * others are not run: their replies say so, before they take any memory.
+   */
   runMany(calls: readonly ObjectCall[]): ObjectReply[] {
-    return calls.map(({ transition, id, input }) => this.run(transition, id, input));
+    let size = 0;
+    return calls.map(({ transition, id, input }) => {
+      if (size >= MAX_ANSWER_BYTES) return noRoomReply();
+      const reply = this.run(transition, id, input);
+      size += sizeOf(reply);
+      return reply;
+    });
   }
 
   /**
-   * Resolves once the transition's output is `ready`, at latest after `timeoutMs` (25,000 at most) with the output as it
-   * was last. The write that makes it ready resolves it in the same turn. `limit_exceeded` beyond 10,000 watches.
+   * Resolves once the transition's output is `ready`, or after `timeoutMs` (25,000 at most) with the last output. The write
+   * that makes it ready resolves it in the same turn. `leave` with the same `ticket` ends it at once. Beyond 10,000 waits it
+   * answers `limit_exceeded`, retryable.
    */
-  async watch(transition: string, id: string, input: unknown, timeoutMs: number): Promise<ObjectReply> {
-    let last: Watched | undefined;
+  async watch(
+    transition: string,
+    id: string,
+    input: unknown,
+    timeoutMs: number,
+    client?: WatchClient,
+  ): Promise<WatchReply> {
+    const left = new AbortController();
     try {
       const name = publicTransition(transition);
       if (!isWatchable(name)) throw new CoordinationError("unsupported", "the transition cannot be watched");
-      const look = (): Watched => {
-        last = this.#local.apply(name, id, input as never) as Watched;
-        return last;
-      };
-      if (!(timeoutMs > 0)) return answer(look);
-      if (this.#local.watching >= MAX_WATCHES) {
-        throw new CoordinationError("limit_exceeded", `an object holds ${MAX_WATCHES} watches`, { retryable: true });
-      }
-      const output = await this.#local.look(name, id, look, { timeoutMs: Math.min(timeoutMs, MAX_HOP_MS) });
-      return { ok: true, output };
+      if (client !== undefined) this.#open.set(client.ticket, left);
+      const limitMs = Math.min(timeoutMs > 0 ? timeoutMs : 0, MAX_HOP_MS);
+      const options = { timeoutMs: limitMs, signal: left.signal, resolvesLate: true };
+      const output = await this.#local.watch(name, id, input as never, options);
+      if (client === undefined || !this.#replies.isLarge(output)) return { ok: true, output };
+      await this.#replies.send(async () => client.take({ ok: true, output }));
+      return { ok: true, isTaken: true };
     } catch (error) {
-      if (last !== undefined && error instanceof CoordinationError && error.code === "wait_timeout") {
-        return { ok: true, output: last };
-      }
       return faultReply(error);
+    } finally {
+      if (client !== undefined) this.#open.delete(client.ticket);
     }
+  }
+
+  /** Ends a wait whose client has gone. */
+  leave(ticket: string): void {
+    this.#open.get(ticket)?.abort();
   }
 
   /**
@@ -170,7 +204,7 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     return Date.now();
   }
 
-  /** How many watches are open in this object. */
+  /** How many waits are open in this object. */
   protected get watching(): number {
     return this.#local.watching;
   }
@@ -202,51 +236,44 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
   async #ring(): Promise<void> {
     const nowMs = this.now();
     const failed = new Set<string>();
-    const isSwept = this.#records.sweep(nowMs, SWEEP_LIMIT) < SWEEP_LIMIT;
     // In a new life, attempts of the last one are looked at too, though their leases would last.
     const due = this.#isFresh ? this.#records.timed() : this.#records.due(nowMs);
     this.#isFresh = false;
-    const work = this.#wakeAll(due, failed);
-    try {
-      this.#rearm(failed, isSwept);
-    } finally {
-      // Before the first await: should the object die from here on, the alarm rings in its next life, and soon.
-      if (due.length > 0) this.#alarm.arm(nowMs + GUARD_MS);
-      await work;
-    }
-    if (due.length > 0) this.#rearm(failed, isSwept);
+    const expired = this.#records.expired(nowMs, SWEEP_AN_ALARM);
+    // Before the first await: should the object die from here on, the alarm rings in its next life, and soon.
+    if (due.length > 0 || expired.length > SWEEP_A_TURN) this.#alarm.arm(nowMs + GUARD_MS);
+    await Promise.all([this.#sweep(expired, nowMs), this.#wakeAll(due, failed)]);
+    this.#rearm(failed, expired.length < SWEEP_AN_ALARM);
   }
 
+  /** Removes what has expired, a part of it in each turn. */
+  async #sweep(expired: readonly string[], nowMs: number): Promise<void> {
+    for (let from = 0; from < expired.length; from += SWEEP_A_TURN) {
+      if (from > 0) await nextTurn();
+      this.#records.sweep(expired.slice(from, from + SWEEP_A_TURN), nowMs);
+    }
+  }
+
+  /** Wakes records, and waits until what they asked for has ended. */
   async #wakeAll(due: readonly string[], failed: Set<string>): Promise<void> {
-    const queue = due.values();
-    const worker = async (): Promise<void> => {
-      for (const record of queue) await this.#wake(record, failed);
+    let from = 0;
+    const queue: DueQueue<DueLine> = {
+      take: async () => {
+        if (from >= due.length) return undefined;
+        if (from > 0) await nextTurn();
+        const names = due.slice(from, from + WAKES_A_TURN);
+        from += names.length;
+        return names.map(lineOf);
+      },
+      putOff: ({ machine, id }) => void failed.add(recordName(machine, id)),
+      giveBack: () => {},
+      outlook: () => ({ isDue: false, nextDueAtMs: undefined }),
     };
-    await Promise.all(Array.from({ length: Math.min(WAKES_AT_ONCE, due.length) }, worker));
-  }
-
-  /** Runs the record's `woken`, and does what it claimed. */
-  async #wake(record: string, failed: Set<string>): Promise<void> {
-    const colon = record.indexOf(":");
-    const machine = record.slice(0, colon);
-    const id = record.slice(colon + 1);
-    try {
-      this.#makeTrackers(id);
-      const woken = `${machine as WakingMachine}.woken` as const;
-      if (findTransition(woken) === undefined) {
-        throw new CoordinationError("unsupported", `this version of the object cannot wake ${machine}`);
-      }
-      const wakes = this.#local.wakesOf(machine);
-      if (wakes.length === 0) this.#local.apply(woken, id, {});
-      for (const wake of wakes) {
-        const input = wake === wakes.at(-1) ? wake.input() : { ...wake.input(), more: true };
-        const output = this.#local.apply(woken, id, input);
-        await wake.act(id, output).catch((error: unknown) => this.#report(machine, id, error));
-      }
-    } catch (error) {
-      failed.add(record);
-      this.#report(machine, id, error);
-    }
+    if (due[0] === undefined) return;
+    this.#makeTrackers(lineOf(due[0]).id);
+    const clock = { ...systemClock, now: () => this.now() };
+    const budgetMs = ALARM_BUDGET_MS;
+    await drainQueue(queue, { budgetMs, atOnce: WAKES_AT_ONCE, clock, wakers: this.#local.wakers });
   }
 
   /** Late, since a subclass's fields are not there yet while this class's constructor runs. */
@@ -343,6 +370,16 @@ function publicTransition(name: string): TransitionName {
     throw new CoordinationError("unsupported", "the object knows no such transition");
   }
   return name as TransitionName;
+}
+
+function lineOf(record: string): DueLine {
+  const colon = record.indexOf(":");
+  return { machine: record.slice(0, colon) as WakingMachine, id: record.slice(colon + 1), atMs: 0 };
+}
+
+/** Lets calls of the object be answered in between. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 function prefixOf(name: string | undefined): string | undefined {

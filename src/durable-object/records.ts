@@ -1,7 +1,7 @@
 import type { Changes, Rows } from "../store.js";
 
-/** Statements carry at most 100 bound parameters; one is the record's name. */
-const READ_CHUNK = 99;
+/** Statements carry at most 100 bound parameters; one is the record's name, or an instant. */
+const CHUNK = 99;
 
 const SCHEMA = [
   "CREATE TABLE records (name TEXT PRIMARY KEY, head TEXT NOT NULL, until INTEGER, wake INTEGER) WITHOUT ROWID",
@@ -89,11 +89,21 @@ export class SqliteRecords {
     return this.#select<{ name: string }>(query).map(({ name }) => name);
   }
 
-  /** Removes records that have expired, `limit` at most; returns how many. */
-  sweep(nowMs: number, limit: number): number {
-    const expired = this.#select<{ name: string }>("SELECT name FROM records WHERE until <= ? LIMIT ?", nowMs, limit);
-    for (const { name } of expired) this.#remove(name, true);
-    return expired.length;
+  /** Records that have expired, `limit` at most. */
+  expired(nowMs: number, limit: number): string[] {
+    const query = "SELECT name FROM records WHERE until <= ? LIMIT ?";
+    return this.#select<{ name: string }>(query, nowMs, limit).map(({ name }) => name);
+  }
+
+  /** Removes those of the records that have expired. */
+  sweep(records: readonly string[], nowMs: number): void {
+    for (let i = 0; i < records.length; i += CHUNK) {
+      const names = records.slice(i, i + CHUNK);
+      // A record may have begun anew since it was looked up.
+      const expired = `SELECT name FROM records WHERE name IN (${names.map(() => "?").join()}) AND until <= ?`;
+      this.#exec(`DELETE FROM members WHERE record IN (${expired})`, ...names, nowMs);
+      this.#exec(`DELETE FROM records WHERE name IN (${expired})`, ...names, nowMs);
+    }
   }
 
   /** What the next alarm depends on, in one reading of the heads. */
@@ -137,8 +147,8 @@ export class SqliteRecords {
 
   #readMembers(record: string, names: readonly string[]): (string | false)[] {
     const found = new Map<string, string>();
-    for (let i = 0; i < names.length; i += READ_CHUNK) {
-      const chunk = names.slice(i, i + READ_CHUNK);
+    for (let i = 0; i < names.length; i += CHUNK) {
+      const chunk = names.slice(i, i + CHUNK);
       const marks = chunk.map(() => "?").join();
       const query = `SELECT name, value FROM members WHERE record = ? AND name IN (${marks})`;
       for (const { name, value } of this.#select<{ name: string; value: string }>(query, record, ...chunk)) {

@@ -1,7 +1,8 @@
 import type { ObjectReply } from "../backends/durable-object.js";
 import { CoordinationError } from "../errors.js";
+import { NoRoom } from "../size.js";
 
-/** What the work returned, or the fault that it ended in, as a value. */
+/** Returns what the work returned, or the fault that it ended in, as a value. */
 export function answer(work: () => object): ObjectReply {
   try {
     return { ok: true, output: work() };
@@ -16,4 +17,10 @@ export function faultReply(error: unknown): ObjectReply {
     return { ok: false, code: error.code, message: error.message, retryable: error.retryable };
   }
   return { ok: false, code: "backend_rejected", message: "the object failed", retryable: false };
+}
+
+/** The reply to a call that was not run, since the answer has no room for it. */
+export function noRoomReply(): ObjectReply {
+  const { code, message, retryable } = new NoRoom();
+  return { ok: false, code, message, retryable, noRoom: true };
 }

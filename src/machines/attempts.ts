@@ -74,6 +74,8 @@ export interface SettleInput {
   final?: boolean;
   /** The receiver's wish: not before so many milliseconds. */
   notBeforeMs?: number;
+  /** Nothing was sent: the claim is handed back and spends no attempt. The delivery comes up again in so many milliseconds. */
+  handedBackMs?: number;
   retry: RetryPolicy;
   /** From 0 to 1, for the jitter. */
   random: number;
@@ -121,12 +123,13 @@ function claimOne(drain: Drain, due: Due, delivery: Delivery): void {
     return;
   }
   if (input.routes?.includes(delivery.route) !== true) {
-    if (input.more !== true) postponeUnhandled(drain, due, delivery);
+    // What was handed back unsent is for who has room for it.
+    if (input.more !== true && due.atMs <= store.nowMs) postponeUnhandled(drain, due, delivery);
     return;
   }
   const spent = delivery.attempts - delivery.base;
   // An attempt that died with its holder failed like any other: a crash that comes again must not spend them all at once.
-  if (due.atMs > store.nowMs && spent > 1) {
+  if (due.leased && due.atMs > store.nowMs && spent > 1) {
     due.leased = false;
     due.atMs = store.nowMs + fullJitterMs(retry, spent, 1);
     return;
@@ -141,6 +144,7 @@ function claimOne(drain: Drain, due: Due, delivery: Delivery): void {
   due.atMs = store.nowMs + (input.leaseMs ?? DEFAULT_LEASE_MS);
   due.leased = true;
   due.passed = 0;
+  due.unsent = false;
   due.unhandled = undefined;
   if (input.op !== undefined) due.op = input.op;
   if (input.sole !== undefined) due.holder = input.sole;
@@ -148,7 +152,7 @@ function claimOne(drain: Drain, due: Due, delivery: Delivery): void {
 }
 
 function isClaimable(due: Due, input: WokenInput, nowMs: number): boolean {
-  if (due.atMs <= nowMs || isAgain(due, input, nowMs)) return true;
+  if (due.atMs <= nowMs || due.unsent === true || isAgain(due, input, nowMs)) return true;
   return due.leased && input.sole !== undefined && due.holder !== input.sole;
 }
 
@@ -229,6 +233,11 @@ export function settle(store: Store, { outbox }: OutboxHead, input: SettleInput)
   // This very call settled it, and its reply was lost.
   if (delivery.settled === input.fence) return (delivery.state === "delivered") === (input.error === undefined);
   if (delivery.state !== "pending" || delivery.fence !== input.fence) return false;
+  if (input.handedBackMs !== undefined) {
+    delivery.attempts -= 1;
+    putOff(store, outbox, { generation: input.generation, delivery, pauseMs: input.handedBackMs, unsent: true });
+    return true;
+  }
   delivery.settled = input.fence;
   if (input.error === undefined) {
     delivery.state = "delivered";
@@ -242,17 +251,29 @@ export function settle(store: Store, { outbox }: OutboxHead, input: SettleInput)
     return true;
   }
   delivery.lastError = input.error;
+  const jitteredMs = fullJitterMs(input.retry, spent, input.random);
+  const notBeforeMs = input.notBeforeMs ?? 0;
+  const pauseMs = jitteredMs > notBeforeMs ? jitteredMs : notBeforeMs;
+  putOff(store, outbox, { generation: input.generation, delivery, pauseMs });
+  return true;
+}
+
+/** Ends a lease: the delivery is claimed again after a pause. */
+function putOff(
+  store: Store,
+  outbox: Outbox,
+  put: { generation: number; delivery: Delivery; pauseMs: number; unsent?: boolean },
+): void {
+  const { generation, delivery, pauseMs } = put;
   // The attempt that has ended can settle nothing any more.
   delivery.fence += 1;
-  write(store, input.generation, delivery);
-  const pauseMs = fullJitterMs(input.retry, spent, input.random);
-  const notBeforeMs = input.notBeforeMs ?? 0;
+  write(store, generation, delivery);
   for (const due of outbox.due) {
-    if (due.generation !== input.generation) continue;
+    if (due.generation !== generation) continue;
     due.leased = false;
-    due.atMs = store.nowMs + (pauseMs > notBeforeMs ? pauseMs : notBeforeMs);
+    due.atMs = store.nowMs + pauseMs;
+    if (put.unsent === true) due.unsent = true;
   }
-  return true;
 }
 
 /** Gives a delivery up: a dead letter, until it is redelivered. */

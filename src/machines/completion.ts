@@ -9,7 +9,6 @@ import {
   type GroupHead,
   type GroupState,
   type GroupView,
-  numbered,
   open,
   remainingOf,
   save,
@@ -18,8 +17,9 @@ import {
   viewOf,
 } from "./group.js";
 import { recheckGroupMs, renew, touch } from "./lifetime.js";
-import { loadMarks, markOf, rememberCall, taskName } from "./marks.js";
-import { emptyRing, recallOp, rememberOp } from "./op-ring.js";
+import { expectedMarks, loadMarks, markOf, rememberCall, taskName } from "./marks.js";
+import { answerName, emptyRing, recallOp, rememberOp } from "./op-ring.js";
+import { readPage } from "./page.js";
 import { register } from "./registration.js";
 
 /** The steps of a group: what may happen to it, each in one piece. */
@@ -162,22 +162,20 @@ function wait(
   return { ready: false, version, recheckInMs: recheckGroupMs(store, head, renews) };
 }
 
-/** Results in the order of their acks, from `after` (exclusive) on. */
+/** Results in the order of their acks, from `after` (exclusive) on: `limit` of them at most, and as many as a page holds. */
 function results(
   store: Store,
-  input: { after: number; limit: number },
+  input: { after: number; limit: number; bytes?: number },
 ): { found: boolean; items: { taskId: string; result: string }[]; next?: number } {
   const head = open(store);
   if (head === undefined) return { found: false, items: [] };
-  const last = Math.min(input.after + input.limit, head.results);
-  const names: string[] = [];
-  for (let n = input.after + 1; n <= last; n++) names.push(numbered("r", n));
-  store.load(names);
+  const to = Math.min(input.after + input.limit, head.results) + 1;
+  const page = readPage(store, { letter: "r", from: input.after + 1, to, bytes: input.bytes });
   const items: { taskId: string; result: string }[] = [];
-  for (const name of names) {
-    const text = store.get(name);
+  for (const text of page) {
     if (text !== undefined) items.push(decode<{ taskId: string; result: string }>(text));
   }
+  const last = input.after + page.length;
   return last < head.results ? { found: true, items, next: last } : { found: true, items };
 }
 
@@ -233,3 +231,12 @@ export const completion = {
   woken,
   settle,
 };
+
+const expectedOfAck = ({ tasks }: AckInput): string[] => expectedMarks(tasks);
+const expectedOfDecrement = ({ op }: { op: string }): string[] => [answerName(op)];
+
+/**
+ * The members that a step will probably read. Redis reads them with the head, by one command, which pays for the due line that
+ * each write renews.
+ */
+export const expected = { ack: expectedOfAck, decrement: expectedOfDecrement };

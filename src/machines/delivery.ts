@@ -56,6 +56,8 @@ export interface Due {
   op?: string;
   /** How many drains in a row lacked its handler. */
   passed: number;
+  /** Its last claim was handed back unsent: who has room for it need not wait until `atMs`. */
+  unsent?: boolean;
   /** Present while drains lack its handler. Each claim removes it. */
   unhandled?: Unhandled | undefined;
 }

@@ -1,12 +1,14 @@
 import { formatInteger } from "../platform.js";
 import type { Store } from "../store.js";
-import { emptyRing, type OpRing, recallOp, rememberOp } from "./op-ring.js";
+import { emptyRing, KEPT_MS, type OpRing, recallOp, recentOps, rememberOp } from "./op-ring.js";
+import { readPage } from "./page.js";
 
 /**
  * Raw keys: a number, a set, a list, or a flag. A record a key; its kind is fixed by the first write.
  *
  * Members: `m:MEMBER` of a set, `i:N` of a list, and those of the ring of operations: a call that arrives twice counts
- * once.
+ * once. A key that was deleted, and a set that has become empty, keep the ring for as long as a call may be sent again: else a
+ * late copy of an earlier write would count once more, and that of a delete would take what was written after it.
  */
 interface KeyHead {
   kind: "number" | "set" | "list" | "flag";
@@ -16,8 +18,12 @@ interface KeyHead {
   count: number;
   /** A flag's maker. */
   op?: string;
+  /** A list's first write: a page of one list is never followed by a page of another. */
+  life?: string;
   /** `expire` was called: writes leave the TTL alone. */
   pinned?: boolean;
+  /** There is no such key any more: only its ring of operations is left. */
+  gone?: boolean;
   ring: OpRing;
 }
 
@@ -34,26 +40,56 @@ export interface KeyOutcome {
   refused?: "wrong_kind" | "out_of_range" | "full";
 }
 
+/** A page of a list. */
+export interface ListPage {
+  values?: string[];
+  /** Where the list goes on; absent on its last page. */
+  next?: number;
+  /** Which list it is. */
+  life?: string;
+  refused?: "wrong_kind";
+}
+
 const MAX_INTEGER = 9007199254740991;
 export const MAX_MEMBERS = 100_000;
 export const MAX_ITEMS = 10_000;
 
+/** The key, if there is one. */
+function find(store: Store): KeyHead | undefined {
+  const head = store.head<KeyHead>();
+  return head === undefined || head.gone === true ? undefined : head;
+}
+
+/** The key, or a new one, which knows the operations of the last one. */
 function open(store: Store, kind: KeyHead["kind"]): KeyHead {
-  return store.head<KeyHead>() ?? { kind, count: 0, ring: emptyRing() };
+  const head = store.head<KeyHead>();
+  if (head === undefined) return { kind, count: 0, ring: emptyRing() };
+  return head.gone === true ? { kind, count: 0, ring: head.ring } : head;
 }
 
 function save(store: Store, head: KeyHead, input: Write, result: string): KeyOutcome {
   rememberOp(store, head.ring, input.op, result);
   store.put(head);
-  if (input.ttlMs > 0 && head.pinned !== true) store.keepUntil(store.nowMs + input.ttlMs);
+  if (head.pinned !== true) store.keepUntil(input.ttlMs > 0 ? store.nowMs + input.ttlMs : undefined);
   return { result };
 }
 
+/** Removes the key. What its latest operations answered stays for as long as they may be sent again. */
+function forget(store: Store, head: KeyHead, op: string, answer: string): void {
+  const recent = recentOps(store, head.ring);
+  store.clear();
+  const ring = emptyRing();
+  for (const each of recent) rememberOp(store, ring, each.op, each.answer);
+  rememberOp(store, ring, op, answer);
+  store.put({ kind: head.kind, count: 0, gone: true, ring });
+  store.keepUntil(store.nowMs + KEPT_MS);
+}
+
 function incr(store: Store, input: Write & { delta: number }): KeyOutcome {
-  const head = open(store, "number");
-  if (head.kind !== "number") return { refused: "wrong_kind" };
   const before = recallOp(store, input.op);
   if (before !== undefined) return { result: before };
+  const head = open(store, "number");
+  if (head.kind !== "number") return { refused: "wrong_kind" };
   const value = Number(head.value ?? "0") + input.delta;
   if (value > MAX_INTEGER || value < -MAX_INTEGER) return { refused: "out_of_range" };
   head.value = formatInteger(value);
@@ -61,24 +97,25 @@ function incr(store: Store, input: Write & { delta: number }): KeyOutcome {
 }
 
 function getInt(store: Store, _input: object): KeyOutcome {
-  const head = open(store, "number");
-  if (head.kind !== "number") return { refused: "wrong_kind" };
-  return { result: head.value ?? "0" };
+  const head = find(store);
+  if (head === undefined) return { result: "0" };
+  return head.kind === "number" ? { result: head.value ?? "0" } : { refused: "wrong_kind" };
 }
 
 function setIfAbsent(store: Store, input: { op: string; ttlMs: number }): { set: boolean } {
-  const head = store.head<KeyHead>();
+  const head = find(store);
   if (head !== undefined) return { set: head.op === input.op };
-  store.put({ kind: "flag", count: 0, op: input.op, pinned: true, ring: emptyRing() });
+  const { ring } = open(store, "flag");
+  store.put({ kind: "flag", count: 0, op: input.op, pinned: true, ring });
   store.keepUntil(store.nowMs + input.ttlMs);
   return { set: true };
 }
 
 function sadd(store: Store, input: Write & { members: string[] }): KeyOutcome {
-  const head = open(store, "set");
-  if (head.kind !== "set") return { refused: "wrong_kind" };
   const before = recallOp(store, input.op);
   if (before !== undefined) return { result: before };
+  const head = open(store, "set");
+  if (head.kind !== "set") return { refused: "wrong_kind" };
   const names = input.members.map((member) => `m:${member}`);
   store.load(names);
   const added: string[] = [];
@@ -95,11 +132,11 @@ function sadd(store: Store, input: Write & { members: string[] }): KeyOutcome {
 }
 
 function srem(store: Store, input: Write & { members: string[] }): KeyOutcome {
-  const head = store.head<KeyHead>();
-  if (head === undefined) return { result: "0" };
-  if (head.kind !== "set") return { refused: "wrong_kind" };
   const before = recallOp(store, input.op);
   if (before !== undefined) return { result: before };
+  const head = find(store);
+  if (head === undefined) return { result: "0" };
+  if (head.kind !== "set") return { refused: "wrong_kind" };
   const names = input.members.map((member) => `m:${member}`);
   store.load(names);
   let removed = 0;
@@ -110,22 +147,25 @@ function srem(store: Store, input: Write & { members: string[] }): KeyOutcome {
     }
   }
   head.count -= removed;
-  if (head.count > 0) return save(store, head, input, formatInteger(removed));
-  store.clear();
-  return { result: formatInteger(removed) };
+  const result = formatInteger(removed);
+  if (head.count > 0) return save(store, head, input, result);
+  forget(store, head, input.op, result);
+  return { result };
 }
 
 function scard(store: Store, _input: object): KeyOutcome {
-  const head = open(store, "set");
+  const head = find(store);
+  if (head === undefined) return { result: "0" };
   return head.kind === "set" ? { result: formatInteger(head.count) } : { refused: "wrong_kind" };
 }
 
 function rpush(store: Store, input: Write & { values: string[] }): KeyOutcome {
-  const head = open(store, "list");
-  if (head.kind !== "list") return { refused: "wrong_kind" };
   const before = recallOp(store, input.op);
   if (before !== undefined) return { result: before };
+  const head = open(store, "list");
+  if (head.kind !== "list") return { refused: "wrong_kind" };
   if (head.count + input.values.length > MAX_ITEMS) return { refused: "full" };
+  if (head.count === 0) head.life = input.op;
   for (const value of input.values) {
     store.set(`i:${formatInteger(head.count)}`, value);
     head.count++;
@@ -133,17 +173,24 @@ function rpush(store: Store, input: Write & { values: string[] }): KeyOutcome {
   return save(store, head, input, formatInteger(head.count));
 }
 
-function lrange(store: Store, _input: object): { values?: string[]; refused?: "wrong_kind" } {
-  const head = open(store, "list");
+/**
+ * A page of the list, from `from` on. A list only grows at its end, so that pages of one life make up the list as it is at
+ * the last of them. From another list than `life` says, it is the first page.
+ */
+function lrange(store: Store, input: { from?: number; life?: string; bytes?: number }): ListPage {
+  const head = find(store);
+  if (head === undefined) return { values: [] };
   if (head.kind !== "list") return { refused: "wrong_kind" };
-  const names: string[] = [];
-  for (let i = 0; i < head.count; i++) names.push(`i:${formatInteger(i)}`);
-  store.load(names);
-  return { values: names.map((name) => store.get(name) ?? "") };
+  const life = head.life ?? "";
+  const from = input.life === life ? (input.from ?? 0) : 0;
+  const values = readPage(store, { letter: "i", from, to: head.count, bytes: input.bytes });
+  const next = from + values.length;
+  const page = values.map((value) => value ?? "");
+  return next < head.count ? { values: page, life, next } : { values: page, life };
 }
 
 function expire(store: Store, input: { ttlMs: number }): { found: boolean } {
-  const head = store.head<KeyHead>();
+  const head = find(store);
   if (head === undefined) return { found: false };
   head.pinned = true;
   store.put(head);
@@ -151,9 +198,11 @@ function expire(store: Store, input: { ttlMs: number }): { found: boolean } {
   return { found: true };
 }
 
-function remove(store: Store, _input: object): { found: boolean } {
-  if (store.head<KeyHead>() === undefined) return { found: false };
-  store.clear();
+function remove(store: Store, input: { op: string }): { found: boolean } {
+  if (recallOp(store, input.op) !== undefined) return { found: true };
+  const head = find(store);
+  if (head === undefined) return { found: false };
+  forget(store, head, input.op, "");
   return { found: true };
 }
 

@@ -51,6 +51,21 @@ export function loadMarks(store: Store, head: Marked | undefined, tasks: readonl
   store.load(names);
 }
 
+/** What `loadMarks` will read of these tasks, whichever way the group tells them apart. */
+export function expectedMarks(tasks: readonly { id: string }[]): string[] {
+  const names: string[] = [];
+  const listed: Record<string, boolean | undefined> = {};
+  for (const { id } of tasks) {
+    names.push(taskName(id));
+    const index = Number(id);
+    if (!(index >= 0 && index < MAX_INDEXED)) continue;
+    const name = memberName(index);
+    if (listed[name] === undefined) names.push(name);
+    listed[name] = true;
+  }
+  return names;
+}
+
 /** `undefined` for a task that is none of the group's. */
 export function markOf(store: Store, head: Marked, id: string, op: string): Mark | undefined {
   if (head.ring !== undefined) {

@@ -10,15 +10,17 @@ export interface OpRing {
   last: number;
 }
 
-/** Longer than a client goes on sending a call again. */
-const KEPT_MS = 60_000;
+/** Longer than any call is sent again by itself (`RESEND_WINDOW_MS`). */
+export const KEPT_MS = 60_000;
 /** A bound for storms: the oldest operation is then forgotten before its time. */
 const MAX_KEPT = 10_000;
 const DROPS_PER_CALL = 4;
+/** How many operations outlive what they worked on. */
+const MAX_RECENT = 1_000;
 
 export const emptyRing = (): OpRing => ({ first: 1, last: 0 });
 
-const answerName = (op: string): string => `x:${op}`;
+export const answerName = (op: string): string => `x:${op}`;
 const slotName = (n: number): string => `q:${formatInteger(n)}`;
 
 /**
@@ -31,6 +33,22 @@ export function recallOp(store: Store, op: string, ring?: OpRing): string | unde
     store.load(names);
   }
   return store.get(answerName(op));
+}
+
+/** The operations of the last minute, the oldest first: the latest 1,000 of them. */
+export function recentOps(store: Store, ring: OpRing): { op: string; answer: string }[] {
+  const slots: string[] = [];
+  const first = ring.last - MAX_RECENT + 1;
+  for (let i = first > ring.first ? first : ring.first; i <= ring.last; i++) slots.push(`q:${formatInteger(i)}`);
+  store.load(slots);
+  const ops: string[] = [];
+  for (const slot of slots) {
+    const text = store.get(slot);
+    const kept = text === undefined ? undefined : decode<{ op: string; atMs: number }>(text);
+    if (kept !== undefined && kept.atMs + KEPT_MS > store.nowMs) ops.push(kept.op);
+  }
+  store.load(ops.map((op) => `x:${op}`));
+  return ops.map((op) => ({ op, answer: recallOp(store, op) ?? "" }));
 }
 
 /** How many calls are remembered at most, and for how long: a minute at least. */

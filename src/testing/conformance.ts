@@ -6,6 +6,7 @@ import { draining } from "./cases/draining.js";
 import { ending } from "./cases/ending.js";
 import { faults } from "./cases/faults.js";
 import { handingOn } from "./cases/handing-on.js";
+import { hanging } from "./cases/hanging.js";
 import { indexed } from "./cases/indexed.js";
 import { lifetimes } from "./cases/lifetimes.js";
 import { network } from "./cases/network.js";
@@ -59,6 +60,7 @@ export function conformanceCases(): readonly ConformanceCase[] {
     ...delivery,
     ...draining,
     ...undelivered,
+    ...hanging,
     ...deadline,
     ...faults,
     ...badInput,

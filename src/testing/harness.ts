@@ -12,9 +12,10 @@ import { type CasePayloads, caseHandlers, type RecordedDelivery } from "./record
  * - `handlers`: durable callbacks to handlers, wherever they run.
  * - `drainer`: handlers run in this process, and a client may take the steps of a drainer itself.
  * - `plain_functions`: plain functions as callbacks.
+ * - `large_records`: a record of more than a megabyte.
  * - `stalled`: something between a client and the shared state that may stop answering.
  */
-export type Capability = "clock" | "handlers" | "drainer" | "plain_functions" | "stalled";
+export type Capability = "clock" | "handlers" | "drainer" | "plain_functions" | "large_records" | "stalled";
 
 /** One backend as the cases see it. Make a new one for every case, or share one: each case uses ids of its own. */
 export interface Harness {

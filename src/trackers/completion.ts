@@ -328,8 +328,9 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   }
 
   /**
-   * The results that acks brought, in the order in which they counted, from `after` (0: the first) on; null for an
-   * unknown group.
+   * Returns the results that acks brought, in the order in which they counted, from `after` (0: the first) on; null for an
+   * unknown group. A page holds `limit` results, or fewer when they are large (1 MB, and less where many pages share a request):
+   * go on from `next` until that is null.
    *
    * @param options.limit 1 to 1000, default 100.
    */

@@ -15,15 +15,16 @@ export interface RequestResult {
   readonly state: RequestState;
 }
 
-const REFUSALS: Readonly<Record<RequestRefusal, string>> = {
+// In a function: bundlers keep texts that are put together as a module is loaded, though nothing uses them.
+const refusals = (): Readonly<Record<RequestRefusal, string>> => ({
   roots: `a request has ${MAX_ROOTS} roots at most`,
   early: `a request keeps ${MAX_EARLY_MARKS} marks of roots that are not registered, with the roots that they hand on to`,
   stages: `a request has ${MAX_STAGES} stages at most`,
   counts: "a sum would pass 10^12",
-};
+});
 
 /** What a call is told; what a cap refused is thrown. */
 export function requestResult({ verdict, complete, refused }: RequestOutcome): RequestResult {
-  if (refused !== undefined) throw new CoordinationError("limit_exceeded", REFUSALS[refused]);
+  if (refused !== undefined) throw new CoordinationError("limit_exceeded", refusals()[refused]);
   return { verdict, state: complete === undefined ? "unknown" : complete ? "complete" : "pending" };
 }

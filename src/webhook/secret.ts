@@ -37,15 +37,17 @@ export function readSecrets(secrets: string | readonly string[], names: OptionNa
   }));
 }
 
-/** The HMAC key of each secret, in their order. */
-export function importKeys(
-  secrets: string | readonly string[],
-  names: OptionNames = OPTION_NAMES,
-): Promise<CryptoKey[]> {
+/** Returns the HMAC of a content under one secret. No type of WebCrypto is in it: Node's declarations have no global ones. */
+export type Mac = (content: Uint8Array) => Promise<Uint8Array>;
+
+/** Imports each secret, in their order. */
+export function importSecrets(secrets: string | readonly string[], names: OptionNames = OPTION_NAMES): Promise<Mac[]> {
   return Promise.all(
-    readSecrets(secrets, names).map(({ bytes }) =>
-      crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]),
-    ),
+    readSecrets(secrets, names).map(async ({ bytes }) => {
+      const key = await crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+      return async (content) =>
+        new Uint8Array(await crypto.subtle.sign("HMAC", key, content as Uint8Array<ArrayBuffer>));
+    }),
   );
 }
 

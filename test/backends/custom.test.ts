@@ -1,7 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { defineBackend } from "../../src/backends/custom/define-backend.js";
 import type { BackendDefinition, NextRecord } from "../../src/backends/custom/definition.js";
-import { Bells, watchUntilReady } from "../../src/backends/custom/watch.js";
 import {
   CompletionTracker,
   CoordinationError,
@@ -12,6 +11,7 @@ import {
 import { ManualClock, settle } from "../../src/testing/index.js";
 import { overshootMs } from "../support/overshoot.js";
 import { type Faults, VersionedStore } from "./custom-store.js";
+import { incrOnce } from "./once.js";
 
 /** A store, and coordinators over it whose time stands still until it is moved. */
 function lab(faults: Faults = {}, options: Partial<BackendDefinition> = {}) {
@@ -62,7 +62,7 @@ const acks = (...ids: string[]) => ({ op: crypto.randomUUID(), tasks: ids.map((i
 describe("a definition", () => {
   const whole = new VersionedStore().definition;
 
-  it.each(["load", "compareAndSet", "now", "due", "sweep", "subscribe", "onEvent", "random"])(
+  it.each(["load", "compareAndSet", "now", "due", "putOff", "sweep", "subscribe", "onEvent", "random"])(
     "whose %s is no function is refused by its name",
     (name) => {
       for (const wrong of [null, "x", {}]) {
@@ -82,8 +82,9 @@ describe("a definition", () => {
     }
     const { load } = whole;
     expect(() => defineBackend({ load } as unknown as BackendDefinition)).toThrow("compareAndSet must be a function");
-    const { due: _, ...others } = whole;
-    expect(() => defineBackend(others)).toThrow("sweep needs due");
+    const { due: _, sweep, ...others } = whole;
+    expect(() => defineBackend({ ...others, sweep })).toThrow("sweep needs due");
+    expect(() => defineBackend({ ...others, putOff: async () => {} })).toThrow("putOff needs due");
   });
 
   it.each([
@@ -153,13 +154,17 @@ describe("a definition", () => {
 
 describe("an operation", () => {
   it("that reads is one load, one that writes a load and a compare-and-set", async () => {
-    const { c, store } = lab();
+    const { c, clock, store } = lab();
     await c.incr("key");
     expect(store.calls.splice(0)).toEqual(["load", "compareAndSet"]);
     await c.getInt("key");
     expect(store.calls.splice(0)).toEqual(["load"]);
     expect(await c.delete("key", "unknown")).toBe(1);
-    expect(store.calls).toEqual(["load", "load", "remove"]);
+    expect(store.calls.splice(0)).toEqual(["load", "load", "compareAndSet"]);
+    // What is remembered of a deleted key goes with the first look after its minute.
+    await clock.advance(60_000);
+    expect(await c.getInt("key")).toBe(0);
+    expect(store.calls).toEqual(["load", "remove"]);
     expect(store.records.size).toBe(0);
   });
 
@@ -234,12 +239,10 @@ describe("an operation", () => {
     };
     expect(await outcomeOf(clock, c.incr("key", 5))).toBe(5);
     store.faults = {
-      before: once(
-        () =>
-          coordinator()
-            .delete("key")
-            .then(() => {}),
-        "remove",
+      before: once(() =>
+        coordinator()
+          .delete("key")
+          .then(() => {}),
       ),
     };
     expect(await outcomeOf(clock, c.delete("key"))).toBe(0);
@@ -561,7 +564,8 @@ describe("a reply to a write that is lost", () => {
     await c.incr("key", 1);
     store.calls.length = 0;
     store.faults = { after: once(overwritten) };
-    expect(await outcomeOf(clock, c.incr("key", 100))).toMatchObject({
+    const input = { op: "op", ttlMs: 60_000, delta: 100 };
+    expect(await outcomeOf(clock, c.run("kv.incr", "key", input, { resend: false }))).toMatchObject({
       code: "backend_unavailable",
       retryable: true,
       applied: "unknown",
@@ -583,20 +587,26 @@ describe("a reply to a write that is lost", () => {
 
   it("leaves open whether a record was made, unless it may be sent twice", async () => {
     const { c, clock, store } = lab({ before: once(lost) });
-    expect(await outcomeOf(clock, c.incr("key"))).toMatchObject({ retryable: true, applied: "unknown" });
+    expect(await outcomeOf(clock, incrOnce(c, "key"))).toMatchObject({ retryable: true, applied: "unknown" });
     expect(await c.getInt("key")).toBe(0);
+    store.faults = { before: once(lost) };
+    expect(await outcomeOf(clock, c.incr("key"))).toBe(1);
+    store.faults = { after: once(lost) };
+    expect(await outcomeOf(clock, c.incr("key"))).toBe(2);
     store.faults = { before: once(lost) };
     expect(await outcomeOf(clock, c.setIfAbsent("flag", 60))).toBe(true);
     store.faults = { after: once(lost) };
     expect(await outcomeOf(clock, c.setIfAbsent("flag2", 60))).toBe(true);
   });
 
-  it("leaves open whether a record was removed", async () => {
+  it("is of no consequence where a read has removed what had expired", async () => {
     const { c, clock, store } = lab();
     await c.incr("key");
+    await c.delete("key");
+    await clock.advance(60_000);
     store.faults = { after: once(lost, "remove") };
-    expect(await outcomeOf(clock, c.delete("key"))).toMatchObject({ applied: "unknown" });
-    expect(await c.getInt("key")).toBe(0);
+    expect(await outcomeOf(clock, c.getInt("key"))).toBe(0);
+    expect(store.records.size).toBe(0);
   });
 
   it("of a read that applied a deadline is of no consequence", async () => {
@@ -727,17 +737,33 @@ describe("an answer of another shape", () => {
   it.each([
     ["nothing", undefined],
     ["no list", {}],
-    ["a line without an instant", [{ name: "completion:g" }]],
-    ["a line without a name", [{ atMs: 1 }]],
-    ["no instant", [{ name: "completion:g", atMs: Number.NaN }]],
-    ["a name that was never given", [{ name: "g", atMs: 1 }]],
-    ["a name that is cut", [{ name: "completion:%C3%A", atMs: 1 }]],
   ])("to due is refused: %s", async (_, reply) => {
     const { c } = lab({}, { due: async () => reply as never });
     await expect(c.drain?.()).rejects.toMatchObject({
       code: "backend_rejected",
       message: expect.stringContaining("due"),
     });
+  });
+
+  it.each([
+    ["a line without an instant", { name: "completion:g" }],
+    ["a line without a name", { atMs: 1 }],
+    ["no line", null],
+    ["no instant", { name: "completion:g", atMs: Number.NaN }],
+    ["a name that was never given", { name: "g", atMs: 1 }],
+    ["a name that is cut", { name: "completion:%C3%A", atMs: 1 }],
+  ])("row 45: to due is told once, and hides no other record: %s", async (_, line) => {
+    const events: CoordinatorEvent[] = [];
+    const made = lab({}, { onEvent: (event) => events.push(event) });
+    await made.c.run("completion.register", "g", registration(1, 1_000));
+    const { definition } = made.store;
+    const due = async (limit: number) => [...Array(20).fill(line), ...(await definition.due(limit))].slice(0, limit);
+    const c = made.coordinator({ due, onEvent: (event) => void events.push(event) });
+    await made.clock.advance(2_000);
+    expect(await c.drain?.({ limit: 1 })).toEqual({ woken: 1, left: false, nextDueAtMs: undefined });
+    expect((await made.c.run("completion.status", "g", {})).view?.state).toBe("timed_out");
+    const error = { code: "backend_rejected", message: expect.stringContaining("due") };
+    expect(events).toMatchObject([{ type: "drain_failed", error }]);
   });
 });
 
@@ -969,6 +995,45 @@ describe("a watch", () => {
     expect(clock.pending).toBe(0);
   });
 
+  it("row 54: outlives one lost answer under a single look, as a status does", async () => {
+    const { c, clock, store } = lab();
+    await c.run("completion.register", "g", registration(0));
+    for (const look of [
+      () => c.run("completion.status", "g", {}),
+      () => c.watch("completion.wait", "g", {}, { timeoutMs: 0 }),
+    ]) {
+      store.faults = { before: once(lost, "load") };
+      expect(await outcomeOf(clock, look())).toMatchObject({ view: { state: "completed" } });
+    }
+  });
+
+  it("row 58: calls a plain function by the ack of its own instance, and by no look that is due", async () => {
+    const { c, clock, store } = lab();
+    const calls: string[] = [];
+    const tracker = new CompletionTracker(c);
+    await tracker.register("g", ["a"], { onEnd: ({ state }) => void calls.push(state) });
+    await clock.advance(60_000);
+    const looks = store.count("load");
+    await tracker.ack("g", "a");
+    await settle();
+    expect([calls, store.count("load") - looks]).toEqual([["completed"], 3]);
+    expect(clock.pending).toBe(0);
+  });
+
+  it("row 52: shares one look among all who wait for the same", async () => {
+    const { c, clock, store } = lab();
+    await c.run("completion.register", "g", registration());
+    store.calls.length = 0;
+    const waits = Array.from({ length: 1_000 }, () => c.watch("completion.wait", "g", {}, { timeoutMs: DAY_MS }));
+    await clock.advance(60_000);
+    expect(store.count("load")).toBeLessThan(40);
+    store.calls.length = 0;
+    await c.run("completion.ack", "g", acks("a"));
+    expect(new Set(await Promise.all(waits)).size).toBe(1);
+    expect(store.calls).toEqual(["load", "compareAndSet", "load"]);
+    expect(clock.pending).toBe(0);
+  });
+
   it("waits out what passes, ever more patiently, and nothing else", async () => {
     const { c, coordinator, clock, store } = lab();
     await c.run("completion.register", "g", registration());
@@ -1022,43 +1087,6 @@ describe("a watch", () => {
     expect(timers.length).toBeGreaterThan(10);
     expect(timers).not.toContain(false);
     expect(subscribe).not.toHaveBeenCalled();
-  });
-});
-
-describe("the bells of an instance", () => {
-  it("ring for those who wait for the record, and forget who left", () => {
-    const bells = new Bells();
-    const rung: string[] = [];
-    const leave = ["a", "a", "b"].map((record, i) => bells.join(record, () => void rung.push(`${record}${i}`)));
-    bells.ring("a");
-    expect(rung).toEqual(["a0", "a1"]);
-    leave[0]?.();
-    leave[0]?.();
-    bells.ring("a");
-    bells.ring("unknown");
-    expect(rung).toEqual(["a0", "a1", "a1"]);
-    expect(bells.size).toBe(2);
-    for (const go of leave) go();
-    expect(bells.size).toBe(0);
-  });
-
-  it("are left when a wait ends, however it ends", async () => {
-    const untilAborted = (signal: AbortSignal | undefined): Promise<never> => {
-      return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new Error("aborted"))));
-    };
-    const says = (ready: boolean) => async () => ({ ready, version: 1 });
-    const ends = [says(true), says(false), async () => refuse(), untilAborted];
-    for (const look of ends) {
-      const [clock, bells] = [new ManualClock(), new Bells()];
-      const listen = (ring: () => void) => bells.join("record", ring);
-      const watch = { clock, random: () => 0.5, look, listen, subscribe: undefined };
-      const waiting = watchUntilReady(watch, { timeoutMs: 1_000 }).catch(() => {});
-      expect(bells.size).toBe(1);
-      await clock.advance(1_000);
-      await waiting;
-      await settle();
-      expect(bells.size).toBe(0);
-    }
   });
 });
 
@@ -1208,6 +1236,7 @@ describe("a drain", () => {
   }
   const stateOf = async (c: Coordinator, id: string) => (await c.run("completion.status", id, {})).view?.state;
   const ids = (count: number): string[] => Array.from({ length: count }, (_, i) => `g${i}é:`);
+  const encodedName = (n: number): string => `completion:${encodeURIComponent(`g${n}é:`)}`;
 
   it("wakes what is due, and says when the next one is", async () => {
     const { c, clock, store } = await withDue(ids(3));
@@ -1231,13 +1260,14 @@ describe("a drain", () => {
   });
 
   it("stops when its time is over", async () => {
-    const { c, clock, store } = await withDue(ids(12));
+    const { c, clock, store } = await withDue(ids(40));
     await clock.advance(2_000);
     store.faults = { before: (call) => (call === "compareAndSet" ? clock.advance(100) : undefined) };
     const report = await c.drain?.({ budgetMs: 150 });
     expect(report).toMatchObject({ left: true });
     expect(report?.woken).toBeGreaterThan(0);
-    expect(report?.woken).toBeLessThan(12);
+    expect(report?.woken).toBeLessThan(40);
+    expect(await c.drain?.()).toMatchObject({ woken: 40 - (report?.woken ?? 0), left: false });
   });
 
   it("reaches what stands behind many that fail", async () => {
@@ -1245,11 +1275,50 @@ describe("a drain", () => {
     await clock.advance(2_000);
     const isBroken = (name: string): boolean => Number(/g(\d+)/.exec(name)?.[1]) < 30;
     store.faults = { before: (call, name) => (call === "load" && isBroken(name) ? refuse() : undefined) };
-    expect(await c.drain?.({ limit: 10 })).toEqual({ woken: 10, left: true, nextDueAtMs: clock.now() - 1_000 });
-    expect(store.count("due")).toBeLessThan(6);
+    expect(await c.drain?.({ limit: 10 })).toEqual({ woken: 10, left: true, nextDueAtMs: undefined });
+    expect(store.count("due")).toBeLessThan(16);
     store.faults = {};
     expect(await stateOf(c, "g39é:")).toBe("timed_out");
+    // What could not be woken is put off by half a minute.
+    expect(await c.drain?.()).toEqual({ woken: 0, left: false, nextDueAtMs: undefined });
+    await clock.advance(30_000);
     expect(await c.drain?.()).toMatchObject({ woken: 30, left: false });
+  });
+
+  it("row 45: has the store list later what it could not wake, where the store can", async () => {
+    const { clock, store, coordinator } = await withDue(ids(6));
+    const putOff = async (name: string, atMs: number): Promise<void> => {
+      const record = store.records.get(name);
+      if (record !== undefined) store.records.set(name, { ...record, wakeAtMs: atMs });
+    };
+    for (const name of ["later:g", "nocolon"]) {
+      store.records.set(name, { version: "1", data: "of another version", expiresAtMs: null, wakeAtMs: 1 });
+    }
+    await clock.advance(2_000);
+    const isBroken = (name: string): boolean => /g[0-3]/.test(name);
+    store.faults = { before: (call, name) => (call === "load" && isBroken(name) ? refuse() : undefined) };
+    expect(await coordinator({ putOff }).drain?.({ limit: 1 })).toMatchObject({ woken: 1, left: true });
+    const later = [...store.records].filter(([, { wakeAtMs }]) => wakeAtMs === clock.now() + 30_000);
+    expect(later.map(([name]) => name).sort()).toEqual(
+      [0, 1, 2, 3].map((n) => encodedName(n)).concat("later:g", "nocolon"),
+    );
+    store.calls.length = 0;
+    // A process that knows nothing of them meets none of them.
+    expect(await coordinator({ putOff }).drain?.({ limit: 1 })).toMatchObject({ woken: 1 });
+    expect(store.count("due")).toBe(1);
+    expect(store.records.get("later:g")?.data).toBe("of another version");
+  });
+
+  it("row 45: passes by what it could not put off in the store either, and tells of it", async () => {
+    const events: CoordinatorEvent[] = [];
+    const { clock, coordinator, store } = await withDue(ids(1));
+    store.records.set("later:g", { version: "1", data: "", expiresAtMs: null, wakeAtMs: 1 });
+    await clock.advance(2_000);
+    const c = coordinator({ putOff: lost, onEvent: (event) => void events.push(event) });
+    expect(await c.drain?.()).toEqual({ woken: 1, left: false, nextDueAtMs: undefined });
+    expect(events).toMatchObject([{ type: "drain_failed", error: { code: "backend_unavailable" } }]);
+    expect(await c.drain?.()).toEqual({ woken: 0, left: false, nextDueAtMs: undefined });
+    expect(events).toHaveLength(1);
   });
 
   it("comes to its end over a list that lags behind", async () => {
@@ -1262,13 +1331,22 @@ describe("a drain", () => {
     expect(await lagging.drain?.({ limit: 10 })).toMatchObject({ woken: 5, left: false });
   });
 
-  it("leaves machines alone that a later version has", async () => {
+  it("row 45: leaves machines alone that a later version has, however many lines they have", async () => {
     const { c, clock, coordinator, store } = await withDue(ids(2));
     await clock.advance(2_000);
-    const strange = Array.from({ length: 50 }, (_, i) => ({ name: `later:${i}`, atMs: 1 }));
-    const due = async (limit: number) => [...strange, ...(await store.definition.due(limit))].slice(0, limit);
-    expect(await coordinator({ due }).drain?.({ limit: 2 })).toEqual({ woken: 2, left: true, nextDueAtMs: 1 });
+    const strange = Array.from({ length: 5_000 }, (_, i) => ({ name: `later:${i}`, atMs: 1 }));
+    let calls = 0;
+    const due = async (limit: number) => {
+      calls++;
+      return [...strange, ...(await store.definition.due(limit))].slice(0, limit);
+    };
+    const drainer = coordinator({ due });
+    expect(await drainer.drain?.({ limit: 2 })).toMatchObject({ woken: 2 });
     expect(await stateOf(c, "g1é:")).toBe("timed_out");
+    calls = 0;
+    // They are known by now.
+    expect(await drainer.drain?.({ limit: 2 })).toEqual({ woken: 0, left: false, nextDueAtMs: undefined });
+    expect(calls).toBe(1);
   });
 
   it("ends with its signal's reason, and begins nothing more", async () => {
@@ -1279,7 +1357,7 @@ describe("a drain", () => {
     store.faults = { before: once(() => abort(reason)) };
     await expect(c.drain?.({ signal })).rejects.toBe(reason);
     await settle(8);
-    expect(store.count("compareAndSet")).toBeLessThan(30 + 5);
+    expect(store.count("compareAndSet")).toBeLessThan(30 + 9);
     expect(listeners()).toBe(0);
     await expect(c.drain?.({ signal })).rejects.toBe(reason);
     expect(clock.pending).toBe(0);

@@ -4,6 +4,7 @@ import {
   type DurableObjectOptions,
   type ObjectNamespace,
   type ObjectReply,
+  type WatchClient,
 } from "../../src/backends/durable-object.js";
 import { CoordinationError } from "../../src/errors.js";
 import { CompletionTracker } from "../../src/index.js";
@@ -11,7 +12,7 @@ import { CompletionTracker } from "../../src/index.js";
 type Answer = () => ObjectReply | Promise<ObjectReply>;
 
 interface Call {
-  readonly method: "run" | "runMany" | "watch";
+  readonly method: "run" | "runMany" | "watch" | "leave";
   readonly place: string;
   readonly args: readonly unknown[];
   readonly stub: object;
@@ -37,6 +38,10 @@ function scripted(...answers: Answer[]): { namespace: ObjectNamespace; calls: Ca
         run: (...args: unknown[]) => answer("run", args),
         runMany: (...args: unknown[]) => answer("runMany", args),
         watch: (...args: unknown[]) => answer("watch", args),
+        leave: (...args: unknown[]) => {
+          calls.push({ method: "leave", place, args, stub, atMs: Date.now() });
+          return lost();
+        },
       };
       return stub;
     },
@@ -286,6 +291,14 @@ describe("a wait", () => {
     });
   });
 
+  it("row 54: outlives one connection that breaks under a single look, as a status does", async () => {
+    const { namespace, calls } = scripted(lost, ready);
+    const watch = wait(namespace, 0);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(await watch).toEqual({ ready: true, version: 1 });
+    expect(calls).toHaveLength(2);
+  });
+
   it.each([
     ["silent", never],
     ["unreachable", lost],
@@ -317,7 +330,7 @@ describe("a wait", () => {
     await vi.advanceTimersByTimeAsync(60_000);
     expect(await watch).toEqual({ ready: true, version: 1 });
     const pauses = calls.slice(1).map(({ atMs }, i) => atMs - (calls[i]?.atMs ?? 0));
-    expect(pauses).toEqual([250, 500, 1_000, 1_000, 1_000, 1_000]);
+    expect(pauses).toEqual([375, 750, 1_500, 1_500, 1_500, 1_500]);
   });
 
   it("does not wait for what will not pass", async () => {
@@ -339,6 +352,75 @@ describe("a wait", () => {
     expect(await fault(wait(namespace, 60_000, AbortSignal.abort("before")), 0)).toBe("before");
     expect(calls).toHaveLength(0);
   });
+});
+
+describe("a wait that is left", () => {
+  /** What a wait's call gave along. */
+  const clientOf = (call: Call | undefined) => call?.args[4] as WatchClient;
+
+  it("row 53: is ended in the object too, within the caller's waitUntil, though the object may be gone", async () => {
+    const kept: Promise<unknown>[] = [];
+    const { namespace, calls } = scripted(never);
+    const coordinator = make(namespace, { waitUntil: (work) => void kept.push(work) });
+    const controller = new AbortController();
+    const options = { timeoutMs: 60_000, signal: controller.signal };
+    const error = fault(coordinator.watch("completion.wait", "g", {}, options), 50);
+    await vi.advanceTimersByTimeAsync(20);
+    expect([calls.length, kept.length]).toEqual([1, 0]);
+    controller.abort("gone");
+    expect([await error, calls.length, kept.length]).toEqual(["gone", 2, 1]);
+    await kept[0];
+    const [watch, leave] = calls;
+    expect(leave).toMatchObject({ method: "leave", args: [clientOf(watch).ticket], stub: watch?.stub });
+  });
+
+  it("tells the object nothing where its hop is over by itself", async () => {
+    const { namespace, calls } = scripted(late(25_000, notReady), late(5_000, notReady));
+    expect(await fault(wait(namespace, 30_000))).toMatchObject({ code: "wait_timeout" });
+    const silent = scripted(never);
+    expect(await fault(wait(silent.namespace, 10_000))).toMatchObject({ code: "wait_timeout" });
+    expect([...calls, ...silent.calls].map(({ method }) => method)).toEqual(["watch", "watch", "watch"]);
+  });
+
+  it("lasts 10 s at most in the object, on a platform whose requests end without a word", async () => {
+    vi.stubGlobal("navigator", { userAgent: "Cloudflare-Workers" });
+    const hopsOf = async (options: Partial<DurableObjectOptions>): Promise<unknown[]> => {
+      const { namespace, calls } = scripted(notReady, ready);
+      const watch = make(namespace, options).watch("completion.wait", "g", {}, { timeoutMs: 60_000 });
+      await vi.advanceTimersByTimeAsync(60_000);
+      await watch;
+      return calls.map(({ args }) => args[3]);
+    };
+    try {
+      expect((await hopsOf({}))[0]).toBe(10_000);
+      expect((await hopsOf({ waitUntil: () => {} }))[0]).toBe(25_000);
+    } finally {
+      vi.unstubAllGlobals();
+    }
+  });
+
+  it("row 52: takes a large reply that the object hands over", async () => {
+    const large = { ready: true, version: 1, view: { metadata: "x" } };
+    const { namespace, calls } = scripted(async () => {
+      await clientOf(calls[0]).take({ ok: true, output: large });
+      return { ok: true, isTaken: true } as never;
+    });
+    const watch = wait(namespace, 60_000);
+    await vi.advanceTimersByTimeAsync(10);
+    expect(await watch).toEqual(large);
+  });
+
+  it("asks again where the object could not hand a large reply over", async () => {
+    const missed: Answer = () => ({ ok: false, code: "backend_unavailable", message: "not taken", retryable: true });
+    const { namespace, calls } = scripted(missed, ready);
+    const watch = wait(namespace, 60_000);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(await watch).toEqual({ ready: true, version: 1 });
+    expect(calls).toHaveLength(2);
+  });
+
+  const wait = (namespace: ObjectNamespace, timeoutMs: number) =>
+    make(namespace).watch("completion.wait", "g", {}, { timeoutMs });
 });
 
 describe("operations that begin in one turn", () => {
@@ -386,13 +468,12 @@ describe("operations that begin in one turn", () => {
     expect(new Set(calls.map(({ stub }) => stub)).size).toBe(1);
   });
 
-  it("take several calls when they are many, in their order on one stub", async () => {
+  it("take several calls when they are many, one after the other", async () => {
     const { namespace, calls } = scripted(many(...Array.from({ length: 128 }, (_, i) => reply(String(i)))));
     const coordinator = make(namespace);
     const results = await Promise.all(Array.from({ length: 256 }, () => coordinator.incr("n")));
     expect(results).toEqual(Array.from({ length: 256 }, (_, i) => i % 128));
     expect(calls.map(({ method }) => method)).toEqual(["runMany", "runMany"]);
-    expect(calls[0]?.stub).toBe(calls[1]?.stub);
   });
 
   it("may be left by one of their callers without the others", async () => {

@@ -4,6 +4,7 @@ import { CoordinationError } from "../../src/index.js";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.js";
 import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 import { describeJoined } from "./joined.js";
+import { incrOnce } from "./once.js";
 
 const TOKEN = "a-token-of-joined-tests";
 
@@ -52,7 +53,7 @@ async function told(work: readonly Promise<unknown>[]): Promise<unknown[]> {
   });
 }
 
-const three = (c: HttpCoordinator) => told([c.incr("a"), c.getInt("b"), c.incr("c")]);
+const three = (c: HttpCoordinator) => told([incrOnce(c, "a"), c.getInt("b"), incrOnce(c, "c")]);
 const ok = { output: { result: "7" } };
 const problem = (status: number, code: string, more: object = {}) => ({
   problem: { status, code, detail: "x", ...more },

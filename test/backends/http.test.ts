@@ -9,7 +9,7 @@ import { CompletionTracker, CoordinationError } from "../../src/index.js";
 import type { TransitionName } from "../../src/machines/index.js";
 
 const TOKEN = "Canary-token-of-tests";
-const MAX_GZIP_BYTES = 5_900;
+const MAX_GZIP_BYTES = 9_500;
 
 interface Sent {
   readonly url: string;
@@ -54,7 +54,6 @@ describe("a request", () => {
     expect(body).toEqual({
       id: "key",
       input: { op: expect.stringMatching(/^[0-9a-f]{32}$/), ttlMs: 3_600_000, delta: 3 },
-      resend: false,
     });
   });
 
@@ -80,7 +79,7 @@ describe("a request", () => {
 
   it("is sent once where it is not, or where sending again would not help", async () => {
     for (const [answer, call] of [
-      [down, (c: HttpCoordinator) => c.incr("key")],
+      [down, (c: HttpCoordinator) => c.run("kv.incr", "key", { op: "op", ttlMs: 1, delta: 1 }, { resend: false })],
       [problem(422, { code: "invalid_input", detail: "x", retryable: false }), (c: HttpCoordinator) => c.getInt("key")],
       [
         problem(429, { code: "rate_limited", retryable: true }, { "retry-after": "6" }),
@@ -152,7 +151,7 @@ const OUTPUTS: readonly (readonly [name: TransitionName, must: Fields, may: Fiel
   ["kv.srem", {}, { result: "1" }],
   ["kv.scard", {}, { result: "1" }],
   ["kv.rpush", {}, { result: "1", refused: "full" }],
-  ["kv.lrange", {}, { values: ["a"], refused: "wrong_kind" }],
+  ["kv.lrange", {}, { values: ["a"], next: 1, life: "op", refused: "wrong_kind" }],
   ["kv.expire", { found: true }, {}],
   ["kv.delete", { found: false }, {}],
   ["completion.register", { outcome: "created" }, { view: group }],
@@ -315,14 +314,20 @@ describe("a watch", () => {
   });
 
   it("looks once with no time at all, and then says what went wrong", async () => {
-    const { c, sent } = scripted([ok(null)]);
+    const { c, sent } = scripted([ok({ ready: false, version: 1 })]);
     await expect(c.watch("completion.wait", "group", {}, { timeoutMs: 0 })).rejects.toMatchObject({
       code: "wait_timeout",
     });
-    expect(sent.map(({ body }) => body.timeoutMs)).toEqual([0]);
-    const failing = scripted([down]);
+    expect(sent.map(({ url }) => url)).toEqual(["https://worker.example/base/v1/run/completion/wait"]);
+    const failing = scripted([down, down, down]);
     const look = failing.c.watch("completion.wait", "group", {}, { timeoutMs: 0 });
     await expect(look).rejects.toMatchObject({ code: "backend_unavailable", applied: "no" });
+  });
+
+  it("row 54: outlives one connection that breaks under a single look, as a status does", async () => {
+    const { c, sent } = scripted([down, ok({ ready: true, version: 1 })]);
+    expect(await c.watch("completion.wait", "group", {}, { timeoutMs: 0 })).toEqual({ ready: true, version: 1 });
+    expect(sent).toHaveLength(2);
   });
 
   it("goes on when the answer is not ready, and ends with one that tells of nothing", async () => {

@@ -71,6 +71,38 @@ describe("the memory backend", () => {
     expect(clock.pending).toBe(0);
   });
 
+  it("row 51: sets one timer for all of its waits", async () => {
+    const clock = new ManualClock();
+    const tracker = new CompletionTracker(new MemoryCoordinator({ clock }));
+    const waits = Array.from({ length: 6_000 }, (_, i) => tracker.wait(`g${i % 10}`, { timeoutMs: 10_000 + (i % 7) }));
+    const outcomes = Promise.allSettled(waits);
+    await settle();
+    expect(clock.pending).toBe(1);
+    for (let i = 0; i < 5; i++) await tracker.register(`g${i}`, 0);
+    await clock.advance(20_000);
+    const states = (await outcomes).map((outcome) => (outcome.status === "fulfilled" ? "ended" : outcome.reason.code));
+    expect(states).toEqual(waits.map((_, i) => (i % 10 < 5 ? "ended" : "wait_timeout")));
+    expect(clock.pending).toBe(0);
+  });
+
+  it("row 52: answers all waits for the same by one look, each with a status of its own", async () => {
+    const coordinator = new MemoryCoordinator({ clock: new ManualClock() });
+    const tracker = new CompletionTracker(coordinator);
+    await tracker.register("g", ["a"], { metadata: { n: 1 } });
+    const waits = Array.from({ length: 100 }, () => tracker.wait("g"));
+    const outputs = [1, 2].map(() => coordinator.watch("completion.wait", "g", {}, { timeoutMs: 60_000 }));
+    await settle();
+    await tracker.fail("g", "a", "broken");
+    const [first, second] = await Promise.all(outputs);
+    expect(first).toBe(second);
+    const statuses = await Promise.all(waits);
+    const [changed, other] = statuses as unknown as { metadata: { n: number }; errors: string[] }[];
+    Object.assign(changed?.metadata ?? {}, { n: 2 });
+    expect(() => changed?.errors.push("changed")).toThrow(TypeError);
+    expect(other).toEqual(await tracker.status("g"));
+    expect(new Set(statuses).size).toBe(100);
+  });
+
   it("reports what an acting wake rejects with, and goes on", async () => {
     const clock = new ManualClock();
     const events: CoordinatorEvent[] = [];

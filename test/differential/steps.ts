@@ -109,7 +109,7 @@ export function randomSteps(seed: number, count: number, startAtMs: number, labe
     cancel: () => ({ reason: pick(["", "enough", "é"]), generation: maybe(0.3, () => pick(generations.slice(-2))) }),
     status: () => ({}),
     wait: () => ({ generation: maybe(0.3, () => pick(generations.slice(-2))), background: maybe(0.3, () => true) }),
-    results: () => ({ after: below(4), limit: 1 + below(3) }),
+    results: () => ({ after: below(4), limit: 1 + below(3), bytes: maybe(0.3, () => pick([1, 30, 60])) }),
     take: () => ({ op: op(), generation: pick(generations.slice(-2)) }),
     redeliver: () => ({ op: op(), generation: maybe(0.3, () => pick(generations.slice(-2))) }),
     woken: () => ({
@@ -138,10 +138,14 @@ export function randomSteps(seed: number, count: number, startAtMs: number, labe
     sadd: () => ({ ...write(), members: some([...TASKS, ""], 5) }),
     srem: () => ({ ...write(), members: some([...TASKS, ""], 5) }),
     scard: () => ({}),
-    rpush: () => ({ ...write(), values: some([...TASKS, "", "{}", "[]"], 4) }),
-    lrange: () => ({}),
+    rpush: () => ({ ...write(), values: some([...TASKS, "", "{}", "[]", "é日🙂"], 4) }),
+    lrange: () => ({
+      from: maybe(0.5, () => below(4)),
+      life: maybe(0.5, op),
+      bytes: maybe(0.6, () => pick([1, 4, 9, 20])),
+    }),
     expire: () => ({ ttlMs: pick([1, 1_000, 600_000]) }),
-    delete: () => ({}),
+    delete: () => ({ op: op() }),
   };
   const roots = (): { stage: string; roots: string[] } => ({ stage: pick(STAGES), roots: some(TASKS, 3) });
   const request: Record<string, () => Record<string, unknown>> = {

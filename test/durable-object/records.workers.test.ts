@@ -129,13 +129,14 @@ describe("a transition", () => {
     const stub = keyObject("k");
     expect(await stub.run("kv.rpush", "k", push(["fits", tooLong]))).toMatchObject({
       ok: false,
-      code: "backend_rejected",
+      code: "limit_exceeded",
+      message: "kv.rpush: a value is larger than a row of the object may be (2 MB)",
     });
     expect(await tablesOf(stub)).toEqual([]);
     expect(await alarmOf(stub)).toBeNull();
     expect(outputOf(await stub.run("kv.rpush", "k", push(["fits"])))).toEqual({ result: "1" });
     expect(await stub.run("kv.rpush", "k", { ...push(["more", tooLong]), op: "next" })).toMatchObject({ ok: false });
-    expect(outputOf(await stub.run("kv.lrange", "k", {}))).toEqual({ values: ["fits"] });
+    expect(outputOf(await stub.run("kv.lrange", "k", {}))).toEqual({ values: ["fits"], life: "push" });
   });
 
   it("goes on with a record of this schema, whatever else stands in it", async () => {

@@ -1,5 +1,5 @@
 import { runDurableObjectAlarm, SELF } from "cloudflare:test";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { MAX_WATCHES } from "../../src/durable-object/index.js";
 import { bench, crash, groupObject, inside, makeTracker, outputOf, resetAll } from "../support/test-worker.js";
 
@@ -76,14 +76,83 @@ describe("a watch", () => {
     expect(states.every(({ ok }) => ok)).toBe(true);
   });
 
-  it("is refused beyond what an object holds", async () => {
+  it("row 51: is held ten thousand times by one object, and refused beyond, before anything is taken", async () => {
     await tracker.register("g", ["a"]);
     await inside(groupObject("g"), async (object) => {
       const watch = () => object.watch("completion.wait", "g", {}, 20_000);
       const held = Array.from({ length: MAX_WATCHES }, watch);
-      expect(await watch()).toMatchObject({ ok: false, code: "limit_exceeded", retryable: true });
+      const refused = await Promise.all([watch(), watch()]);
+      expect(refused).toEqual(Array(2).fill(expect.objectContaining({ code: "limit_exceeded", retryable: true })));
+      expect(object.openWatches()).toBe(MAX_WATCHES);
       object.run("completion.ack", "g", { op: "op", tasks: [{ id: "a" }], earlyTtlMs: 1 });
-      expect(await Promise.all(held)).toHaveLength(MAX_WATCHES);
+      const replies = await Promise.all(held);
+      expect(replies.filter(({ ok }) => ok)).toHaveLength(MAX_WATCHES);
+      expect(object.openWatches()).toBe(0);
+    });
+  });
+
+  it("row 53: ends at once when its client leaves, and the others go on", async () => {
+    await tracker.register("g", ["a"]);
+    await inside(groupObject("g"), async (object) => {
+      const take = () => {};
+      const [leaving, staying] = ["one", "two"].map((ticket) =>
+        object.watch("completion.wait", "g", {}, 20_000, { ticket, take }),
+      );
+      expect(object.openWatches()).toBe(2);
+      object.leave("one");
+      object.leave("unknown");
+      await leaving;
+      expect(object.openWatches()).toBe(1);
+      object.run("completion.ack", "g", { op: "op", tasks: [{ id: "a" }], earlyTtlMs: 1 });
+      expect(await staying).toMatchObject({ ok: true, output: { ready: true } });
+    });
+  });
+
+  it("row 52: hands large replies over a few at a time, small ones at once", async () => {
+    await tracker.register("small", ["a"]);
+    await tracker.register("large", ["a"], { metadata: "x".repeat(10_000) });
+    const ack = { op: "op", tasks: [{ id: "a" }], earlyTtlMs: 1 };
+    await inside(groupObject("large"), async (object) => {
+      const taken: (() => void)[] = [];
+      const take = () => new Promise<void>((resolve) => taken.push(resolve));
+      const waits = Array.from({ length: 40 }, (_, i) =>
+        object.watch("completion.wait", "large", {}, 20_000, { ticket: `${i}`, take }),
+      );
+      object.run("completion.ack", "large", ack);
+      await expect.poll(() => taken.length).toBe(16);
+      taken.shift()?.();
+      await expect.poll(() => taken.length).toBe(16);
+      while (taken.length > 0) {
+        taken.shift()?.();
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      expect(await Promise.all(waits)).toEqual(Array(40).fill({ ok: true, isTaken: true }));
+    });
+    await inside(groupObject("small"), async (object) => {
+      const wait = object.watch("completion.wait", "small", {}, 20_000, {
+        ticket: "t",
+        take: () => expect.unreachable(),
+      });
+      object.run("completion.ack", "small", ack);
+      expect(await wait).toMatchObject({ ok: true, output: { ready: true } });
+    });
+  });
+
+  it("row 52: gives a large reply through the binding, and lets a client that fails to take it ask again", async () => {
+    await tracker.register("g", ["a"], { metadata: "x".repeat(10_000) });
+    const waits = Array.from({ length: 50 }, () => tracker.wait("g", { timeoutMs: 20_000 }));
+    await watching("g", 50);
+    await tracker.ack("g", "a");
+    for (const status of await Promise.all(waits)) expect(status.metadata).toHaveLength(10_000);
+    await inside(groupObject("g"), async (object) => {
+      const gone = () => Promise.reject(new Error("the execution context is no longer running"));
+      const replies = Array.from({ length: 40 }, (_, i) =>
+        object.watch("completion.wait", "g", {}, 20_000, { ticket: `${i}`, take: gone as never }),
+      );
+      for (const reply of await Promise.all(replies)) expect(reply.ok).toBe(false);
+      const take = vi.fn();
+      await object.watch("completion.wait", "g", {}, 20_000, { ticket: "t", take });
+      expect(take).toHaveBeenCalledOnce();
     });
   });
 });

@@ -18,6 +18,7 @@ const SIMULATED = `## What is simulated, and what is not
 /** `docs/guarantees.md`, of what a run has shown. */
 export function documentOf(table: {
   readonly faults: readonly Line[];
+  readonly found: readonly Line[];
   readonly polling: ReadonlyMap<string, readonly Shown[]>;
   readonly figures: readonly Line[];
 }): string {
@@ -52,6 +53,15 @@ in \`test/polling\`, that runs the same interleaving on the same Redis.
 |---|---|---|---|
 ${table.faults.map((line) => faultLine(line, table.polling.get(line.row) ?? [])).join("\n")}
 
+## Faults that were found by use
+
+Each was found in the built library, by use, load or attack. The tests that name a row show it; *holds on* says on which backends the
+conformance cases show it too.
+
+| # | promise | holds on | shown by |
+|---|---|---|---|
+${table.found.map(foundLine).join("\n")}
+
 ${SIMULATED}`;
 }
 
@@ -69,8 +79,19 @@ function figureLines({ row, promise, shown }: Line): string[] {
 
 function faultLine({ row, promise, shown }: Line, polling: readonly Shown[]): string {
   const fails = [...new Set(polling.map(({ reached }) => reached))].join("; ");
-  const where = [...shown.keys()].sort((a, b) => ORDER.indexOf(a) - ORDER.indexOf(b));
-  return cells(row.replace("fault ", ""), promise, where.join(", "), fails);
+  return cells(row.replace("fault ", ""), promise, backendsOf(shown), fails);
+}
+
+function foundLine({ row, promise, shown }: Line): string {
+  const files = [...new Set([...shown.values()].flat().map(({ file }) => `\`${file}\``))].sort();
+  const named = files.filter((file) => !file.startsWith("`test/conformance/"));
+  const shownBy = [...(named.length < files.length ? ["conformance cases"] : []), ...named];
+  return cells(row.replace("fault ", ""), promise, backendsOf(shown), shownBy.join(", "));
+}
+
+function backendsOf(shown: Line["shown"]): string {
+  const backends = [...shown.keys()].filter((backend) => backend !== "");
+  return backends.sort((a, b) => ORDER.indexOf(a) - ORDER.indexOf(b)).join(", ");
 }
 
 const cells = (...texts: string[]): string => `| ${texts.map((text) => text.replaceAll("|", "\\|")).join(" | ")} |`;

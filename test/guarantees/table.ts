@@ -1,4 +1,5 @@
 import type { Evidence } from "./evidence.js";
+import { FOUND } from "./found.js";
 import { BACKENDS, FAULTS, ROWS, type Row, SHOWN_ELSEWHERE } from "./rows.js";
 
 /** How the polling design is called in the figures of its own tests. */
@@ -22,6 +23,7 @@ export interface Shown {
 /** What a run has shown, row by row: the fault table first, the polling design beside it. */
 export function tableOf(evidence: readonly Evidence[]): {
   faults: Line[];
+  found: Line[];
   polling: Map<string, Shown[]>;
   figures: Line[];
 } {
@@ -35,12 +37,21 @@ export function tableOf(evidence: readonly Evidence[]): {
     const promise = [...new Set([...shown.values()].flat().map(({ reached }) => reached))].join("; ");
     faults.push(lineOf({ row, promise, backends: SHOWN_ELSEWHERE[n] ?? BACKENDS }, shown));
   }
-  return { faults, polling, figures: ROWS.map((row) => lineOf(row, shownOf(evidence, row.row))) };
+  const named = [...evidence, ...evidence.flatMap(namedRows)];
+  const found = FOUND.map((row) => lineOf(row, shownOf(named, row.row)));
+  return { faults, found, polling, figures: ROWS.map((row) => lineOf(row, shownOf(evidence, row.row))) };
 }
 
 function lineOf({ row, promise, backends }: Row, shown: ReadonlyMap<string, readonly Shown[]>): Line {
   const missing = backends?.filter((backend) => !shown.has(backend)) ?? (shown.size === 0 ? [""] : []);
   return { row, promise, shown, missing };
+}
+
+/** A test that names a row in its own name, or in that of a suite around it, shows the row; of which backend is not said. */
+function namedRows(test: Evidence): Evidence[] {
+  if (test.state === "skipped") return [];
+  const rows = [...test.name.matchAll(/\brow (\d+): ([^>]*)/g)];
+  return rows.map(([, row, text = ""]) => ({ ...test, figures: [{ row: `fault ${row}`, reached: text.trim() }] }));
 }
 
 /** Of tests that passed alone. A row of which one test failed is not shown where that one says. */

@@ -184,8 +184,15 @@ export class CompletionRun {
     const { model, tracker, id } = this.#of(step);
     if (model.deliveries.some((delivery) => delivery.isDying)) return;
     await this.#world.rest();
+    const before = model.current?.delivery?.attempts ?? 0;
     const status = await tracker.redeliver(id);
-    model.redeliver(status?.delivery.attempts ?? 0);
+    let base = status?.delivery.attempts ?? 0;
+    if (base > before) {
+      // A copy of the call met the attempt that the first one made. It left it alone if it was under way; else it queued another.
+      await this.#world.rest();
+      base = Math.min(base, ((await tracker.status(id))?.delivery.attempts ?? 1) - 1);
+    }
+    model.redeliver(base);
     this.#checkStatus(step.group, status);
     if (model.current?.delivery !== undefined) {
       this.#world.tally.met("redelivered");

@@ -54,7 +54,8 @@ describe("a soak", () => {
       });
       expect(soak.counts).toEqual(Soak.whole(groups));
       expect(most).toBeGreaterThan(0);
-      expect(left).toEqual({ records: 0, timers: 0, platformTimers: 0 });
+      // For a minute the deleted key remembers its operations.
+      expect(left).toEqual({ records: 1, timers: 0, platformTimers: 0 });
       expect(growth).toBeLessThan(MAX_GROWTH_BYTES);
       owner.close();
     },

@@ -3,6 +3,8 @@ import type { Harness } from "../../src/testing/index.js";
 import { type Faults, VersionedStore } from "../backends/custom-store.js";
 import { drivenHarness } from "./driven-harness.js";
 
+/** Some cases write more than the default. */
+const MAX_RECORD_BYTES = 8_388_608;
 /** The store is some turns of the event loop away, and so are the pauses. */
 const CONTENTION = { maxAttempts: 100, baseDelayMs: 1, maxDelayMs: 4 };
 
@@ -16,6 +18,7 @@ export function customHarness(faults: Faults, onStore: (store: VersionedStore) =
       defineBackend({
         ...store.definition,
         contention: CONTENTION,
+        maxRecordBytes: MAX_RECORD_BYTES,
         now: () => Date.now() + aheadMs(),
         onEvent: () => {},
       }),

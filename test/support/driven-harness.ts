@@ -28,7 +28,9 @@ export function drivenHarness(make: (aheadMs: () => number) => Coordinator, stal
       able.add(one);
       const { waitUntil } = wake;
       const act: Wake<M>["act"] = (id, output) => track(wake.act(id, output));
-      return onWake(machine, { input: () => wake.input(), act, waitUntil });
+      const works: Wake<M>["works"] = (id, output) =>
+        (wake.works?.(id, output) ?? []).map((work) => ({ ...work, run: () => track(work.run()) }));
+      return onWake(machine, { input: () => wake.input(), act, waitUntil, ...(wake.works && { works }) });
     };
     return one;
   };

@@ -46,6 +46,8 @@ export interface Lane {
   readonly faults: Fault[];
   /** `"none"` unless it is set. */
   standing: Fault;
+  /** A request that holds this text kills the server each time: its connection is dropped. */
+  poison: string | undefined;
   readonly requests: SeenRequest[];
   /** How many requests were left without an answer, or with half of one. */
   readonly silences: number;
@@ -81,6 +83,7 @@ class ProxyLane implements Lane {
   readonly requests: SeenRequest[] = [];
   standing: Fault = "none";
   silences = 0;
+  poison: string | undefined;
   readonly #target: string;
   readonly #kept: (() => Promise<Answer>)[] = [];
   readonly #silent: Promise<void>;
@@ -114,6 +117,7 @@ class ProxyLane implements Lane {
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks).toString();
     this.requests.push({ path, body, headers: request.headers });
+    if (this.poison !== undefined && body.includes(this.poison)) return void response.destroy();
     const send = async (): Promise<Answer> => {
       const answer = await forward(this.#target + path, request, { body });
       return { status: answer.status, body: Buffer.from(await answer.arrayBuffer()) };

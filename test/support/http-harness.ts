@@ -35,9 +35,9 @@ const SOURCE = `
       this.#found(id);
       return super.run(transition, id, input);
     }
-    watch(transition, id, input, timeoutMs) {
+    watch(transition, id, ...rest) {
       this.#found(id);
-      return super.watch(transition, id, input, timeoutMs);
+      return super.watch(transition, id, ...rest);
     }
     /** Rings the alarm as often as it is due by the clock of the test. */
     async ring() {

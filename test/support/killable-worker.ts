@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -16,6 +16,8 @@ const MAX_COMPLAINT = 2_000;
 export interface KillableWorkerOptions extends WorkerModule {
   /** The Worker's vars and secrets. */
   readonly vars?: Readonly<Record<string, string>>;
+  /** How much JavaScript memory its isolates may take, in MB. V8 ends the process beyond it. Default: no limit. */
+  readonly heapMb?: number;
 }
 
 /**
@@ -36,11 +38,11 @@ export class KillableWorker {
 
   /** Bundles the module and starts it. Close what comes back. */
   static async start(options: KillableWorkerOptions): Promise<KillableWorker> {
-    const { vars = {}, className = "CoordinatorWorkerObject" } = options;
+    const { vars = {}, className = "CoordinatorWorkerObject", heapMb } = options;
     const folder = mkdtempSync(join(tmpdir(), "edge-coordinator-worker-"));
     mkdirSync(join(folder, "storage"));
     writeFileSync(join(folder, "worker.js"), await bundleWorker(options));
-    writeFileSync(join(folder, "config.capnp"), configOf(className, folder, Object.keys(vars)));
+    writeFileSync(join(folder, "config.capnp"), configOf(className, { folder, vars: Object.keys(vars), heapMb }));
     const worker = new KillableWorker(folder, vars);
     await worker.restart();
     return worker;
@@ -49,6 +51,17 @@ export class KillableWorker {
   /** Without a slash at its end; the same in every life. */
   get url(): string {
     return `http://${this.#address}`;
+  }
+
+  /** Whether the process runs. */
+  get isAlive(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** How much memory the process takes, in MB. */
+  rssMb(): number {
+    const text = execFileSync("ps", ["-o", "rss=", "-p", String(this.#child?.pid)], { encoding: "utf8" });
+    return Number(text) / 1024;
   }
 
   /** How often it was killed while it ran. */
@@ -79,7 +92,7 @@ export class KillableWorker {
   /** kill -9, at once; resolves when the process is gone. */
   async kill(): Promise<void> {
     const child = this.#child;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    if (child === undefined || !this.isAlive) return;
     const gone = once(child, "exit");
     if (child.kill("SIGKILL")) this.#kills++;
     await gone;
@@ -92,7 +105,10 @@ export class KillableWorker {
 }
 
 /** Text in the format of workerd's own configuration files. */
-function configOf(className: string, folder: string, vars: readonly string[]): string {
+function configOf(
+  className: string,
+  { folder, vars, heapMb }: { folder: string; vars: readonly string[]; heapMb: number | undefined },
+): string {
   const quoted = (text: string): string => JSON.stringify(text);
   const bindings = [
     ...vars.map((name) => `(name = ${quoted(name)}, fromEnvironment = ${quoted(name)})`),
@@ -101,6 +117,7 @@ function configOf(className: string, folder: string, vars: readonly string[]): s
   return `using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (
+  v8Flags = [${heapMb === undefined ? "" : quoted(`--max-heap-size=${heapMb}`)}],
   services = [
     (name = "main", worker = .main),
     (name = "disk", disk = (path = ${quoted(join(folder, "storage"))}, writable = true)),

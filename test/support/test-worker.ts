@@ -6,7 +6,7 @@ import {
   CoordinatorObject,
   DurableObjectCoordinator,
   type ObjectNamespace,
-  type ObjectReply,
+  type WatchReply,
 } from "../../src/durable-object/index.js";
 import type { Harness } from "../../src/testing/index.js";
 import { CompletionTracker } from "../../src/trackers/completion.js";
@@ -143,8 +143,9 @@ export function makeTracker(keyPrefix = "coord:"): CompletionTracker {
 }
 
 /** The output of a reply; a fault fails the test. */
-export function outputOf(reply: ObjectReply): Record<string, unknown> {
+export function outputOf(reply: WatchReply): Record<string, unknown> {
   if (!reply.ok) throw new Error(`${reply.code}: ${reply.message}`);
+  if (!("output" in reply)) throw new Error("the reply was handed to `take`");
   return reply.output as Record<string, unknown>;
 }
 

@@ -32,7 +32,9 @@ describe("fault wrappers", () => {
 
   it("do not resend what may not be resent: it was applied, and nobody knows", async () => {
     const { coordinator, sent } = counted();
-    await expect(losingReplies(coordinator).incr("n")).rejects.toMatchObject({
+    const input = { op: "op", ttlMs: 60_000, delta: 1 };
+    const call = losingReplies(coordinator).run("kv.incr", "n", input, { resend: false });
+    await expect(call).rejects.toMatchObject({
       code: "backend_unavailable",
       applied: "unknown",
     });

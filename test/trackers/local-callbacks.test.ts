@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { CompletionTracker, type CoordinatorEvent, MemoryCoordinator } from "../../src/index.js";
-import { ManualClock } from "../../src/testing/index.js";
+import { ManualClock, settle } from "../../src/testing/index.js";
 
 it("says so when the generation of a plain function is gone before its instance saw the end", async () => {
   const coordinator = new MemoryCoordinator({ clock: new ManualClock() });
@@ -23,6 +23,17 @@ it("says so when the generation of a plain function is gone before its instance 
   look();
   await expect.poll(() => events).toMatchObject([{ type: "wake_failed", id: "g", error: { code: "conflict" } }]);
   expect(calls).toBe(0);
+});
+
+it("row 58: follows a group no longer than its record lives", async () => {
+  const clock = new ManualClock();
+  const tracker = new CompletionTracker(new MemoryCoordinator({ clock }));
+  await tracker.register("g", ["a"], { timeoutSec: 0, ttlSec: 2, onEnd: () => {} });
+  expect(clock.pending).toBe(1);
+  await clock.advance(10_000);
+  await settle();
+  expect(await tracker.status("g")).toBeNull();
+  expect(clock.pending).toBe(0);
 });
 
 it("keeps going when an event hook throws", async () => {

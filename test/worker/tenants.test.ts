@@ -30,8 +30,8 @@ afterAll(() => worker.close());
 interface Own {
   readonly groups: Map<string, { total: number; acked: Set<string>; cancelled: boolean }>;
   readonly counters: Map<string, number>;
-  /** Each request's marked roots. */
-  readonly requests: Map<string, Set<string>>;
+  /** Each request's roots. */
+  readonly requests: Map<string, { readonly registered: Set<string>; readonly marked: Set<string> }>;
   readonly claims: Set<string>;
   readonly versions: Map<string, number>;
   readonly sums: Map<string, number>;
@@ -136,27 +136,36 @@ async function run(token: string, transition: string, id: string, input: object)
 
 async function stepOfRequest({ token, id, own, kind, i }: Step): Promise<boolean> {
   const path = `/v1/requests/${encodeURIComponent(id)}`;
-  const marked = own.requests.get(id);
+  const request = own.requests.get(id);
+  const rootId = `root-${i % 5}`;
   switch (kind) {
     case 6: {
       const { json } = await call("PUT", path, { token });
-      if (marked === undefined) own.requests.set(id, new Set());
-      return json.verdict === (marked === undefined ? "accepted" : "duplicate");
+      if (request === undefined) own.requests.set(id, { registered: new Set(), marked: new Set() });
+      return json.verdict === (request === undefined ? "accepted" : "duplicate");
     }
-    case 7:
-    case 8: {
-      const rootId = `root-${i % 5}`;
+    case 7: {
       const { json } = await call("POST", `${path}/marks`, { token, body: { stage: token, rootId } });
-      const wanted = marked === undefined ? "unknown" : marked.has(rootId) ? "duplicate" : "early";
-      marked?.add(rootId);
+      if (request === undefined) return json.verdict === "unknown";
+      const { registered, marked } = request;
+      const wanted = marked.has(rootId) ? "duplicate" : registered.has(rootId) ? "accepted" : "early";
+      marked.add(rootId);
+      return json.verdict === wanted;
+    }
+    case 8: {
+      const { json } = await call("POST", `${path}/roots`, { token, body: { stage: token, roots: [rootId] } });
+      if (request === undefined) return json.verdict === "unknown";
+      const wanted = request.registered.has(rootId) ? "duplicate" : "accepted";
+      request.registered.add(rootId);
       return json.verdict === wanted;
     }
     default: {
       const { status, json } = await call("GET", path, { token });
-      if (marked === undefined) return status === 404;
+      if (request === undefined) return status === 404;
+      const { registered, marked } = request;
       return (
         Object.keys(json.queueStatus).every((stage) => stage === token) &&
-        countOf(json.queueStatus[token]) === marked.size
+        countOf(json.queueStatus[token]) === [...marked].filter((root) => registered.has(root)).length
       );
     }
   }

@@ -335,7 +335,7 @@ describe("a transition in a batch", () => {
       const { json } = await clientOf(slow.url)("POST", "/v1/batch", { body });
       const { outcomes } = json as unknown as { outcomes: readonly Outcome[] };
       const list = { output: { values: ["0", "1", "2", "3"] } };
-      expect(outcomes.slice(-3)).toEqual([list, list, list]);
+      expect(outcomes.slice(-3)).toMatchObject([list, list, list]);
       expect((await clientOf(slow.url)("GET", "/most")).json).toBe(3);
     } finally {
       await slow.close();

@@ -1,8 +1,10 @@
 import type * as z from "zod/mini";
-import { isWatchable } from "../../src/access.js";
+import { isPaged, isWatchable, lostAnswer } from "../../src/access.js";
 import { CoordinationError } from "../../src/errors.js";
+import { MAX_ANSWER_BYTES, MAX_PAGE_BYTES } from "../../src/limits.js";
 import type { InputOf } from "../../src/machines/index.js";
-import { Problem, problemOf } from "../../src/problem.js";
+import { Problem } from "../../src/problem.js";
+import { BatchAnswer, type OperationOutcome, problemOutcome } from "../batch-answer.js";
 import { readJson } from "../body.js";
 import { type App, type AppContext, pathSegment, route } from "../context.js";
 import { batchBody, operationBody, runBody, watchBody } from "../schemas/bodies.js";
@@ -14,7 +16,11 @@ import { checkTargets, type NamedTargets } from "../targets.js";
 const MAX_HOP_MS = 25_000;
 const HANDLER = "handler:";
 
-/** `/v1/run`, `/v1/batch` and `/v1/watch`: what `HttpCoordinator` speaks. Public transitions only, never the outbox's own. */
+/**
+ * `/v1/run`, `/v1/batch` and `/v1/watch`: what `HttpCoordinator` speaks. Public transitions only, never the outbox's own.
+ *
+ * The client owns the retries here: it knows best whether its answer has come. So a call is tried once towards its object.
+ */
 export function transitionRoutes(app: App): void {
   route(app, "/v1/run/:machine/:transition", { POST: run });
   route(app, "/v1/batch", { POST: batch });
@@ -26,32 +32,47 @@ async function run(c: AppContext): Promise<Response> {
   return c.json({ output: await runOne(c, name, parse(runBody, await readJson(c.req.raw))) });
 }
 
+/** @param pageBytes how large the answer may be, where it is a page. */
 async function runOne(
   c: AppContext,
   name: PublicTransition,
-  { id, input, resend }: z.output<typeof runBody>,
+  { id, input }: z.output<typeof runBody>,
+  pageBytes = MAX_PAGE_BYTES,
 ): Promise<object> {
   const checked = inputOf(name, input);
   checkTargets(c, targetsOf(name, checked));
-  const { signal } = c.req.raw;
-  return c.var.coordinator.run(name, id, checked, resend === undefined ? { signal } : { signal, resend });
+  const bounded = isPaged(name) ? { ...checked, bytes: Math.min(pageBytes, bytesOf(checked)) } : checked;
+  return c.var.coordinator.run(name, id, bounded, { signal: c.req.raw.signal, resend: false });
 }
 
-/** Runs several as if each had come by itself; the coordinator keeps those on one record in their order. */
+function bytesOf({ bytes = MAX_PAGE_BYTES }: { readonly bytes?: number }): number {
+  return bytes;
+}
+
+/**
+ * Runs several as if each had come by itself; the coordinator keeps those on one record in their order.
+ *
+ * The answer is bounded. Pages divide its room among them, so that each of them goes on. Whatever else comes when the room is
+ * taken is not answered: its outcome says that it may be sent again.
+ */
 async function batch(c: AppContext): Promise<Response> {
   const { operations } = parse(batchBody, await readJson(c.req.raw));
-  return c.json({ outcomes: await Promise.all(operations.map((operation) => outcomeOf(c, operation))) });
+  const pages = operations.filter((operation) => isPaged(String(Object(operation).transition))).length;
+  const pageBytes = Math.floor(MAX_ANSWER_BYTES / Math.max(1, pages));
+  const answer = new BatchAnswer();
+  await Promise.all(operations.map(async (operation, at) => answer.add(at, await outcomeOf(c, operation, pageBytes))));
+  return c.body(answer.text(), 200, { "content-type": "application/json" });
 }
 
-async function outcomeOf(c: AppContext, operation: unknown): Promise<object> {
+async function outcomeOf(c: AppContext, operation: unknown, pageBytes: number): Promise<OperationOutcome> {
   try {
     const { transition, ...body } = parse(operationBody, operation, "operation");
     if (!isDescribed(transition)) throw unknownTransition();
-    return { output: await runOne(c, transition, body) };
+    const output = await runOne(c, transition, body, pageBytes);
+    return { outcome: { output }, applied: lostAnswer(transition) };
   } catch (error) {
     if (!c.req.raw.signal.aborted) c.var.report(error);
-    const { body, retryAfterSec } = problemOf(error);
-    return { problem: body, ...(retryAfterSec === undefined ? {} : { retryAfterSec }) };
+    return { outcome: problemOutcome(error), applied: "no" };
   }
 }
 

@@ -28,8 +28,8 @@ import {
 /** How many operations one batch may carry. */
 const MAX_OPERATIONS = 100;
 
-/** `/v1/run`; `resend: false` when the caller would not want its call to be sent twice. */
-export const runBody = z.strictObject({ id, input: z.unknown(), resend: z.exactOptional(z.boolean()) });
+/** `/v1/run`. */
+export const runBody = z.strictObject({ id, input: z.unknown() });
 
 /** `/v1/batch`. Each of them is looked at by itself: what is wrong with one is that one's outcome. */
 export const batchBody = z.strictObject({ operations: list(z.unknown(), 1, MAX_OPERATIONS) });

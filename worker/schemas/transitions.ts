@@ -1,12 +1,14 @@
 import * as z from "zod/mini";
+import { MAX_PAGE_BYTES } from "../../src/limits.js";
 import { REQUEST_ROUTE } from "../../src/machines/delivery.js";
 import type { InputOf, TransitionName } from "../../src/machines/index.js";
+import { MAX_ITEMS } from "../../src/machines/kv.js";
 import { MAX_INDEXED } from "../../src/machines/marks.js";
 import { MAX_STAGES } from "../../src/machines/request-record.js";
 import { newOp } from "../../src/op.js";
 import { MAX_ROOTS_A_CALL } from "../../src/trackers/request-wait.js";
 import { MAX_ACKS, MAX_ERROR_BYTES, MAX_RESULT_BYTES } from "../../src/trackers/task.js";
-import { MAX_ITEM_BYTES, MAX_SEC, MAX_VALUE_BYTES } from "../../src/validate.js";
+import { MAX_ID_BYTES, MAX_ITEM_BYTES, MAX_SEC, MAX_VALUE_BYTES } from "../../src/validate.js";
 import { isStorableJson } from "../json.js";
 import {
   count,
@@ -39,7 +41,10 @@ const MAX_BATCH = 10_000;
 const MAX_TRACKED = 64_000;
 
 const nothing = z.strictObject({});
+const byOp = z.strictObject({ op: id });
 const write = { op: id, ttlMs };
+/** How large a page may be. */
+const pageBytes = z.exactOptional(whole(1, MAX_PAGE_BYTES));
 
 // ---- Groups ----
 
@@ -120,7 +125,6 @@ const taskAck = z
 // ---- Requests ----
 
 const roots = z.strictObject({ stage, roots: rootIds });
-const byOp = z.strictObject({ op: id });
 type Roots = z.output<typeof roots>;
 
 const next = list(roots, 1, MAX_STAGES).check(
@@ -169,9 +173,13 @@ export const INPUTS: { readonly [N in PublicTransition]: z.ZodMiniType<InputOf<N
   "kv.srem": z.strictObject({ ...write, members: list(text(MAX_ITEM_BYTES), 1, MAX_BATCH) }),
   "kv.scard": nothing,
   "kv.rpush": z.strictObject({ ...write, values: list(text(MAX_ITEM_BYTES), 1, MAX_BATCH) }),
-  "kv.lrange": nothing,
+  "kv.lrange": z.strictObject({
+    from: z.exactOptional(whole(0, MAX_ITEMS)),
+    life: z.exactOptional(text(MAX_ID_BYTES)),
+    bytes: pageBytes,
+  }),
   "kv.expire": z.strictObject({ ttlMs }),
-  "kv.delete": nothing,
+  "kv.delete": byOp,
   "completion.register": register,
   "completion.ack": z.strictObject({
     op: id,
@@ -191,7 +199,11 @@ export const INPUTS: { readonly [N in PublicTransition]: z.ZodMiniType<InputOf<N
     generation: z.exactOptional(generation),
     background: z.exactOptional(z.boolean()),
   }),
-  "completion.results": z.strictObject({ after: whole(0, MAX_TOTAL), limit: whole(1, MAX_PAGE) }),
+  "completion.results": z.strictObject({
+    after: whole(0, MAX_TOTAL),
+    limit: whole(1, MAX_PAGE),
+    bytes: pageBytes,
+  }),
   "completion.take": z.strictObject({ op: id, generation }),
   "completion.redeliver": z.strictObject({ op: id, generation: z.exactOptional(generation) }),
   // A shorter life would end between two looks of whoever waits, and keeps it.

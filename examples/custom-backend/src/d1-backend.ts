@@ -21,6 +21,7 @@ const UPDATE = "UPDATE records SET version = ?, data = ?, expires_at = ?, wake_a
 const DELETE = "DELETE FROM records WHERE name = ? AND version = ?";
 const NOW = "SELECT unixepoch('subsec') * 1000 AS nowMs";
 const DUE = "SELECT name, wake_at AS atMs FROM records WHERE wake_at IS NOT NULL ORDER BY wake_at LIMIT ?";
+const PUT_OFF = "UPDATE records SET wake_at = ? WHERE name = ? AND wake_at IS NOT NULL";
 
 /** A coordinator over one table in Cloudflare D1. The database's clock decides, and reads go to its primary. */
 export function d1Backend(db: D1Database, options: Partial<BackendDefinition> = {}): Coordinator {
@@ -35,6 +36,7 @@ export function d1Backend(db: D1Database, options: Partial<BackendDefinition> = 
     },
     now: async () => (await query(NOW).first<number>("nowMs")) ?? Number.NaN,
     due: async (limit) => (await query(DUE, limit).all<DueRecord>()).results,
+    putOff: (name, atMs) => query(PUT_OFF, atMs, name).run(),
     sweep: (nowMs) => query("DELETE FROM records WHERE expires_at <= ?", nowMs).run(),
     // A row holds 2 MB.
     maxRecordBytes: 1_900_000,

@@ -26,11 +26,15 @@ export function storeHarness(client: (aheadMs: () => number) => Coordinator, sta
     one.run = (transition, id, input, options) => track(run(transition, id, input, options));
     one.onWake = (machine, wake) => {
       withHandlers.add(one);
-      const { waitUntil } = wake;
+      const { works, waitUntil } = wake;
       return onWake(machine, {
         input: () => wake.input(),
         act: (id, output) => track(wake.act(id, output)),
         waitUntil,
+        ...(works && {
+          works: (id, output) =>
+            works.call(wake, id, output).map((work) => ({ ...work, run: () => track(work.run()) })),
+        }),
       });
     };
     return one;

@@ -60,10 +60,20 @@ export class CheckedStore {
     return Math.floor(ms);
   }
 
-  async due(limit: number, signal: AbortSignal): Promise<readonly DueRecord[]> {
-    const lines: unknown = await called("due", "no", () => this.#definition.due?.(limit, { signal }));
-    if (!Array.isArray(lines) || !lines.every(isDueRecord)) throw strange("due", "a list of { name, atMs }");
-    return lines;
+  /** What wants to be woken, and how many lines are none: one that is malformed must not hide the others. */
+  async due(limit: number, signal: AbortSignal): Promise<{ lines: readonly DueRecord[]; malformed: number }> {
+    const reply: unknown = await called("due", "no", () => this.#definition.due?.(limit, { signal }));
+    if (!Array.isArray(reply)) throw strange("due", "a list of { name, atMs }");
+    const lines = reply.filter(isDueRecord);
+    return { lines, malformed: reply.length - lines.length };
+  }
+
+  get canPutOff(): boolean {
+    return this.#definition.putOff !== undefined;
+  }
+
+  async putOff(name: string, atMs: number, signal: AbortSignal): Promise<void> {
+    await called("putOff", "unknown", () => this.#definition.putOff?.(name, atMs, { signal }));
   }
 
   async sweep(nowMs: number, signal: AbortSignal): Promise<void> {
@@ -81,7 +91,7 @@ async function called<T>(what: string, applied: "no" | "unknown", call: () => T 
   }
 }
 
-function isDueRecord(line: unknown): boolean {
+function isDueRecord(line: unknown): line is DueRecord {
   const { name, atMs } = Object(line) as Partial<DueRecord>;
   return typeof name === "string" && typeof atMs === "number" && Number.isFinite(atMs);
 }

@@ -11,30 +11,34 @@ import {
   type Wake,
   type WakingMachine,
   type WatchableTransition,
-  type Watched,
   type WatchOptions,
 } from "../../coordinator.js";
 import { Deliverer } from "../../deliverer.js";
-import { isEphemeral } from "../../ephemeral.js";
+import { drainQueue } from "../../drain.js";
 import { CoordinationError } from "../../errors.js";
 import { emit, hookOrWarning } from "../../events.js";
 import { Joined } from "../../joined.js";
 import { findTransition, type InputOf, machineOf, type OutputOf, type TransitionName } from "../../machines/index.js";
 import { Primitives } from "../../primitives.js";
-import { checkId, checkNumber, MAX_SEC } from "../../validate.js";
-import { Wakes } from "../../wakes.js";
-import { type Limit, orAborted, within } from "../../within.js";
+import { recordName } from "../../tags.js";
+import { checkId } from "../../validate.js";
+import type { Listening, Notified, WaitSource } from "../../wait-loop.js";
+import { type Question, Waiters } from "../../waiters.js";
+import { Wakers } from "../../wakers.js";
+import { type Limit, within } from "../../within.js";
 import { CheckedStore } from "./checked-store.js";
 import { type BackendDefinition, checkDefinition } from "./definition.js";
-import { drainDue } from "./drain.js";
+import { StoreDueQueue } from "./due-queue.js";
 import type { Evaluated } from "./evaluate.js";
 import { storeName } from "./names.js";
 import { type Operation, type OperationSettings, RecordOperations } from "./operation.js";
-import { Bells, type Watch, watchUntilReady } from "./watch.js";
 
 const CONTENTION: RetryPolicy = { maxAttempts: 100, baseDelayMs: 10, maxDelayMs: 500 };
+/** How many records a drain wakes side by side. */
+const WAKES_AT_ONCE = 8;
 /** How often a call is repeated after failures of the store. */
 const PATIENCE = 2;
+const POLLING = { minMs: 50, maxMs: 2_000, notifiedMaxMs: 5_000 };
 /** What a record may hold unless its store says otherwise: each write costs all of it. */
 const MAX_RECORD_BYTES = 1_048_576;
 /** How much shares one load and one compare-and-set: few enough not to hold the event loop up. */
@@ -99,8 +103,10 @@ class CustomCoordinator extends Primitives {
   readonly #settings: OperationSettings;
   readonly #joined: Joined<Operation, Evaluated>;
   readonly #onEvent: OnEvent;
-  readonly #bells = new Bells();
-  readonly #wakes: Wakes;
+  readonly #waiters: Waiters;
+  readonly #wakers: Wakers;
+  /** What this process could not wake, and until when it passes it by. */
+  readonly #putOff = new Map<string, number>();
 
   constructor(definition: BackendDefinition) {
     super();
@@ -130,13 +136,20 @@ class CustomCoordinator extends Primitives {
       random: settings.random,
       send: (operations, signal) => new RecordOperations(settings, operations).run(signal),
     });
+    this.#waiters = new Waiters({
+      clock,
+      random: settings.random,
+      source: (question) => this.#source(question),
+      lookOnce: ({ transition, id, input }, signal) => this.run(transition, id, input, { signal }),
+    });
     const onEvent = hookOrWarning(definition.onEvent, () => clock.now());
     this.#onEvent = onEvent;
-    this.#wakes = new Wakes(
-      (machine, id, input) => this.run(`${machine}.woken`, id, input),
-      new Deliverer({ coordinator: this, requests: () => this, onEvent }),
+    this.#wakers = new Wakers({
+      run: (machine, id, input) => this.run(`${machine}.woken`, id, input),
+      own: new Deliverer({ coordinator: this, requests: () => this, onEvent }),
+      clock,
       onEvent,
-    );
+    });
     if (definition.due !== undefined) this.drain = (options) => this.#drain(options);
   }
 
@@ -158,30 +171,11 @@ class CustomCoordinator extends Primitives {
     input: InputOf<N>,
     options: WatchOptions,
   ): Promise<OutputOf<N>> {
-    const { timeoutMs, background = false } = options;
-    checkId(id, "id");
-    checkNumber(timeoutMs, "timeoutMs", 0, MAX_SEC * 1000);
-    const name = storeName(machineOf(transition), id);
-    const { subscribe } = this.#definition;
-    // Who waits looks again after a failure, within the wait's own time; who looks once has only this look.
-    const patience = timeoutMs === 0 ? PATIENCE : 0;
-    const watch: Watch<OutputOf<N> & Watched> = {
-      clock: this.#clock,
-      random: this.#settings.random,
-      look: async (signal) => {
-        const outcome = await this.#operate(transition, id, input, { signal, resend: true, patience, background });
-        this.#wakeIfDue(transition, id, outcome, undefined);
-        return outcome.output as OutputOf<N> & Watched;
-      },
-      // Workers let no request go on with another's work: there each looks for itself.
-      listen: (ring) => (isEphemeral() ? () => {} : this.#bells.join(name, ring)),
-      subscribe: subscribe && ((ring) => subscribe.call(this.#definition, name, ring)),
-    };
-    return watchUntilReady(watch, options);
+    return this.#waiters.watch({ transition, id, input }, options);
   }
 
   onWake<M extends WakingMachine>(machine: M, wake: Wake<M>): () => void {
-    return this.#wakes.add(machine, wake as unknown as Wake<WakingMachine>);
+    return this.#wakers.add(machine, wake as unknown as Wake<WakingMachine>);
   }
 
   async #operate<N extends TransitionName>(
@@ -210,8 +204,45 @@ class CustomCoordinator extends Primitives {
       background,
       endsAtMs: this.#clock.now() + this.#settings.callTimeoutMs,
     });
-    if (evaluated.isNotified) this.#bells.ring(record);
+    if (evaluated.isNotified) this.#waiters.notify(recordName(machineOf(transition), id));
     return evaluated as Outcome<N>;
+  }
+
+  #source({ transition, id, input }: Question): WaitSource {
+    return {
+      polling: POLLING,
+      look: async (signal) => {
+        // The loop looks again by itself, and the waiters' own timers keep the process alive.
+        const options = { signal, resend: true, patience: 0, background: true };
+        const outcome = await this.#operate(transition, id, input, options);
+        this.#wakeIfDue(transition, id, outcome, undefined);
+        return outcome.output;
+      },
+      listen: (loop) => this.#listen(storeName(machineOf(transition), id), loop),
+    };
+  }
+
+  /** `undefined`: the store does not notify, or not now. Looking from time to time is enough. */
+  #listen(name: string, loop: Notified): Listening | undefined {
+    const definition = this.#definition;
+    if (definition.subscribe === undefined) return undefined;
+    let unsubscribe: unknown;
+    try {
+      unsubscribe = definition.subscribe(name, () => loop.notify());
+    } catch {
+      return undefined;
+    }
+    if (typeof unsubscribe !== "function") {
+      throw new CoordinationError("backend_rejected", "the backend's subscribe must give a function that ends it");
+    }
+    const leave = (): void => {
+      try {
+        unsubscribe();
+      } catch {
+        // The wait has come to its end all the same.
+      }
+    };
+    return { isLive: () => false, leave };
   }
 
   #wakeIfDue<N extends TransitionName>(
@@ -221,20 +252,27 @@ class CustomCoordinator extends Primitives {
     waitUntil: RunOptions["waitUntil"],
   ): void {
     if (due === undefined || transition.endsWith(".woken")) return;
-    this.#wakes.wakeSoon(machineOf(transition) as WakingMachine, id, { isFresh: due === "fresh", waitUntil });
+    this.#wakers.wakeSoon(machineOf(transition) as WakingMachine, id, { isFresh: due === "fresh", waitUntil });
   }
 
   async #drain(options: DrainOptions = {}): Promise<DrainReport> {
     checkDrain(options);
-    const { limit = 100, budgetMs = 10_000, signal } = options;
+    const { limit = 100, budgetMs = 10_000, signal, waitUntil } = options;
     const nowMs = await this.#ask(signal, (inner) => this.#store.now(inner));
-    const drainer = {
-      clock: this.#clock,
+    const queue = new StoreDueQueue({
       nowMs,
-      due: (asked: number) => this.#ask(signal, (inner) => this.#store.due(asked, inner)),
-      wake: (machine: WakingMachine, id: string) => this.#wakes.wake(machine, id),
-    };
-    const report = await orAborted(drainDue(drainer, { limit, budgetMs, signal }), signal);
+      random: this.#settings.random,
+      putOff: this.#putOff,
+      due: (asked) => this.#ask(signal, (inner) => this.#store.due(asked, inner)),
+      ...(this.#store.canPutOff && {
+        putOffInStore: (name, atMs) => this.#ask(signal, (inner) => this.#store.putOff(name, atMs, inner)),
+      }),
+      onFailure: (error) => this.#tellFailure(error),
+    });
+    const [clock, wakers] = [this.#clock, this.#wakers];
+    const pool = wakers.poolOfDrain();
+    const pace = { limit, budgetMs, signal, waitUntil, atOnce: WAKES_AT_ONCE, clock, wakers, pool };
+    const report = await drainQueue(queue, pace);
     await this.#sweep(nowMs, signal);
     return report;
   }
@@ -245,8 +283,12 @@ class CustomCoordinator extends Primitives {
       await this.#ask(signal, (inner) => this.#store.sweep(nowMs, inner));
     } catch (error) {
       if (signal?.aborted) throw error;
-      emit(this.#onEvent, { type: "drain_failed", error });
+      this.#tellFailure(error);
     }
+  }
+
+  #tellFailure(error: unknown): void {
+    emit(this.#onEvent, { type: "drain_failed", error });
   }
 
   /** One question to the store that is about no record. */

@@ -69,6 +69,11 @@ export interface BackendDefinition {
    */
   due?(limit: number, options: StoreCallOptions): Promise<readonly DueRecord[]>;
   /**
+   * Has `due` list the record at `atMs`, and changes nothing else of it, its version neither: for a record that a drain cannot wake,
+   * such as one of a later version. Without it each process passes such records by for half a minute, and reads `due` further.
+   */
+  putOff?(name: string, atMs: number, options: StoreCallOptions): Promise<unknown>;
+  /**
    * Removes what expired before `nowMs`, for stores that do not do so by themselves. Called at the end of each `drain`; when
    * it fails, `onEvent` hears `drain_failed`, and the drain reports what it has woken.
    */
@@ -111,7 +116,7 @@ export interface BackendDefinition {
 }
 
 const NEEDED = ["load", "compareAndSet"] as const;
-const OPTIONAL = ["now", "due", "sweep", "subscribe", "onEvent", "random"] as const;
+const OPTIONAL = ["now", "due", "putOff", "sweep", "subscribe", "onEvent", "random"] as const;
 
 /** @throws {CoordinationError} `misconfigured` for a function that is missing, `invalid_input` for a number out of range. */
 export function checkDefinition(definition: BackendDefinition): void {
@@ -123,8 +128,10 @@ export function checkDefinition(definition: BackendDefinition): void {
       throw misconfigured(`${name} must be a function, or left out`);
     }
   }
-  if (definition.sweep !== undefined && definition.due === undefined) {
-    throw misconfigured("sweep needs due: drain calls it");
+  for (const name of ["sweep", "putOff"] as const) {
+    if (definition[name] !== undefined && definition.due === undefined) {
+      throw misconfigured(`${name} needs due: drain calls it`);
+    }
   }
   const { ttlSec = 0, completionTimeoutSec = 0, callTimeoutMs = 1, maxRecordBytes = 1, contention } = definition;
   checkNumber(ttlSec, "ttlSec", 0, MAX_SEC);

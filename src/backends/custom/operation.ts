@@ -5,6 +5,7 @@ import { CoordinationError } from "../../errors.js";
 import { type Joinable, type Outcome, retold } from "../../joined.js";
 import type { TransitionName } from "../../machines/index.js";
 import { newOp } from "../../op.js";
+import { RESEND_WINDOW_MS, retryPauseMs } from "../../retry.js";
 import { pause, within } from "../../within.js";
 import type { CheckedStore, Seen } from "./checked-store.js";
 import type { NextRecord } from "./definition.js";
@@ -33,9 +34,7 @@ export interface Operation extends Joinable {
   readonly endsAtMs: number;
 }
 
-const RESEND = { maxAttempts: 1, baseDelayMs: 100, maxDelayMs: 1_000 };
-/** If the store asks to wait for longer, the caller is told so instead. */
-const MAX_RETRY_AFTER_MS = 5_000;
+const RESEND: RetryPolicy = { maxAttempts: Number.POSITIVE_INFINITY, baseDelayMs: 100, maxDelayMs: 1_000 };
 
 /**
  * Operations on one record: load, evaluate one after the other, compare-and-set, and from the beginning when another write was
@@ -54,6 +53,7 @@ export class RecordOperations {
   /** The writes among them without an answer, the version that the last of them was for, and what came instead. */
   readonly #unanswered = new Set<string>();
   #unansweredVersion: string | null = null;
+  #firstSentMs = Number.POSITIVE_INFINITY;
   #lostBy: unknown;
   #conflicts = 0;
   #failures = 0;
@@ -115,9 +115,13 @@ export class RecordOperations {
   #findLanded({ record }: Seen): void {
     const landed = this.#sent.get(record?.stamp ?? "");
     if (landed !== undefined) this.#succeed(landed);
-    else if (this.#unanswered.size > 0 && record?.version !== this.#unansweredVersion) {
-      // It may have landed and been overwritten: to evaluate again might count it twice.
-      for (const operation of this.#open) if (!operation.resend) this.#fail(operation, this.#lostBy);
+    else if (this.#unanswered.size > 0 && (record === undefined || record.version !== this.#unansweredVersion)) {
+      // A record that was written over knows its operations for a minute.
+      const isKnown = this.#settings.clock.now() <= this.#firstSentMs + RESEND_WINDOW_MS;
+      for (const operation of this.#open) {
+        // It may have landed and been overwritten: evaluating again might count it twice.
+        if (!operation.resend || !isKnown) this.#fail(operation, this.#lostBy);
+      }
     }
   }
 
@@ -125,6 +129,7 @@ export class RecordOperations {
     const version = record?.version ?? null;
     this.#sent.set(step.stamp, step.evaluated);
     this.#unanswered.add(step.stamp);
+    this.#firstSentMs = Math.min(this.#firstSentMs, this.#settings.clock.now());
     this.#unansweredVersion = version;
     let isAnswered = true;
     try {
@@ -148,12 +153,11 @@ export class RecordOperations {
 
   #afterFailure(error: CoordinationError): number {
     this.#failures++;
-    const waitMs = error.retryAfterMs ?? 0;
-    const isFinal = !error.retryable || waitMs > MAX_RETRY_AFTER_MS;
+    const pauseMs = retryPauseMs(error, this.#failures, { policy: RESEND, random: this.#settings.random });
     for (const operation of this.#open) {
-      if (isFinal || this.#failures > operation.patience) this.#fail(operation, error);
+      if (pauseMs === undefined || this.#failures > operation.patience) this.#fail(operation, error);
     }
-    return Math.max(waitMs, fullJitterMs(RESEND, this.#failures, this.#settings.random()));
+    return pauseMs ?? 0;
   }
 
   #succeed(evaluated: ReadonlyMap<Operation, Evaluated>): void {

@@ -5,6 +5,7 @@ import type { GroupView } from "../../machines/group.js";
 import type { OutputOf, TransitionName } from "../../machines/index.js";
 import type { RequestView } from "../../machines/request-record.js";
 import type { Counts } from "../../machines/stats.js";
+import { faultOfStatus } from "../../remote-faults.js";
 import { parseRetryAfter } from "../../retry-after.js";
 
 /** The part of the Worker's problem details that is read. */
@@ -33,16 +34,8 @@ const CODES: ReadonlyMap<string, CoordinationErrorCode> = new Map([
   ).map((code) => [code, code] as const),
   ["not_found", "unsupported"],
   ["too_large", "limit_exceeded"],
+  ["request_timeout", "backend_unavailable"],
 ]);
-
-/** For answers that are not the Worker's own. */
-const BY_STATUS: Readonly<Record<number, CoordinationErrorCode>> = {
-  401: "unauthorized",
-  403: "unauthorized",
-  404: "misconfigured",
-  413: "limit_exceeded",
-  429: "rate_limited",
-};
 
 /** What an answer is judged by. */
 export interface Asked {
@@ -55,7 +48,7 @@ export interface Asked {
 /** The `output` of the Worker's answer. Anything else is thrown as what it says or seems to be. */
 export function readAnswer(response: Response, text: string, asked: Asked): unknown {
   const { output } = bodyOf(response, text, asked) as { output?: unknown };
-  if (output !== null && kindOf(output) !== "object") throw strange(asked.applied);
+  if (output !== null && kindOf(output) !== "object") throw unexpectedAnswer(asked.applied);
   return output;
 }
 
@@ -66,12 +59,13 @@ export function readOutcomes(
   { transitions, ...asked }: Asked & { readonly transitions: readonly TransitionName[] },
 ): Outcome<object>[] {
   const { outcomes } = bodyOf(response, text, asked) as { outcomes?: unknown };
-  if (!Array.isArray(outcomes) || outcomes.length !== transitions.length) throw strange(asked.applied);
+  if (!Array.isArray(outcomes) || outcomes.length !== transitions.length) throw unexpectedAnswer(asked.applied);
   return transitions.map((transition, i) => {
-    const { output, problem, retryAfterSec } = Object(outcomes[i]) as Readonly<Record<string, unknown>>;
+    const { output, problem, retryAfterSec, noRoom } = Object(outcomes[i]) as Readonly<Record<string, unknown>>;
     if (kindOf(problem) !== "object") return outcomeOf(() => outputOf(transition, output));
     const { status } = problem as { readonly status?: unknown };
-    return { error: faultOf(Number(status), String(retryAfterSec), problem as Partial<ProblemBody>, asked) };
+    const error = faultOf(Number(status), String(retryAfterSec), problem as Partial<ProblemBody>, asked);
+    return noRoom === true ? { noRoom: error } : { error };
   });
 }
 
@@ -85,22 +79,19 @@ export function outcomeOf<Value>(read: () => Value): Outcome<Value> {
 }
 
 function bodyOf(response: Response, text: string, asked: Asked): object {
-  const { status, headers } = response;
-  // 0: how a browser shows a redirect that it was told not to follow.
-  if (status === 0 || (status >= 300 && status < 400)) {
-    throw new CoordinationError("misconfigured", "url answered with a redirect, which is not followed");
-  }
   const answer = parsed(text);
   if (!response.ok) {
-    throw faultOf(status, headers.get("retry-after"), Object(answer) as Partial<ProblemBody>, asked);
+    const retryAfter = response.headers.get("retry-after");
+    throw faultOf(response.status, retryAfter, Object(answer) as Partial<ProblemBody>, asked);
   }
   if (answer === undefined) {
-    const message = "the answer was cut short, or is not the Worker's";
+    const message = "the answer was cut short, or is not the Worker's: check url";
     throw new CoordinationError("backend_unavailable", message, { retryable: true, applied: asked.applied });
   }
   return Object(answer);
 }
 
+/** The Worker's own words count more than the status, which a proxy may have set. */
 function faultOf(
   status: number,
   retryAfter: string | null,
@@ -108,15 +99,16 @@ function faultOf(
   { applied, token, nowMs }: Asked,
 ): CoordinationError {
   const told = CODES.get(String(problem.code));
-  const isDown = status >= 500 || status === 408;
+  const fault = faultOfStatus(status);
   const detail = told === undefined ? "" : String(problem.detail);
+  const isOwnRefusal = told !== undefined && status < 500;
   return new CoordinationError(
-    told ?? BY_STATUS[status] ?? (isDown ? "backend_unavailable" : "backend_rejected"),
-    // Whoever echoes requests in his answers must not have the token logged.
-    detail === "" || detail.includes(token) ? `the Worker answered ${status}` : detail.slice(0, 300),
+    told ?? fault.code,
+    // An answer that echoes its request must not have the token logged.
+    detail === "" || detail.includes(token) ? `the Worker ${fault.says}` : detail.slice(0, 300),
     {
-      retryable: problem.retryable === undefined ? isDown || status === 429 : problem.retryable === true,
-      applied: problem.applied === "no" || !isDown ? "no" : applied,
+      retryable: problem.retryable === undefined ? fault.retryable === true : problem.retryable === true,
+      applied: problem.applied === "no" || isOwnRefusal || fault.applied !== "unknown" ? "no" : applied,
       retryAfterMs: parseRetryAfter(retryAfter, nowMs),
     },
   );
@@ -130,8 +122,8 @@ function parsed(text: string): unknown {
   }
 }
 
-function strange(applied: "no" | "unknown"): CoordinationError {
-  return new CoordinationError("backend_rejected", "the Worker's answer has an unknown shape", { applied });
+function unexpectedAnswer(applied: "no" | "unknown"): CoordinationError {
+  return new CoordinationError("backend_rejected", "unexpected answer from the Worker: check url", { applied });
 }
 
 /** The outbox's own steps, which no client is offered. */
@@ -175,7 +167,7 @@ const SHAPES: { readonly [N in Exclude<TransitionName, Internal>]: Shape<OutputO
   "kv.srem": KEY,
   "kv.scard": KEY,
   "kv.rpush": KEY,
-  "kv.lrange": { values: "list?", refused: "string?" },
+  "kv.lrange": { values: "list?", next: "number?", life: "string?", refused: "string?" },
   "kv.expire": FOUND,
   "kv.delete": FOUND,
   "completion.register": { ...GROUP, outcome: "string" },
@@ -217,7 +209,7 @@ export function outputOf<N extends TransitionName>(transition: N, output: unknow
   const shape: Readonly<Record<string, string>> = SHAPES[transition as keyof typeof SHAPES] ?? {};
   // A raw key's step answers with one of its fields: which is not said by their kinds.
   const saysNothing = transition.startsWith("kv.") && Object.keys(shape).every((f) => Object(output)[f] === undefined);
-  if (!hasShape(output, shape) || saysNothing) throw strange(lostAnswer(transition));
+  if (!hasShape(output, shape) || saysNothing) throw unexpectedAnswer(lostAnswer(transition));
   return output as OutputOf<N>;
 }
 

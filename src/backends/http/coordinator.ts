@@ -1,16 +1,20 @@
-import { lostAnswer } from "../../access.js";
-import { fullJitterMs, type RetryPolicy } from "../../backoff.js";
+import { answerSize, lostAnswer } from "../../access.js";
+import type { RetryPolicy } from "../../backoff.js";
 import { baseUrl } from "../../base-url.js";
 import { type Clock, systemClock } from "../../clock.js";
 import type { RunOptions, Wake, WakingMachine, WatchableTransition, Watched, WatchOptions } from "../../coordinator.js";
 import { CoordinationError } from "../../errors.js";
 import { HTTP_LANES, type Joinable, Joined, type Outcome } from "../../joined.js";
+import { MAX_ANSWER_BYTES } from "../../limits.js";
+import { GRACE_MS, longPoll } from "../../long-poll.js";
 import type { InputOf, OutputOf, TransitionName } from "../../machines/index.js";
 import { networkCode } from "../../network-code.js";
 import { Primitives } from "../../primitives.js";
+import { BodyTooLarge, MAX_READ_BYTES, readAnswer as readText } from "../../read-body.js";
 import { checkInteger, checkNumber, checkTtlSec, MAX_SEC } from "../../validate.js";
-import { timedOut } from "../../watchers.js";
-import { type Limit, pause, within } from "../../within.js";
+import type { WaitSource } from "../../wait-loop.js";
+import { type Question, Waiters } from "../../waiters.js";
+import { type Limit, within } from "../../within.js";
 import { type Asked, outputOf, readAnswer, readOutcomes } from "./answer.js";
 
 /** The part of `fetch` that is called. */
@@ -49,30 +53,27 @@ interface Operation extends Joinable {
 const MAX_HOP_MS = 25_000;
 /** How long after its time a hop's answer is waited for, before it counts as lost. */
 const HOP_SLACK_MS = 5_000;
-/** How long after its time a wait hears out an answer that is on its way. */
-const GRACE_MS = 50;
-/** Whoever is asked to come back later than this is told so instead. */
-const MAX_RETRY_AFTER_MS = 5_000;
 
-/** What one batch carries at most: fewer operations, and less in bytes, than the Worker takes. */
+/** Limits of one batch: as many operations as the Worker takes, and less in bytes. */
 const MAX_OPS = 100;
 const MAX_SIZE = 260_000;
+/** The Worker divides the room of a batch's answer by its pages: of so many, each has this much. */
+const PAGE_SHARE = 131_072;
 /** What an operation takes besides its id and its input. */
 const SIZE_AROUND = 64;
-/** For so long a Worker that takes no batch is not asked again. */
+/** How long a Worker that takes no batch gets its operations one by one. */
 const SINGLY_MS = 600_000;
-/** A batch that is refused by these was not begun. */
+/** Statuses that say that nothing of the batch was begun. */
 const REFUSED_WHOLE = [400, 404, 405, 413, 415, 422];
 
 const RESEND: RetryPolicy = { maxAttempts: 3, baseDelayMs: 100, maxDelayMs: 400 };
-const REWATCH: RetryPolicy = { maxAttempts: 100, baseDelayMs: 250, maxDelayMs: 2_000 };
 
 /**
  * Coordination over HTTP, by the Worker of `edge-coordinator/worker`: for any runtime with `fetch`.
  *
- * An operation is one request, and those that begin in the same turn of the event loop share one. It is sent again, at most
- * twice, where that is harmless; redirects are not followed, since they would carry the token along. Handlers and webhooks
- * run in the Worker's object.
+ * An operation is one request. Operations that begin in the same turn of the event loop share a request. A call is sent three
+ * times at most, where that is harmless; the Worker does not repeat it towards its object. Redirects are not followed: they
+ * would carry the token along. An answer is read up to 16 MiB. Handlers and webhooks run in the Worker's object.
  *
  * @example
  * ```ts
@@ -90,6 +91,7 @@ export class HttpCoordinator extends Primitives {
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #joined: Joined<Operation, object>;
+  readonly #waiters: Waiters;
   /** Until then the Worker is asked for one operation at a time. */
   #singlyUntilMs = 0;
 
@@ -121,12 +123,20 @@ export class HttpCoordinator extends Primitives {
     this.#joined = new Joined({
       maxOps: MAX_OPS,
       maxSize: MAX_SIZE,
+      maxAnswerSize: MAX_ANSWER_BYTES,
       lanes: HTTP_LANES,
       maxQueueMs: requestTimeoutMs,
       retry: RESEND,
       clock: this.#clock,
       random: this.#random,
       send: (operations, signal) => this.#send(operations, signal),
+    });
+    this.#waiters = new Waiters({
+      clock: this.#clock,
+      random: this.#random,
+      graceMs: GRACE_MS,
+      source: (question) => this.#source(question),
+      lookOnce: ({ transition, id, input }, signal) => this.run(transition, id, input, { signal }),
     });
   }
 
@@ -142,12 +152,13 @@ export class HttpCoordinator extends Primitives {
     options: RunOptions = {},
   ): Promise<OutputOf<N>> {
     const { signal, resend = true } = options;
-    const body = JSON.stringify(resend ? { id, input } : { id, input, resend });
+    const body = JSON.stringify({ id, input });
     const output = await this.#joined.run({
       transition,
       body,
       record: `${transition.split(".", 1)[0]}:${id}`,
       size: new TextEncoder().encode(body).length + SIZE_AROUND,
+      answerSize: Math.min(answerSize(transition), PAGE_SHARE),
       applied: lostAnswer(transition),
       resend,
       signal,
@@ -162,36 +173,7 @@ export class HttpCoordinator extends Primitives {
     input: InputOf<N>,
     options: WatchOptions,
   ): Promise<OutputOf<N>> {
-    const { timeoutMs, signal, background = false } = options;
-    checkNumber(timeoutMs, "timeoutMs", 0, MAX_SEC * 1000);
-    const endsAtMs = this.#clock.now() + timeoutMs;
-    for (let failures = 0; ; ) {
-      const hopAtMs = this.#clock.now();
-      const leftMs = Math.max(0, endsAtMs - hopAtMs);
-      const hopMs = Math.min(MAX_HOP_MS, Math.ceil(leftMs));
-      // One look, or a look that may wait: the end of the wait ends it in any case, and a silent Worker the hop.
-      const limitMs = timeoutMs === 0 ? this.#requestTimeoutMs : Math.min(leftMs + GRACE_MS, hopMs + HOP_SLACK_MS);
-      const limit: Limit = { limitMs, signal, background, clock: this.#clock };
-      let wishMs = 0;
-      try {
-        const output = await this.#post("watch", transition, JSON.stringify({ id, input, timeoutMs: hopMs }), limit);
-        const told = output === null ? undefined : (outputOf(transition, output) as OutputOf<N> & Watched);
-        // Anything else says that the hop is over.
-        if (told?.ready) return told;
-        // An answer long before its time comes from something that does not wait: it must not be asked in a loop.
-        failures = this.#clock.now() - hopAtMs < hopMs / 2 ? failures + 1 : 0;
-      } catch (error) {
-        if (signal?.aborted || !(error instanceof CoordinationError)) throw error;
-        if (timeoutMs === 0 || !error.retryable) throw error;
-        failures++;
-        wishMs = Math.min(error.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS);
-      }
-      if (failures > 0) {
-        const backoffMs = Math.max(REWATCH.baseDelayMs, fullJitterMs(REWATCH, failures + 1, this.#random()), wishMs);
-        await pause({ ...limit, limitMs: Math.min(backoffMs, endsAtMs - this.#clock.now()) });
-      }
-      if (this.#clock.now() >= endsAtMs) throw timedOut(timeoutMs);
-    }
+    return this.#waiters.watch({ transition, id, input }, options);
   }
 
   /** @throws {CoordinationError} `unsupported`, always. */
@@ -202,20 +184,46 @@ export class HttpCoordinator extends Primitives {
     );
   }
 
-  /** One request for them all; one for each, where the Worker takes no batch, or not this one. */
-  async #send(operations: readonly Operation[], signal: AbortSignal): Promise<readonly Outcome<object>[]> {
-    const isBatch = operations.length > 1 && this.#clock.now() >= this.#singlyUntilMs;
-    const outcomes = isBatch ? await this.#sendBatch(operations, signal) : undefined;
-    return outcomes ?? Promise.all(operations.map((operation) => this.#sendOne(operation)));
+  #source(question: Question): WaitSource {
+    const { transition, id, input } = question;
+    const [clock, random] = [this.#clock, this.#random];
+    return {
+      looksByListening: true,
+      listen: (loop) =>
+        longPoll(loop, { clock, random, maxHopMs: MAX_HOP_MS, hop: (...hop) => this.#hop(question, ...hop) }),
+      // The loop looks again by itself.
+      look: (signal) => this.run(transition, id, input, { signal, resend: false }),
+    };
   }
 
-  async #sendOne({ transition, body, signal }: Operation): Promise<Outcome<object>> {
-    try {
-      const limit = { limitMs: this.#requestTimeoutMs, signal, clock: this.#clock };
-      return { value: outputOf(transition, await this.#post("run", transition, body, limit)) };
-    } catch (error) {
-      return { error };
-    }
+  /** One wait at the Worker. `undefined`: its time is over. */
+  async #hop({ transition, id, input }: Question, hopMs: number, signal: AbortSignal): Promise<Watched | undefined> {
+    // A silent Worker ends the hop, not the wait.
+    const limit: Limit = { limitMs: hopMs + HOP_SLACK_MS, signal, background: true, clock: this.#clock };
+    const output = await this.#post("watch", transition, JSON.stringify({ id, input, timeoutMs: hopMs }), limit);
+    return output === null ? undefined : outputOf(transition, output);
+  }
+
+  /** One request for them all; one for each, where the Worker takes no batch, or not this one. */
+  async #send(operations: readonly Operation[], signal: AbortSignal): Promise<readonly Outcome<object>[]> {
+    const [only] = operations;
+    if (operations.length === 1 && only !== undefined) return [{ value: await this.#sendOne(only) }];
+    const isBatch = this.#clock.now() >= this.#singlyUntilMs;
+    const outcomes = isBatch ? await this.#sendBatch(operations, signal) : undefined;
+    if (outcomes !== undefined) return outcomes;
+    const singly = operations.map(
+      (operation): Promise<Outcome<object>> =>
+        this.#sendOne(operation).then(
+          (value) => ({ value }),
+          (error: unknown) => ({ error }),
+        ),
+    );
+    return Promise.all(singly);
+  }
+
+  async #sendOne({ transition, body, signal }: Operation): Promise<object> {
+    const limit = { limitMs: this.#requestTimeoutMs, signal, clock: this.#clock };
+    return outputOf(transition, await this.#post("run", transition, body, limit));
   }
 
   /** `undefined`: refused as a whole, before anything was done. */
@@ -244,7 +252,7 @@ export class HttpCoordinator extends Primitives {
     limit: Limit,
     read: (response: Response, text: string, asked: Asked) => Answer,
   ): Promise<Answer> {
-    // Who only reads is told so: by whoever joins operations, or here, since nobody watches to write.
+    // A watch writes nothing. For what is joined, the batcher knows which operations only read.
     const applied = path.startsWith("watch") ? "no" : "unknown";
     const late = (): CoordinationError =>
       new CoordinationError("backend_unavailable", "the Worker did not answer in time", { retryable: true, applied });
@@ -259,9 +267,12 @@ export class HttpCoordinator extends Primitives {
           redirect: "manual",
           signal,
         });
-        text = await response.text();
+        text = await readText(response, signal, this.#clock);
       } catch (error) {
-        const message = `no answer from the Worker${networkCode(error)}`;
+        const message =
+          error instanceof BodyTooLarge
+            ? `the answer is longer than ${MAX_READ_BYTES} bytes and was cut: check that url is the Worker's`
+            : `no answer from the Worker${networkCode(error)}`;
         throw new CoordinationError("backend_unavailable", message, { retryable: true, applied });
       }
       return read(response, text, { applied, token: this.#token, nowMs: this.#clock.now() });

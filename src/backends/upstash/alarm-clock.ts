@@ -3,6 +3,7 @@ import type { Coordinator, CoordinatorEvent } from "../../coordinator.js";
 import { DrainRounds, drainOf } from "../../drain-rounds.js";
 import { CoordinationError, type CoordinationErrorCode } from "../../errors.js";
 import { emit, hookOrWarning } from "../../events.js";
+import { faultOfObject, faultOfStatus, lacksMethod } from "../../remote-faults.js";
 
 /** The part of a Durable Object's state that is used; every `DurableObjectState` has it. */
 export interface ClockState {
@@ -112,7 +113,7 @@ export abstract class AlarmClock<Env = unknown> {
    *
    * @throws {CoordinationError} what `coordinator(env)` throws in the object; `invalid_input` for its fields;
    * `unsupported` for a coordinator without `drain`; `misconfigured` for a binding of something else;
-   * `backend_unavailable` when the object cannot be reached.
+   * `backend_unavailable` when the object cannot be reached; `rate_limited` when it is overloaded.
    */
   static async start(namespace: ClockNamespace, place: ClockPlace = {}): Promise<void> {
     await tell("start", namespace, place);
@@ -122,7 +123,7 @@ export abstract class AlarmClock<Env = unknown> {
    * Stops the clock of this binding, until it is started again. A drain under way still ends.
    *
    * @throws {CoordinationError} `misconfigured` for a binding of something else; `backend_unavailable` when the object cannot
-   * be reached.
+   * be reached; `rate_limited` when it is overloaded.
    */
   static async stop(namespace: ClockNamespace, place: ClockPlace = {}): Promise<void> {
     await tell("stop", namespace, place);
@@ -234,7 +235,13 @@ async function tell(what: "start" | "stop", namespace: ClockNamespace, place: Cl
   const { status, problem } = await ask(what, namespace, place);
   if (status === 204) return;
   if (status === 422) throw new CoordinationError(problem.code, problem.message);
-  throw new CoordinationError("misconfigured", "the binding's class must extend AlarmClock");
+  const { code, says, retryable = false } = faultOfStatus(status);
+  if (retryable) throw new CoordinationError(code, `the alarm clock ${says}`, { retryable, applied: "unknown" });
+  throw notAClock();
+}
+
+function notAClock(): CoordinationError {
+  return new CoordinationError("misconfigured", "the binding's class must extend AlarmClock");
 }
 
 async function ask(
@@ -247,11 +254,9 @@ async function ask(
     const answer = await stub.fetch(`https://alarm-clock/${what}`, { method: "POST" });
     const problem = answer.status === 422 ? await answer.json() : undefined;
     return { status: answer.status, problem: problem as Problem };
-  } catch (error) {
-    throw new CoordinationError("backend_unavailable", "the object of the alarm clock could not be reached", {
-      retryable: true,
-      applied: "unknown",
-      cause: error,
-    });
+  } catch (cause) {
+    if (lacksMethod(cause)) throw notAClock();
+    const { code, says, resend: _, ...options } = faultOfObject(cause);
+    throw new CoordinationError(code, `the alarm clock could not be reached: ${says}`, { ...options, cause });
   }
 }

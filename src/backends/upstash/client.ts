@@ -1,8 +1,9 @@
 import { Redis, type Requester, type UpstashRequest, type UpstashResponse } from "@upstash/redis/cloudflare";
-import { CoordinationError } from "../../errors.js";
+import { systemClock } from "../../clock.js";
 import { networkCode } from "../../network-code.js";
+import { BodyTooLarge, MAX_READ_BYTES, readAnswer } from "../../read-body.js";
+import { within } from "../../within.js";
 import { type Applied, explainStatus, Refused, unavailable, unexpectedReply } from "./failure.js";
-import { limitSignal } from "./limit.js";
 import type { Endpoint, UpstashFetch } from "./options.js";
 
 /** How one call is sent. */
@@ -15,14 +16,14 @@ export interface CallOptions {
 /** A command of Redis and its arguments. */
 export type Command = readonly (string | number)[];
 
-/** What Redis says to one command. */
+/** What Redis answers to one command. */
 export interface Answer {
   readonly result?: unknown;
-  /** What it refused it with. May quote keys and values: never to be shown. */
+  /** Redis's error. It may quote keys and values: never show it. */
   readonly error?: string;
 }
 
-/** A line of a subscription's stream that is longer than this is none of ours. */
+/** A longer line of a subscription's stream is not one of this library's messages. */
 const MAX_LINE = 65_536;
 
 /**
@@ -43,7 +44,7 @@ class Commands extends Redis {
   }
 }
 
-/** The way to one database: each request is sent once, within a time, and fails with what is safe to show. */
+/** Sends requests to one database, each once and within a time. Errors hold only what is safe to show. */
 export class Client {
   readonly #endpoint: Endpoint;
   readonly #requestTimeoutMs: number;
@@ -59,16 +60,16 @@ export class Client {
   }
 
   /**
-   * The library's commands for one call. They reject with a `CoordinationError`, with `Refused` for what Redis itself
-   * refuses, or with the signal's reason.
+   * Returns the library's commands for one call. They reject with a `CoordinationError`, with `Refused` for a refusal by Redis
+   * itself, or with the signal's reason.
    */
   commands(call: CallOptions): Redis {
     return new Commands({ request: (request) => this.#request(request, call) });
   }
 
   /**
-   * Runs commands in their order, each for itself, by one request: a single one as itself, several as a pipeline. Rejects
-   * with what befell them all.
+   * Runs commands in their order, each for itself, by one request: a single one as itself, several as a pipeline. Rejects when
+   * the whole request fails.
    */
   async ask(commands: readonly Command[], call: CallOptions): Promise<readonly Answer[]> {
     if (commands.length === 1) {
@@ -109,42 +110,33 @@ export class Client {
   }
 
   async #request<T>({ path = [], body }: UpstashRequest, call: CallOptions): Promise<UpstashResponse<T>> {
-    call.signal?.throwIfAborted();
-    const text = await this.#exchange(path, JSON.stringify(body), call);
-    let reply: unknown;
-    try {
-      reply = JSON.parse(text);
-    } catch {
-      // A proxy's page, or an answer that was cut short.
-      throw unavailable("answered without JSON", call.applied);
-    }
+    const [response, text] = await this.#exchange(path, JSON.stringify(body), call);
+    const reply = parsed(text);
+    if (!response.ok) throw explainStatus(response, Object(reply).error, call.applied);
+    // A proxy's page, or an answer that was cut short.
+    if (reply === undefined) throw unavailable("answered without JSON", call.applied);
+    this.#syncToken = response.headers.get("upstash-sync-token") ?? this.#syncToken;
     const isBatch = path[0] === "pipeline";
     if (isBatch ? Array.isArray(reply) : hasResult(reply)) return reply as UpstashResponse<T>;
     throw refusedOr(reply, call.applied);
   }
 
   /** One request and the whole text of its answer. */
-  async #exchange(path: readonly string[], body: string, { signal, applied }: CallOptions): Promise<string> {
-    const limit = limitSignal(signal, this.#requestTimeoutMs, {
-      reason: () => unavailable(`did not answer within ${this.#requestTimeoutMs} ms`, applied),
-    });
-    try {
-      const headers = { "upstash-sync-token": this.#syncToken };
-      const response = await this.#post(path, { headers, body, signal: limit.signal });
-      const failure = explainStatus(response, applied);
-      if (failure !== undefined) {
-        await response.body?.cancel();
-        throw failure;
+  #exchange(path: readonly string[], body: string, { signal, applied }: CallOptions): Promise<[Response, string]> {
+    const limitMs = this.#requestTimeoutMs;
+    const late = () => unavailable(`did not answer within ${limitMs} ms`, applied);
+    return within({ limitMs, signal, clock: systemClock }, late, async (ended) => {
+      try {
+        const headers = { "upstash-sync-token": this.#syncToken };
+        const response = await this.#post(path, { headers, body, signal: ended });
+        return [response, await readAnswer(response, ended, systemClock)];
+      } catch (error) {
+        if (error instanceof BodyTooLarge) {
+          throw unavailable(`gave an answer longer than ${MAX_READ_BYTES} bytes, which was cut: check url`, applied);
+        }
+        throw unavailable(`could not be reached, or broke off${networkCode(error)}`, applied);
       }
-      this.#syncToken = response.headers.get("upstash-sync-token") ?? this.#syncToken;
-      return await response.text();
-    } catch (error) {
-      if (limit.signal.aborted) throw limit.signal.reason;
-      if (error instanceof CoordinationError) throw error;
-      throw unavailable(`could not be reached, or broke off${networkCode(error)}`, applied);
-    } finally {
-      limit.release();
-    }
+    });
   }
 
   #post(
@@ -163,7 +155,15 @@ export class Client {
   }
 }
 
-/** What has neither a result nor an error is a result that nobody can read. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** An entry without a result and an error has an unreadable result. */
 function answerOf(entry: unknown): Answer {
   const { result, error } = Object(entry) as { readonly result?: unknown; readonly error?: unknown };
   return typeof error === "string" ? { error } : { result };

@@ -1,4 +1,4 @@
-import { lostAnswer } from "../../access.js";
+import { answerSize, lostAnswer } from "../../access.js";
 import { systemClock } from "../../clock.js";
 import {
   checkDrain,
@@ -12,17 +12,20 @@ import {
   type WatchOptions,
 } from "../../coordinator.js";
 import { Deliverer } from "../../deliverer.js";
+import { drainQueue } from "../../drain.js";
 import { CoordinationError } from "../../errors.js";
 import { hookOrWarning } from "../../events.js";
 import { type Carrier, HTTP_LANES, type Joinable, Joined, type Outcome } from "../../joined.js";
+import { MAX_ANSWER_BYTES } from "../../limits.js";
 import type { InputOf, MachineName, OutputOf, TransitionName } from "../../machines/index.js";
 import { Primitives } from "../../primitives.js";
+import { recordName } from "../../tags.js";
 import { checkId, checkInteger, checkKeyPrefix, checkNumber, MAX_SEC } from "../../validate.js";
-import { Wakes } from "../../wakes.js";
-import { orAborted } from "../../within.js";
+import type { WaitSource } from "../../wait-loop.js";
+import { type Question, Waiters } from "../../waiters.js";
+import { Wakers } from "../../wakers.js";
 import { Client } from "./client.js";
-import { drainLines } from "./drain.js";
-import { type DueLine, type DueLines, postpone, readDueLines } from "./due-queue.js";
+import { ShardedDueQueue } from "./due-queue.js";
 import { type Evaluation, evaluate } from "./evaluate.js";
 import { explained } from "./failure.js";
 import { keysOf } from "./keys.js";
@@ -30,13 +33,13 @@ import { endpointOf, type UpstashOptions } from "./options.js";
 import { readOutput, type ScriptReply } from "./reply.js";
 import { isTransition, Scripts } from "./scripts.js";
 import { Subscriptions } from "./subscription.js";
-import { type Watch, watchUntilReady } from "./watch.js";
 
-/** How far into one shard's queue a drain looks. */
-const MAX_PER_SHARD = 100;
+/** How many records a drain wakes side by side. They share requests. */
+const WAKES_AT_ONCE = 32;
 const MAX_REQUEST_TIMEOUT_MS = 600_000;
+const POLLING = { minMs: 500, maxMs: 5_000, notifiedMaxMs: 5_000 };
 const RESEND = { maxAttempts: 3, baseDelayMs: 100, maxDelayMs: 1_000 };
-/** What one request carries at most: far less than the 10 MB that Upstash takes, however its characters are written. */
+/** Limits of one request: far less than the 10 MB that Upstash takes, however its characters are written. */
 const MAX_OPS = 128;
 const MAX_SIZE = 262_144;
 /** What an operation takes besides its input. */
@@ -64,7 +67,9 @@ export class UpstashCoordinator extends Primitives {
   readonly #sending: Omit<Carrier<Joinable, never>, "send">;
   readonly #joined: Joined<Evaluation, ScriptReply>;
   readonly #subscriptions: Subscriptions;
-  readonly #wakes: Wakes;
+  readonly #scripts: Scripts;
+  readonly #waiters: Waiters;
+  readonly #wakers: Wakers;
 
   /**
    * @throws {CoordinationError} `misconfigured` without an address and a token, or for a client that hides them;
@@ -86,9 +91,11 @@ export class UpstashCoordinator extends Primitives {
     this.#prefix = keyPrefix;
     this.#client = new Client(endpointOf(options), requestTimeoutMs, options.fetch);
     const scripts = new Scripts(keyLocking);
+    this.#scripts = scripts;
     this.#sending = {
       maxOps: MAX_OPS,
       maxSize: MAX_SIZE,
+      maxAnswerSize: MAX_ANSWER_BYTES,
       lanes: HTTP_LANES,
       maxQueueMs: requestTimeoutMs,
       retry: RESEND,
@@ -99,11 +106,17 @@ export class UpstashCoordinator extends Primitives {
       evaluate(evaluations, { signal, scripts, client: this.#client });
     this.#joined = new Joined({ ...this.#sending, send });
     this.#subscriptions = new Subscriptions(this.#client);
-    this.#wakes = new Wakes(
-      async (machine, id, input) => (await this.#evaluate(`${machine}.woken`, id, input, {})).output as never,
-      new Deliverer({ coordinator: this, requests: () => this, onEvent }),
+    this.#waiters = new Waiters({
+      clock: systemClock,
+      source: (question) => this.#source(question),
+      lookOnce: ({ transition, id, input }, signal) => this.run(transition, id, input, { signal }),
+    });
+    this.#wakers = new Wakers({
+      run: async (machine, id, input) => (await this.#evaluate(`${machine}.woken`, id, input, {})).output as never,
+      own: new Deliverer({ coordinator: this, requests: () => this, onEvent }),
+      clock: systemClock,
       onEvent,
-    );
+    });
   }
 
   async run<N extends TransitionName>(
@@ -115,7 +128,7 @@ export class UpstashCoordinator extends Primitives {
     const { due, output } = await this.#evaluate(transition, id, input, options);
     const [machine, step] = partsOf(transition);
     if (due !== undefined && step !== "woken") {
-      this.#wakes.wakeSoon(machine as WakingMachine, id, { isFresh: due === "fresh", waitUntil: options.waitUntil });
+      this.#wakers.wakeSoon(machine as WakingMachine, id, { isFresh: due === "fresh", waitUntil: options.waitUntil });
     }
     return output as OutputOf<N>;
   }
@@ -133,45 +146,56 @@ export class UpstashCoordinator extends Primitives {
     input: InputOf<N>,
     options: WatchOptions,
   ): Promise<OutputOf<N>> {
-    checkNumber(options.timeoutMs, "timeoutMs", 0, MAX_SEC * 1000);
-    const [machine, step] = partsOf(transition);
-    const { channel, name } = keysOf(this.#prefix, machine, id);
-    // Messages bring what `wait` says to whoever asks for nothing in particular.
-    const isPlain = step === "wait" && JSON.stringify(input) === "{}";
-    const watch: Watch<OutputOf<N> & Watched> = {
-      // The watch itself looks again after a failure, within its own time.
-      look: (signal: AbortSignal | undefined) =>
-        this.run(transition, id, input, { resend: false, ...(signal && { signal }) }) as Promise<OutputOf<N> & Watched>,
-      listen: (ring) => this.#subscriptions.join(channel, name, ring),
-      ...(isPlain && { read: (text) => readOutput(text) as (OutputOf<N> & Watched) | undefined }),
-    };
-    return watchUntilReady(watch, options);
+    return this.#waiters.watch({ transition, id, input }, options);
   }
 
   onWake<M extends WakingMachine>(machine: M, wake: Wake<M>): () => void {
-    return this.#wakes.add(machine, wake);
+    return this.#wakers.add(machine, wake);
   }
 
   /**
-   * Wakes what is due: one request to see it, one or more for each record. Meant for a schedule, once a minute say, and safe
-   * to run by many at once: a claim is fenced inside its record. A record that fails is reported to `onEvent` and
-   * put off by half a minute. Without anybody registered by `onWake` it still ends groups at their deadlines.
+   * Wakes what is due. One request reads the heads of the queue, one more each page of what is due. Deliveries run in a pool, so
+   * that those that hang keep no others waiting. Meant for a schedule, once a minute say. Any number of drains may run at
+   * once: each takes lines of its own, and a claim is fenced inside its record. A record that fails is reported to
+   * `onEvent` and put off by half a minute. Without any handlers a drain still ends groups at their deadlines.
    *
    * @throws {CoordinationError} `invalid_input` for a `limit` that is not 1 to 10,000 or a `budgetMs` that is not 1 to
    * 600,000; whatever `run` throws when the queue cannot be read.
    */
   override async drain(options: DrainOptions = {}): Promise<DrainReport> {
     checkDrain(options);
-    const { limit = 100, budgetMs = 10_000, signal } = options;
-    const perShard = Math.min(limit, MAX_PER_SHARD);
-    const lines = await this.#readDueLines(perShard, signal);
-    const drainer = {
-      wake: ({ machine, id }: DueLine) => this.#wakes.wake(machine, id),
-      // One that cannot be put off either is met again by the next drain.
-      postpone: (line: DueLine, atMs: number) => postpone(this.#client, line, { atMs, signal }).catch(() => {}),
+    const { limit = 100, budgetMs = 10_000, signal, waitUntil } = options;
+    const queue = new ShardedDueQueue({
+      client: this.#client,
+      scripts: this.#scripts,
+      prefix: this.#prefix,
+      skewMs: this.clockSkewMs(),
+      signal,
+      request: (send, ended) => this.#request(send, ended),
+    });
+    const wakers = this.#wakers;
+    const pool = wakers.poolOfDrain();
+    const pace = { limit, budgetMs, signal, waitUntil, atOnce: WAKES_AT_ONCE, clock: systemClock, wakers, pool };
+    return drainQueue(queue, pace);
+  }
+
+  #source({ transition, id, input }: Question): WaitSource {
+    const [machine, step] = partsOf(transition);
+    const { channel, name } = keysOf(this.#prefix, machine, id);
+    // A message brings the end that `wait` reports. It is an answer to all who ask for no other generation.
+    const { background: _, generation, ...asked } = input as { readonly background?: boolean; generation?: number };
+    const isPlain = step === "wait" && JSON.stringify(asked) === "{}";
+    const read = (text: string): Watched | undefined => {
+      const output = readOutput(text) as Watched & { readonly view?: { readonly generation?: number } };
+      return generation === undefined || output.view?.generation === generation ? output : undefined;
     };
-    const work = drainLines(lines, drainer, { limit, budgetMs, signal });
-    return orAborted(work, signal);
+    return {
+      polling: POLLING,
+      // The loop looks again by itself.
+      look: (signal) => this.run(transition, id, input, { signal, resend: false }),
+      listen: (loop) => this.#subscriptions.join(channel, name, (news) => loop.notify(news)),
+      ...(isPlain && { read }),
+    };
   }
 
   /**
@@ -182,14 +206,14 @@ export class UpstashCoordinator extends Primitives {
     return 0;
   }
 
-  /** By itself, and again like any operation. */
-  #readDueLines(perShard: number, signal: AbortSignal | undefined): Promise<DueLines> {
-    const read = { prefix: this.#prefix, perShard, skewMs: this.clockSkewMs() };
-    const send = async (_: unknown, sent: AbortSignal): Promise<Outcome<DueLines>[]> => {
-      const outcome = readDueLines(this.#client, { ...read, signal: sent }).then((value) => ({ value }));
+  /** One request of its own, and again like any operation. */
+  #request<T>(send: (signal: AbortSignal) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    const sendOne = async (_: unknown, sent: AbortSignal): Promise<Outcome<T>[]> => {
+      const outcome = send(sent).then((value) => ({ value }));
       return [await outcome.catch((error: unknown) => ({ error: explained(error) }))];
     };
-    return new Joined({ ...this.#sending, send }).run({ record: "", size: 0, applied: "no", resend: true, signal });
+    const joined = new Joined<Joinable, T>({ ...this.#sending, send: sendOne });
+    return joined.run({ record: "", size: 0, applied: "no", resend: true, signal });
   }
 
   /** One transition, and again where that is allowed. */
@@ -198,16 +222,20 @@ export class UpstashCoordinator extends Primitives {
     checkId(id, "id");
     const { name, record, due, channel } = keysOf(this.#prefix, machine, id);
     const text = JSON.stringify(input);
-    return this.#joined.run({
+    const reply = await this.#joined.run({
       transition,
       record,
       keys: [record, due],
       args: [step, text, name, channel, String(this.clockSkewMs())],
       size: text.length + SIZE_AROUND,
+      answerSize: answerSize(transition),
       applied: lostAnswer(transition),
       resend: options.resend !== false,
       signal: options.signal,
     });
+    // This instance's own waiters need not wait for the message.
+    if (reply.news !== undefined) this.#waiters.notify(recordName(machine, id), { text: reply.news || undefined });
+    return reply;
   }
 }
 

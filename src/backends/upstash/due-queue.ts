@@ -1,71 +1,162 @@
 import type { WakingMachine } from "../../coordinator.js";
-import { recordName } from "../../tags.js";
-import type { Client } from "./client.js";
+import type { DueLine, DueQueue } from "../../drain.js";
+import type { Answer, Client, Command } from "./client.js";
 import { explainRefusal, Refused, unexpectedReply } from "./failure.js";
 import { dueKeys } from "./keys.js";
-import { isMachine } from "./scripts.js";
+import { isTransition, type Scripts } from "./scripts.js";
 
-/** A line of the due queue. */
-export interface DueLine {
-  /** The queue that it stands in. */
+/** A line of the queue, and the shard that holds it. */
+export interface ShardLine extends DueLine {
   readonly key: string;
-  readonly machine: WakingMachine;
-  readonly id: string;
-  readonly atMs: number;
+  readonly name: string;
 }
 
-export interface DueLines {
-  /** The server's time, in milliseconds since 1970. */
-  readonly nowMs: number;
-  /** The earliest first. */
-  readonly lines: readonly DueLine[];
-  /** Whether a shard may hold more that is due than was read of it. */
-  readonly isCut: boolean;
+/** One shard, as far as it was read. */
+interface Shard {
+  readonly key: string;
+  /** Its first line that was not taken. */
+  nextAtMs: number;
+  /** No more than that line is due. */
+  isLone: boolean;
 }
 
-/** Reads the first `perShard` + 1 lines of every shard, and the server's time, in one request. */
-export async function readDueLines(
-  client: Client,
-  options: { prefix: string; perShard: number; skewMs: number; signal: AbortSignal | undefined },
-): Promise<DueLines> {
-  const { prefix, perShard, skewMs, signal } = options;
-  const pipeline = client.commands({ signal, applied: "no" }).pipeline();
-  pipeline.time();
-  const keys = dueKeys(prefix);
-  for (const key of keys) pipeline.zrange(key, 0, perShard, { withScores: true });
-  const replies: unknown[] = await pipeline.exec({ keepErrors: true });
-  const [time, ...shards] = replies.map(resultOf);
-  const nowMs = timeOf(time) + skewMs;
-  const lines: DueLine[] = [];
-  let isCut = false;
-  for (const [i, shard] of shards.entries()) {
-    const key = keys[i] ?? "";
-    const pairs = pairsOf(shard);
-    const last = pairs.at(-1);
-    isCut ||= pairs.length > perShard && last !== undefined && last.atMs <= nowMs;
-    for (const { name, atMs } of pairs) {
-      const colon = name.indexOf(":");
-      const machine = name.slice(0, colon);
-      // A machine of a later version is left to those who have it.
-      if (isMachine(machine)) lines.push({ key, machine: machine as WakingMachine, id: name.slice(colon + 1), atMs });
-    }
+export interface DueQueueOptions {
+  readonly client: Client;
+  readonly scripts: Scripts;
+  readonly prefix: string;
+  readonly skewMs: number;
+  /** The drain's. */
+  readonly signal: AbortSignal | undefined;
+  /** Sends one request, and again like any operation. */
+  request<T>(send: (signal: AbortSignal) => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
+}
+
+/**
+ * How long no other drain sees a line that was taken. So long a line that could not be woken stays out of the way, and so
+ * late are the lines of a drain that died.
+ */
+const TAKEN_MS = 30_000;
+/** As many lines of one shard are taken by one script, where that many may be due. */
+const MIN_SHARE = 16;
+
+/**
+ * The due queue of a key prefix, 64 sorted sets. One request reads the time and the first two lines of each; what is due is then
+ * taken page by page. The script that takes lines moves them behind the others, so that drains which run at the same time get
+ * different ones, and lines of machines that this version does not know hide none behind them.
+ */
+export class ShardedDueQueue implements DueQueue<ShardLine> {
+  readonly #options: DueQueueOptions;
+  #shards: Shard[] | undefined;
+  /** The server's time, less that of this machine. */
+  #aheadMs = 0;
+
+  constructor(options: DueQueueOptions) {
+    this.#options = options;
   }
-  return { nowMs, isCut, lines: lines.sort((a, b) => a.atMs - b.atMs) };
+
+  async take(count: number): Promise<ShardLine[] | undefined> {
+    this.#shards ??= await this.#readHeads();
+    const nowMs = this.#nowMs();
+    const due = this.#shards.filter(({ nextAtMs }) => nextAtMs <= nowMs).sort((a, b) => a.nextAtMs - b.nextAtMs);
+    if (due.length === 0) return undefined;
+    const share = Math.max(MIN_SHARE, Math.ceil(count / due.length));
+    const asked: { readonly shard: Shard; readonly most: number }[] = [];
+    let rest = count;
+    for (const shard of due) {
+      const most = Math.min(shard.isLone ? 1 : share, rest);
+      if (most > 0) asked.push({ shard, most });
+      rest -= most;
+    }
+    const { client, scripts, request, signal: ended } = this.#options;
+    const untilMs = nowMs + TAKEN_MS + fraction();
+    const calls = asked.map(({ shard, most }) => ({
+      transition: "take" as const,
+      keys: [shard.key],
+      args: [String(most), String(nowMs), String(untilMs)],
+    }));
+    const replies = await request(async (signal) => {
+      const answers = await scripts.run(calls, (commands) => client.ask(commands, { signal, applied: "unknown" }));
+      return answers.map((answer) => {
+        if ("failure" in answer) throw answer.failure;
+        return pairsOf(resultOf(answer));
+      });
+    }, ended);
+    return asked
+      .flatMap(({ shard, most }, i) => takenOf(shard, replies[i] ?? [], { most, nowMs }))
+      .sort((a, b) => a.atMs - b.atMs);
+  }
+
+  /** Nothing to do: no drain sees the line for as long as it is taken. */
+  putOff(): void {}
+
+  /** A line that cannot be returned comes up by itself, later. */
+  async giveBack(lines: readonly ShardLine[]): Promise<void> {
+    const byKey = new Map<string, (string | number)[]>();
+    for (const { key, name, atMs } of lines) {
+      byKey.set(key, [...(byKey.get(key) ?? ["ZADD", key, "XX", "LT"]), atMs, name]);
+      const shard = this.#shards?.find((one) => one.key === key);
+      if (shard !== undefined) shard.nextAtMs = Math.min(shard.nextAtMs, atMs);
+    }
+    // Though the drain was aborted.
+    await this.#ask([...byKey.values()], "unknown", undefined).catch(() => {});
+  }
+
+  outlook(): { isDue: boolean; nextDueAtMs: number | undefined } {
+    const nextAtMs = Math.min(...(this.#shards ?? []).map((shard) => shard.nextAtMs));
+    return {
+      isDue: nextAtMs <= this.#nowMs(),
+      nextDueAtMs: Number.isFinite(nextAtMs) ? Math.ceil(nextAtMs) : undefined,
+    };
+  }
+
+  async #readHeads(): Promise<Shard[]> {
+    const keys = dueKeys(this.#options.prefix);
+    const reads = keys.map((key): Command => ["ZRANGE", key, 0, 1, "WITHSCORES"]);
+    const [time, ...replies] = await this.#ask([["TIME"], ...reads], "no", this.#options.signal);
+    this.#aheadMs = timeOf(time) + this.#options.skewMs - Date.now();
+    const nowMs = this.#nowMs();
+    return keys.map((key, i) => {
+      const [first, second] = pairsOf(replies[i]);
+      return { key, nextAtMs: first?.atMs ?? Number.POSITIVE_INFINITY, isLone: (second?.atMs ?? nowMs + 1) > nowMs };
+    });
+  }
+
+  async #ask(
+    commands: readonly Command[],
+    applied: "no" | "unknown",
+    ended: AbortSignal | undefined,
+  ): Promise<unknown[]> {
+    const { client, request } = this.#options;
+    return request(async (signal) => (await client.ask(commands, { signal, applied })).map(resultOf), ended);
+  }
+
+  #nowMs(): number {
+    return Date.now() + this.#aheadMs;
+  }
 }
 
-/** Has a line come up later, if it is still there and was to come up sooner. */
-export async function postpone(
-  client: Client,
-  { key, machine, id }: DueLine,
-  { atMs, signal }: { atMs: number; signal: AbortSignal | undefined },
-): Promise<void> {
-  const later = { score: atMs, member: recordName(machine, id) };
-  await client.commands({ signal, applied: "unknown" }).zadd(key, { xx: true, gt: true }, later);
+/** A part of a millisecond, by which one call is told from others. A sorted set keeps it exactly. */
+function fraction(): number {
+  return (1 + Math.floor(Math.random() * 1_023)) / 1_024;
 }
 
-function resultOf(reply: unknown): unknown {
-  const { result, error } = reply as { result?: unknown; error?: unknown };
-  if (typeof error === "string") throw explainRefusal(new Refused(error));
+/** The lines that the script has taken of a shard, and what it showed besides. */
+function takenOf(shard: Shard, pairs: readonly Pair[], { most, nowMs }: { most: number; nowMs: number }): ShardLine[] {
+  const taken = pairs.slice(0, most).filter(({ atMs }) => atMs <= nowMs);
+  const next = pairs[taken.length];
+  shard.nextAtMs = next?.atMs ?? Number.POSITIVE_INFINITY;
+  shard.isLone = false;
+  return taken.flatMap(({ name, atMs }) => {
+    const colon = name.indexOf(":");
+    const machine = name.slice(0, colon);
+    // Another version has such a machine, and its drains see the line when it comes up again.
+    if (!isTransition(`${machine}.woken`)) return [];
+    return [{ key: shard.key, name, machine: machine as WakingMachine, id: name.slice(colon + 1), atMs }];
+  });
+}
+
+function resultOf({ result, error }: Answer): unknown {
+  if (error !== undefined) throw explainRefusal(new Refused(error));
   return result;
 }
 
@@ -76,9 +167,14 @@ function timeOf(reply: unknown): number {
   return ms;
 }
 
-function pairsOf(reply: unknown): { name: string; atMs: number }[] {
+interface Pair {
+  readonly name: string;
+  readonly atMs: number;
+}
+
+function pairsOf(reply: unknown): Pair[] {
   if (!Array.isArray(reply) || reply.length % 2 !== 0) throw unexpectedReply("no");
-  const pairs: { name: string; atMs: number }[] = [];
+  const pairs: Pair[] = [];
   for (let i = 0; i < reply.length; i += 2) {
     const [name, atMs] = [reply[i], Number(reply[i + 1])];
     if (typeof name !== "string" || !Number.isFinite(atMs)) throw unexpectedReply("no");

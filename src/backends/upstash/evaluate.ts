@@ -7,15 +7,21 @@ import type { ScriptCall, Scripts } from "./scripts.js";
 /** One transition on one record. */
 export interface Evaluation extends ScriptCall, Joinable {}
 
+interface Failed {
+  readonly failure: unknown;
+}
+
 /**
- * Runs several in one request. Each is atomic, and none has a part in another's failure. What was lost is in doubt, unless
- * it only reads: which is said to each where it is told.
+ * Runs several in one request. Each is atomic and fails by itself. Rejects when the whole request failed; what that means for
+ * the writes among them is added for each caller by `Joined`.
  */
 export async function evaluate(
   evaluations: readonly Evaluation[],
   { client, scripts, signal }: { readonly client: Client; readonly scripts: Scripts; readonly signal: AbortSignal },
 ): Promise<Outcome<ScriptReply>[]> {
   const answers = await scripts.run(evaluations, (commands) => client.ask(commands, { signal, applied: "unknown" }));
+  const [first] = answers;
+  if (first !== undefined && answers.every((answer) => "failure" in answer)) throw explained((first as Failed).failure);
   return answers.map((answer) => {
     if ("failure" in answer) return { error: explained(answer.failure) };
     if (answer.error !== undefined) return { error: explainRefusal(new Refused(answer.error)) };

@@ -3,15 +3,20 @@ export interface ScriptReply {
   /** Somebody should wake the record: `fresh`, since this very step made it due, or `still`. */
   readonly due: "fresh" | "still" | undefined;
   readonly output: object;
+  /** The step notified waiters, and this is what the message brought; "" for a message that brought nothing. */
+  readonly news: string | undefined;
 }
 
-/** Reads one mark and JSON; `undefined` for anything else. */
+/** Reads one mark, JSON, and what follows a line break; `undefined` for anything else. */
 export function readReply(reply: unknown): ScriptReply | undefined {
   if (typeof reply !== "string") return undefined;
   const mark = reply[0];
   if (mark !== "!" && mark !== "+" && mark !== "=") return undefined;
-  const output = readOutput(reply.slice(1));
-  return output && { due: mark === "!" ? "fresh" : mark === "+" ? "still" : undefined, output };
+  // JSON writes a line break within a text as an escape.
+  const end = reply.indexOf("\n");
+  const output = readOutput(end < 0 ? reply.slice(1) : reply.slice(1, end));
+  const news = end < 0 ? undefined : reply.slice(end + 1);
+  return output && { due: mark === "!" ? "fresh" : mark === "+" ? "still" : undefined, output, news };
 }
 
 /** Reads an output that Lua wrote; `undefined` for anything else. */

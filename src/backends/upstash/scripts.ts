@@ -1,5 +1,5 @@
 import { hexDigest } from "../../digest.js";
-import type { MachineName, TransitionName } from "../../machines/index.js";
+import type { TransitionName } from "../../machines/index.js";
 import type { Answer, Command } from "./client.js";
 import { scripts, statements } from "./scripts.gen.js";
 
@@ -9,21 +9,48 @@ export const KEY_LOCKING = "#!lua flags=allow-key-locking\n";
 /** What Redis before 7, and Redis 7, say to a script that begins with a flag they do not know. */
 const FLAG_REFUSED = /script shebang|unexpected symbol near '#'/;
 
-const MACHINES = new Set(Object.keys(scripts).map((name) => name.slice(0, name.indexOf("."))));
+/**
+ * Takes lines of one shard of the due queue: moves them to a later instant, so that no other drain sees them until then. That
+ * instant is the call's own: a copy of the call, whose first reply was lost, finds the same lines by it.
+ *
+ * KEYS[1] the shard; ARGV[1] how many at most, ARGV[2] now, ARGV[3] until when, in milliseconds since 1970
+ * Returns its first lines with their instants from before, one more than it takes at most.
+ */
+const TAKE = `local again = redis.call("ZRANGEBYSCORE", KEYS[1], ARGV[3], ARGV[3])
+if #again > 0 then
+  local taken = {}
+  for _, name in ipairs(again) do
+    table.insert(taken, name)
+    table.insert(taken, ARGV[2])
+  end
+  local first = redis.call("ZRANGE", KEYS[1], 0, 0, "WITHSCORES")
+  if tonumber(first[2]) ~= tonumber(ARGV[3]) then
+    table.insert(taken, first[1])
+    table.insert(taken, first[2])
+  end
+  return taken
+end
+local lines = redis.call("ZRANGE", KEYS[1], 0, ARGV[1], "WITHSCORES")
+local moved = {}
+for i = 2, math.min(#lines, 2 * ARGV[1]), 2 do
+  if tonumber(lines[i]) > tonumber(ARGV[2]) then break end
+  table.insert(moved, ARGV[3])
+  table.insert(moved, lines[i - 1])
+end
+if #moved > 0 then redis.call("ZADD", KEYS[1], unpack(moved)) end
+return lines`;
 
-/** Whether this version has the machine. */
-export function isMachine(name: string): name is MachineName {
-  return MACHINES.has(name);
-}
+/** A script: of a transition, or the one that takes lines of the due queue. */
+export type ScriptName = TransitionName | "take";
 
 /** Whether this version has the transition. */
 export function isTransition(name: string): name is TransitionName {
   return Object.hasOwn(scripts, name);
 }
 
-/** The Lua of a transition: what it needs and nothing else. */
-export function scriptOf(transition: TransitionName): string {
-  return scripts[transition].map((number) => statements[number]).join("\n");
+/** The Lua of a script: what it needs and nothing else. */
+export function scriptOf(name: ScriptName): string {
+  return name === "take" ? TAKE : scripts[name].map((number) => statements[number]).join("\n");
 }
 
 interface Script {
@@ -31,9 +58,9 @@ interface Script {
   readonly sha: string;
 }
 
-/** One run of a transition's script. */
+/** One run of a script. */
 export interface ScriptCall {
-  readonly transition: TransitionName;
+  readonly transition: ScriptName;
   readonly keys: readonly string[];
   readonly args: readonly string[];
 }
@@ -122,7 +149,7 @@ export class Scripts {
     return scripts;
   }
 
-  async #script(flags: string, transition: TransitionName): Promise<Script> {
+  async #script(flags: string, transition: ScriptName): Promise<Script> {
     const name = flags + transition;
     const made = this.#made.get(name);
     if (made !== undefined) return made;

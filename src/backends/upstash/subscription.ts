@@ -1,32 +1,27 @@
 import { fullJitterMs } from "../../backoff.js";
+import { systemClock } from "../../clock.js";
 import { isEphemeral } from "../../ephemeral.js";
+import type { Listening } from "../../wait-loop.js";
+import { pause } from "../../within.js";
 import type { Client } from "./client.js";
-import { Bell } from "./limit.js";
 
 const RECONNECT = { maxAttempts: 1, baseDelayMs: 500, maxDelayMs: 15_000 };
 /** A stream that stood so long was sound: what ends it later begins a new count. */
 const SOUND_MS = 15_000;
 
-/** A place in a subscription. */
-export interface Listening {
-  /** Whether messages come through, as far as anybody can tell. */
-  readonly isLive: () => boolean;
-  leave(): void;
-}
-
 /** A message about a record. */
 export interface News {
-  /** What its `wait` says now, as text: when that is ready, and short. */
-  readonly output: string | undefined;
+  /** What the record's `wait` says now, as text: when that is ready, and short. */
+  readonly text: string | undefined;
 }
 
-/** Says "look again". Without news: as a precaution. */
-export type Ring = (news?: News) => void;
+/** Called when the record may have changed. Without news: as a precaution. */
+export type Notify = (news?: News) => void;
 
-/** One waiter: which record's messages it hears, and what then happens. */
+/** Which record's messages are for whom. */
 interface Listener {
   readonly record: string;
-  readonly ring: Ring;
+  readonly notify: Notify;
 }
 
 interface Channel {
@@ -50,13 +45,13 @@ export class Subscriptions {
     this.#client = client;
   }
 
-  /** Rings at each message about the record, and once the stream stands: what came before it was not heard. */
-  join(name: string, record: string, ring: Ring): Listening {
+  /** Notifies of each message about the record, and once the stream is open: earlier messages were not received. */
+  join(name: string, record: string, notify: Notify): Listening {
     const channel = this.#channels.get(name) ?? this.#open(name);
     const { listeners, controller } = channel;
-    const listener = { record, ring };
+    const listener = { record, notify };
     listeners.add(listener);
-    if (channel.isLive) ring();
+    if (channel.isLive) notify();
     const leave = (): void => {
       if (!listeners.delete(listener) || listeners.size > 0) return;
       if (this.#mayShare) this.#channels.delete(name);
@@ -83,11 +78,17 @@ export class Subscriptions {
       }
       const wasLive = channel.isLive;
       channel.isLive = false;
-      // Who sleeps in the trust of the stream looks now, and from here on more often.
-      if (wasLive) for (const { ring } of channel.listeners) ring();
+      // A wait that relied on the stream looks now, and more often from here on.
+      if (wasLive) for (const { notify } of [...channel.listeners]) notify();
       if (Date.now() - sinceMs >= SOUND_MS) failures = 1;
-      await new Bell().sleep(fullJitterMs(RECONNECT, failures, Math.random()), signal);
-      if (signal.aborted) return;
+      const limitMs = fullJitterMs(RECONNECT, failures, Math.random());
+      try {
+        // The process lives as long as a waiter's own timer keeps it alive.
+        await pause({ limitMs, signal, clock: systemClock, background: true });
+      } catch {
+        // Aborted; or the platform has no timer left, and the waits look from time to time.
+        return;
+      }
     }
   }
 }
@@ -96,13 +97,13 @@ export class Subscriptions {
 function hear(channel: Channel, event: string): void {
   if (event.startsWith(`subscribe,${channel.name},`)) {
     channel.isLive = true;
-    for (const { ring } of channel.listeners) ring();
+    for (const { notify } of [...channel.listeners]) notify();
     return;
   }
   const head = `message,${channel.name},`;
   if (!event.startsWith(head)) return;
-  const [record, output] = readMessage(event.slice(head.length));
-  for (const listener of channel.listeners) if (listener.record === record) listener.ring({ output });
+  const [record, text] = readMessage(event.slice(head.length));
+  for (const listener of [...channel.listeners]) if (listener.record === record) listener.notify({ text });
 }
 
 /** Anybody who has the token may publish: what is no message of ours is about nothing. */

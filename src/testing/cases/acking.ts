@@ -1,3 +1,4 @@
+import type { ResultPage } from "../../trackers/completion.js";
 import { equal, isTrue, matches, present, rejects } from "../assert.js";
 import { aCase, type ConformanceCase } from "../harness.js";
 
@@ -61,6 +62,37 @@ export const acking: readonly ConformanceCase[] = [
     for (let from = 0; from < 5_000; from += 1_000) await tracker.ack(id, tasks.slice(from, from + 1_000));
     matches(await tracker.status(id), { state: "completed", succeeded: 5_000 }, "the status");
   }),
+  aCase(
+    "a page of results is bounded in bytes, and says where it goes on",
+    { row: 60, needs: ["large_records"] },
+    async (t) => {
+      const [tracker, id] = [t.tracker(), t.id()];
+      const result = "é".repeat(8_000);
+      const ids = Array.from({ length: 100 }, (_, i) => `t${i}`);
+      await tracker.register(id, ids.length);
+      for (let i = 0; i < ids.length; i += 10) {
+        await tracker.ack(
+          id,
+          ids.slice(i, i + 10).map((taskId) => ({ id: taskId, result })),
+        );
+      }
+      const sizes: number[] = [];
+      const found: string[] = [];
+      for (let after: number | null = 0; after !== null; ) {
+        const page: ResultPage = present(await tracker.results(id, { after, limit: 1_000 }), "the page");
+        isTrue(
+          page.items.every((item) => item.result === result),
+          "whole results",
+        );
+        sizes.push(page.items.length);
+        found.push(...page.items.map(({ taskId }) => taskId));
+        after = page.next;
+      }
+      equal(found, ids, "the tasks");
+      // 65 results of 16 KB are a megabyte.
+      equal(sizes, [65, 35], "the pages");
+    },
+  ),
   aCase("results come back in the order of their acks, page by page", {}, async (t) => {
     const [tracker, id] = [t.tracker(), t.id()];
     await tracker.ack(id, { id: "early", result: { deep: [null, { x: [] }] } });

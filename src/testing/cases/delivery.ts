@@ -284,6 +284,37 @@ export const delivery: readonly ConformanceCase[] = [
     await none(0);
     equal((await settling(t, id, claim)).settled, true, "it settles");
   }),
+  aCase(
+    "a claim that is handed back unsent spends no attempt, and is made again",
+    { row: 43, ...DRAINER },
+    async (t) => {
+      const [{ tracker, next, none }, id] = [dyingDrainer(t), t.id()];
+      await ended(tracker, id, { onComplete: { handler: "record", payload: 1 } });
+      const first = await next(0);
+      const { generation, fence } = first;
+      const input = { generation, fence, retry: RETRY, random: 0.5, handedBackMs: 30_000 };
+      equal((await t.coordinator().run("completion.settle", id, input)).settled, true, "the claim, handed back");
+      const delivery = { state: "pending", attempts: 0, lastError: null };
+      matches((await tracker.status(id))?.delivery, delivery, "the delivery");
+      equal((await t.coordinator().run("completion.settle", id, input)).settled, false, "handed back again");
+      equal((await settling(t, id, first)).settled, false, "a success of what was handed back");
+      matches((await tracker.status(id))?.delivery, delivery, "the delivery, unchanged");
+      await none(20_000);
+      // One who has room for it meanwhile may claim it; one who lacks the handler leaves it alone.
+      const lacking = await t.coordinator().run("completion.woken", id, { routes: [], retry: RETRY });
+      const able = { routes: ["handler:record"], leaseMs: 60_000, retry: RETRY };
+      const early = await t.coordinator().run("completion.woken", id, able);
+      equal([lacking.claims.length, early.claims.length], [0, 1], "claims before its time");
+      const again = { ...input, fence: present(early.claims[0], "the claim").fence };
+      equal((await t.coordinator().run("completion.settle", id, again)).settled, true, "that claim, handed back");
+      await none(20_000);
+      const last = await next(11_000);
+      matches(last, { attempt: 1, deliveryId: first.deliveryId }, "the next claim");
+      equal((await settling(t, id, last, "broken")).settled, true, "it settles, and is over");
+      const late = await t.coordinator().run("completion.woken", id, able);
+      equal(late.claims.length, 0, "claims before the next attempt is due");
+    },
+  ),
   aCase("attempts that never report back end in a dead letter", DRAINER, async (t) => {
     const [{ tracker, next, none }, id] = [dyingDrainer(t), t.id()];
     await ended(tracker, id, { onComplete: { handler: "record", payload: 1 } });

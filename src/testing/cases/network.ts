@@ -43,9 +43,52 @@ export const network: readonly ConformanceCase[] = [
     equal(await c.getInt(t.id("number")), 5, "the number");
     equal(await c.scard(t.id("set")), 1, "the set");
   }),
-  aCase("what may not be resent says that it may have been applied", {}, async (t) => {
+  aCase("a raw key's write counts once when its reply is lost", {}, async (t) => {
+    const lossy = losingReplies(t.coordinator());
+    const key = t.id("key");
+    equal(await lossy.incr(key, 2), 2, "incr");
+    equal(await lossy.delete(key), 1, "delete");
+    equal(await lossy.getInt(key), 0, "the number");
+  }),
+  aCase("a late copy of a raw key's write changes nothing, though the key was deleted meanwhile", {}, async (t) => {
     const [c, key] = [t.coordinator(), t.id("key")];
-    const error = await rejects(() => losingReplies(c).incr(key), "backend_unavailable", "incr");
+    const write = (op: string) => ({ op, ttlMs: 60_000 });
+    const incr = () => c.run("kv.incr", key, { ...write("incr"), delta: 2 });
+    const remove = () => c.run("kv.delete", key, { op: "delete" });
+    equal(await incr(), { result: "2" }, "incr");
+    equal(await remove(), { found: true }, "delete");
+    equal(await incr(), { result: "2" }, "the copy of incr");
+    equal(
+      [await c.getInt(key), await c.scard(key), await c.lrange(key), await c.expire(key, 60)],
+      [0, 0, [], false],
+      "none",
+    );
+    const add = () => c.run("kv.sadd", key, { ...write("sadd"), members: ["a"] });
+    const take = () => c.run("kv.srem", key, { ...write("srem"), members: ["a"] });
+    equal(await add(), { result: "1" }, "another kind");
+    equal(await remove(), { found: true }, "the copy of delete");
+    equal(await c.scard(key), 1, "the set");
+    equal(await take(), { result: "1" }, "srem");
+    equal([await add(), await incr()], [{ result: "1" }, { result: "2" }], "the copies of sadd and incr");
+    equal([await c.setIfAbsent(key, 60), await take()], [true, { result: "1" }], "a flag, and the copy of srem");
+    equal(await c.delete(key), 1, "delete of the flag");
+    equal(await take(), { result: "1" }, "the copy of srem");
+    equal(await c.rpush(key, "x"), 1, "a list");
+  }),
+  aCase("a deleted key is forgotten after a minute", { needs: ["clock"] }, async (t) => {
+    const [c, key] = [t.coordinator(), t.id("key")];
+    const incr = () => c.run("kv.incr", key, { op: "incr", ttlMs: 600_000, delta: 1 });
+    await incr();
+    equal(await c.delete(key), 1, "delete");
+    await t.advance(61_000);
+    equal(await incr(), { result: "1" }, "the copy of incr counts");
+    equal(await c.getInt(key), 1, "the number");
+  }),
+  aCase("a write that may not be resent says that it may have been applied", {}, async (t) => {
+    const [c, key] = [t.coordinator(), t.id("key")];
+    const input = { op: "incr", ttlMs: 60_000, delta: 1 };
+    const incr = () => losingReplies(c).run("kv.incr", key, input, { resend: false });
+    const error = await rejects(incr, "backend_unavailable", "incr");
     equal(error.applied, "unknown", "applied");
     equal(await c.getInt(key), 1, "it was");
   }),

@@ -25,6 +25,19 @@ export const plainFunctions: readonly ConformanceCase[] = [
     await untilCalled(t, calls, 1);
     equal(calls, ["completed"], "the calls");
   }),
+  aCase("a plain function is called by the ack of its own instance", { ...NEEDS, row: 58 }, async (t) => {
+    const id = t.id();
+    const tracker = t.tracker();
+    const calls: string[] = [];
+    await tracker.register(id, ["a", "b"], { onEnd: ({ state }) => void calls.push(state) });
+    await tracker.ack(id, "a");
+    await settle();
+    equal(calls, [], "the calls before the end");
+    await tracker.ack(id, "b");
+    await untilCalled(t, calls, 1);
+    await untilCalled(t, calls, 2);
+    equal(calls, ["completed"], "the calls");
+  }),
   aCase("of two instances that hold a plain function, one calls it", NEEDS, async (t) => {
     const id = t.id();
     const calls: string[] = [];

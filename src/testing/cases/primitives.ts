@@ -1,4 +1,4 @@
-import { equal, isTrue, rejects } from "../assert.js";
+import { equal, isTrue, present, rejects } from "../assert.js";
 import { aCase, type Bench, type ConformanceCase } from "../harness.js";
 
 /** Ids that a careless encoding mixes up, loses, or takes for something else. */
@@ -122,6 +122,28 @@ export const primitives: readonly ConformanceCase[] = [
     equal(await c.delete(key), 0, "there is nothing to delete");
     equal(await c.rpush(key, "x"), 1, "rpush");
   }),
+  aCase(
+    "a list that takes several pages comes back whole, and as one list",
+    { row: 61, needs: ["large_records"] },
+    async (t) => {
+      const [c, key] = [t.coordinator(), t.id("key")];
+      const values = Array.from({ length: 1_200 }, (_, i) => `${i}:${"x".repeat(1_000)}`);
+      for (let i = 0; i < values.length; i += 200) await c.rpush(key, ...values.slice(i, i + 200));
+      equal(await c.lrange(key), values, "the list");
+      const first = await c.run("kv.lrange", key, {});
+      isTrue((first.values ?? []).join("").length <= 1_048_576, "a page of a megabyte");
+      const next = present(first.next, "where the list goes on");
+      const rest = { from: next, ...(first.life === undefined ? {} : { life: first.life }) };
+      await c.rpush(key, "last");
+      equal((await c.run("kv.lrange", key, rest)).values, [...values.slice(next), "last"], "the second page");
+      equal((await c.run("kv.lrange", key, { ...rest, bytes: 1 })).values, [values[next]], "one item at least");
+      await c.delete(key);
+      await c.rpush(key, "anew");
+      const other = await c.run("kv.lrange", key, rest);
+      equal([other.values, other.next], [["anew"], undefined], "another list from its beginning");
+      isTrue(other.life !== first.life, "it says that it is another");
+    },
+  ),
   aCase("a list keeps its order and its texts", {}, async (t) => {
     const [c, key] = [t.coordinator(), t.id("key")];
     equal(await c.lrange(key), [], "lrange of an unset key");

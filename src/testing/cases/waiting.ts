@@ -112,6 +112,38 @@ export const waiting: readonly ConformanceCase[] = [
     const ends = await Promise.all(waits);
     equal([...new Set(ends.map(({ state }) => state))], ["completed"], "the states");
   }),
+  aCase("many waits of one instance are ended alike, each with a status of its own", { row: 52 }, async (t) => {
+    const id = t.id();
+    const tracker = t.tracker();
+    await tracker.register(id, ["a", "b"], { metadata: { n: 1 } });
+    const waits = Array.from({ length: 60 }, () => held(tracker.wait(id, { timeoutMs: 20_000 })));
+    await settle();
+    waits.push(...Array.from({ length: 60 }, () => held(tracker.wait(id, { timeoutMs: 20_000 }))));
+    await t.tracker().ack(id, [{ id: "a", error: "broken" }, "b"]);
+    const [first, ...rest] = await Promise.all(waits);
+    Object.assign(Object(first?.metadata), { n: 2 });
+    const status = await t.tracker().status(id);
+    for (const end of rest) equal(end, status, "what each wait resolved with");
+  }),
+  aCase("a wait that begins after a restart is not ended by the end before it", { row: 52 }, async (t) => {
+    const id = t.id();
+    const tracker = t.tracker();
+    const { generation } = await tracker.register(id, ["a"]);
+    const before = held(tracker.wait(id, { timeoutMs: 20_000 }));
+    await settle();
+    await tracker.ack(id, "a");
+    await tracker.register(id, ["a"], { restart: { from: generation } });
+    let isOver = false;
+    const after = held(tracker.wait(id, { timeoutMs: 20_000 })).finally(() => {
+      isOver = true;
+    });
+    held(after);
+    await settle();
+    isTrue(!isOver, "the restarted group is open");
+    await tracker.ack(id, "a");
+    isTrue((await after).generation > generation, "the end of the restarted group");
+    equal((await before).state, "completed", "the wait that began before");
+  }),
   aCase(
     "a wait ends at its time, and by its signal, though the backend has stopped answering",
     { row: 22, needs: ["stalled"] },

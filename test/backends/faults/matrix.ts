@@ -146,7 +146,7 @@ export class Matrix {
     const wrong: string[] = [];
     if (!isMet) wrong.push("the fault met nothing");
     if (!isHalfway && !isDeepStrictEqual(left, wanted)) wrong.push(`left ${show(left)} instead of ${show(wanted)}`);
-    if ("value" in outcome && !(operation.forgets && fault === "replayed")) {
+    if ("value" in outcome) {
       const value = plain(outcome.value, place.id);
       if (!isDeepStrictEqual(value, reference.value)) wrong.push(`gave ${show(value)}, not ${show(reference.value)}`);
     }
@@ -188,7 +188,7 @@ function verdictOf(outcome: Outcome, reason: unknown): Cell["outcome"] {
 
 /** What a caller was told that is not so, or that it should not have been told at all. */
 function untrue(
-  { reads, once, waits }: Operation,
+  { reads, waits }: Operation,
   { fault, aborts }: Column,
   { outcome, told, isApplied }: { outcome: Outcome; told: Cell["outcome"]; isApplied: boolean },
 ): string[] {
@@ -197,9 +197,9 @@ function untrue(
   const { error } = outcome as { error: unknown };
   if (!(error instanceof CoordinationError)) return [`threw ${String(error)}`];
   const wrong: string[] = [];
-  // One fault alone is waited out, unless only the caller knows whether to send again.
+  // One fault alone is waited out.
   const isEndOfWait = waits && error.code === "wait_timeout" && fault === "stalled after";
-  if (!once && !isEndOfWait) wrong.push(`threw ${error.code} for one fault`);
+  if (!isEndOfWait) wrong.push(`threw ${error.code} for one fault`);
   if (reads && error.applied !== "no") wrong.push("said of a read that it may have been applied");
   if (!reads && isApplied && error.applied === "no") wrong.push("said that nothing was applied, but it was");
   return wrong;

@@ -23,10 +23,6 @@ export interface Operation {
   readonly when?: string;
   /** It writes nothing: whatever happens to it, nobody is told otherwise. */
   readonly reads?: true;
-  /** It is sent once, and only its caller knows whether to call again: a fault may be told instead of a value. */
-  readonly once?: true;
-  /** A copy that arrives twice may be told another value: what it changed is gone, with what it remembered. */
-  readonly forgets?: true;
   /** It waits: a request that is never answered takes the whole of its time. */
   readonly waits?: true;
   /** From this request on, counted from 0, others make good what is lost: its whole effect comes, whatever happens. */

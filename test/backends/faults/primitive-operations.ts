@@ -13,14 +13,20 @@ const members = async ({ c, id }: Place) => [
   await c.srem(id, "c"),
 ];
 
-/** The raw keys. Their writes are sent once. */
+/** The raw keys. A write that is sent again is known by its operation's id, even after the key was deleted. */
 export const PRIMITIVES: readonly Operation[] = [
   {
     method: "Coordinator.incr",
-    once: true,
     run: ({ c, id }) => c.incr(id, 3),
     observe: number,
     meanwhile: ({ c, id }) => c.incr(id, 10),
+  },
+  {
+    method: "Coordinator.incr",
+    when: "of a key that is deleted afterwards",
+    run: ({ c, id }) => c.incr(id, 3),
+    observe: number,
+    meanwhile: ({ c, id }) => c.delete(id),
   },
   {
     method: "Coordinator.getInt",
@@ -37,15 +43,21 @@ export const PRIMITIVES: readonly Operation[] = [
   },
   {
     method: "Coordinator.sadd",
-    once: true,
     run: ({ c, id }) => c.sadd(id, "a", "b"),
     observe: members,
     meanwhile: async ({ c, id }) => [await c.sadd(id, "c"), await c.srem(id, "a")],
   },
   {
     method: "Coordinator.srem",
-    once: true,
     prepare: ({ c, id }) => c.sadd(id, "a", "b"),
+    run: ({ c, id }) => c.srem(id, "a"),
+    observe: members,
+    meanwhile: ({ c, id }) => c.sadd(id, "a"),
+  },
+  {
+    method: "Coordinator.srem",
+    when: "of the last member",
+    prepare: ({ c, id }) => c.sadd(id, "a"),
     run: ({ c, id }) => c.srem(id, "a"),
     observe: members,
     meanwhile: ({ c, id }) => c.sadd(id, "a"),
@@ -59,7 +71,6 @@ export const PRIMITIVES: readonly Operation[] = [
   },
   {
     method: "Coordinator.rpush",
-    once: true,
     prepare: ({ c, id }) => c.rpush(id, "first"),
     run: ({ c, id }) => c.rpush(id, "a", "b"),
     observe: listed,
@@ -84,12 +95,9 @@ export const PRIMITIVES: readonly Operation[] = [
   },
   {
     method: "Coordinator.delete",
-    once: true,
-    forgets: true,
     prepare: ({ c, id }) => c.incr(id),
     run: ({ c, id }) => c.delete(id),
     observe: number,
-    // Another key: a late copy removes what stands under this one, as anybody's delete would.
-    meanwhile: ({ c, id }) => c.incr(`${id}-other`),
+    meanwhile: ({ c, id }) => c.incr(id, 10),
   },
 ];

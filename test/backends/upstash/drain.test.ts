@@ -37,6 +37,8 @@ function skewed(options: UpstashOptions = {}): SkewedCoordinator {
   return new SkewedCoordinator({ ...base, ...options });
 }
 
+const ids = (count: number): string[] => Array.from({ length: count }, (_, i) => `g${i}`);
+
 async function dueLines(): Promise<string[]> {
   const keys = await lab.raw.keys(`${lab.keyPrefix}*}:due`);
   return (await Promise.all(keys.map((key) => lab.raw.zrange(key, 0, -1)))).flat().sort();
@@ -88,8 +90,7 @@ describe("the call that makes a record due", () => {
     await coordinator.run("completion.register", "g", registration({ targets: target }));
     lab.rest.requests.clear();
     await coordinator.run("completion.ack", "g", acks("a"));
-    await new Promise((resolve) => setTimeout(resolve, 30));
-    expect(lab.rest.requests.count()).toBe(2);
+    await expect.poll(() => lab.rest.requests.count()).toBe(2);
     expect(await dueLines()).toEqual(["completion:g"]);
     await coordinator.run("completion.status", "g", {});
     await new Promise((resolve) => setTimeout(resolve, 30));
@@ -149,8 +150,8 @@ describe("a drain", () => {
     coordinator.skewMs = 61_000;
     lab.rest.requests.clear();
     expect(await coordinator.drain()).toEqual({ woken: 5, left: false, nextDueAtMs: undefined });
-    // The queue; four records, who are woken side by side; the fifth.
-    expect(lab.rest.requests.latest.map(({ commands }) => commands.length)).toEqual([65, 4, 1]);
+    // The heads of the queue, the lines that are due, and the records.
+    expect(lab.rest.requests.latest.map(({ commands }) => commands.length)).toEqual([65, 5, 5]);
     coordinator.skewMs = 0;
     for (let i = 0; i < 5; i++) expect(await stateOf(coordinator, `g${i}`)).toBe("timed_out");
     expect(await dueLines()).toEqual([]);
@@ -242,28 +243,36 @@ describe("a drain", () => {
     expect(await coordinator.drain({ limit: 4 })).toMatchObject({ woken: 4, left: false });
   });
 
-  it("says that something is left of a shard whose end it did not see", async () => {
+  it("reads a shard page by page, to its end", async () => {
     const shard = shardOf(placeOf("completion", "g0"));
-    const ids = Array.from({ length: 8_000 }, (_, i) => `g${i}`)
+    const ofShard = ids(30_000)
       .filter((id) => shardOf(placeOf("completion", id)) === shard)
-      .slice(0, 103);
-    expect(ids).toHaveLength(103);
-    await lab.raw.zadd(`${lab.keyPrefix}{${shard}}:due`, ...ids.flatMap((id) => [1, `completion:${id}`]));
+      .slice(0, 300);
+    expect(ofShard).toHaveLength(300);
+    await lab.raw.zadd(`${lab.keyPrefix}{${shard}}:due`, ...ofShard.flatMap((id) => [1, `completion:${id}`]));
     const coordinator = lab.coordinator();
-    expect(await coordinator.drain({ limit: 1_000 })).toMatchObject({ woken: 101, left: true });
-    expect(await coordinator.drain({ limit: 1_000 })).toEqual({ woken: 2, left: false, nextDueAtMs: undefined });
+    expect(await coordinator.drain({ limit: 290, budgetMs: 600_000 })).toMatchObject({ woken: 290, left: true });
+    expect(await coordinator.drain()).toEqual({ woken: 10, left: false, nextDueAtMs: undefined });
   });
 
-  it("stops beginning when its time is over", async () => {
-    const coordinator = lab.coordinator();
-    for (let i = 0; i < 20; i++) {
-      await coordinator.run("completion.register", `g${i}`, registration({ total: 0, targets: target }));
-    }
-    const slow = () => new Promise<void>((resolve) => setTimeout(resolve, 120));
-    coordinator.onWake("completion", new Deliverer(coordinator, ["handler:h"], slow));
-    const { woken, left } = await coordinator.drain({ budgetMs: 100 });
-    expect(woken).toBe(4);
+  it("stops beginning when its time is over, and leaves the rest as it was", async () => {
+    const coordinator = skewed();
+    const given = { targets: target, timeoutMs: 60_000 };
+    await Promise.all(ids(100).map((id) => coordinator.run("completion.register", id, registration(given))));
+    coordinator.skewMs = 61_000;
+    const leave = coordinator.onWake(
+      "completion",
+      new Deliverer(coordinator, ["handler:h"], () => new Promise(() => {})),
+    );
+    const { woken, left } = await coordinator.drain({ budgetMs: 1, waitUntil: () => {} });
+    expect(woken).toBeGreaterThan(0);
+    expect(woken).toBeLessThan(100);
     expect(left).toBe(true);
+    leave();
+    const able = new Deliverer(coordinator);
+    coordinator.onWake("completion", able);
+    expect(await coordinator.drain({ budgetMs: 600_000 })).toMatchObject({ woken: 100 - woken, left: false });
+    expect(able.delivered).toHaveLength(100 - woken);
   });
 
   it("goes on past a record that fails, and tells of it", async () => {

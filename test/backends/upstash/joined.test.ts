@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { CoordinationError } from "../../../src/index.js";
 import { describeJoined } from "../joined.js";
+import { incrOnce } from "../once.js";
 import { acks, registration, useLab } from "./support.js";
 
 const lab = useLab();
@@ -63,7 +64,10 @@ describe("scripts that the server has lost", () => {
     await lab.raw.script("FLUSH");
     await lab.coordinator().incr("n");
     lab.proxy.faults.push("none", "dropped before");
-    const outcomes = await Promise.allSettled([coordinator.incr("n"), coordinator.sadd("s", "a")]);
+    const outcomes = await Promise.allSettled([
+      coordinator.incr("n"),
+      coordinator.run("kv.sadd", "s", { op: "op", ttlMs: 60_000, members: ["a"] }, { resend: false }),
+    ]);
     expect(outcomes).toMatchObject([{ value: 3 }, { reason: { code: "backend_unavailable", applied: "unknown" } }]);
   });
 });
@@ -119,7 +123,7 @@ describe("an answer to several", () => {
     const outcomes = await Promise.allSettled([
       coordinator.getInt("a"),
       coordinator.getInt("b"),
-      coordinator.incr("c"),
+      incrOnce(coordinator, "c"),
     ]);
     expect(told(outcomes)).toEqual(["value", "value", "backend_unavailable no"]);
     expect(lab.proxy.requests.map(({ path }) => path)).toEqual(["/pipeline", "/"]);

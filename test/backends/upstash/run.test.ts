@@ -2,14 +2,18 @@ import { Redis } from "@upstash/redis";
 import { Redis as CloudflareRedis } from "@upstash/redis/cloudflare";
 import { describe, expect, it } from "vitest";
 import { placeOf, shardOf } from "../../../src/tags.js";
+import { incrOnce } from "../once.js";
 import { acks, registration, TOKEN, useLab } from "./support.js";
 
 const lab = useLab();
 
 describe("one request an operation", () => {
-  it("of one ack is five commands, four of them inside the script", async () => {
+  it.each([
+    ["five commands, four of them inside the script", 600_000, 5],
+    ["four commands where the group has no deadline", 0, 4],
+  ])("of one ack is %s", async (_, timeoutMs, count) => {
     const coordinator = lab.coordinator();
-    await coordinator.run("completion.register", "g", registration({ total: 3 }));
+    await coordinator.run("completion.register", "g", registration({ total: 3, timeoutMs }));
     await coordinator.run("completion.ack", "g", acks("a"));
     const commands = async (): Promise<number> => {
       const stats = [...(await lab.raw.info("commandstats")).matchAll(/cmdstat_(\w+):calls=(\d+)/g)];
@@ -17,7 +21,7 @@ describe("one request an operation", () => {
     };
     const before = await commands();
     await coordinator.run("completion.ack", "g", acks("b"));
-    expect((await commands()) - before).toBe(5);
+    expect((await commands()) - before).toBe(count);
   });
 
   it("sends exactly one once the server knows the script", async () => {
@@ -148,7 +152,7 @@ describe("a client that is handed in", () => {
       await coordinator.getInt("n");
       lab.proxy.requests.length = 0;
       lab.proxy.faults.push("dropped after");
-      await expect(coordinator.incr("n")).rejects.toMatchObject({
+      await expect(incrOnce(coordinator, "n")).rejects.toMatchObject({
         code: "backend_unavailable",
         retryable: true,
         applied: "unknown",

@@ -29,7 +29,8 @@ export function useLab(): Lab {
     lab.redis = await startRedis();
     lab.raw = new RawRedis(lab.redis.url);
     // As on any server that has run for a while.
-    for (const name of Object.keys(scripts) as TransitionName[]) await lab.raw.script("LOAD", scriptOf(name));
+    const names = [...(Object.keys(scripts) as TransitionName[]), "take" as const];
+    for (const name of names) await lab.raw.script("LOAD", scriptOf(name));
     lab.rest = await startRestServer({ redisUrl: lab.redis.url, token: TOKEN });
     lab.proxy = await startFaultProxy(lab.rest.url);
     const make = (url: string, options: UpstashOptions = {}) => {

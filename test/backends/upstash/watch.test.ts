@@ -1,9 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { keysOf } from "../../../src/backends/upstash/keys.js";
-import type { Ring } from "../../../src/backends/upstash/subscription.js";
-import { watchUntilReady } from "../../../src/backends/upstash/watch.js";
-import type { Watched } from "../../../src/coordinator.js";
-import { CoordinationError } from "../../../src/index.js";
+import { CompletionTracker, RequestWaitTracker } from "../../../src/index.js";
 import { startBlackHole } from "../../support/fault-proxy.js";
 import { overshootMs } from "../../support/overshoot.js";
 import { acks, registration, SkewedCoordinator, TOKEN, useLab } from "./support.js";
@@ -36,7 +33,7 @@ describe("a watch", () => {
     expect(lab.rest.requests.count("command")).toBe(1);
   });
 
-  it("reads the end from the message alone, unless that is long, or another was asked for", async () => {
+  it("reads the end from the message alone, unless that is long", async () => {
     const waiter = lab.faulty();
     const ends = async (id: string, spec: object, input: { generation?: number } = {}) => {
       const { view } = await waiter.run("completion.register", id, registration(spec));
@@ -54,7 +51,7 @@ describe("a watch", () => {
     expect(await ends("short", {})).toBe(0);
     expect(await ends("line\nbreak", { metadata: '"é\\n"' })).toBe(0);
     expect(await ends("long", { metadata: JSON.stringify("x".repeat(3_000)) })).toBe(1);
-    expect(await ends("asked", {}, { generation: 0 })).toBe(1);
+    expect(await ends("of one generation", {}, { generation: 0 })).toBe(0);
   });
 
   it("believes no message of a life that is over, where nothing is registered", async () => {
@@ -144,6 +141,30 @@ describe("a watch", () => {
     await coordinator.run("completion.ack", "g", acks("a"));
     expect((await coordinator.watch("completion.wait", "g", {}, { timeoutMs: 0 })).ready).toBe(true);
   });
+
+  it.each(["dropped before", "dropped after", "error after"] as const)(
+    "row 54: with no time outlives one answer that is lost, as a status does (%s)",
+    async (fault) => {
+      const coordinator = lab.faulty();
+      const tracker = new CompletionTracker(coordinator);
+      const requests = new RequestWaitTracker(coordinator, { stages: ["s"] });
+      await tracker.register("g", 0);
+      await requests.registerRequest("r");
+      await requests.seal("r");
+      const looks = [
+        () => tracker.status("g"),
+        () => tracker.wait("g", { timeoutMs: 0 }),
+        () => requests.waitForRequest("r", { timeoutMs: 0 }),
+        () => requests.progress("r", 0, { timeoutMs: 0 }),
+      ];
+      for (const look of looks) {
+        lab.proxy.faults.push(fault);
+        lab.proxy.requests.length = 0;
+        expect(await look()).toBeTruthy();
+        expect(lab.proxy.requests).toHaveLength(2);
+      }
+    },
+  );
 
   it("waits for the registration of a group that nobody knows", async () => {
     const coordinator = lab.coordinator();
@@ -251,6 +272,25 @@ describe("subscriptions", () => {
     }
   });
 
+  it("row 52: are read by one look for all who wait, and a long end is fetched once", async () => {
+    const coordinator = lab.faulty();
+    const metadata = JSON.stringify("m".repeat(16_000));
+    await coordinator.run("completion.register", "g", registration({ metadata }));
+    lab.proxy.requests.length = 0;
+    const waits = Array.from({ length: 4_000 }, () =>
+      coordinator.watch("completion.wait", "g", {}, { timeoutMs: 60_000 }),
+    );
+    await expect.poll(channelsOpen).toBe(1);
+    await pause(60);
+    // One look at the beginning, and one when the subscription is open.
+    expect(lab.proxy.requests.length).toBeLessThanOrEqual(3);
+    lab.proxy.requests.length = 0;
+    await lab.coordinator().run("completion.ack", "g", acks("a"));
+    const outputs = await Promise.all(waits);
+    expect([new Set(outputs).size, outputs[0]?.view?.metadata?.length]).toEqual([1, metadata.length]);
+    expect(lab.proxy.requests).toHaveLength(1);
+  });
+
   it("end when the wait times out or is aborted", async () => {
     const coordinator = lab.faulty();
     const waits = [
@@ -263,6 +303,61 @@ describe("subscriptions", () => {
       { reason: { name: "TimeoutError" } },
     ]);
     await expect.poll(() => lab.proxy.openStreams).toBe(0);
+  });
+});
+
+describe("an instance's own writes", () => {
+  /** A coordinator whose looks all hang but the first of each wait: nothing is found by looking. */
+  function blind() {
+    const looked = new Set<string>();
+    return lab.coordinator({
+      fetch: (url, init) => {
+        const [, , , record = "", , step] = JSON.parse(String(init?.body ?? "[]")) as string[];
+        const isLook = step === "wait" && looked.has(record);
+        if (step === "wait") looked.add(record);
+        return isLook ? new Promise(() => {}) : fetch(url, init);
+      },
+    });
+  }
+
+  it("row 58: call a plain function by the ack of its own process, without a look", async () => {
+    const tracker = new CompletionTracker(blind());
+    const calls: string[] = [];
+    await tracker.register("g", ["a"], { onEnd: ({ state }) => void calls.push(state) });
+    await expect.poll(() => lab.rest.requests.count("command")).toBe(2);
+    await tracker.ack("g", "a");
+    await expect.poll(() => calls).toEqual(["completed"]);
+  });
+
+  it("row 58: end the waits of its own process, whichever operation ended the group", async () => {
+    const coordinator = blind();
+    const tracker = new CompletionTracker(coordinator);
+    const ends = {
+      acked: () => tracker.ack("acked", "a"),
+      failed: () => tracker.fail("failed", "a", "no"),
+      cancelled: () => tracker.cancel("cancelled", "enough"),
+      decremented: () => tracker.decrement("decremented"),
+    };
+    for (const [id, end] of Object.entries(ends)) {
+      await tracker.register(id, id === "decremented" ? 1 : ["a"]);
+      const background = coordinator.watch("completion.wait", id, {}, { timeoutMs: 60_000, background: true });
+      await pause(30);
+      await end();
+      expect((await background).view?.state).toBe(id === "cancelled" ? "cancelled" : "completed");
+    }
+  });
+
+  it("make a wait look that asks for something else, or for an end that is long", async () => {
+    const coordinator = lab.faulty();
+    const metadata = JSON.stringify("x".repeat(3_000));
+    const { view } = await coordinator.run("completion.register", "g", registration({ metadata }));
+    const [options, generation] = [{ timeoutMs: 60_000, background: true }, view?.generation ?? 0];
+    const waits = [{}, { generation }].map((input) => coordinator.watch("completion.wait", "g", input, options));
+    await pause(30);
+    lab.proxy.requests.length = 0;
+    await coordinator.run("completion.ack", "g", acks("a"));
+    expect(await Promise.all(waits)).toMatchObject([{ ready: true }, { ready: true }]);
+    expect(lab.proxy.requests).toHaveLength(2);
   });
 });
 
@@ -320,103 +415,3 @@ it("refuses a timeout out of range", async () => {
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
-
-describe("a wait that hears how it ended while it looks", () => {
-  const ended = { ready: true, version: 1 };
-
-  /** A backend that answers once and then hangs; the message of the end comes after 20 ms. */
-  function hanging({ version }: { version: number }) {
-    let looks = 0;
-    let underWay = 0;
-    const look = (signal: AbortSignal | undefined): Promise<Watched> => {
-      if (looks++ === 0) return Promise.resolve({ ready: false, version: 1 });
-      underWay++;
-      return new Promise((_, reject) => {
-        signal?.addEventListener("abort", () => {
-          underWay--;
-          reject(signal.reason);
-        });
-      });
-    };
-    const listen = (ring: Ring) => {
-      ring();
-      const timer = setTimeout(() => ring({ output: "the end" }), 20);
-      return { isLive: () => true, leave: () => clearTimeout(timer) };
-    };
-    return { look, listen, read: () => ({ ready: true, version }), underWay: () => underWay };
-  }
-
-  it("waits for no answer more, and lets go of what it asked", async () => {
-    const watch = hanging(ended);
-    const waiting = watchUntilReady(watch, { timeoutMs: 2_000, lastReadMs: 2_000 });
-    expect(await timed(waiting)).toBeLessThan(1_000);
-    expect(await waiting).toEqual(ended);
-    expect(watch.underWay()).toBe(0);
-  });
-
-  it("is aborted all the same where that came first", async () => {
-    const controller = new AbortController();
-    const waiting = watchUntilReady(hanging(ended), { timeoutMs: 2_000, signal: controller.signal });
-    setTimeout(() => controller.abort(new Error("gone")), 5);
-    await expect(waiting).rejects.toThrow("gone");
-  });
-
-  it("goes on where the message is of an earlier life", async () => {
-    const waiting = watchUntilReady(hanging({ version: 0 }), { timeoutMs: 100 });
-    await expect(waiting).rejects.toMatchObject({ code: "wait_timeout" });
-  });
-});
-
-describe("a wait that is over", () => {
-  const down = () => Promise.reject(new CoordinationError("backend_unavailable", "down", { retryable: true }));
-
-  /** A backend that answers once, is down from then on, and comes back after `backMs`; a message comes after 20 ms. */
-  function failing({ isTold, backMs }: { isTold: boolean; backMs: number }) {
-    const sinceMs = performance.now();
-    let looks = 0;
-    return {
-      look: async (): Promise<Watched> => {
-        if (looks++ === 0) return { ready: false, version: 1 };
-        return performance.now() - sinceMs < backMs ? down() : { ready: true, version: 1 };
-      },
-      listen: (ring: Ring) => {
-        const timer = setTimeout(() => ring(isTold ? { output: undefined } : undefined), 20);
-        return { isLive: () => true, leave: () => clearTimeout(timer) };
-      },
-    };
-  }
-
-  it("still reads what it was told of and could not read in time", async () => {
-    const watch = failing({ isTold: true, backMs: 90 });
-    expect(await watchUntilReady(watch, { timeoutMs: 100, lastReadMs: 2_000 })).toEqual({ ready: true, version: 1 });
-  });
-
-  it("is over at its time where nobody asked for that", async () => {
-    const waiting = watchUntilReady(failing({ isTold: true, backMs: 90 }), { timeoutMs: 100 });
-    await expect(waiting).rejects.toMatchObject({ code: "wait_timeout" });
-  });
-
-  it("reads no more when nothing was told", async () => {
-    const waiting = watchUntilReady(failing({ isTold: false, backMs: 90 }), { timeoutMs: 100, lastReadMs: 2_000 });
-    await expect(waiting).rejects.toMatchObject({ code: "wait_timeout" });
-  });
-
-  it("is over when the last read fails too, and by its signal", async () => {
-    const waiting = watchUntilReady(failing({ isTold: true, backMs: 60_000 }), { timeoutMs: 100, lastReadMs: 300 });
-    await expect(waiting).rejects.toMatchObject({ code: "wait_timeout" });
-    const controller = new AbortController();
-    const hanging = { ...failing({ isTold: true, backMs: 60_000 }) };
-    const looks: number[] = [];
-    const look = (signal: AbortSignal | undefined): Promise<Watched> => {
-      looks.push(1);
-      if (looks.length < 3) return looks.length === 1 ? Promise.resolve({ ready: false, version: 1 }) : down();
-      return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason)));
-    };
-    const aborted = watchUntilReady(
-      { ...hanging, look },
-      { timeoutMs: 100, lastReadMs: 2_000, signal: controller.signal },
-    );
-    setTimeout(() => controller.abort(new Error("gone")), 300);
-    await expect(aborted).rejects.toThrow("gone");
-  });
-});

@@ -1,6 +1,6 @@
-/** Names by the instant at which they come due: a binary heap, the earliest first. */
-export class DueHeap {
-  readonly #entries: { readonly name: string; readonly atMs: number }[] = [];
+/** Items by the instant at which they come due: a binary heap, the earliest first. */
+export class DueHeap<Item = string> {
+  readonly #entries: { readonly name: Item; readonly atMs: number }[] = [];
 
   get size(): number {
     return this.#entries.length;
@@ -11,7 +11,7 @@ export class DueHeap {
     return this.#entries[0]?.atMs;
   }
 
-  push(name: string, atMs: number): void {
+  push(name: Item, atMs: number): void {
     const entries = this.#entries;
     let i = entries.length;
     entries.push({ name, atMs });
@@ -28,7 +28,7 @@ export class DueHeap {
   }
 
   /** Takes out the earliest entry if it is due. */
-  popDue(nowMs: number): { readonly name: string; readonly atMs: number } | undefined {
+  popDue(nowMs: number): { readonly name: Item; readonly atMs: number } | undefined {
     const entries = this.#entries;
     const first = entries[0];
     if (first === undefined || first.atMs > nowMs) return undefined;

@@ -1,0 +1,126 @@
+import type { WakingMachine } from "../../coordinator.js";
+import type { DueLine, DueQueue } from "../../drain.js";
+import { CoordinationError } from "../../errors.js";
+import { findTransition } from "../../machines/index.js";
+import type { DueRecord } from "./definition.js";
+import { partsOfName } from "./names.js";
+
+/** How far one drain looks into the store's list. */
+const MAX_LINES = 20_000;
+/** How long a record stays out of the way that could not be woken. */
+const PUT_OFF_MS = 30_000;
+
+/** A record in the store's list. */
+export interface StoreLine extends DueLine {
+  readonly name: string;
+}
+
+/** What a drain works with. */
+export interface StoreDueOptions {
+  /** The time by which records are due. */
+  readonly nowMs: number;
+  readonly random: () => number;
+  /** The records that this process has put off by itself, until when. */
+  readonly putOff: Map<string, number>;
+  /** The store's list, and how many of its lines name no record. */
+  due(limit: number): Promise<{ readonly lines: readonly DueRecord[]; readonly malformed: number }>;
+  /** Has the store list a record later, where it can. */
+  readonly putOffInStore?: (name: string, atMs: number) => Promise<void>;
+  onFailure(error: unknown): void;
+}
+
+/**
+ * The due list of a custom store. It has no cursor: each page asks for as many more lines as are passed by. Drains that run at the
+ * same time begin at different lines of a page, and find done what others have woken when they ask for the next one.
+ */
+export class StoreDueQueue implements DueQueue<StoreLine> {
+  readonly #options: StoreDueOptions;
+  readonly #taken = new Set<string>();
+  /** As it was listed last. */
+  #listed: readonly DueRecord[] = [];
+  /** More is due than was listed last. */
+  #isCut = true;
+  /** How many of the lines that were listed last were passed by. */
+  #passedBy = 0;
+  #isTold = false;
+
+  constructor(options: StoreDueOptions) {
+    this.#options = options;
+    for (const [name, untilMs] of options.putOff) if (untilMs <= options.nowMs) options.putOff.delete(name);
+    this.#passedBy = options.putOff.size;
+  }
+
+  async take(count: number): Promise<StoreLine[] | undefined> {
+    const { nowMs, random } = this.#options;
+    if (!this.#isCut || this.#listed.length >= MAX_LINES) return undefined;
+    // One more than is taken, to see whether something is left.
+    const asked = Math.min(count + this.#passedBy + 1, MAX_LINES);
+    const { lines, malformed } = await this.#options.due(asked);
+    const due = lines.filter(({ atMs }) => atMs <= nowMs);
+    const fresh = due.filter((line) => this.#isFresh(line));
+    const page = fresh.slice(0, count);
+    this.#listed = lines;
+    this.#passedBy = due.length - fresh.length + malformed;
+    this.#isCut = fresh.length > page.length || (due.length === lines.length && lines.length + malformed >= asked);
+    // Behind many of them stand many more.
+    if (page.length === 0) this.#passedBy *= 2;
+    if (malformed > 0) this.#tell("a line that is no { name, atMs }");
+    const start = Math.floor(random() * page.length);
+    const taken: StoreLine[] = [];
+    const strange: string[] = [];
+    for (const record of [...page.slice(start), ...page.slice(0, start)]) {
+      this.#taken.add(record.name);
+      const line = this.#read(record);
+      if (line === undefined) strange.push(record.name);
+      else taken.push(line);
+    }
+    await Promise.all(strange.map((name) => this.#putOff(name)));
+    return taken;
+  }
+
+  putOff({ name }: StoreLine): Promise<void> {
+    return this.#putOff(name);
+  }
+
+  giveBack(lines: readonly StoreLine[]): void {
+    for (const { name } of lines) this.#taken.delete(name);
+  }
+
+  outlook(): { isDue: boolean; nextDueAtMs: number | undefined } {
+    const { nowMs } = this.#options;
+    const instants = this.#listed.filter((line) => this.#isFresh(line)).map(({ atMs }) => atMs);
+    const nextDueAtMs = instants.length === 0 ? undefined : Math.min(...instants);
+    return { isDue: this.#isCut || (nextDueAtMs ?? nowMs + 1) <= nowMs, nextDueAtMs };
+  }
+
+  #isFresh({ name }: DueRecord): boolean {
+    return !this.#taken.has(name) && !this.#options.putOff.has(name);
+  }
+
+  /** `undefined`: this version cannot wake it. */
+  #read({ name, atMs }: DueRecord): StoreLine | undefined {
+    const parts = partsOfName(name);
+    if (parts === undefined) this.#tell("a name that it was never given");
+    // Another version has such a machine, and its drains see the record later.
+    if (parts === undefined || findTransition(`${parts.machine}.woken`) === undefined) return undefined;
+    return { name, atMs, machine: parts.machine as WakingMachine, id: parts.id };
+  }
+
+  async #putOff(name: string): Promise<void> {
+    const { nowMs, putOff, putOffInStore, onFailure } = this.#options;
+    const atMs = nowMs + PUT_OFF_MS;
+    try {
+      if (putOffInStore !== undefined) return await putOffInStore(name, atMs);
+    } catch (error) {
+      onFailure(error);
+    }
+    if (putOff.size < MAX_LINES) putOff.set(name, atMs);
+  }
+
+  /** Once a drain. */
+  #tell(what: string): void {
+    if (!this.#isTold)
+      this.#options.onFailure(new CoordinationError("backend_rejected", `the backend's due gave ${what}`));
+    this.#isTold = true;
+  }
+}
