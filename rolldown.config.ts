@@ -2,10 +2,11 @@ import { defineConfig } from "rolldown";
 import { ENTRIES } from "./scripts/entries.js";
 
 /** What `./config` loads when it is asked for: in files of their own, since a bundler keeps all that stands beside it. */
-const ON_DEMAND = ["src/backends/memory.ts", "src/backends/durable-object.ts"];
+const ON_DEMAND = ["src/backends/memory/coordinator.ts", "src/backends/durable-object/client.ts"];
 
 /** What every entry point is built on. */
-const CORE = /[\\/]src[\\/](?:(?!index)[\w-]+\.ts|(?:machines|trackers|backends[\\/]custom)[\\/])/;
+const CORE =
+  /[\\/]src[\\/](?:(?!index)[\w-]+\.ts|(?:lib|core|runtime|http|delivery|trackers|backends[\\/]custom)[\\/])/;
 
 /**
  * The published JavaScript: the core is one file, and an entry point one or two more, since Node takes most of a millisecond

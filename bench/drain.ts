@@ -3,7 +3,7 @@ import { Redis } from "ioredis";
 import { type RestServer, startRedis, startRestServer } from "../dev/redis-rest/index.js";
 import { UpstashCoordinator } from "../src/backends/upstash/index.js";
 import { CompletionTracker, MemoryCoordinator } from "../src/index.js";
-import { placeOf, shardOf } from "../src/tags.js";
+import { placeOf, shardOf } from "../src/runtime/placement.js";
 import { CommandStats } from "./command-stats.js";
 
 // `npx tsx bench/drain.ts`: what drains read and send, and for how long the event loop stands still over due groups.

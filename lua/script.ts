@@ -1,6 +1,6 @@
-import { openDraft } from "../src/draft";
-import { decode, encode, formatInteger } from "../src/platform";
-import type { Changes, Rows, Store, Transition } from "../src/store";
+import { decode, encode, formatInteger } from "../src/core/host";
+import type { Changes, Rows, Store, Transition } from "../src/core/store";
+import { openDraft } from "../src/core/transaction";
 
 /**
  * One transition on one Redis hash: field `h` is the head, every member's field has a colon in its name.

@@ -16,84 +16,80 @@ export interface Layer {
   readonly packages: readonly string[];
 }
 
+/** What lies below every public class: no tracker and no backend. */
+const FOUNDATION = ["errors", "lib", "core", "contract", "runtime"] as const;
+
 /**
- * The layering, from low to high; the first layer that matches a file is the file's. A folder that matches none is refused,
- * so that a new one is thought about.
+ * The rooms of the library, from low to high. A file belongs to the first room that matches it, and imports its own room or
+ * those that are named. A folder that matches none is refused, so that somebody places it.
  */
 export const LAYERS: readonly Layer[] = [
+  { name: "errors", files: /^src\/errors\.ts$/, layers: [], packages: [] },
+  { name: "lib", files: /^src\/lib\//, layers: ["errors"], packages: [] },
+  { name: "core", files: /^src\/core\//, layers: ["lib"], packages: [] },
+  { name: "contract", files: /^src\/coordinator\.ts$/, layers: ["errors", "lib", "core"], packages: [] },
+  { name: "runtime", files: /^src\/runtime\//, layers: FOUNDATION, packages: [] },
+  { name: "http", files: /^src\/http\//, layers: FOUNDATION, packages: [] },
+  { name: "delivery", files: /^src\/delivery\//, layers: FOUNDATION, packages: [] },
+  { name: "trackers", files: /^src\/trackers\//, layers: [...FOUNDATION, "delivery"], packages: [] },
+  { name: "webhook", files: /^src\/webhook\//, layers: [...FOUNDATION, "http", "delivery", "trackers"], packages: [] },
+  { name: "memory", files: /^src\/backends\/memory\//, layers: [...FOUNDATION, "delivery"], packages: [] },
+  { name: "custom", files: /^src\/backends\/custom\//, layers: [...FOUNDATION, "delivery"], packages: [] },
+  { name: "http backend", files: /^src\/backends\/http\//, layers: [...FOUNDATION, "http"], packages: [] },
+  {
+    name: "upstash",
+    files: /^src\/backends\/upstash\//,
+    layers: [...FOUNDATION, "http", "delivery"],
+    packages: ["@upstash/redis"],
+  },
+  {
+    name: "durable-object",
+    files: /^src\/backends\/durable-object\/object\//,
+    layers: [...FOUNDATION, "http", "delivery", "trackers", "webhook", "durable-object client"],
+    packages: ["cloudflare:workers"],
+  },
+  {
+    name: "durable-object client",
+    files: /^src\/backends\/durable-object\/[^/]+\.ts$/,
+    layers: [...FOUNDATION, "http"],
+    packages: [],
+  },
   {
     name: "index",
     files: /^src\/index\.ts$/,
-    layers: ["root", "machines", "contract", "trackers", "memory", "custom"],
+    layers: [...FOUNDATION, "delivery", "trackers", "memory", "custom"],
     packages: [],
   },
   {
     name: "config",
-    files: /^src\/config(\.ts$|\/)/,
-    layers: ["root", "machines", "contract", "trackers", "memory", "custom"],
-    lazyLayers: ["upstash", "http", "durable-object backend"],
+    files: /^src\/config\//,
+    layers: [...FOUNDATION, "http", "delivery", "trackers", "memory", "custom"],
+    lazyLayers: ["upstash", "http backend", "durable-object client"],
     packages: ["zod"],
   },
-  {
-    name: "contract",
-    files:
-      /^src\/(access|coordinator|deliverer|drain|drain-every|drain-rounds|events|long-poll|primitives|wait-loop|wait-pauses|waiters|wakers)\.ts$/,
-    layers: ["root", "machines"],
-    packages: [],
-  },
-  { name: "root", files: /^src\/[^/]+\.ts$/, layers: [], packages: [] },
-  { name: "machines", files: /^src\/machines\//, layers: ["root"], packages: [] },
-  { name: "trackers", files: /^src\/trackers\//, layers: ["root", "machines", "contract"], packages: [] },
-  { name: "webhook", files: /^src\/webhook\//, layers: ["root", "machines", "contract", "trackers"], packages: [] },
-  {
-    name: "memory",
-    files: /^src\/backends\/memory\.ts$/,
-    layers: ["root", "machines", "contract"],
-    packages: [],
-  },
-  { name: "custom", files: /^src\/backends\/custom(\.ts$|\/)/, layers: ["root", "machines", "contract"], packages: [] },
-  { name: "http", files: /^src\/backends\/http(\.ts$|\/)/, layers: ["root", "machines", "contract"], packages: [] },
-  {
-    name: "upstash",
-    files: /^src\/backends\/upstash\//,
-    layers: ["root", "machines", "contract"],
-    packages: ["@upstash/redis"],
-  },
-  {
-    name: "durable-object backend",
-    files: /^src\/backends\/(durable-object|object-calls)\.ts$/,
-    layers: ["root", "machines", "contract"],
-    packages: [],
-  },
-  {
-    name: "durable-object",
-    files: /^src\/durable-object\//,
-    layers: ["root", "machines", "contract", "trackers", "webhook", "durable-object backend"],
-    packages: ["cloudflare:workers"],
-  },
-  { name: "hono", files: /^src\/hono\//, layers: ["root", "machines", "contract", "trackers"], packages: ["hono"] },
+  { name: "hono", files: /^src\/hono\//, layers: [...FOUNDATION, "http", "delivery", "trackers"], packages: ["hono"] },
   {
     name: "testing",
     files: /^src\/testing\//,
-    layers: ["root", "machines", "contract", "trackers", "webhook", "memory", "custom"],
+    layers: [...FOUNDATION, "http", "delivery", "trackers", "webhook", "memory", "custom"],
     packages: [],
   },
   {
     name: "worker",
     files: /^worker\//,
     layers: [
-      "index",
-      "config",
-      "root",
-      "machines",
-      "contract",
+      ...FOUNDATION,
+      "http",
+      "delivery",
       "trackers",
       "webhook",
       "memory",
       "custom",
       "upstash",
-      "durable-object backend",
+      "durable-object client",
       "durable-object",
+      "index",
+      "config",
       "hono",
     ],
     packages: ["cloudflare:workers", "hono", "zod"],

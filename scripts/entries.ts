@@ -2,7 +2,7 @@
 export const ENTRIES: Readonly<Record<string, string>> = {
   ".": "src/index.ts",
   "./upstash": "src/backends/upstash/index.ts",
-  "./durable-object": "src/durable-object/index.ts",
+  "./durable-object": "src/backends/durable-object/object/index.ts",
   "./http": "src/backends/http/index.ts",
   "./hono": "src/hono/index.ts",
   "./webhook": "src/webhook/index.ts",
@@ -12,7 +12,7 @@ export const ENTRIES: Readonly<Record<string, string>> = {
 };
 
 /** Sources that look like an entry point (an `index.ts`) and are none on purpose. */
-export const INTERNAL_INDEXES: readonly string[] = ["src/machines/index.ts"];
+export const INTERNAL_INDEXES: readonly string[] = ["src/core/registry.ts"];
 
 /** Files that `exports` names as they are. */
 export const PLAIN_EXPORTS: readonly string[] = ["./package.json"];

@@ -1,8 +1,8 @@
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
-import { machines } from "../src/machines/index.js";
+import { machines } from "../src/core/registry.js";
 import { compile } from "./lua/compile.js";
 import { Sources } from "./lua/flatten.js";
 import { failOn, options } from "./lua/options.js";
@@ -11,14 +11,20 @@ import { stageSources } from "./lua/stage.js";
 /**
  * Compiles each transition to a Lua script for Redis, from the very function that runs in memory and in a Durable Object with
  * all that it needs and nothing else, and writes them to `src/backends/upstash/scripts.gen.ts`: each statement once, and for
- * each script the numbers of its own. Only `src/platform.ts` has a twin, in `lua/`.
+ * each script the numbers of its own. Only `src/core/host.ts` has a twin, in `lua/`.
  */
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const target = join(root, "src/backends/upstash/scripts.gen.ts");
 const stage = stageSources(root);
 
-const files = Object.keys(machines).map((machine) => join(stage, `src/machines/${machine}.ts`));
+/** The file of each machine is called like it, wherever in the core it stands. */
+const core = readdirSync(join(stage, "src/core"), { recursive: true, encoding: "utf8" });
+const files = Object.keys(machines).map((machine) => {
+  const path = core.find((name) => basename(name) === `${machine}.ts`);
+  if (path === undefined) throw new Error(`no file of src/core is called ${machine}.ts`);
+  return join(stage, "src/core", path);
+});
 const program = ts.createProgram([join(stage, "script.ts"), ...files], { ...options, noEmit: true });
 failOn(ts.getPreEmitDiagnostics(program), "the staged sources are wrong");
 const sources = new Sources(program, (file) => file.fileName.startsWith(stage));
@@ -54,7 +60,7 @@ rmSync(stage, { recursive: true });
 mkdirSync(dirname(target), { recursive: true });
 writeFileSync(
   target,
-  `// Made by \`npm run generate\` from src/machines and lua/.
+  `// Made by \`npm run generate\` from src/core and lua/.
 
 /** Every statement of every script. */
 export const statements: readonly string[] = [

@@ -1,6 +1,5 @@
-import type { InputOf, MachineName, OutputOf, TransitionName } from "./machines/index.js";
-import { checkInteger } from "./validate.js";
-import type { Work } from "./work-pool.js";
+import type { InputOf, MachineName, OutputOf, TransitionName } from "./core/registry.js";
+import { checkInteger } from "./lib/validate.js";
 
 /**
  * Shared state that stateless callers agree on. Every operation is atomic, takes one round trip, and is decided by the
@@ -158,6 +157,18 @@ export interface Watched {
 export type WakingMachine = {
   [M in MachineName]: `${M}.woken` extends TransitionName ? M : never;
 }[MachineName];
+
+/** One thing that a woken record asks for, such as a delivery that was claimed. */
+export interface Work {
+  /** Where it goes, such as a handler or a host. Each destination has a share of the pool. */
+  readonly destination: string;
+  /** Whether an earlier attempt failed. */
+  readonly isRetry: boolean;
+  /** Does it, and says whether it succeeded. */
+  run(): Promise<boolean>;
+  /** Gives the claim back unsent, to be claimed again in `afterMs`. Without it the work keeps its turn, however long it waits. */
+  handBack?(afterMs: number): Promise<void>;
+}
 
 /** Somebody who does what a woken record claims, such as a tracker with its handlers. */
 export interface Wake<M extends WakingMachine> {

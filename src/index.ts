@@ -6,9 +6,7 @@ export type {
   NextRecord,
   StoreCallOptions,
 } from "./backends/custom/definition.js";
-export { MemoryCoordinator, type MemoryOptions } from "./backends/memory.js";
-export type { RetryPolicy } from "./backoff.js";
-export type { Clock } from "./clock.js";
+export { MemoryCoordinator, type MemoryOptions } from "./backends/memory/coordinator.js";
 export type {
   Coordinator,
   CoordinatorEvent,
@@ -20,13 +18,16 @@ export type {
   WakingMachine,
   WatchableTransition,
   WatchOptions,
+  Work,
 } from "./coordinator.js";
-export { type DrainEveryOptions, drainEvery } from "./drain-every.js";
+export type { GroupState, Verdict } from "./core/group/record.js";
+export type { DeliveryState } from "./core/outbox/deliveries.js";
+export type { InputOf, MachineName, OutputOf, TransitionName } from "./core/registry.js";
+export type { RequestVerdict } from "./core/request/request.js";
 export { CoordinationError, type CoordinationErrorCode, type CoordinationErrorOptions } from "./errors.js";
-export type { DeliveryState } from "./machines/delivery.js";
-export type { GroupState, Verdict } from "./machines/group.js";
-export type { InputOf, MachineName, OutputOf, TransitionName } from "./machines/index.js";
-export type { RequestVerdict } from "./machines/request.js";
+export type { RetryPolicy } from "./lib/backoff.js";
+export type { Clock } from "./lib/clock.js";
+export { type DrainEveryOptions, drainEvery } from "./runtime/drain-every.js";
 export { type CoalesceOptions, CoalesceTracker } from "./trackers/coalesce.js";
 export {
   type AckResult,
@@ -65,4 +66,3 @@ export type {
   UrlTarget,
 } from "./trackers/target.js";
 export type { Task, TaskId } from "./trackers/task.js";
-export type { Work } from "./work-pool.js";

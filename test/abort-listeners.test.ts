@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, it, vi } from "vitest";
-import { AbortListeners } from "../src/abort-listeners.js";
+import { AbortListeners } from "../src/lib/abort-listeners.js";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { fullJitterMs } from "../src/backoff.js";
+import { fullJitterMs } from "../src/lib/backoff.js";
 import { seededRandom } from "../src/testing/index.js";
 
 const policy = { maxAttempts: 12, baseDelayMs: 1_000, maxDelayMs: 900_000 };

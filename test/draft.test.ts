@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { openDraft } from "../src/draft.js";
-import { TransitionRefused } from "../src/platform.js";
-import type { Rows } from "../src/store.js";
+import { TransitionRefused } from "../src/core/host.js";
+import type { Rows } from "../src/core/store.js";
+import { openDraft } from "../src/core/transaction.js";
 
 interface Head {
   n: number;

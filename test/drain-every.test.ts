@@ -5,10 +5,10 @@ import { promisify } from "node:util";
 import { Redis as RawRedis } from "ioredis";
 import { afterEach, describe, expect, inject, it, vi } from "vitest";
 import { UpstashCoordinator } from "../src/backends/upstash/index.js";
-import { type DrainEveryOptions, drainEvery } from "../src/drain-every.js";
 import type { Coordinator, CoordinatorEvent, DrainOptions, DrainReport } from "../src/index.js";
 import { CompletionTracker, MemoryCoordinator } from "../src/index.js";
-import { newOp } from "../src/op.js";
+import { newOp } from "../src/lib/ids.js";
+import { type DrainEveryOptions, drainEvery } from "../src/runtime/drain-every.js";
 import { ManualClock, seededRandom, settle } from "../src/testing/index.js";
 import type {} from "./support/provided.js";
 
@@ -246,7 +246,7 @@ describe("the end of drainEvery", () => {
     const root = join(dirname(fileURLToPath(import.meta.url)), "..");
     const program = `
       import { MemoryCoordinator } from "./src/index.ts";
-      import { drainEvery } from "./src/drain-every.ts";
+      import { drainEvery } from "./src/runtime/drain-every.ts";
       const drain = async () => ({ woken: 1, left: true, nextDueAtMs: undefined });
       drainEvery(Object.assign(new MemoryCoordinator(), { drain }), { everyMs: 100 });
       setTimeout(() => console.log("the end"), 300);

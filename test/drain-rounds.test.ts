@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { DrainRounds, type DrainRoundsOptions } from "../src/drain-rounds.js";
 import type { Coordinator, CoordinatorEvent, DrainOptions, DrainReport } from "../src/index.js";
 import { CoordinationError, MemoryCoordinator } from "../src/index.js";
+import { DrainRounds, type DrainRoundsOptions } from "../src/runtime/drain-loop.js";
 import { ManualClock, seededRandom, settle } from "../src/testing/index.js";
 
 const NOTHING: DrainReport = { woken: 0, left: false, nextDueAtMs: undefined };

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import type { CoordinatorEvent } from "../src/coordinator.js";
-import { hookOrWarning } from "../src/events.js";
 import { CompletionTracker, CoordinationError, drainEvery, MemoryCoordinator } from "../src/index.js";
+import { hookOrWarning } from "../src/runtime/events.js";
 import { ManualClock } from "../src/testing/index.js";
 
 const delivery = (

@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { scripts } from "../src/backends/upstash/scripts.gen.js";
 import { scriptOf } from "../src/backends/upstash/scripts.js";
-import { machines, type TransitionName } from "../src/machines/index.js";
+import { machines, type TransitionName } from "../src/core/registry.js";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const GENERATED = "src/backends/upstash/scripts.gen.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { KEPT_MS } from "../src/core/recent-operations.js";
 import { CoordinationError } from "../src/index.js";
-import { type Carrier, type Joinable, Joined, type Outcome } from "../src/joined.js";
-import { KEPT_MS } from "../src/machines/op-ring.js";
-import { RESEND_WINDOW_MS } from "../src/retry.js";
+import { type Carrier, type Joinable, Joined, type Outcome } from "../src/runtime/batcher.js";
+import { RESEND_WINDOW_MS } from "../src/runtime/retry.js";
 import { ManualClock } from "../src/testing/index.js";
 
 interface Op extends Joinable {

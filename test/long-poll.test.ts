@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Watched } from "../src/coordinator.js";
 import { CoordinationError } from "../src/index.js";
-import { GRACE_MS, longPoll } from "../src/long-poll.js";
+import { GRACE_MS, longPoll } from "../src/runtime/long-poll.js";
+import { Waiters } from "../src/runtime/waiters.js";
 import { ManualClock, settle } from "../src/testing/index.js";
-import { Waiters } from "../src/waiters.js";
 
 const DAY_MS = 86_400_000;
 const open: Watched = { ready: false, version: 1, recheckInMs: 1_000 };

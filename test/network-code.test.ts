@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { expect, it } from "vitest";
 import { HttpCoordinator } from "../src/backends/http/index.js";
 import { UpstashCoordinator } from "../src/backends/upstash/index.js";
-import { networkCode } from "../src/network-code.js";
+import { networkCode } from "../src/http/network-code.js";
 
 /** An address of this machine at which nobody listens. */
 async function closed(): Promise<string> {

@@ -3,8 +3,8 @@ import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { HttpCoordinator } from "../src/backends/http/index.js";
 import { UpstashCoordinator } from "../src/backends/upstash/index.js";
+import { MAX_READ_BYTES } from "../src/http/read-body.js";
 import type { Coordinator } from "../src/index.js";
-import { MAX_READ_BYTES } from "../src/read-body.js";
 import { ManualClock } from "../src/testing/index.js";
 import { readJson, readOptionalJson } from "../worker/body.js";
 

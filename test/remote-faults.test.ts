@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { faultOfObject, faultOfRedis, faultOfStatus, faultOfStorage } from "../src/remote-faults.js";
+import { faultOfObject, faultOfRedis, faultOfStatus, faultOfStorage } from "../src/http/remote-faults.js";
 
 describe("row 59: an HTTP status that passes by itself", () => {
   it.each([

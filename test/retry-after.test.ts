@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { parseRetryAfter } from "../src/retry-after.js";
+import { parseRetryAfter } from "../src/http/retry-after.js";
 
 /** Tue, 14 Nov 2023 22:13:20 GMT */
 const NOW_MS = 1_700_000_000_000;

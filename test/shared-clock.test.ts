@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { SharedClock } from "../src/shared-clock.js";
+import { SharedClock } from "../src/lib/shared-clock.js";
 import { ManualClock } from "../src/testing/index.js";
 
 function lab() {

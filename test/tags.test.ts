@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { placeOf, recordName, SHARDS, shardOf, tagOf } from "../src/tags.js";
+import { placeOf, recordName, SHARDS, shardOf, tagOf } from "../src/runtime/placement.js";
 import { seededRandom } from "../src/testing/index.js";
 
 const MACHINES = ["kv", "completion", "stats"];

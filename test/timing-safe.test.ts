@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test, vi } from "vitest";
-import { anyTimingSafeEqual, timingSafeEqual } from "../src/timing-safe.js";
+import { anyTimingSafeEqual, timingSafeEqual } from "../src/lib/timing-safe.js";
 
 test("tells equal from different texts, the empty one and Unicode included", async () => {
   await fc.assert(

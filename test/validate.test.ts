@@ -11,7 +11,7 @@ import {
   isText,
   MAX_SEC,
   toJson,
-} from "../src/validate.js";
+} from "../src/lib/validate.js";
 
 /** The message of the `invalid_input` that it throws. */
 function refusal(check: () => unknown): string {

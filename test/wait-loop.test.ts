@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { AbortListeners } from "../src/abort-listeners.js";
 import type { Watched } from "../src/coordinator.js";
 import { CoordinationError } from "../src/index.js";
+import { AbortListeners } from "../src/lib/abort-listeners.js";
+import { type Notified, WaitLoop, type WaitSource } from "../src/runtime/wait-loop.js";
 import { ManualClock, settle } from "../src/testing/index.js";
-import { type Notified, WaitLoop, type WaitSource } from "../src/wait-loop.js";
 
 const POLLING = { minMs: 500, maxMs: 5_000, notifiedMaxMs: 5_000 };
 const open: Watched = { ready: false, version: 1 };

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import type { Work } from "../src/coordinator.js";
+import { type Placed, type PoolSize, Stop, WorkPool } from "../src/runtime/work-pool.js";
 import { ManualClock, settle } from "../src/testing/index.js";
-import { type Placed, type PoolSize, Stop, type Work, WorkPool } from "../src/work-pool.js";
 
 const SIZE: PoolSize = { places: 8, share: 4, most: 20 };
 

@@ -1,4 +1,4 @@
-import { Problem } from "../src/problem.js";
+import { Problem } from "../src/http/problem.js";
 import { liveTokens, MAX_TOKEN_LENGTH, type WorkerEnv } from "./env.js";
 
 /**

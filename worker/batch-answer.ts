@@ -1,7 +1,7 @@
-import { MAX_ANSWER_BYTES } from "../src/limits.js";
-import { byteLength } from "../src/platform.js";
-import { problemOf } from "../src/problem.js";
-import { NoRoom } from "../src/size.js";
+import { byteLength } from "../src/core/host.js";
+import { MAX_ANSWER_BYTES } from "../src/core/limits.js";
+import { problemOf } from "../src/http/problem.js";
+import { NoRoom } from "../src/runtime/size.js";
 
 /** What became of one operation of a batch. */
 export interface OperationOutcome {

@@ -1,7 +1,7 @@
-import { type Clock, systemClock } from "../src/clock.js";
-import { Problem } from "../src/problem.js";
-import { BodyTooLarge, readBody } from "../src/read-body.js";
-import { within } from "../src/within.js";
+import { Problem } from "../src/http/problem.js";
+import { BodyTooLarge, readBody } from "../src/http/read-body.js";
+import { type Clock, systemClock } from "../src/lib/clock.js";
+import { within } from "../src/runtime/deadline.js";
 import { depthOf, MAX_DEPTH } from "./json.js";
 
 /** The most that one request may carry, in bytes. */

@@ -1,6 +1,6 @@
 import type { Context, Handler, Hono } from "hono";
 import type { Coordinator } from "../src/coordinator.js";
-import { Problem } from "../src/problem.js";
+import { Problem } from "../src/http/problem.js";
 import type { WorkerEnv } from "./env.js";
 import type { MayName } from "./handlers.js";
 

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
-import { DurableObjectCoordinator, type ObjectNamespace } from "../src/backends/durable-object.js";
+import { DurableObjectCoordinator, type ObjectNamespace } from "../src/backends/durable-object/client.js";
 import { CoordinationError } from "../src/errors.js";
-import { isExpected, Problem, problemResponse } from "../src/problem.js";
+import { isExpected, Problem, problemResponse } from "../src/http/problem.js";
 import { authenticate } from "./auth.js";
 import type { App, AppEnv } from "./context.js";
 import { VariableError, type WorkerEnv } from "./env.js";

@@ -1,4 +1,4 @@
-import { CoordinatorObject } from "../src/durable-object/index.js";
+import { CoordinatorObject } from "../src/backends/durable-object/object/index.js";
 import { tenantOf, type WorkerEnv } from "./env.js";
 import { webhooksOf } from "./webhooks.js";
 

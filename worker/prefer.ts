@@ -1,4 +1,4 @@
-import { preferencesOf } from "../src/prefer.js";
+import { preferencesOf } from "../src/http/prefer.js";
 
 /** The longest wait that is granted, in seconds. */
 export const MAX_WAIT_SEC = 60;

@@ -1,4 +1,4 @@
-import type { ObjectReply } from "../../src/durable-object/index.js";
+import type { ObjectReply } from "../../src/backends/durable-object/object/index.js";
 import type { HandlerEvent } from "../../src/trackers/handler.js";
 import { rowsWritten } from "../../test/support/rows-written.js";
 import { CoordinatorWorkerObject } from "../../worker/index.js";

@@ -1,6 +1,6 @@
-import { DurableObjectCoordinator } from "../../src/durable-object/index.js";
+import { DurableObjectCoordinator } from "../../src/backends/durable-object/object/index.js";
 import { CompletionTracker } from "../../src/index.js";
-import { placeOf } from "../../src/tags.js";
+import { placeOf } from "../../src/runtime/placement.js";
 import { createWorker, type WorkerEnv } from "../../worker/index.js";
 import type { BareObject } from "./bare-object.js";
 import type { BenchCoordinator } from "./bench-coordinator.js";

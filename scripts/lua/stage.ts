@@ -3,19 +3,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 /** What a script is made of, besides the two files in `lua/`. */
-const SHARED = ["store.ts", "draft.ts", "backoff.ts", "limits.ts", "machines"];
+const SHARED = ["core", "lib/backoff.ts"];
 
 /**
  * Copies the sources as the Lua compiler resolves them: beside each other, imported without an extension, with the twin of
- * `platform.ts` that runs in Redis. Returns the folder; whoever asked for it removes it.
+ * `src/core/host.ts` that runs in Redis. Returns the folder; whoever asked for it removes it.
  */
 export function stageSources(root: string): string {
   // Not below node_modules: the compiler takes what stands there for another project's.
   const stage = mkdtempSync(join(tmpdir(), "edge-coordinator-lua-"));
   mkdirSync(join(stage, "src"));
   for (const name of SHARED) cpSync(join(root, "src", name), join(stage, "src", name), { recursive: true });
-  rmSync(join(stage, "src/machines/index.ts"));
-  cpSync(join(root, "lua/platform.ts"), join(stage, "src/platform.ts"));
+  rmSync(join(stage, "src/core/registry.ts"));
+  cpSync(join(root, "lua/host.ts"), join(stage, "src/core/host.ts"));
   cpSync(join(root, "lua/script.ts"), join(stage, "script.ts"));
   for (const path of readdirSync(stage, { recursive: true, encoding: "utf8" })) {
     if (!path.endsWith(".ts")) continue;

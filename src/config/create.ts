@@ -1,4 +1,4 @@
-import type { ObjectNamespace } from "../backends/durable-object.js";
+import type { ObjectNamespace } from "../backends/durable-object/client.js";
 import type { UpstashRedis } from "../backends/upstash/index.js";
 import type { Coordinator, OnEvent } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";
@@ -85,7 +85,7 @@ async function memory(
   { completionTimeoutSec }: ParsedConfig,
   { onEvent }: CreateCoordinatorOptions,
 ): Promise<Coordinator> {
-  const { MemoryCoordinator } = await import("../backends/memory.js");
+  const { MemoryCoordinator } = await import("../backends/memory/coordinator.js");
   return new MemoryCoordinator({ completionTimeoutSec, onEvent });
 }
 
@@ -132,7 +132,7 @@ async function durableObject(config: ParsedConfig, options: CreateCoordinatorOpt
         : "namespace must be a Durable Object namespace",
     );
   }
-  const { DurableObjectCoordinator } = await import("../backends/durable-object.js");
+  const { DurableObjectCoordinator } = await import("../backends/durable-object/client.js");
   const { waitUntil } = options;
   const build = () => new DurableObjectCoordinator({ namespace, ...settings, completionTimeoutSec, waitUntil });
   return made("durableObject.", build);

@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { checkKeyPrefix, MAX_SEC } from "../validate.js";
+import { checkKeyPrefix, MAX_SEC } from "../lib/validate.js";
 import type { CoordinatorConfig, ParsedConfig } from "./config.js";
 import { misconfigured } from "./misconfigured.js";
 

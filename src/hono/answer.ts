@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import { problemResponse } from "../problem.js";
+import { problemResponse } from "../http/problem.js";
 import { timeIsOver } from "./end-in-time.js";
 
 /** When to come again, in seconds. */

@@ -1,6 +1,6 @@
 import type { Context, Next } from "hono";
 import { CoordinationError, type CoordinationErrorCode } from "../errors.js";
-import { type Problem, problemResponse } from "../problem.js";
+import { type Problem, problemResponse } from "../http/problem.js";
 
 /** What `coordinationErrors()` returns: for `app.onError`, and for `app.use`. */
 export interface CoordinationErrorHandler {

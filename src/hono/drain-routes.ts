@@ -1,10 +1,10 @@
 import { type Context, Hono } from "hono";
-import { type Clock, systemClock } from "../clock.js";
 import { type Coordinator, checkDrain, type DrainReport } from "../coordinator.js";
-import { drainOf } from "../drain-rounds.js";
 import { CoordinationError } from "../errors.js";
-import { Problem } from "../problem.js";
-import { anyTimingSafeEqual } from "../timing-safe.js";
+import { Problem } from "../http/problem.js";
+import { type Clock, systemClock } from "../lib/clock.js";
+import { anyTimingSafeEqual } from "../lib/timing-safe.js";
+import { drainOf } from "../runtime/drain-loop.js";
 import { refusal, withOwnErrors } from "./coordination-errors.js";
 import { coordinatorOf } from "./settings.js";
 

@@ -1,10 +1,10 @@
-import type { Clock } from "../clock.js";
 import type { OnEvent } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";
-import { emit } from "../events.js";
+import type { Clock } from "../lib/clock.js";
+import { type Limit, within } from "../runtime/deadline.js";
+import { emit } from "../runtime/events.js";
 import type { QueueStatus } from "../trackers/request-status.js";
 import type { RequestWaitTracker } from "../trackers/request-wait.js";
-import { type Limit, within } from "../within.js";
 
 /** What is waited for, and how long. */
 export interface EndWait<S extends string> {

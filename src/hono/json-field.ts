@@ -1,5 +1,5 @@
-import type { Clock } from "../clock.js";
-import { within } from "../within.js";
+import type { Clock } from "../lib/clock.js";
+import { within } from "../runtime/deadline.js";
 import { headersWithout } from "./answer.js";
 
 /** Larger bodies are passed on as they are. */

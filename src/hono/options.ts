@@ -1,6 +1,6 @@
 import type { Context } from "hono";
-import type { Clock } from "../clock.js";
 import type { Coordinator, OnEvent } from "../coordinator.js";
+import type { Clock } from "../lib/clock.js";
 
 /**
  * What `requestWait` and `requestStatusRoutes` are made with: one object for both, so that they agree.

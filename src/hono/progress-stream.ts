@@ -1,8 +1,8 @@
-import type { Clock } from "../clock.js";
 import type { OnEvent } from "../coordinator.js";
-import { emit } from "../events.js";
+import type { Clock } from "../lib/clock.js";
+import { within } from "../runtime/deadline.js";
+import { emit } from "../runtime/events.js";
 import type { RequestProgress, RequestWaitTracker } from "../trackers/request-wait.js";
-import { within } from "../within.js";
 import { isTimeOver, timeIsOver } from "./end-in-time.js";
 
 /** What a stream tells of, and to whom. */

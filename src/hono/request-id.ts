@@ -1,9 +1,9 @@
 import type { Context } from "hono";
-import { hexDigest } from "../digest.js";
 import { CoordinationError } from "../errors.js";
-import { Problem } from "../problem.js";
-import { joinParts } from "../tags.js";
-import { checkText } from "../validate.js";
+import { Problem } from "../http/problem.js";
+import { hexDigest } from "../lib/digest.js";
+import { checkText } from "../lib/validate.js";
+import { joinParts } from "../runtime/placement.js";
 
 /** The owner of a request, read from the context; `"public"` for clients that are not authenticated. */
 export type Scope = ((c: Context) => string) | "public";

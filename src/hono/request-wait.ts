@@ -1,6 +1,6 @@
 import type { Context, MiddlewareHandler } from "hono";
-import { newOp } from "../op.js";
-import { Problem } from "../problem.js";
+import { Problem } from "../http/problem.js";
+import { newOp } from "../lib/ids.js";
 import type { RequestResult } from "../trackers/request-result.js";
 import type { QueueStatus } from "../trackers/request-status.js";
 import type { RequestWaitTracker } from "../trackers/request-wait.js";

@@ -1,11 +1,11 @@
 import type { Context } from "hono";
-import { type Clock, systemClock } from "../clock.js";
 import type { Coordinator, OnEvent } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";
+import { type Clock, systemClock } from "../lib/clock.js";
+import { checkId, checkInteger, checkNumber, MAX_SEC } from "../lib/validate.js";
 import { checkCoordinator } from "../trackers/check-coordinator.js";
 import { RequestWaitTracker } from "../trackers/request-wait.js";
 import { checkStages } from "../trackers/stages.js";
-import { checkId, checkInteger, checkNumber, MAX_SEC } from "../validate.js";
 import type { RequestOptions } from "./options.js";
 import type { Identification } from "./request-id.js";
 

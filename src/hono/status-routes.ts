@@ -1,7 +1,7 @@
 import { type Context, Hono } from "hono";
 import { CoordinationError } from "../errors.js";
-import { emit } from "../events.js";
-import { Problem } from "../problem.js";
+import { Problem } from "../http/problem.js";
+import { emit } from "../runtime/events.js";
 import type { QueueStatus } from "../trackers/request-status.js";
 import type { RequestProgress, RequestWaitTracker } from "../trackers/request-wait.js";
 import { RETRY_AFTER_SEC } from "./answer.js";

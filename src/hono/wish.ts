@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import { preferencesOf } from "../prefer.js";
+import { preferencesOf } from "../http/prefer.js";
 
 /** How a client would like to be answered, as far as it is granted. */
 export interface Wish {

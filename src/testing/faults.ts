@@ -6,10 +6,10 @@ import type {
   WatchableTransition,
   WatchOptions,
 } from "../coordinator.js";
+import type { InputOf, OutputOf, TransitionName } from "../core/registry.js";
 import { CoordinationError } from "../errors.js";
-import type { InputOf, OutputOf, TransitionName } from "../machines/index.js";
-import { Primitives } from "../primitives.js";
-import { checkInteger } from "../validate.js";
+import { checkInteger } from "../lib/validate.js";
+import { Primitives } from "../runtime/primitives.js";
 
 /** Which calls a fault meets: every n-th, or by a chance that a seed makes repeatable. Default: every one. */
 export type FaultPlan = FaultScope &

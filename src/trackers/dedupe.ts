@@ -1,7 +1,7 @@
 import type { Coordinator, OnEvent } from "../coordinator.js";
-import { emit } from "../events.js";
-import { newOp } from "../op.js";
-import { checkTtlSec } from "../validate.js";
+import { newOp } from "../lib/ids.js";
+import { checkTtlSec } from "../lib/validate.js";
+import { emit } from "../runtime/events.js";
 import { checkCoordinator } from "./check-coordinator.js";
 import { checkNamespace, smallId } from "./small-key.js";
 

@@ -1,9 +1,9 @@
-import type { RetryPolicy } from "../backoff.js";
 import type { Coordinator, OnEvent } from "../coordinator.js";
-import { Deliverer } from "../deliverer.js";
+import { DEFAULT_RETRY } from "../core/outbox/attempts.js";
+import { Deliverer } from "../delivery/worker.js";
 import { CoordinationError } from "../errors.js";
-import { DEFAULT_RETRY } from "../machines/attempts.js";
-import { checkId, checkInteger, checkNumber, MAX_SEC } from "../validate.js";
+import type { RetryPolicy } from "../lib/backoff.js";
+import { checkId, checkInteger, checkNumber, MAX_SEC } from "../lib/validate.js";
 import type { Handler, Handlers, Webhooks } from "./handler.js";
 import { HandlerSender } from "./handler-sender.js";
 import type { Payloads } from "./target.js";

@@ -1,5 +1,5 @@
-import type { DeliveryState, DeliveryView } from "../machines/delivery.js";
-import type { GroupState, GroupView } from "../machines/group.js";
+import type { GroupState, GroupView } from "../core/group/record.js";
+import type { DeliveryState, DeliveryView } from "../core/outbox/deliveries.js";
 
 /** A group as one atomic step saw it. */
 export interface GroupStatus {

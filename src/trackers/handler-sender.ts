@@ -1,8 +1,8 @@
 import type { Coordinator, OnEvent } from "../coordinator.js";
-import type { Sender } from "../deliverer.js";
-import { emit } from "../events.js";
-import type { Claim } from "../machines/attempts.js";
-import type { GroupView } from "../machines/group.js";
+import type { GroupView } from "../core/group/record.js";
+import type { Claim } from "../core/outbox/attempts.js";
+import type { Sender } from "../delivery/worker.js";
+import { emit } from "../runtime/events.js";
 import { type GroupStatus, groupStatus } from "./group-status.js";
 import type { GroupEventType, Handler, HandlerContext, Webhooks } from "./handler.js";
 

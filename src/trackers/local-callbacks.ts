@@ -1,8 +1,8 @@
 import type { Coordinator, OnEvent } from "../coordinator.js";
-import { isEphemeral } from "../ephemeral.js";
 import { CoordinationError } from "../errors.js";
-import { emit } from "../events.js";
-import { newOp } from "../op.js";
+import { isEphemeral } from "../lib/ephemeral.js";
+import { newOp } from "../lib/ids.js";
+import { emit } from "../runtime/events.js";
 import { type GroupStatus, groupStatus } from "./group-status.js";
 import type { LocalTargets } from "./target.js";
 

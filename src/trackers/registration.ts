@@ -1,7 +1,7 @@
+import type { RegisterOutput } from "../core/group/registration.js";
+import { MAX_INDEXED } from "../core/group/task-set.js";
 import { CoordinationError } from "../errors.js";
-import { MAX_INDEXED } from "../machines/marks.js";
-import type { RegisterOutput } from "../machines/registration.js";
-import { checkId, checkInteger } from "../validate.js";
+import { checkId, checkInteger } from "../lib/validate.js";
 import { type GroupStatus, groupStatus } from "./group-status.js";
 import type { CompletionTargets, Payloads } from "./target.js";
 

@@ -1,6 +1,6 @@
+import { MAX_EARLY_MARKS, MAX_ROOTS, MAX_STAGES, type RequestRefusal } from "../core/request/record.js";
+import type { RequestOutcome, RequestVerdict } from "../core/request/request.js";
 import { CoordinationError } from "../errors.js";
-import type { RequestOutcome, RequestVerdict } from "../machines/request.js";
-import { MAX_EARLY_MARKS, MAX_ROOTS, MAX_STAGES, type RequestRefusal } from "../machines/request-record.js";
 import type { RequestState } from "./request-status.js";
 
 /** What became of a call about a request. */

@@ -1,4 +1,4 @@
-import type { RequestView } from "../machines/request-record.js";
+import type { RequestView } from "../core/request/record.js";
 
 /** Where a request stands. `pending` until its first root is registered and none is open, or it is sealed without one. */
 export type RequestState = "pending" | "complete" | "unknown";

@@ -1,9 +1,9 @@
 import type { Coordinator, OnEvent } from "../coordinator.js";
+import type { StageRoots } from "../core/request/record.js";
 import { CoordinationError } from "../errors.js";
-import { emit } from "../events.js";
-import type { StageRoots } from "../machines/request-record.js";
-import { newOp } from "../op.js";
-import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, shortText } from "../validate.js";
+import { newOp } from "../lib/ids.js";
+import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, shortText } from "../lib/validate.js";
+import { emit } from "../runtime/events.js";
 import { checkCoordinator } from "./check-coordinator.js";
 import { type RequestResult, requestResult } from "./request-result.js";
 import { type QueueStatus, queueStatus, type RequestState } from "./request-status.js";

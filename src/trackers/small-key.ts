@@ -1,7 +1,7 @@
-import { hexDigest } from "../digest.js";
 import { CoordinationError } from "../errors.js";
-import { joinParts } from "../tags.js";
-import { checkId, checkText } from "../validate.js";
+import { hexDigest } from "../lib/digest.js";
+import { checkId, checkText } from "../lib/validate.js";
+import { joinParts } from "../runtime/placement.js";
 
 /** What a key of a small record (a claim, a version) may measure, in bytes of UTF-8; so may each of its parts. */
 export const MAX_KEY_BYTES = 2_048;

@@ -1,5 +1,5 @@
-import { hexDigest } from "../digest.js";
-import type { Targets } from "../machines/delivery.js";
+import type { Targets } from "../core/outbox/deliveries.js";
+import { hexDigest } from "../lib/digest.js";
 import type { GroupTasks } from "./registration.js";
 
 /**

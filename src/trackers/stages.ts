@@ -1,6 +1,6 @@
+import { MAX_STAGES } from "../core/request/record.js";
 import { CoordinationError } from "../errors.js";
-import { MAX_STAGES } from "../machines/request-record.js";
-import { checkId, checkText } from "../validate.js";
+import { checkId, checkText } from "../lib/validate.js";
 import { MAX_STAGE_BYTES } from "./target.js";
 
 /** @throws {CoordinationError} `invalid_input` unless they are 1 to 64 different names of 1 to 64 bytes. */

@@ -1,9 +1,9 @@
 import type { Coordinator } from "../coordinator.js";
+import type { Counts } from "../core/stats.js";
 import { CoordinationError } from "../errors.js";
-import type { Counts } from "../machines/stats.js";
-import { newOp } from "../op.js";
-import { joinParts, shardOf } from "../tags.js";
-import { checkId, checkInteger, checkTtlSec } from "../validate.js";
+import { newOp } from "../lib/ids.js";
+import { checkId, checkInteger, checkTtlSec } from "../lib/validate.js";
+import { joinParts, shardOf } from "../runtime/placement.js";
 import { checkCoordinator } from "./check-coordinator.js";
 import { checkNamespace } from "./small-key.js";
 

@@ -1,6 +1,6 @@
+import { REQUEST_ROUTE, type Target, type Targets } from "../core/outbox/deliveries.js";
 import { CoordinationError } from "../errors.js";
-import { REQUEST_ROUTE, type Target, type Targets } from "../machines/delivery.js";
-import { checkId, checkText, toJson } from "../validate.js";
+import { checkId, checkText, toJson } from "../lib/validate.js";
 import type { GroupStatus } from "./group-status.js";
 
 /** Handlers' names with the payloads that they take. */

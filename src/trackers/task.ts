@@ -1,6 +1,6 @@
+import type { TaskAck } from "../core/group/record.js";
 import { CoordinationError } from "../errors.js";
-import type { TaskAck } from "../machines/group.js";
-import { checkId, checkInteger, shortText, toJson } from "../validate.js";
+import { checkId, checkInteger, shortText, toJson } from "../lib/validate.js";
 
 /** What a task is called: a text, or a number that stands for its decimal digits. */
 export type TaskId = string | number;

@@ -1,7 +1,7 @@
 import { CoordinationError } from "../errors.js";
-import { networkCode } from "../network-code.js";
-import { faultOfStatus } from "../remote-faults.js";
-import { parseRetryAfter } from "../retry-after.js";
+import { networkCode } from "../http/network-code.js";
+import { faultOfStatus } from "../http/remote-faults.js";
+import { parseRetryAfter } from "../http/retry-after.js";
 
 /** The error for an answer that is not 2xx. Its body is never read. */
 export function refusedAttempt(response: Response, host: string, nowMs: number): CoordinationError {

@@ -1,4 +1,4 @@
-export { timingSafeEqual } from "../timing-safe.js";
+export { timingSafeEqual } from "../lib/timing-safe.js";
 export { parseHosts } from "./allowed-host.js";
 export { parseSecrets } from "./secret.js";
 export {

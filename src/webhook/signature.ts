@@ -1,5 +1,5 @@
 import { CoordinationError } from "../errors.js";
-import { anyTimingSafeEqual } from "../timing-safe.js";
+import { anyTimingSafeEqual } from "../lib/timing-safe.js";
 import { OPTION_NAMES } from "./option-names.js";
 import { importSecrets, type Mac, parseSecrets } from "./secret.js";
 

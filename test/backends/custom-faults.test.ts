@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { defineBackend } from "../../src/backends/custom/define-backend.js";
 import type { BackendDefinition } from "../../src/backends/custom/definition.js";
-import { type Clock, systemClock } from "../../src/clock.js";
 import { type AckResult, CompletionTracker, CoordinationError, type Coordinator } from "../../src/index.js";
+import { type Clock, systemClock } from "../../src/lib/clock.js";
 import { seededRandom } from "../../src/testing/index.js";
 import { gaps, VersionedStore } from "./custom-store.js";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { bytesOf, RecordText } from "../../src/backends/custom/record.js";
-import type { Changes } from "../../src/store.js";
+import type { Changes } from "../../src/core/store.js";
 import { seededRandom } from "../../src/testing/index.js";
 
 const NAMES = [

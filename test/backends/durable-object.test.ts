@@ -5,7 +5,7 @@ import {
   type ObjectNamespace,
   type ObjectReply,
   type WatchClient,
-} from "../../src/backends/durable-object.js";
+} from "../../src/backends/durable-object/client.js";
 import { CoordinationError } from "../../src/errors.js";
 import { CompletionTracker } from "../../src/index.js";
 

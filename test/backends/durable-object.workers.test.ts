@@ -1,7 +1,7 @@
 import { reset } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, expect, it } from "vitest";
-import { DurableObjectCoordinator, type ObjectNamespace } from "../../src/durable-object/index.js";
+import { DurableObjectCoordinator, type ObjectNamespace } from "../../src/backends/durable-object/object/index.js";
 import { CompletionTracker } from "../../src/trackers/completion.js";
 
 afterEach(() => reset());

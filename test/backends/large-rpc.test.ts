@@ -3,8 +3,8 @@ import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 
 /** One RPC of workerd's carries 32 MiB. */
 const SOURCE = `
-  import { DurableObjectCoordinator } from "./src/backends/durable-object.js";
-  import { CoordinatorObject } from "./src/durable-object/index.js";
+  import { DurableObjectCoordinator } from "./src/backends/durable-object/client.js";
+  import { CoordinatorObject } from "./src/backends/durable-object/object/index.js";
   import { CompletionTracker } from "./src/trackers/completion.js";
 
   export class Coordinator extends CoordinatorObject {}

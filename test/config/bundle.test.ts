@@ -77,9 +77,9 @@ function lazyChunks(): Map<string, string> {
 
 /** The sources that `import()` names, with all that may come along from the folder of backends and from packages. */
 const BACKENDS: readonly (readonly [source: string, own: RegExp])[] = [
-  ["src/backends/memory.ts", /^src\/backends\/memory\.ts$/],
+  ["src/backends/memory/coordinator.ts", /^src\/backends\/memory\//],
   ["src/backends/upstash/index.ts", /^src\/backends\/upstash\/|^@upstash\/redis/],
-  ["src/backends/durable-object.ts", /^src\/backends\/(durable-object|object-calls)\.ts$/],
+  ["src/backends/durable-object/client.ts", /^src\/backends\/durable-object\/[^/]+\.ts$/],
   ["src/backends/http/index.ts", /^src\/backends\/http\//],
 ];
 
@@ -98,7 +98,7 @@ describe("the entry point", () => {
   it("loads no backend and no platform's module, but its own package", () => {
     const contents = contentsOf(loadedWith([bundle.entry]));
     expect(contents).toContain("src/config/create.ts");
-    expect(contents.filter((path) => /backends|machines|trackers|durable|upstash|cloudflare/.test(path))).toEqual([]);
+    expect(contents.filter((path) => /backends|src.core|trackers|durable|upstash|cloudflare/.test(path))).toEqual([]);
     const packages = contents.filter((path) => !path.startsWith("src/"));
     expect(packages.filter((path) => !path.startsWith("node_modules/zod/"))).toEqual([]);
   });

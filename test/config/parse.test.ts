@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type CoordinatorConfig, type ParsedConfig, parseConfig } from "../../src/config/index.js";
-import { MAX_SEC } from "../../src/validate.js";
+import { MAX_SEC } from "../../src/lib/validate.js";
 import { messageOf } from "./refusal.js";
 
 /** Every field that a config may have: one that is new to the types does not compile until it stands here. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { CommandStats } from "../../bench/command-stats.js";
 import type { UpstashCoordinator } from "../../src/backends/upstash/index.js";
-import { placeOf, shardOf } from "../../src/tags.js";
+import { placeOf, shardOf } from "../../src/runtime/placement.js";
 import { TOKEN, useLab } from "../backends/upstash/support.js";
 
 const lab = useLab();

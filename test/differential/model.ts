@@ -1,6 +1,6 @@
-import { openDraft } from "../../src/draft.js";
-import { applyTransition, type TransitionName } from "../../src/machines/index.js";
-import { recordName } from "../../src/tags.js";
+import { applyTransition, type TransitionName } from "../../src/core/registry.js";
+import { openDraft } from "../../src/core/transaction.js";
+import { recordName } from "../../src/runtime/placement.js";
 
 /** One transition as every store runs it: with its time, so that all decide alike. */
 export interface Step {

@@ -2,7 +2,7 @@ import { Redis } from "ioredis";
 import { afterAll, describe, expect, inject, it } from "vitest";
 import { scripts } from "../../src/backends/upstash/scripts.gen.js";
 import { scriptOf } from "../../src/backends/upstash/scripts.js";
-import type { TransitionName } from "../../src/machines/index.js";
+import type { TransitionName } from "../../src/core/registry.js";
 import { expectAgreement } from "./compare.js";
 import { nameOf, normal, type Said, type Step, type Stored, stored } from "./model.js";
 import { randomSteps } from "./steps.js";

@@ -1,8 +1,8 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, it } from "vitest";
-import { openDraft } from "../../src/draft.js";
-import { SqliteRecords } from "../../src/durable-object/records.js";
-import { applyTransition } from "../../src/machines/index.js";
+import { SqliteRecords } from "../../src/backends/durable-object/object/records.js";
+import { applyTransition } from "../../src/core/registry.js";
+import { openDraft } from "../../src/core/transaction.js";
 import { inside, resetAll } from "../support/test-worker.js";
 import { expectAgreement } from "./compare.js";
 import { nameOf, normal, type Said, type Step, type Stored, stored } from "./model.js";

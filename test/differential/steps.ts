@@ -1,5 +1,5 @@
-import type { Claim } from "../../src/machines/attempts.js";
-import type { TransitionName } from "../../src/machines/index.js";
+import type { Claim } from "../../src/core/outbox/attempts.js";
+import type { TransitionName } from "../../src/core/registry.js";
 import { seededRandom } from "../../src/testing/index.js";
 import { Model, type Step } from "./model.js";
 

@@ -1,9 +1,13 @@
 import { reset } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
-import { DurableObjectCoordinator, type ObjectMethods, type ObjectNamespace } from "../../src/durable-object/index.js";
-import { sizeOf } from "../../src/size.js";
-import { placeOf } from "../../src/tags.js";
+import {
+  DurableObjectCoordinator,
+  type ObjectMethods,
+  type ObjectNamespace,
+} from "../../src/backends/durable-object/object/index.js";
+import { placeOf } from "../../src/runtime/placement.js";
+import { sizeOf } from "../../src/runtime/size.js";
 
 afterEach(() => reset());
 

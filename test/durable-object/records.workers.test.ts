@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
-import { DurableObjectCoordinator } from "../../src/durable-object/index.js";
+import { DurableObjectCoordinator } from "../../src/backends/durable-object/object/index.js";
 import { rowsWritten } from "../support/rows-written.js";
 import {
   alarmOf,

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { CoordinatorObject } from "../../src/durable-object/index.js";
+import { CoordinatorObject } from "../../src/backends/durable-object/object/index.js";
 import { CoordinationError } from "../../src/errors.js";
 import { bench, groupObject, inside, makeTracker, resetAll, type Stub } from "../support/test-worker.js";
 

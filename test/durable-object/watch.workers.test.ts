@@ -1,6 +1,6 @@
 import { runDurableObjectAlarm, SELF } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { MAX_WATCHES } from "../../src/durable-object/index.js";
+import { MAX_WATCHES } from "../../src/backends/durable-object/object/index.js";
 import { bench, crash, groupObject, inside, makeTracker, outputOf, resetAll } from "../support/test-worker.js";
 
 afterEach(resetAll);

@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 import { afterEach, expect, it } from "vitest";
-import { DurableObjectCoordinator } from "../../src/durable-object/index.js";
+import { DurableObjectCoordinator } from "../../src/backends/durable-object/object/index.js";
 import { RequestWaitTracker } from "../../src/trackers/request-wait.js";
 import { reached } from "../support/figures.js";
 import { crash, groupObject, makeTracker, resetAll } from "../support/test-worker.js";

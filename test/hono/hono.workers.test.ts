@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { Hono } from "hono";
 import { afterEach, expect, it } from "vitest";
-import { DurableObjectCoordinator } from "../../src/durable-object/index.js";
+import { DurableObjectCoordinator } from "../../src/backends/durable-object/object/index.js";
 import { coordinationErrors, drainRoutes, requestStatusRoutes, requestWait } from "../../src/hono/index.js";
 import { RequestWaitTracker } from "../../src/trackers/request-wait.js";
 import { inside, resetAll, type Stub } from "../support/test-worker.js";

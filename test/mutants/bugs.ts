@@ -7,13 +7,13 @@ export interface Bug {
   readonly to: string;
 }
 
-const completion = "src/machines/completion.ts";
-const group = "src/machines/group.ts";
-const registration = "src/machines/registration.ts";
-const early = "src/machines/early-acks.ts";
-const attempts = "src/machines/attempts.ts";
-const request = "src/machines/request.ts";
-const record = "src/machines/request-record.ts";
+const completion = "src/core/group/completion.ts";
+const group = "src/core/group/record.ts";
+const registration = "src/core/group/registration.ts";
+const early = "src/core/group/early-acks.ts";
+const attempts = "src/core/outbox/attempts.ts";
+const request = "src/core/request/request.ts";
+const record = "src/core/request/record.ts";
 
 /** Each must be caught; `npm run mutants` plants them one at a time. */
 export const BUGS: readonly Bug[] = [
@@ -201,7 +201,7 @@ export const BUGS: readonly Bug[] = [
   { name: "a request has no TTL", file: record, from: "store.keepUntil(fromMs + head.ttlMs);", to: "" },
   {
     name: "an expired record is still read",
-    file: "src/draft.ts",
+    file: "src/core/transaction.ts",
     from: "const expired = stored !== undefined && stored.until !== undefined && stored.until <= nowMs;",
     to: "const expired = false as boolean;",
   },

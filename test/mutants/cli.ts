@@ -1,6 +1,8 @@
-import { execFile } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { type Evidence, MUTANTS_FILE } from "../guarantees/evidence.js";
 import { BUGS, type Bug } from "./bugs.js";
@@ -26,16 +28,24 @@ function plant({ file, from, to }: Bug, folder: string): void {
   );
 }
 
-function look(folder: string): Promise<Verdict> {
+/** What a child has printed last: a run that has no end prints for as long as it is let. */
+function lastOf(stream: Readable, most: number): () => string {
+  let text = "";
+  stream.setEncoding("utf8").on("data", (part: string) => {
+    text = (text + part).slice(-most);
+  });
+  return () => text;
+}
+
+async function look(folder: string): Promise<Verdict> {
   const tsx = join(ROOT, "node_modules/tsx/dist/cli.mjs");
   const args = [tsx, join(folder, "test/simulation/cli.ts"), "--seeds", String(SEEDS)];
-  return new Promise((resolve) => {
-    execFile(process.execPath, args, { maxBuffer: 256 * 1024 * 1024 }, (error, stdout, stderr) => {
-      const [, seed, violation] = /VIOLATION at seed (\d+): ([^\n]*)/.exec(stdout) ?? [];
-      if (violation !== undefined) resolve({ caught: true, how: `seed ${seed}: ${violation}` });
-      else resolve({ caught: false, how: error === null ? `${SEEDS} seeds without a violation` : stderr.slice(-500) });
-    });
-  });
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const [stdout, stderr] = [lastOf(child.stdout, 10_000), lastOf(child.stderr, 500)];
+  const [code] = await once(child, "close");
+  const [, seed, violation] = /VIOLATION at seed (\d+): ([^\n]*)/.exec(stdout()) ?? [];
+  if (violation !== undefined) return { caught: true, how: `seed ${seed}: ${violation}` };
+  return { caught: false, how: code === 0 ? `${SEEDS} seeds without a violation` : stderr() };
 }
 
 const wanted = process.argv.slice(2).join(" ");

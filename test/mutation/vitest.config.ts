@@ -8,7 +8,7 @@ export default defineConfig({
   },
   test: {
     include: [
-      "test/machines/*.test.ts",
+      "test/core/*.test.ts",
       "test/model/memory.test.ts",
       "test/simulation/simulation.test.ts",
       "test/conformance/memory.test.ts",

@@ -1,5 +1,5 @@
-import { lostAnswer } from "../../src/access.js";
-import type { InputOf, OutputOf, TransitionName } from "../../src/machines/index.js";
+import type { InputOf, OutputOf, TransitionName } from "../../src/core/registry.js";
+import { lostAnswer } from "../../src/runtime/access.js";
 import type { Server } from "./server.js";
 import type { Waiting, World } from "./world.js";
 

@@ -1,6 +1,6 @@
-import type { Claim } from "../../src/machines/attempts.js";
-import type { GroupView } from "../../src/machines/group.js";
-import type { InputOf, OutputOf, TransitionName } from "../../src/machines/index.js";
+import type { GroupView } from "../../src/core/group/record.js";
+import type { Claim } from "../../src/core/outbox/attempts.js";
+import type { InputOf, OutputOf, TransitionName } from "../../src/core/registry.js";
 import { RequestOracle } from "./request-oracle.js";
 import { Violation } from "./violation.js";
 import type { World } from "./world.js";

@@ -1,6 +1,6 @@
-import type { TransitionName } from "../../src/machines/index.js";
-import type { RequestOutcome } from "../../src/machines/request.js";
-import type { RequestView, StageRoots } from "../../src/machines/request-record.js";
+import type { TransitionName } from "../../src/core/registry.js";
+import type { RequestView, StageRoots } from "../../src/core/request/record.js";
+import type { RequestOutcome } from "../../src/core/request/request.js";
 import { Violation } from "./violation.js";
 import type { World } from "./world.js";
 

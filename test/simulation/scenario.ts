@@ -1,5 +1,5 @@
-import type { TaskAck } from "../../src/machines/group.js";
-import type { StageRoots } from "../../src/machines/request-record.js";
+import type { TaskAck } from "../../src/core/group/record.js";
+import type { StageRoots } from "../../src/core/request/record.js";
 import { Network, type Weather } from "./network.js";
 import type { Oracle } from "./oracle.js";
 import type { Server } from "./server.js";

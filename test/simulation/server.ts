@@ -1,12 +1,12 @@
-import { openDraft } from "../../src/draft.js";
 import {
   applyTransition,
   type InputOf,
   machineOf,
   type OutputOf,
   type TransitionName,
-} from "../../src/machines/index.js";
-import { recordName } from "../../src/tags.js";
+} from "../../src/core/registry.js";
+import { openDraft } from "../../src/core/transaction.js";
+import { recordName } from "../../src/runtime/placement.js";
 import type { World } from "./world.js";
 
 interface ServerRecord {

@@ -1,7 +1,7 @@
 import { reset, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { DurableObjectCoordinator } from "../../src/durable-object/index.js";
+import { DurableObjectCoordinator } from "../../src/backends/durable-object/object/index.js";
 import { count, reached, runs } from "../support/figures.js";
 import { alarmOf, bench, countOf, groupObject, inside, type Stub, tablesOf } from "../support/test-worker.js";
 import { groupsOf, REQUEST_EVERY, Soak } from "./workload.js";

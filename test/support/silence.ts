@@ -1,5 +1,5 @@
-import type { Clock } from "../../src/clock.js";
-import { systemClock } from "../../src/clock.js";
+import type { Clock } from "../../src/lib/clock.js";
+import { systemClock } from "../../src/lib/clock.js";
 import type { Lane } from "./fault-proxy.js";
 
 /** How long a client waits for an answer that does not come. Longer than any pause between two attempts. */

@@ -1,13 +1,13 @@
 import { listDurableObjectIds, reset, runInDurableObject } from "cloudflare:test";
 import { env as bindings } from "cloudflare:workers";
-import { AlarmClock } from "../../src/backends/upstash/index.js";
-import type { Coordinator, CoordinatorEvent } from "../../src/coordinator.js";
 import {
   CoordinatorObject,
   DurableObjectCoordinator,
   type ObjectNamespace,
   type WatchReply,
-} from "../../src/durable-object/index.js";
+} from "../../src/backends/durable-object/object/index.js";
+import { AlarmClock } from "../../src/backends/upstash/index.js";
+import type { Coordinator, CoordinatorEvent } from "../../src/coordinator.js";
 import type { Harness } from "../../src/testing/index.js";
 import { CompletionTracker } from "../../src/trackers/completion.js";
 import type { HandlerContext, HandlerEvent } from "../../src/trackers/handler.js";

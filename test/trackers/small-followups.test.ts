@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { TransitionName } from "../../src/core/registry.js";
 import {
   CoalesceTracker,
   CoordinationError,
@@ -6,7 +7,6 @@ import {
   DedupeWindow,
   MemoryCoordinator,
 } from "../../src/index.js";
-import type { TransitionName } from "../../src/machines/index.js";
 
 /** A coordinator on which one step fails. */
 function failing(step: TransitionName): MemoryCoordinator {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { shortText } from "../../src/lib/validate.js";
 import { taskAcks } from "../../src/trackers/task.js";
-import { shortText } from "../../src/validate.js";
 
 describe("tasks as a transition reads them", () => {
   it("are ids, ids with results, and ids with errors", () => {

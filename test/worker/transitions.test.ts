@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { isInternal, isWatchable } from "../../src/access.js";
-import { machines } from "../../src/machines/index.js";
+import { machines } from "../../src/core/registry.js";
+import { isInternal, isWatchable } from "../../src/runtime/access.js";
 import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 import { type Client, clientOf, freshId, TOKEN } from "./client.js";
 

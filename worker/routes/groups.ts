@@ -1,8 +1,8 @@
 import { CoordinationError } from "../../src/errors.js";
-import { Problem } from "../../src/problem.js";
+import { Problem } from "../../src/http/problem.js";
+import { checkId } from "../../src/lib/validate.js";
 import { CompletionTracker } from "../../src/trackers/completion.js";
 import type { GroupStatus } from "../../src/trackers/group-status.js";
-import { checkId } from "../../src/validate.js";
 import { readJson, readOptionalJson } from "../body.js";
 import { type App, type AppContext, pathSegment, route } from "../context.js";
 import { preferredWaitSec } from "../prefer.js";

@@ -1,11 +1,11 @@
+import type { RequestView } from "../../src/core/request/record.js";
 import { CoordinationError } from "../../src/errors.js";
-import type { RequestView } from "../../src/machines/request-record.js";
-import { newOp } from "../../src/op.js";
-import { Problem } from "../../src/problem.js";
+import { Problem } from "../../src/http/problem.js";
+import { newOp } from "../../src/lib/ids.js";
+import { checkId, checkTtlSec } from "../../src/lib/validate.js";
 import { requestResult } from "../../src/trackers/request-result.js";
 import { queueStatus } from "../../src/trackers/request-status.js";
 import { RequestWaitTracker } from "../../src/trackers/request-wait.js";
-import { checkId, checkTtlSec } from "../../src/validate.js";
 import { readJson, readOptionalJson } from "../body.js";
 import { type App, type AppContext, pathSegment, route } from "../context.js";
 import { preferredWaitSec } from "../prefer.js";

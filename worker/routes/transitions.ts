@@ -1,9 +1,9 @@
 import type * as z from "zod/mini";
-import { isPaged, isWatchable, lostAnswer } from "../../src/access.js";
+import { MAX_ANSWER_BYTES, MAX_PAGE_BYTES } from "../../src/core/limits.js";
+import type { InputOf } from "../../src/core/registry.js";
 import { CoordinationError } from "../../src/errors.js";
-import { MAX_ANSWER_BYTES, MAX_PAGE_BYTES } from "../../src/limits.js";
-import type { InputOf } from "../../src/machines/index.js";
-import { Problem } from "../../src/problem.js";
+import { Problem } from "../../src/http/problem.js";
+import { isPaged, isWatchable, lostAnswer } from "../../src/runtime/access.js";
 import { BatchAnswer, type OperationOutcome, problemOutcome } from "../batch-answer.js";
 import { readJson } from "../body.js";
 import { type App, type AppContext, pathSegment, route } from "../context.js";

@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
-import { MAX_INDEXED } from "../../src/machines/marks.js";
-import { MAX_STAGES } from "../../src/machines/request-record.js";
+import { MAX_INDEXED } from "../../src/core/group/task-set.js";
+import { MAX_STAGES } from "../../src/core/request/record.js";
 import { MAX_ROOTS_A_CALL } from "../../src/trackers/request-wait.js";
 import { MAX_ACKS } from "../../src/trackers/task.js";
 import {

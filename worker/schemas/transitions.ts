@@ -1,14 +1,14 @@
 import * as z from "zod/mini";
-import { MAX_PAGE_BYTES } from "../../src/limits.js";
-import { REQUEST_ROUTE } from "../../src/machines/delivery.js";
-import type { InputOf, TransitionName } from "../../src/machines/index.js";
-import { MAX_ITEMS } from "../../src/machines/kv.js";
-import { MAX_INDEXED } from "../../src/machines/marks.js";
-import { MAX_STAGES } from "../../src/machines/request-record.js";
-import { newOp } from "../../src/op.js";
+import { MAX_INDEXED } from "../../src/core/group/task-set.js";
+import { MAX_ITEMS } from "../../src/core/kv.js";
+import { MAX_PAGE_BYTES } from "../../src/core/limits.js";
+import { REQUEST_ROUTE } from "../../src/core/outbox/deliveries.js";
+import type { InputOf, TransitionName } from "../../src/core/registry.js";
+import { MAX_STAGES } from "../../src/core/request/record.js";
+import { newOp } from "../../src/lib/ids.js";
+import { MAX_ID_BYTES, MAX_ITEM_BYTES, MAX_SEC, MAX_VALUE_BYTES } from "../../src/lib/validate.js";
 import { MAX_ROOTS_A_CALL } from "../../src/trackers/request-wait.js";
 import { MAX_ACKS, MAX_ERROR_BYTES, MAX_RESULT_BYTES } from "../../src/trackers/task.js";
-import { MAX_ID_BYTES, MAX_ITEM_BYTES, MAX_SEC, MAX_VALUE_BYTES } from "../../src/validate.js";
 import { isStorableJson } from "../json.js";
 import {
   count,

@@ -1,5 +1,5 @@
-import { type Clock, systemClock } from "../../clock.js";
 import { CoordinationError } from "../../errors.js";
+import { type Clock, systemClock } from "../../lib/clock.js";
 import type { BackendDefinition, DueRecord, NextRecord } from "./definition.js";
 import { RecordText } from "./record.js";
 

@@ -1,6 +1,3 @@
-import { lostAnswer } from "../../access.js";
-import type { RetryPolicy } from "../../backoff.js";
-import { type Clock, systemClock } from "../../clock.js";
 import {
   type Coordinator,
   checkDrain,
@@ -13,19 +10,22 @@ import {
   type WatchableTransition,
   type WatchOptions,
 } from "../../coordinator.js";
-import { Deliverer } from "../../deliverer.js";
-import { drainQueue } from "../../drain.js";
+import { findTransition, type InputOf, machineOf, type OutputOf, type TransitionName } from "../../core/registry.js";
+import { Deliverer } from "../../delivery/worker.js";
 import { CoordinationError } from "../../errors.js";
-import { emit, hookOrWarning } from "../../events.js";
-import { Joined } from "../../joined.js";
-import { findTransition, type InputOf, machineOf, type OutputOf, type TransitionName } from "../../machines/index.js";
-import { Primitives } from "../../primitives.js";
-import { recordName } from "../../tags.js";
-import { checkId } from "../../validate.js";
-import type { Listening, Notified, WaitSource } from "../../wait-loop.js";
-import { type Question, Waiters } from "../../waiters.js";
-import { Wakers } from "../../wakers.js";
-import { type Limit, within } from "../../within.js";
+import type { RetryPolicy } from "../../lib/backoff.js";
+import { type Clock, systemClock } from "../../lib/clock.js";
+import { checkId } from "../../lib/validate.js";
+import { lostAnswer } from "../../runtime/access.js";
+import { Joined } from "../../runtime/batcher.js";
+import { type Limit, within } from "../../runtime/deadline.js";
+import { drainQueue } from "../../runtime/drain.js";
+import { emit, hookOrWarning } from "../../runtime/events.js";
+import { recordName } from "../../runtime/placement.js";
+import { Primitives } from "../../runtime/primitives.js";
+import type { Listening, Notified, WaitSource } from "../../runtime/wait-loop.js";
+import { type Question, Waiters } from "../../runtime/waiters.js";
+import { Wakers } from "../../runtime/wakers.js";
 import { CheckedStore } from "./checked-store.js";
 import { type BackendDefinition, checkDefinition } from "./definition.js";
 import { StoreDueQueue } from "./due-queue.js";

@@ -1,7 +1,7 @@
 import type { WakingMachine } from "../../coordinator.js";
-import type { DueLine, DueQueue } from "../../drain.js";
+import { findTransition } from "../../core/registry.js";
 import { CoordinationError } from "../../errors.js";
-import { findTransition } from "../../machines/index.js";
+import type { DueLine, DueQueue } from "../../runtime/drain.js";
 import type { DueRecord } from "./definition.js";
 import { partsOfName } from "./names.js";
 

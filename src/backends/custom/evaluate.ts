@@ -1,8 +1,8 @@
-import { openDraft } from "../../draft.js";
+import { TransitionRefused } from "../../core/host.js";
+import { applyTransition, type InputOf, type OutputOf, type TransitionName } from "../../core/registry.js";
+import type { Changes } from "../../core/store.js";
+import { openDraft } from "../../core/transaction.js";
 import { CoordinationError } from "../../errors.js";
-import { applyTransition, type InputOf, type OutputOf, type TransitionName } from "../../machines/index.js";
-import { TransitionRefused } from "../../platform.js";
-import type { Changes } from "../../store.js";
 import type { Seen } from "./checked-store.js";
 import type { NextRecord } from "./definition.js";
 import type { Operation } from "./operation.js";

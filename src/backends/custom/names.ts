@@ -1,4 +1,4 @@
-import { recordName } from "../../tags.js";
+import { recordName } from "../../runtime/placement.js";
 
 /**
  * A record's name in the store: the machine, a colon, and the id percent-encoded, so that no store, path or collation can

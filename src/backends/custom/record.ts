@@ -1,5 +1,5 @@
+import type { Changes, Rows } from "../../core/store.js";
 import { CoordinationError } from "../../errors.js";
-import type { Changes, Rows } from "../../store.js";
 
 /** The layout of a record's text. A record of a later layout is refused, never misread. */
 const LAYOUT = 2;

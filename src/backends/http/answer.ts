@@ -1,12 +1,12 @@
-import { lostAnswer } from "../../access.js";
+import type { GroupView } from "../../core/group/record.js";
+import type { OutputOf, TransitionName } from "../../core/registry.js";
+import type { RequestView } from "../../core/request/record.js";
+import type { Counts } from "../../core/stats.js";
 import { CoordinationError, type CoordinationErrorCode } from "../../errors.js";
-import type { Outcome } from "../../joined.js";
-import type { GroupView } from "../../machines/group.js";
-import type { OutputOf, TransitionName } from "../../machines/index.js";
-import type { RequestView } from "../../machines/request-record.js";
-import type { Counts } from "../../machines/stats.js";
-import { faultOfStatus } from "../../remote-faults.js";
-import { parseRetryAfter } from "../../retry-after.js";
+import { faultOfStatus } from "../../http/remote-faults.js";
+import { parseRetryAfter } from "../../http/retry-after.js";
+import { lostAnswer } from "../../runtime/access.js";
+import type { Outcome } from "../../runtime/batcher.js";
 
 /** The part of the Worker's problem details that is read. */
 interface ProblemBody {

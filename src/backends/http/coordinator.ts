@@ -1,20 +1,20 @@
-import { answerSize, lostAnswer } from "../../access.js";
-import type { RetryPolicy } from "../../backoff.js";
-import { baseUrl } from "../../base-url.js";
-import { type Clock, systemClock } from "../../clock.js";
 import type { RunOptions, Wake, WakingMachine, WatchableTransition, Watched, WatchOptions } from "../../coordinator.js";
+import { MAX_ANSWER_BYTES } from "../../core/limits.js";
+import type { InputOf, OutputOf, TransitionName } from "../../core/registry.js";
 import { CoordinationError } from "../../errors.js";
-import { HTTP_LANES, type Joinable, Joined, type Outcome } from "../../joined.js";
-import { MAX_ANSWER_BYTES } from "../../limits.js";
-import { GRACE_MS, longPoll } from "../../long-poll.js";
-import type { InputOf, OutputOf, TransitionName } from "../../machines/index.js";
-import { networkCode } from "../../network-code.js";
-import { Primitives } from "../../primitives.js";
-import { BodyTooLarge, MAX_READ_BYTES, readAnswer as readText } from "../../read-body.js";
-import { checkInteger, checkNumber, checkTtlSec, MAX_SEC } from "../../validate.js";
-import type { WaitSource } from "../../wait-loop.js";
-import { type Question, Waiters } from "../../waiters.js";
-import { type Limit, within } from "../../within.js";
+import { baseUrl } from "../../http/base-url.js";
+import { networkCode } from "../../http/network-code.js";
+import { BodyTooLarge, MAX_READ_BYTES, readAnswer as readText } from "../../http/read-body.js";
+import type { RetryPolicy } from "../../lib/backoff.js";
+import { type Clock, systemClock } from "../../lib/clock.js";
+import { checkInteger, checkNumber, checkTtlSec, MAX_SEC } from "../../lib/validate.js";
+import { answerSize, lostAnswer } from "../../runtime/access.js";
+import { HTTP_LANES, type Joinable, Joined, type Outcome } from "../../runtime/batcher.js";
+import { type Limit, within } from "../../runtime/deadline.js";
+import { GRACE_MS, longPoll } from "../../runtime/long-poll.js";
+import { Primitives } from "../../runtime/primitives.js";
+import type { WaitSource } from "../../runtime/wait-loop.js";
+import { type Question, Waiters } from "../../runtime/waiters.js";
 import { type Asked, outputOf, readAnswer, readOutcomes } from "./answer.js";
 
 /** The part of `fetch` that is called. */

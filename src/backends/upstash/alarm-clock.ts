@@ -1,9 +1,9 @@
-import { systemClock } from "../../clock.js";
 import type { Coordinator, CoordinatorEvent } from "../../coordinator.js";
-import { DrainRounds, drainOf } from "../../drain-rounds.js";
 import { CoordinationError, type CoordinationErrorCode } from "../../errors.js";
-import { emit, hookOrWarning } from "../../events.js";
-import { faultOfObject, faultOfStatus, lacksMethod } from "../../remote-faults.js";
+import { faultOfObject, faultOfStatus, lacksMethod } from "../../http/remote-faults.js";
+import { systemClock } from "../../lib/clock.js";
+import { DrainRounds, drainOf } from "../../runtime/drain-loop.js";
+import { emit, hookOrWarning } from "../../runtime/events.js";
 
 /** The part of a Durable Object's state that is used; every `DurableObjectState` has it. */
 export interface ClockState {

@@ -1,8 +1,8 @@
 import { Redis, type Requester, type UpstashRequest, type UpstashResponse } from "@upstash/redis/cloudflare";
-import { systemClock } from "../../clock.js";
-import { networkCode } from "../../network-code.js";
-import { BodyTooLarge, MAX_READ_BYTES, readAnswer } from "../../read-body.js";
-import { within } from "../../within.js";
+import { networkCode } from "../../http/network-code.js";
+import { BodyTooLarge, MAX_READ_BYTES, readAnswer } from "../../http/read-body.js";
+import { systemClock } from "../../lib/clock.js";
+import { within } from "../../runtime/deadline.js";
 import { type Applied, explainStatus, Refused, unavailable, unexpectedReply } from "./failure.js";
 import type { Endpoint, UpstashFetch } from "./options.js";
 

@@ -1,5 +1,3 @@
-import { answerSize, lostAnswer } from "../../access.js";
-import { systemClock } from "../../clock.js";
 import {
   checkDrain,
   type DrainOptions,
@@ -11,19 +9,21 @@ import {
   type Watched,
   type WatchOptions,
 } from "../../coordinator.js";
-import { Deliverer } from "../../deliverer.js";
-import { drainQueue } from "../../drain.js";
+import { MAX_ANSWER_BYTES } from "../../core/limits.js";
+import type { InputOf, MachineName, OutputOf, TransitionName } from "../../core/registry.js";
+import { Deliverer } from "../../delivery/worker.js";
 import { CoordinationError } from "../../errors.js";
-import { hookOrWarning } from "../../events.js";
-import { type Carrier, HTTP_LANES, type Joinable, Joined, type Outcome } from "../../joined.js";
-import { MAX_ANSWER_BYTES } from "../../limits.js";
-import type { InputOf, MachineName, OutputOf, TransitionName } from "../../machines/index.js";
-import { Primitives } from "../../primitives.js";
-import { recordName } from "../../tags.js";
-import { checkId, checkInteger, checkKeyPrefix, checkNumber, MAX_SEC } from "../../validate.js";
-import type { WaitSource } from "../../wait-loop.js";
-import { type Question, Waiters } from "../../waiters.js";
-import { Wakers } from "../../wakers.js";
+import { systemClock } from "../../lib/clock.js";
+import { checkId, checkInteger, checkKeyPrefix, checkNumber, MAX_SEC } from "../../lib/validate.js";
+import { answerSize, lostAnswer } from "../../runtime/access.js";
+import { type Carrier, HTTP_LANES, type Joinable, Joined, type Outcome } from "../../runtime/batcher.js";
+import { drainQueue } from "../../runtime/drain.js";
+import { hookOrWarning } from "../../runtime/events.js";
+import { recordName } from "../../runtime/placement.js";
+import { Primitives } from "../../runtime/primitives.js";
+import type { WaitSource } from "../../runtime/wait-loop.js";
+import { type Question, Waiters } from "../../runtime/waiters.js";
+import { Wakers } from "../../runtime/wakers.js";
 import { Client } from "./client.js";
 import { ShardedDueQueue } from "./due-queue.js";
 import { type Evaluation, evaluate } from "./evaluate.js";

@@ -1,5 +1,5 @@
 import type { WakingMachine } from "../../coordinator.js";
-import type { DueLine, DueQueue } from "../../drain.js";
+import type { DueLine, DueQueue } from "../../runtime/drain.js";
 import type { Answer, Client, Command } from "./client.js";
 import { explainRefusal, Refused, unexpectedReply } from "./failure.js";
 import { dueKeys } from "./keys.js";

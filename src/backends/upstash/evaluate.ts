@@ -1,4 +1,4 @@
-import type { Joinable, Outcome } from "../../joined.js";
+import type { Joinable, Outcome } from "../../runtime/batcher.js";
 import type { Client } from "./client.js";
 import { explained, explainRefusal, Refused, unexpectedReply } from "./failure.js";
 import { readReply, type ScriptReply } from "./reply.js";

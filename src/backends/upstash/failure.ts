@@ -1,6 +1,6 @@
 import { CoordinationError } from "../../errors.js";
-import { faultOfRedis, faultOfStatus, type RemoteFault } from "../../remote-faults.js";
-import { parseRetryAfter } from "../../retry-after.js";
+import { faultOfRedis, faultOfStatus, type RemoteFault } from "../../http/remote-faults.js";
+import { parseRetryAfter } from "../../http/retry-after.js";
 
 /**
  * What Redis answered in place of a result. Its text may quote keys and values, so that it never leaves this folder: callers see

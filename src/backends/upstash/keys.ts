@@ -1,5 +1,5 @@
-import type { MachineName } from "../../machines/index.js";
-import { placeOf, recordName, SHARDS, shardOf } from "../../tags.js";
+import type { MachineName } from "../../core/registry.js";
+import { placeOf, recordName, SHARDS, shardOf } from "../../runtime/placement.js";
 
 const CHANNELS = 16;
 

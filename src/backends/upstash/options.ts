@@ -1,7 +1,7 @@
 import type { Redis } from "@upstash/redis/cloudflare";
-import { baseUrl } from "../../base-url.js";
 import type { OnEvent } from "../../coordinator.js";
 import { CoordinationError } from "../../errors.js";
+import { baseUrl } from "../../http/base-url.js";
 
 /** A client of @upstash/redis, from any of its entry points. */
 export type UpstashRedis = Pick<Redis, "evalsha" | "eval" | "pipeline">;

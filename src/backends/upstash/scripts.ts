@@ -1,5 +1,5 @@
-import { hexDigest } from "../../digest.js";
-import type { TransitionName } from "../../machines/index.js";
+import type { TransitionName } from "../../core/registry.js";
+import { hexDigest } from "../../lib/digest.js";
 import type { Answer, Command } from "./client.js";
 import { scripts, statements } from "./scripts.gen.js";
 

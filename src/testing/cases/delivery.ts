@@ -1,4 +1,4 @@
-import type { Claim } from "../../machines/attempts.js";
+import type { Claim } from "../../core/outbox/attempts.js";
 import type { CompletionTracker } from "../../trackers/completion.js";
 import { equal, isTrue, matches, present, rejects } from "../assert.js";
 import { aCase, type Bench, type ConformanceCase } from "../harness.js";

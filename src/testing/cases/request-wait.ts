@@ -1,5 +1,5 @@
 import type { Coordinator } from "../../coordinator.js";
-import { joinParts } from "../../tags.js";
+import { joinParts } from "../../runtime/placement.js";
 import { RequestWaitTracker } from "../../trackers/request-wait.js";
 import { equal, isTrue, matches, present, rejects } from "../assert.js";
 import { duplicating, losingReplies } from "../faults.js";

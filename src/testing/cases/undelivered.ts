@@ -1,6 +1,6 @@
-import type { RetryPolicy } from "../../backoff.js";
 import type { Coordinator, CoordinatorEvent } from "../../coordinator.js";
-import type { Claim, Notice, WokenInput } from "../../machines/attempts.js";
+import type { Claim, Notice, WokenInput } from "../../core/outbox/attempts.js";
+import type { RetryPolicy } from "../../lib/backoff.js";
 import { equal, isTrue, matches, present } from "../assert.js";
 import { aCase, type Bench, type ConformanceCase } from "../harness.js";
 import { settle } from "../manual-clock.js";

@@ -8,7 +8,7 @@ import type {
   WatchableTransition,
   WatchOptions,
 } from "../../../src/index.js";
-import { Primitives } from "../../../src/primitives.js";
+import { Primitives } from "../../../src/runtime/primitives.js";
 
 /** What every call is made with. */
 interface Bounds {

@@ -8,7 +8,7 @@ import {
   RequestStatsAccumulator,
   RequestWaitTracker,
 } from "../../../src/index.js";
-import { Primitives } from "../../../src/primitives.js";
+import { Primitives } from "../../../src/runtime/primitives.js";
 import { nameOf } from "./operation.js";
 import { OPERATIONS } from "./operations.js";
 

@@ -4,7 +4,7 @@ import { Miniflare } from "miniflare";
 import { afterEach, beforeEach, describe, expect, inject, it } from "vitest";
 import { UpstashCoordinator } from "../../../src/backends/upstash/index.js";
 import { CompletionTracker } from "../../../src/index.js";
-import { newOp } from "../../../src/op.js";
+import { newOp } from "../../../src/lib/ids.js";
 import { KillableWorker } from "../../support/killable-worker.js";
 import type {} from "../../support/provided.js";
 import { startWorker } from "../../support/worker-process.js";

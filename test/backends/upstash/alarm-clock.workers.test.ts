@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { AlarmClock, UpstashCoordinator } from "../../../src/backends/upstash/index.js";
 import { CoordinationError, MemoryCoordinator } from "../../../src/index.js";
-import { newOp } from "../../../src/op.js";
+import { newOp } from "../../../src/lib/ids.js";
 import { seededRandom } from "../../../src/testing/index.js";
 import { CompletionTracker } from "../../../src/trackers/completion.js";
 import type { HandlerContext, HandlerEvent } from "../../../src/trackers/handler.js";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { UpstashCoordinator, UpstashOptions } from "../../../src/backends/upstash/index.js";
 import type { Coordinator, CoordinatorEvent, OutputOf, Wake } from "../../../src/index.js";
-import { placeOf, shardOf } from "../../../src/tags.js";
+import { placeOf, shardOf } from "../../../src/runtime/placement.js";
 import { acks, registration, SkewedCoordinator, TOKEN, useLab } from "./support.js";
 
 const lab = useLab();

@@ -1,7 +1,7 @@
 import { Redis } from "@upstash/redis";
 import { Redis as CloudflareRedis } from "@upstash/redis/cloudflare";
 import { describe, expect, it } from "vitest";
-import { placeOf, shardOf } from "../../../src/tags.js";
+import { placeOf, shardOf } from "../../../src/runtime/placement.js";
 import { incrOnce } from "../once.js";
 import { acks, registration, TOKEN, useLab } from "./support.js";
 

@@ -1,6 +1,6 @@
 import { expect, inject, it } from "vitest";
 import { UpstashCoordinator } from "../../../src/backends/upstash/index.js";
-import { newOp } from "../../../src/op.js";
+import { newOp } from "../../../src/lib/ids.js";
 import { expectSoon } from "../../support/expect-soon.js";
 import type {} from "../../support/provided.js";
 

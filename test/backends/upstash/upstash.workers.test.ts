@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { UpstashCoordinator } from "../../../src/backends/upstash/index.js";
-import { newOp } from "../../../src/op.js";
+import { newOp } from "../../../src/lib/ids.js";
 import { expectSoon } from "../../support/expect-soon.js";
 
 function coordinator(): UpstashCoordinator {

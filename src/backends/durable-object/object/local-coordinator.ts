@@ -1,0 +1,155 @@
+import type { OnEvent, RunOptions, Wake, WakingMachine, WatchableTransition } from "../../../coordinator.js";
+import { TransitionRefused } from "../../../core/host.js";
+import {
+  applyTransition,
+  findTransition,
+  type InputOf,
+  machineOf,
+  type OutputOf,
+  type TransitionName,
+} from "../../../core/registry.js";
+import type { Changes } from "../../../core/store.js";
+import { openDraft } from "../../../core/transaction.js";
+import { CoordinationError } from "../../../errors.js";
+import { faultOfStorage, type RemoteFault } from "../../../http/remote-faults.js";
+import { type Clock, systemClock } from "../../../lib/clock.js";
+import { SharedClock } from "../../../lib/shared-clock.js";
+import { recordName } from "../../../runtime/placement.js";
+import { Primitives } from "../../../runtime/primitives.js";
+import type { WaiterOptions } from "../../../runtime/wait-loop.js";
+import { Waiters } from "../../../runtime/waiters.js";
+import { Wakers } from "../../../runtime/wakers.js";
+import { type PoolSize, WorkPool } from "../../../runtime/work-pool.js";
+import type { ObjectAlarm } from "./alarm.js";
+import type { SqliteRecords } from "./records.js";
+
+/** How long an emptied object without any timer stays, in case it is written to again. */
+const TIDY_MS = 10_000;
+/** Workers open six connections at a time: more deliveries at once would only wait for each other. */
+const OBJECT_POOL: PoolSize = { places: 6, share: 4, most: 6 };
+
+export interface LocalOptions {
+  readonly records: SqliteRecords;
+  readonly alarm: ObjectAlarm;
+  readonly now: () => number;
+  /** How many waits are held. */
+  readonly maxWaits: number;
+  /** Called in the transaction that makes the tables. */
+  readonly onFirstWrite: () => void;
+  readonly onEvent: OnEvent;
+}
+
+/** The coordinator of one object's own records: what runs inside it, without a round trip. */
+export class LocalCoordinator extends Primitives {
+  readonly isDistributed = true;
+  readonly defaultTtlSec = 0;
+  readonly #options: LocalOptions;
+  readonly #waiters: Waiters;
+  readonly wakers: Wakers;
+
+  constructor(options: LocalOptions) {
+    super();
+    this.#options = options;
+    this.#waiters = new Waiters({
+      clock: systemClock,
+      sharedClock: new SharedClock(systemClock),
+      isLocal: true,
+      isOneContext: true,
+      maxWaits: options.maxWaits,
+      source: ({ transition, id, input }) => ({ look: () => this.apply(transition, id, input) }),
+      lookOnce: ({ transition, id, input }) => this.apply(transition, id, input),
+    });
+    const clock: Clock = { now: options.now, setTimer: systemClock.setTimer };
+    this.wakers = new Wakers({
+      run: (machine, id, input) => this.#wake(machine, id, input),
+      // Deadlines count though the object's options for deliveries are wrong.
+      own: { input: () => ({}), act: async () => {} },
+      pool: new WorkPool(OBJECT_POOL, clock),
+      clock,
+      onEvent: options.onEvent,
+    });
+  }
+
+  /** How many waits are open. */
+  get watching(): number {
+    return this.#waiters.size;
+  }
+
+  async run<N extends TransitionName>(
+    transition: N,
+    id: string,
+    input: InputOf<N>,
+    options: RunOptions = {},
+  ): Promise<OutputOf<N>> {
+    options.signal?.throwIfAborted();
+    return this.apply(transition, id, input);
+  }
+
+  watch<N extends WatchableTransition>(
+    transition: N,
+    id: string,
+    input: InputOf<N>,
+    options: WaiterOptions,
+  ): Promise<OutputOf<N>> {
+    return this.#waiters.watch({ transition, id, input }, options);
+  }
+
+  onWake<M extends WakingMachine>(machine: M, wake: Wake<M>): () => void {
+    return this.wakers.add(machine, wake);
+  }
+
+  #wake(machine: WakingMachine, id: string, input: InputOf<`${WakingMachine}.woken`>) {
+    if (findTransition(`${machine}.woken`) === undefined) {
+      throw new CoordinationError("unsupported", `this version of the object cannot wake ${machine}`);
+    }
+    return this.apply(`${machine}.woken`, id, input);
+  }
+
+  /**
+   * Runs one transition, commits it together with the alarm that it needs, and has those look who wait for the record.
+   *
+   * @throws {CoordinationError} `backend_rejected` when the transition fails or the storage is full, `limit_exceeded` for a value
+   * that no row holds. Nothing is written.
+   */
+  apply<N extends TransitionName>(transition: N, id: string, input: InputOf<N>): OutputOf<N> {
+    const { records, now, onFirstWrite } = this.#options;
+    const record = recordName(machineOf(transition), id);
+    const nowMs = now();
+    let changes: Changes;
+    let output: OutputOf<N>;
+    try {
+      [output, changes] = records.transaction(() => {
+        const draft = openDraft(records.rows(record), nowMs);
+        const result = applyTransition(transition, draft.store, input);
+        const made = draft.changes();
+        if (made.dirty) {
+          if (!records.exists) onFirstWrite();
+          records.commit(record, made);
+        }
+        return [result, made];
+      });
+    } catch (error) {
+      const { code, says, retryable = false } = faultOfStorage(error) ?? failed(error);
+      throw new CoordinationError(code, `${transition}: ${says}`, { retryable, cause: error });
+    }
+    this.#arm(changes, nowMs);
+    if (changes.notified) this.#waiters.notify(record);
+    return output;
+  }
+
+  #arm(changes: Changes, nowMs: number): void {
+    const { alarm } = this.#options;
+    if (changes.head === undefined) {
+      if (changes.cleared && !alarm.isStanding) alarm.set(nowMs + TIDY_MS);
+      return;
+    }
+    const { untilMs, wakeAtMs } = changes;
+    if (changes.untilChanged && untilMs !== undefined) alarm.arm(Math.max(untilMs, nowMs + 1));
+    if (changes.wakeChanged && wakeAtMs !== undefined) alarm.arm(Math.max(wakeAtMs, nowMs + 1));
+  }
+}
+
+function failed(error: unknown): RemoteFault {
+  const says = error instanceof TransitionRefused ? error.reason : "the transition failed";
+  return { code: "backend_rejected", says, retryable: false };
+}

@@ -1,0 +1,41 @@
+/** What a transition needs from its host and Lua spells differently: its twin is `lua/host.ts`. */
+
+/** Why a record could not be worked on. */
+export type Refusal = "newer_schema";
+
+/** Thrown by a transition that cannot go on: nothing of it is written. */
+export class TransitionRefused extends Error {
+  override readonly name = "TransitionRefused";
+  constructor(readonly reason: Refusal) {
+    super(reason);
+  }
+}
+
+export function refuse(reason: Refusal): never {
+  throw new TransitionRefused(reason);
+}
+
+/** JSON text of a value that holds no `null` and no `undefined` inside an array. */
+export function encode(value: object): string {
+  return JSON.stringify(value);
+}
+
+export function decode<T>(text: string): T {
+  return JSON.parse(text) as T;
+}
+
+/** Decimal digits of a safe integer, never in exponent form, never `-0`. */
+export function formatInteger(value: number): string {
+  return String(value + 0);
+}
+
+/** How many bytes a text takes in UTF-8. */
+export function byteLength(text: string): number {
+  let bytes = text.length;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    // Half of a surrogate pair takes two of the pair's four bytes.
+    if (unit > 0x7f) bytes += unit > 0x7ff && (unit < 0xd800 || unit > 0xdfff) ? 2 : 1;
+  }
+  return bytes;
+}

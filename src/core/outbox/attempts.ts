@@ -1,0 +1,290 @@
+import { fullJitterMs, type RetryPolicy } from "../../lib/backoff.js";
+import type { Store } from "../store.js";
+import {
+  close,
+  type Delivery,
+  type Due,
+  type Outbox,
+  type OutboxHead,
+  read,
+  snapshotOf,
+  unhandledReason,
+  write,
+} from "./deliveries.js";
+
+/**
+ * The attempts at a delivery. A drainer claims it under a fenced lease (the attempt is stored before anything is sent), and
+ * settles it. At least once, with an id fixed beforehand: the receiver makes the effect once.
+ */
+
+/** What a drainer brings along. */
+export interface WokenInput {
+  /** The call's id: its copy is handed the same leases again. */
+  op?: string;
+  /**
+   * The caller's incarnation, where one process at a time delivers (an object): a lease that an earlier incarnation
+   * holds ended with it.
+   */
+  sole?: string;
+  routes?: string[];
+  leaseMs?: number;
+  retry?: RetryPolicy;
+  /** Another of the same process looks next: what this one lacks the handler for is left as it is. */
+  more?: boolean;
+}
+
+/** A delivery that the caller now holds the lease of. */
+export interface Claim {
+  generation: number;
+  deliveryId: string;
+  fence: number;
+  attempt: number;
+  type: string;
+  route: string;
+  body: string;
+  /** When the group ended. */
+  createdAtMs: number;
+  /** The status at the end of the group, as text. */
+  snapshot: string;
+}
+
+/** What a drain did to a delivery without an attempt. Its caller reports it. */
+export interface Notice {
+  /** `unhandled`: drains lack the handler. `dead`: it became a dead letter. */
+  outcome: "unhandled" | "dead";
+  deliveryId: string;
+  route: string;
+  /** How many attempts were made before. */
+  attempt: number;
+  error: string;
+}
+
+/** What a drain came to. */
+export interface Claimed {
+  claims: Claim[];
+  notices?: Notice[];
+}
+
+export interface SettleInput {
+  generation: number;
+  fence: number;
+  /** Absent: delivered. */
+  error?: string;
+  /** The error is final: no further attempt. */
+  final?: boolean;
+  /** The receiver's wish: not before so many milliseconds. */
+  notBeforeMs?: number;
+  /** Nothing was sent: the claim is handed back and spends no attempt. The delivery comes up again in so many milliseconds. */
+  handedBackMs?: number;
+  retry: RetryPolicy;
+  /** From 0 to 1, for the jitter. */
+  random: number;
+}
+
+export const DEFAULT_RETRY: RetryPolicy = { maxAttempts: 12, baseDelayMs: 1_000, maxDelayMs: 900_000 };
+export const DEFAULT_LEASE_MS = 60_000;
+
+const PASS_BASE_MS = 5_000;
+const PASS_MAX_MS = 300_000;
+/** After a day of drains that lack its handler, a delivery is a dead letter. */
+const UNHANDLED_MS = 86_400_000;
+/** How often it is reported meanwhile: an alert over the last hour stays on for as long as the handler is missing. */
+const TELL_AGAIN_MS = 3_600_000;
+
+/** One drain of a record's outbox, and what it has come to so far. */
+interface Drain {
+  store: Store;
+  outbox: Outbox;
+  input: WokenInput;
+  claims: Claim[];
+  notices: Notice[];
+}
+
+/** Claims what is due and what the drainer is able to deliver; puts off the rest without spending an attempt. */
+export function claim(store: Store, { outbox }: OutboxHead, input: WokenInput): Claimed {
+  const claims: Claim[] = [];
+  const notices: Notice[] = [];
+  if (outbox === undefined) return { claims };
+  const drain: Drain = { store, outbox, input, claims, notices };
+  repeatNotices(drain);
+  for (const due of outbox.due.filter((entry) => isClaimable(entry, input, store.nowMs))) {
+    const delivery = read(store, due.generation);
+    if (delivery === undefined) close(outbox, due.generation);
+    else claimOne(drain, due, delivery);
+  }
+  return notices.length === 0 ? { claims } : { claims, notices };
+}
+
+function claimOne(drain: Drain, due: Due, delivery: Delivery): void {
+  const { store, input } = drain;
+  const retry = input.retry ?? DEFAULT_RETRY;
+  if (isAgain(due, input, store.nowMs)) {
+    drain.claims.push(claimOf(store, due.generation, delivery));
+    return;
+  }
+  if (input.routes?.includes(delivery.route) !== true) {
+    // What was handed back unsent is for who has room for it.
+    if (input.more !== true && due.atMs <= store.nowMs) postponeUnhandled(drain, due, delivery);
+    return;
+  }
+  const spent = delivery.attempts - delivery.base;
+  // An attempt that died with its holder failed like any other: a crash that comes again must not spend them all at once.
+  if (due.leased && due.atMs > store.nowMs && spent > 1) {
+    due.leased = false;
+    due.atMs = store.nowMs + fullJitterMs(retry, spent, 1);
+    return;
+  }
+  if (spent >= retry.maxAttempts) {
+    deadLetterByDrain(drain, due.generation, { delivery, why: "the last attempt never reported back" });
+    return;
+  }
+  delivery.attempts += 1;
+  delivery.fence += 1;
+  write(store, due.generation, delivery);
+  due.atMs = store.nowMs + (input.leaseMs ?? DEFAULT_LEASE_MS);
+  due.leased = true;
+  due.passed = 0;
+  due.unsent = false;
+  due.unhandled = undefined;
+  if (input.op !== undefined) due.op = input.op;
+  if (input.sole !== undefined) due.holder = input.sole;
+  drain.claims.push(claimOf(store, due.generation, delivery));
+}
+
+function isClaimable(due: Due, input: WokenInput, nowMs: number): boolean {
+  if (due.atMs <= nowMs || due.unsent === true || isAgain(due, input, nowMs)) return true;
+  return due.leased && input.sole !== undefined && due.holder !== input.sole;
+}
+
+/** The lease was given to a first copy of this very call, whose reply was lost. */
+function isAgain(due: Due, input: WokenInput, nowMs: number): boolean {
+  return due.leased && due.atMs > nowMs && input.op !== undefined && due.op === input.op;
+}
+
+function claimOf(store: Store, generation: number, delivery: Delivery): Claim {
+  return {
+    generation,
+    deliveryId: delivery.id,
+    fence: delivery.fence,
+    attempt: delivery.attempts,
+    type: delivery.type,
+    route: delivery.route,
+    body: delivery.body,
+    createdAtMs: delivery.createdAtMs,
+    snapshot: snapshotOf(store, generation),
+  };
+}
+
+/** Puts off a delivery whose handler the drainer lacks. The day counts from the first such drain in a row. */
+function postponeUnhandled(drain: Drain, due: Due, delivery: Delivery): void {
+  const { store, input, notices } = drain;
+  const { nowMs } = store;
+  const reason = unhandledReason(delivery.route);
+  const before = due.unhandled;
+  if (before !== undefined && nowMs - before.sinceMs >= UNHANDLED_MS) {
+    deadLetterByDrain(drain, due.generation, { delivery, why: reason });
+    return;
+  }
+  if (before === undefined || nowMs - before.toldAtMs >= TELL_AGAIN_MS) {
+    due.unhandled = { sinceMs: before?.sinceMs ?? nowMs, toldAtMs: nowMs, op: input.op };
+    notices.push(noticeOf(delivery, "unhandled", reason));
+  }
+  let pauseMs = PASS_BASE_MS;
+  for (let i = 0; i < due.passed && pauseMs < PASS_MAX_MS; i++) pauseMs *= 2;
+  due.leased = false;
+  due.passed += 1;
+  due.atMs = nowMs + (pauseMs < PASS_MAX_MS ? pauseMs : PASS_MAX_MS);
+}
+
+/** Gives a delivery up without an attempt. `why` is reported; the status keeps the error of the last attempt. */
+function deadLetterByDrain(
+  { store, outbox, input, notices }: Drain,
+  generation: number,
+  { delivery, why }: { delivery: Delivery; why: string },
+): void {
+  deadLetter(store, outbox, { generation, delivery, error: delivery.lastError ?? why });
+  if (input.op !== undefined) outbox.dead[outbox.dead.length - 1]!.told = { op: input.op, error: why };
+  notices.push(noticeOf(delivery, "dead", why));
+}
+
+function noticeOf({ id, route, attempts }: Delivery, outcome: Notice["outcome"], error: string): Notice {
+  return { outcome, deliveryId: id, route, attempt: attempts, error };
+}
+
+/** Reports again what a first copy of this very call had to report: its reply was lost. */
+function repeatNotices({ store, outbox, input, notices }: Drain): void {
+  if (input.op === undefined) return;
+  for (const { generation, unhandled } of outbox.due) {
+    if (unhandled === undefined || unhandled.op !== input.op) continue;
+    const delivery = read(store, generation);
+    if (delivery !== undefined) notices.push(noticeOf(delivery, "unhandled", unhandledReason(delivery.route)));
+  }
+  for (const { generation, told } of outbox.dead) {
+    if (told === undefined || told.op !== input.op) continue;
+    const delivery = read(store, generation);
+    if (delivery !== undefined) notices.push(noticeOf(delivery, "dead", told.error));
+  }
+}
+
+/** Ends an attempt. False: the lease had gone to another, or the delivery was settled otherwise; nothing changed. */
+export function settle(store: Store, { outbox }: OutboxHead, input: SettleInput): boolean {
+  const delivery = read(store, input.generation);
+  if (outbox === undefined || delivery === undefined) return false;
+  // This very call settled it, and its reply was lost.
+  if (delivery.settled === input.fence) return (delivery.state === "delivered") === (input.error === undefined);
+  if (delivery.state !== "pending" || delivery.fence !== input.fence) return false;
+  if (input.handedBackMs !== undefined) {
+    delivery.attempts -= 1;
+    putOff(store, outbox, { generation: input.generation, delivery, pauseMs: input.handedBackMs, unsent: true });
+    return true;
+  }
+  delivery.settled = input.fence;
+  if (input.error === undefined) {
+    delivery.state = "delivered";
+    write(store, input.generation, delivery);
+    close(outbox, input.generation);
+    return true;
+  }
+  const spent = delivery.attempts - delivery.base;
+  if (input.final === true || spent >= input.retry.maxAttempts) {
+    deadLetter(store, outbox, { generation: input.generation, delivery, error: input.error });
+    return true;
+  }
+  delivery.lastError = input.error;
+  const jitteredMs = fullJitterMs(input.retry, spent, input.random);
+  const notBeforeMs = input.notBeforeMs ?? 0;
+  const pauseMs = jitteredMs > notBeforeMs ? jitteredMs : notBeforeMs;
+  putOff(store, outbox, { generation: input.generation, delivery, pauseMs });
+  return true;
+}
+
+/** Ends a lease: the delivery is claimed again after a pause. */
+function putOff(
+  store: Store,
+  outbox: Outbox,
+  put: { generation: number; delivery: Delivery; pauseMs: number; unsent?: boolean },
+): void {
+  const { generation, delivery, pauseMs } = put;
+  // The attempt that has ended can settle nothing any more.
+  delivery.fence += 1;
+  write(store, generation, delivery);
+  for (const due of outbox.due) {
+    if (due.generation !== generation) continue;
+    due.leased = false;
+    due.atMs = store.nowMs + pauseMs;
+    if (put.unsent === true) due.unsent = true;
+  }
+}
+
+/** Gives a delivery up: a dead letter, until it is redelivered. */
+function deadLetter(
+  store: Store,
+  outbox: Outbox,
+  { generation, delivery, error }: { generation: number; delivery: Delivery; error: string },
+): void {
+  delivery.state = "dead";
+  delivery.lastError = error;
+  write(store, generation, delivery);
+  close(outbox, generation);
+  outbox.dead.push({ generation, atMs: store.nowMs });
+}

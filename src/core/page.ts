@@ -1,0 +1,36 @@
+import { byteLength, formatInteger } from "./host.js";
+import { MAX_PAGE_BYTES } from "./limits.js";
+import type { Store } from "./store.js";
+
+/** Members that a page is read from: `letter:N` for the numbers from `from` to `to`, the latter not among them. */
+export interface PageInput {
+  letter: string;
+  from: number;
+  to: number;
+  /** Default and at most `MAX_PAGE_BYTES`. */
+  bytes: number | undefined;
+}
+
+/** How many members are read at a time: a page is never far larger than it may be. */
+const CHUNK = 64;
+
+/** Reads as many members as a page holds, and one at least; `undefined` for one that is not there. */
+export function readPage(store: Store, { letter, from, to, bytes }: PageInput): (string | undefined)[] {
+  const most = bytes !== undefined && bytes < MAX_PAGE_BYTES ? bytes : MAX_PAGE_BYTES;
+  const texts: (string | undefined)[] = [];
+  let size = 0;
+  let at = from;
+  while (at < to) {
+    const names: string[] = [];
+    for (let i = at; i < to && names.length < CHUNK; i++) names.push(`${letter}:${formatInteger(i)}`);
+    store.load(names);
+    for (const each of names) {
+      const text = store.get(each);
+      size += text === undefined ? 0 : byteLength(text);
+      if (size > most && texts.length > 0) return texts;
+      texts.push(text);
+      at++;
+    }
+  }
+  return texts;
+}

@@ -1,0 +1,55 @@
+import { coalesce } from "./coalesce.js";
+import { dedupe } from "./dedupe.js";
+import { completion } from "./group/completion.js";
+import { kv } from "./kv.js";
+import { request } from "./request/request.js";
+import { stats } from "./stats.js";
+import type { Store, Transition } from "./store.js";
+
+/** Every machine, by name. A transition is called `machine.step`. */
+export const machines = { kv, completion, request, coalesce, dedupe, stats };
+
+/** The machines, as a type. */
+export type Machines = typeof machines;
+/** A machine's name. */
+export type MachineName = keyof Machines;
+
+/** `"completion.ack"` and its like. */
+export type TransitionName = {
+  [M in MachineName]: `${M}.${keyof Machines[M] & string}`;
+}[MachineName];
+
+type Step<N extends TransitionName> = N extends `${infer M}.${infer S}`
+  ? M extends MachineName
+    ? S extends keyof Machines[M]
+      ? Machines[M][S]
+      : never
+    : never
+  : never;
+
+/** What a transition takes. */
+export type InputOf<N extends TransitionName> = Step<N> extends Transition<infer Input, infer _> ? Input : never;
+/** What a transition answers. */
+export type OutputOf<N extends TransitionName> = Step<N> extends (...args: never[]) => infer Output ? Output : never;
+
+/** The function of a transition's name; `undefined` when there is none. */
+export function findTransition(name: string): Transition<unknown, object> | undefined {
+  const dot = name.indexOf(".");
+  const machine = name.slice(0, dot);
+  const step = name.slice(dot + 1);
+  if (!Object.hasOwn(machines, machine)) return undefined;
+  const steps = machines[machine as MachineName] as Record<string, unknown>;
+  return Object.hasOwn(steps, step) ? (steps[step] as Transition<unknown, object>) : undefined;
+}
+
+/** Runs a transition by its name. */
+export function applyTransition<N extends TransitionName>(name: N, store: Store, input: InputOf<N>): OutputOf<N> {
+  const transition = findTransition(name);
+  if (transition === undefined) throw new TypeError(`no transition is called ${name}`);
+  return transition(store, input) as OutputOf<N>;
+}
+
+/** The machine of a transition's name. */
+export function machineOf(name: TransitionName): MachineName {
+  return name.slice(0, name.indexOf(".")) as MachineName;
+}

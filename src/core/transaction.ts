@@ -1,0 +1,160 @@
+import { decode, encode, refuse } from "./host.js";
+import type { Changes, Rows, Store } from "./store.js";
+
+/** The layout of what is stored. A record of a later version is refused, never misread. */
+const SCHEMA = 1;
+
+/** How a head is stored: the fields, and beside them the two instants that the store itself looks after. */
+interface Envelope {
+  schema: number;
+  until?: number;
+  wake?: number;
+  fields: object;
+}
+
+/**
+ * A store over one record, and what was written to it so far.
+ *
+ * @noSelf
+ */
+export interface Draft {
+  readonly store: Store;
+  changes(): Changes;
+}
+
+/**
+ * Opens one record for one transition. Reads see the record and what this transition wrote; nothing reaches the backend
+ * before it commits `changes()`. A record past its end is taken as absent whether or not the backend has removed it.
+ */
+export function openDraft(rows: Rows, nowMs: number): Draft {
+  const text = rows.readHead();
+  const stored = text === undefined ? undefined : decode<Envelope>(text);
+  if (stored !== undefined && stored.schema > SCHEMA) refuse("newer_schema");
+  const expired = stored !== undefined && stored.until !== undefined && stored.until <= nowMs;
+
+  let fields = expired || stored === undefined ? undefined : stored.fields;
+  let until = expired || stored === undefined ? undefined : stored.until;
+  let wake = expired || stored === undefined ? undefined : stored.wake;
+  let headChanged = false;
+  let untilChanged = expired;
+  let wakeChanged = expired;
+  let cleared = expired;
+  let notified = false;
+  let discarded = false;
+  /** What members hold as far as this transition knows: read or written. */
+  let known: Record<string, string | false | undefined> = {};
+  let names: string[] = [];
+  let written: Record<string, boolean | undefined> = {};
+
+  const load = (wanted: readonly string[]): void => {
+    const missing: string[] = [];
+    for (const name of wanted) {
+      if (known[name] === undefined) missing.push(name);
+    }
+    if (missing.length === 0) return;
+    if (cleared || stored === undefined) {
+      for (const name of missing) known[name] = false;
+      return;
+    }
+    const values = rows.read(missing);
+    for (let i = 0; i < missing.length; i++) known[missing[i]!] = values[i]!;
+  };
+
+  const write = (name: string, value: string | false): void => {
+    known[name] = value;
+    if (written[name] === undefined) {
+      written[name] = true;
+      names.push(name);
+    }
+  };
+
+  const store: Store = {
+    nowMs,
+    head: <Head extends object>() => fields as Head | undefined,
+    put: (head) => {
+      fields = head;
+      headChanged = true;
+    },
+    get: (name) => {
+      if (known[name] === undefined) load([name]);
+      const value = known[name];
+      return value === undefined || value === false ? undefined : value;
+    },
+    load,
+    set: (name, value) => write(name, value),
+    remove: (name) => write(name, false),
+    clear: () => {
+      fields = undefined;
+      until = undefined;
+      wake = undefined;
+      known = {};
+      written = {};
+      names = [];
+      headChanged = false;
+      cleared = true;
+      untilChanged = true;
+      wakeChanged = true;
+    },
+    keepUntil: (atMs, slackMs = 0) => {
+      if (until === atMs) return;
+      if (atMs !== undefined && until !== undefined && until > atMs && until <= atMs + slackMs) return;
+      until = atMs === undefined ? undefined : atMs + slackMs;
+      untilChanged = true;
+    },
+    wakeAt: (atMs, maybeSooner) => {
+      if (wake === atMs) return;
+      if (maybeSooner === true && atMs !== undefined && wake !== undefined && wake < atMs && wake > nowMs) return;
+      wake = atMs;
+      wakeChanged = true;
+    },
+    notify: () => {
+      notified = true;
+    },
+    discard: () => {
+      discarded = true;
+    },
+  };
+
+  const changes = (): Changes => {
+    if (discarded) return nothing();
+    const values: (string | false)[] = [];
+    for (const name of names) values.push(known[name] ?? false);
+    const touched = headChanged || untilChanged || wakeChanged;
+    return {
+      dirty: touched || cleared || names.length > 0,
+      cleared,
+      head: touched && fields !== undefined ? encodeEnvelope(fields, until, wake) : undefined,
+      names,
+      values,
+      untilMs: until,
+      untilChanged,
+      wakeAtMs: wake,
+      wakeChanged,
+      notified,
+    };
+  };
+
+  return { store, changes };
+}
+
+function nothing(): Changes {
+  return {
+    dirty: false,
+    cleared: false,
+    head: undefined,
+    names: [],
+    values: [],
+    untilMs: undefined,
+    untilChanged: false,
+    wakeAtMs: undefined,
+    wakeChanged: false,
+    notified: false,
+  };
+}
+
+function encodeEnvelope(fields: object, until: number | undefined, wake: number | undefined): string {
+  const envelope: Envelope = { schema: SCHEMA, fields };
+  if (until !== undefined) envelope.until = until;
+  if (wake !== undefined) envelope.wake = wake;
+  return encode(envelope);
+}

@@ -1,0 +1,112 @@
+import { CoordinationError } from "../errors.js";
+
+/** What an id or a raw key may measure, in bytes of UTF-8. */
+export const MAX_ID_BYTES = 256;
+/** What a handler's payload may measure, in bytes of UTF-8. */
+export const MAX_VALUE_BYTES = 65_536;
+/** What a list's item or a set's member may measure, in bytes of UTF-8: a page of a list holds 500 of the longest. */
+export const MAX_ITEM_BYTES = 2_048;
+
+const encoder = new TextEncoder();
+
+function invalid(message: string): CoordinationError {
+  return new CoordinationError("invalid_input", message);
+}
+
+function isWellFormed(text: string): boolean {
+  // A surrogate without its other half has no UTF-8 form: two different ids would be stored as one.
+  return !/[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/.test(text);
+}
+
+/** Bytes of UTF-8, without encoding what cannot fit anyway. */
+function byteLength(text: string, limit: number): number {
+  return text.length > limit ? text.length : encoder.encode(text).length;
+}
+
+/** Returns what is wrong with a text; `undefined`: nothing. */
+function faultOf(value: unknown, maxBytes: number): string | undefined {
+  if (typeof value !== "string") return "must be a string";
+  if (byteLength(value, maxBytes) > maxBytes) return `must be at most ${maxBytes} bytes`;
+  return isWellFormed(value) ? undefined : "holds half of a surrogate pair";
+}
+
+/** Returns whether a text has a UTF-8 form of at most `maxBytes`. Empty is fine. Throws nothing, and so costs little. */
+export function isText(value: unknown, maxBytes: number): value is string {
+  return faultOf(value, maxBytes) === undefined;
+}
+
+/** Returns whether a value is 1 to 256 bytes of well-formed text. Throws nothing, and so costs little. */
+export function isId(value: unknown): value is string {
+  return value !== "" && isText(value, MAX_ID_BYTES);
+}
+
+/** Refuses what is not 1 to 256 bytes of well-formed text. */
+export function checkId(value: unknown, field: string): asserts value is string {
+  if (value === "") throw invalid(`${field} must not be empty`);
+  checkText(value, field, MAX_ID_BYTES);
+}
+
+/** Refuses a text that is too long, or that has no UTF-8 form. Empty is fine. */
+export function checkText(value: unknown, field: string, maxBytes = MAX_VALUE_BYTES): asserts value is string {
+  const fault = faultOf(value, maxBytes);
+  if (fault !== undefined) throw invalid(`${field} ${fault}`);
+}
+
+/** Refuses what is not a whole number from `min` to `max`. */
+export function checkInteger(value: unknown, field: string, min: number, max: number): asserts value is number {
+  if (!Number.isSafeInteger(value) || (value as number) < min || (value as number) > max) {
+    throw invalid(`${field} must be a whole number from ${min} to ${max}`);
+  }
+}
+
+/** Refuses what is not a number from `min` to `max`; fractions are fine. */
+export function checkNumber(value: unknown, field: string, min: number, max: number): asserts value is number {
+  if (typeof value !== "number" || !(value >= min && value <= max)) {
+    throw invalid(`${field} must be a number from ${min} to ${max}`);
+  }
+}
+
+/** The longest TTL and timeout, in seconds: a year. */
+export const MAX_SEC = 31_536_000;
+
+/** Seconds, more than 0 and at most a year, as whole milliseconds. */
+export function checkTtlSec(value: unknown, field: string): number {
+  if (typeof value !== "number" || !(value > 0 && value <= MAX_SEC)) {
+    throw invalid(`${field} must be more than 0 and at most ${MAX_SEC} seconds`);
+  }
+  return Math.max(1, Math.round(value * 1000));
+}
+
+/** A prefix of keys. Braces end it, so that two prefixes never share a key. */
+export function checkKeyPrefix(value: unknown, field: string): asserts value is string {
+  checkText(value, field, MAX_ID_BYTES);
+  if (/[{}]/.test(value)) throw invalid(`${field} must not hold { or }`);
+}
+
+/**
+ * A user's value as JSON text.
+ *
+ * @throws {CoordinationError} `invalid_input` when it has no JSON form or is longer than `maxBytes`.
+ */
+export function toJson(value: unknown, field: string, maxBytes = MAX_VALUE_BYTES): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch {
+    // A cycle or a BigInt; the engine's message may quote the value.
+  }
+  if (text === undefined) throw invalid(`${field} has no JSON form`);
+  if (byteLength(text, maxBytes) > maxBytes) throw invalid(`${field} must be at most ${maxBytes} bytes of JSON`);
+  return text;
+}
+
+/** A text cut to so many bytes of UTF-8, between two characters; half surrogates replaced. */
+export function shortText(text: unknown, field: string, maxBytes: number): string {
+  if (typeof text !== "string") throw invalid(`${field} must be a string`);
+  // No character takes less than a byte: what is beyond cannot be kept.
+  const bytes = encoder.encode(text.slice(0, maxBytes));
+  if (bytes.length <= maxBytes) return new TextDecoder().decode(bytes);
+  let end = maxBytes;
+  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
+  return new TextDecoder().decode(bytes.subarray(0, end));
+}

@@ -1,0 +1,311 @@
+import type { OnEvent, Wake, WakingMachine, Work } from "../coordinator.js";
+import type { InputOf, OutputOf } from "../core/registry.js";
+import type { Clock } from "../lib/clock.js";
+import { isEphemeral } from "../lib/ephemeral.js";
+import { emit } from "./events.js";
+import { recordName } from "./placement.js";
+import { EDGE_POOL, type Placed, SERVER_POOL, type Stop, WorkPool } from "./work-pool.js";
+
+type AnyWake = Wake<WakingMachine>;
+/** One that was registered, with its works in parts. */
+type Waker = Omit<Required<AnyWake>, "act" | "waitUntil"> & Pick<AnyWake, "waitUntil">;
+type WokenName = `${WakingMachine}.woken`;
+type KeepAlive = NonNullable<AnyWake["waitUntil"]>;
+
+const LOOK_AGAIN_MS = 10_000;
+const MAX_LOOKED = 1_000;
+/** How many records are woken side by side after the calls that made them due. */
+const SOON_AT_ONCE = 32;
+/** How many more wait for that. What is beyond is left to a drain, or to the next call. */
+const MAX_SOON = 10_000;
+
+/** Longer than edge platforms let work outlive its response. */
+const REQUEST_MS = 60_000;
+
+/** How a call left its record. */
+interface Due {
+  /** This call made it due. */
+  readonly isFresh: boolean;
+  /** Keeps the caller's invocation alive. */
+  readonly waitUntil: KeepAlive | undefined;
+}
+
+/** What waking one record came to. */
+export interface Woken {
+  /** `handed_back`: everything that was claimed was handed back unsent. `failed`: a step failed; the record may still be due. */
+  readonly outcome: "woken" | "handed_back" | "failed";
+  /** Resolves when all that was begun has ended. Never rejects. */
+  readonly done: Promise<void>;
+  /**
+   * Resolves when what was handed back was claimed again and has ended (true), or is left to other processes. Never rejects.
+   */
+  readonly parked: Promise<boolean>;
+}
+
+/** How a drain wakes one record. */
+export interface WakeOptions {
+  /** Where the works run. Default: the coordinator's own pool. */
+  readonly pool?: WorkPool | undefined;
+  /** Once it stops, no claim and no record waits for a place. */
+  readonly stop?: Stop | undefined;
+}
+
+export interface WakersOptions {
+  /** Runs the `woken` step of one record. */
+  run(
+    machine: WakingMachine,
+    id: string,
+    input: InputOf<WokenName>,
+  ): OutputOf<WokenName> | Promise<OutputOf<WokenName>>;
+  /** What the coordinator does by itself where no waker is registered. */
+  readonly own: AnyWake;
+  readonly clock: Clock;
+  readonly onEvent: OnEvent | undefined;
+  /** Default: that of a server. */
+  readonly pool?: WorkPool | undefined;
+}
+
+/** A record that waits to be woken after a call. */
+interface Soon {
+  readonly machine: WakingMachine;
+  readonly id: string;
+  readonly done: Promise<void>;
+  finish(): void;
+}
+
+/**
+ * Wakes records: has those who registered, or the coordinator itself, claim what is due, and runs what they claimed in a pool.
+ *
+ * One rule for what this process cannot deliver: the last one asked puts it off. But where a call made the record due and
+ * only the coordinator itself is asked, it stays as it is, since other processes may be near that can deliver it.
+ * One rule for errors: each is reported as `wake_failed`, and the next one is asked all the same.
+ */
+export class Wakers {
+  readonly #options: WakersOptions;
+  readonly #pool: WorkPool;
+  /** When the coordinator itself last looked at records that stay due. */
+  readonly #looked = new Map<string, number>();
+  readonly #byMachine = new Map<string, Set<Waker>>();
+  readonly #own: Waker;
+  /** How many were registered so far. */
+  #count = 0;
+  readonly #soon = new Map<string, Soon>();
+  #underWay = 0;
+  readonly #pools = new WeakMap<KeepAlive, { readonly pool: WorkPool; readonly untilMs: number }>();
+
+  constructor(options: WakersOptions) {
+    this.#options = options;
+    this.#pool = options.pool ?? new WorkPool(SERVER_POOL, options.clock);
+    this.#own = inParts(options.own, "own");
+  }
+
+  add(machine: WakingMachine, wake: AnyWake): () => void {
+    const waker = inParts(wake, `waker-${++this.#count}`);
+    const wakers = this.#byMachine.get(machine) ?? new Set();
+    this.#byMachine.set(machine, wakers.add(waker));
+    return () => wakers.delete(waker);
+  }
+
+  /**
+   * Has a record woken after a call; the caller waits for nothing. Where work ends with its request and no `waitUntil` keeps
+   * it alive, an attempt would be spent in vain: it is left to `drain`. By itself the coordinator looks when the record
+   * becomes due, and then every ten seconds at most: most of what stays due is for other processes.
+   */
+  wakeSoon(machine: WakingMachine, id: string, { isFresh, waitUntil }: Due): void {
+    const wakers = this.#of(machine);
+    if (wakers.length === 0 && !this.#mayLook(recordName(machine, id)) && !isFresh) return;
+    const keepers = [waitUntil, ...wakers.map((waker) => waker.waitUntil)].filter((keep) => keep !== undefined);
+    if (!isEphemeral()) this.#keep(machine, id, this.#queue(machine, id), keepers);
+    else if (keepers[0] !== undefined) {
+      this.#keep(machine, id, this.#finish(machine, id, { pool: this.#poolOf(keepers[0]) }), keepers);
+    }
+  }
+
+  /**
+   * Runs `woken` for all who are registered, or for the coordinator itself. Resolves once what they claimed was begun or
+   * handed back. Never rejects.
+   */
+  async wake(machine: WakingMachine, id: string, options: WakeOptions = {}): Promise<Woken> {
+    const wakers = this.#of(machine);
+    const woken = await this.#wakeAll(machine, id, { ...options, wakers: wakers.length === 0 ? [this.#own] : wakers });
+    const keepers = wakers.map((waker) => waker.waitUntil).filter((keep) => keep !== undefined);
+    this.#keep(machine, id, woken.done, keepers);
+    return woken;
+  }
+
+  /** A pool for one drain, where work ends with its request: there no request may wait for the work of another. */
+  poolOfDrain(): WorkPool | undefined {
+    return isEphemeral() ? new WorkPool(EDGE_POOL, this.#options.clock) : undefined;
+  }
+
+  /**
+   * The pool of one request, which is known by its `waitUntil`. Where all requests have the same, a pool is left behind after a
+   * while: a request that was killed frees no place.
+   */
+  #poolOf(keeper: KeepAlive): WorkPool {
+    const { clock } = this.#options;
+    const nowMs = clock.now();
+    const known = this.#pools.get(keeper);
+    if (known !== undefined && nowMs < known.untilMs) return known.pool;
+    const pool = new WorkPool(EDGE_POOL, clock);
+    this.#pools.set(keeper, { pool, untilMs: nowMs + REQUEST_MS });
+    return pool;
+  }
+
+  /** Whether the coordinator's own look at a record that stays due is not too soon after its last one. */
+  #mayLook(record: string): boolean {
+    const nowMs = this.#options.clock.now();
+    if (nowMs - (this.#looked.get(record) ?? 0) < LOOK_AGAIN_MS) return false;
+    if (this.#looked.size >= MAX_LOOKED) this.#looked.clear();
+    this.#looked.set(record, nowMs);
+    return true;
+  }
+
+  #of(machine: WakingMachine): readonly Waker[] {
+    return [...(this.#byMachine.get(machine) ?? [])];
+  }
+
+  #keep(machine: string, id: string, work: Promise<unknown>, keepers: readonly KeepAlive[]): void {
+    for (const waitUntil of new Set(keepers)) void this.#guard(machine, id, async () => waitUntil(work));
+  }
+
+  /** Has a record woken when its turn comes; resolves when that is done. */
+  #queue(machine: WakingMachine, id: string): Promise<void> {
+    const name = recordName(machine, id);
+    let soon = this.#soon.get(name);
+    if (soon !== undefined) return soon.done;
+    if (this.#soon.size >= MAX_SOON) return Promise.resolve();
+    let finish = (): void => {};
+    const done = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    soon = { machine, id, done, finish };
+    this.#soon.set(name, soon);
+    this.#wakeNext();
+    return done;
+  }
+
+  #wakeNext(): void {
+    for (const [name, { machine, id, finish }] of this.#soon) {
+      if (this.#underWay >= SOON_AT_ONCE) return;
+      this.#soon.delete(name);
+      this.#underWay++;
+      const onPlaced = (): void => {
+        this.#underWay--;
+        this.#wakeNext();
+      };
+      void this.#finish(machine, id, { onPlaced }).then(finish);
+    }
+  }
+
+  /** Wakes a record after a call, and resolves when what it asked for has ended. */
+  async #finish(
+    machine: WakingMachine,
+    id: string,
+    { onPlaced, ...options }: WakeOptions & { readonly onPlaced?: () => void },
+  ): Promise<void> {
+    const registered = this.#of(machine);
+    const wakers = registered.length === 0 ? [leaving(this.#own)] : registered;
+    const { done, parked } = await this.#wakeAll(machine, id, { ...options, wakers });
+    onPlaced?.();
+    await done;
+    // What waits for a place in a request's own pool ends with the request.
+    if (options.pool !== undefined) await parked;
+  }
+
+  /** The `woken` steps one after the other, what they claim side by side. Never rejects. */
+  async #wakeAll(
+    machine: WakingMachine,
+    id: string,
+    { wakers, pool = this.#pool, stop }: WakeOptions & { readonly wakers: readonly Waker[] },
+  ): Promise<Woken> {
+    const placing: Promise<Placed & { readonly destination: string }>[] = [];
+    let isFailed = false;
+    const place = async (work: Work): Promise<Placed & { readonly destination: string }> => ({
+      ...(await pool.place(this.#guarded(machine, id, work), stop)),
+      destination: work.destination,
+    });
+    for (const waker of wakers) {
+      const isAsked = await this.#guard(machine, id, async () => {
+        // Only the last one puts off what this process cannot deliver.
+        const input = (waker === wakers.at(-1) ? waker : leaving(waker)).input();
+        const output = await this.#options.run(machine, id, input);
+        for (const work of waker.works(id, output)) placing.push(place(work));
+      });
+      if (!isAsked) isFailed = true;
+    }
+    const placed = await Promise.all(placing);
+    const handedBack = placed.find(({ isHandedBack }) => isHandedBack);
+    const isHandedBack = placed.length > 0 && placed.every((one) => one.isHandedBack);
+    return {
+      outcome: isFailed ? "failed" : isHandedBack ? "handed_back" : "woken",
+      done: allOf(placed.map(({ done }) => done)),
+      parked:
+        handedBack === undefined ? Promise.resolve(false) : this.#park(machine, id, { pool, stop, ...handedBack }),
+    };
+  }
+
+  /** Has the record claimed again once there is room for what was handed back. */
+  async #park(
+    machine: WakingMachine,
+    id: string,
+    { pool, stop, destination }: WakeOptions & { readonly pool: WorkPool; readonly destination: string },
+  ): Promise<boolean> {
+    let woken: Woken | undefined;
+    const claim = async (): Promise<void> => {
+      woken = await this.wake(machine, id, { pool, stop });
+    };
+    await pool.park(recordName(machine, id), destination, claim, stop);
+    await woken?.done;
+    return woken?.outcome === "woken" || ((await woken?.parked) ?? false);
+  }
+
+  /** The work; its failures are reported. */
+  #guarded(machine: WakingMachine, id: string, work: Work): Work {
+    const run = async (): Promise<boolean> => {
+      let isSuccess = false;
+      await this.#guard(machine, id, async () => {
+        isSuccess = await work.run();
+      });
+      return isSuccess;
+    };
+    const handBack = async (afterMs: number): Promise<void> => {
+      await this.#guard(machine, id, async () => work.handBack?.(afterMs));
+    };
+    const { destination, isRetry } = work;
+    return { destination, isRetry, run, ...(work.handBack && { handBack }) };
+  }
+
+  /** Reports what fails; says whether nothing did. */
+  async #guard(machine: string, id: string, work: () => Promise<void>): Promise<boolean> {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      emit(this.#options.onEvent, { type: "wake_failed", machine, id, error });
+      return false;
+    }
+  }
+}
+
+async function allOf(promises: readonly Promise<void>[]): Promise<void> {
+  await Promise.all(promises);
+}
+
+/** The same, but what it cannot do is left as it is. */
+function leaving({ input, works, waitUntil }: Waker): Waker {
+  return { input: () => ({ ...input(), more: true }), works, waitUntil };
+}
+
+/** One that has no parts is a single work, of a destination of its own. */
+function inParts(wake: AnyWake, destination: string): Waker {
+  const whole = async (id: string, output: OutputOf<WokenName>): Promise<boolean> => {
+    await wake.act(id, output);
+    return true;
+  };
+  return {
+    input: () => wake.input(),
+    works: (id, output) => wake.works?.(id, output) ?? [{ destination, isRetry: false, run: () => whole(id, output) }],
+    waitUntil: wake.waitUntil,
+  };
+}
