@@ -24,8 +24,8 @@ export function documentOf(table: {
 }): string {
   return `# Guarantees
 
-Each promise, where it holds, what shows it, and the figure that was reached. Written by \`npm run prove\`, which runs the tests in
-their long form; a run of the tests fails when a row of this page is no longer shown.
+Each promise, where it holds, what shows it, and the figure that was reached. \`npm run guarantees\` writes this page from the last run of
+the tests; \`npm run prove\` runs them in their long form first. CI fails when a run no longer shows a row of this page.
 
 ## What is promised
 
