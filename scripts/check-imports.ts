@@ -17,7 +17,7 @@ export interface Layer {
 }
 
 /** What lies below every public class: no tracker and no backend. */
-const FOUNDATION = ["errors", "lib", "core", "contract", "runtime"] as const;
+const FOUNDATION = ["errors", "lib", "core", "runtime", "contract"] as const;
 
 /**
  * The rooms of the library, from low to high. A file belongs to the first room that matches it, and imports its own room or
@@ -27,8 +27,8 @@ export const LAYERS: readonly Layer[] = [
   { name: "errors", files: /^src\/errors\.ts$/, layers: [], packages: [] },
   { name: "lib", files: /^src\/lib\//, layers: ["errors"], packages: [] },
   { name: "core", files: /^src\/core\//, layers: ["lib"], packages: [] },
-  { name: "contract", files: /^src\/coordinator\.ts$/, layers: ["errors", "lib", "core"], packages: [] },
-  { name: "runtime", files: /^src\/runtime\//, layers: FOUNDATION, packages: [] },
+  { name: "runtime", files: /^src\/runtime\//, layers: ["errors", "lib", "core"], packages: [] },
+  { name: "contract", files: /^src\/coordinator\.ts$/, layers: ["errors", "lib", "core", "runtime"], packages: [] },
   { name: "http", files: /^src\/http\//, layers: FOUNDATION, packages: [] },
   { name: "delivery", files: /^src\/delivery\//, layers: FOUNDATION, packages: [] },
   { name: "trackers", files: /^src\/trackers\//, layers: [...FOUNDATION, "delivery"], packages: [] },

@@ -7,19 +7,7 @@ export type {
   StoreCallOptions,
 } from "./backends/custom/definition.js";
 export { MemoryCoordinator, type MemoryOptions } from "./backends/memory/coordinator.js";
-export type {
-  Coordinator,
-  CoordinatorEvent,
-  DrainOptions,
-  DrainReport,
-  OnEvent,
-  RunOptions,
-  Wake,
-  WakingMachine,
-  WatchableTransition,
-  WatchOptions,
-  Work,
-} from "./coordinator.js";
+export { Coordinator, type CoordinatorOptions, DrainableCoordinator, isDrainable } from "./coordinator.js";
 export type { GroupState, Verdict } from "./core/group/record.js";
 export type { DeliveryState } from "./core/outbox/deliveries.js";
 export type { InputOf, MachineName, OutputOf, TransitionName } from "./core/registry.js";
@@ -27,7 +15,20 @@ export type { RequestVerdict } from "./core/request/request.js";
 export { CoordinationError, type CoordinationErrorCode, type CoordinationErrorOptions } from "./errors.js";
 export type { RetryPolicy } from "./lib/backoff.js";
 export type { Clock } from "./lib/clock.js";
+export type {
+  Backend,
+  Drainable,
+  DrainOptions,
+  DrainReport,
+  RunOptions,
+  Wake,
+  WakingMachine,
+  WatchableTransition,
+  WatchOptions,
+  Work,
+} from "./runtime/backend.js";
 export { type DrainEveryOptions, drainEvery } from "./runtime/drain-every.js";
+export type { CoordinatorEvent, OnEvent } from "./runtime/events.js";
 export { type CoalesceOptions, CoalesceTracker } from "./trackers/coalesce.js";
 export {
   type AckResult,

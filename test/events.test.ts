@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
-import type { CoordinatorEvent } from "../src/coordinator.js";
 import { CompletionTracker, CoordinationError, drainEvery, MemoryCoordinator } from "../src/index.js";
+import type { CoordinatorEvent } from "../src/runtime/events.js";
 import { hookOrWarning } from "../src/runtime/events.js";
 import { ManualClock } from "../src/testing/index.js";
 

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { Watched } from "../src/coordinator.js";
 import { CoordinationError } from "../src/index.js";
+import type { Watched } from "../src/runtime/backend.js";
 import { GRACE_MS, longPoll } from "../src/runtime/long-poll.js";
 import { Waiters } from "../src/runtime/waiters.js";
 import { ManualClock, settle } from "../src/testing/index.js";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { Watched } from "../src/coordinator.js";
 import { CoordinationError } from "../src/index.js";
 import { AbortListeners } from "../src/lib/abort-listeners.js";
+import type { Watched } from "../src/runtime/backend.js";
 import { type Notified, WaitLoop, type WaitSource } from "../src/runtime/wait-loop.js";
 import { ManualClock, settle } from "../src/testing/index.js";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Work } from "../src/coordinator.js";
+import type { Work } from "../src/runtime/backend.js";
 import { type Placed, type PoolSize, Stop, WorkPool } from "../src/runtime/work-pool.js";
 import { ManualClock, settle } from "../src/testing/index.js";
 

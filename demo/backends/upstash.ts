@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { type RedisProcess, startRedis } from "../../dev/redis-rest/index.js";
-import { CompletionTracker } from "../../src/index.js";
+import { CompletionTracker, isDrainable } from "../../src/index.js";
 import { Complaint } from "../complaint.js";
 import type { RestHostStart } from "../rest-host.js";
 import { type Access, reach } from "./access.js";
@@ -67,11 +67,12 @@ class DrainLoop {
   async #run(access: Access): Promise<void> {
     const { signal } = this.#stop;
     const { coordinator, webhooks } = reach(access);
+    if (!isDrainable(coordinator)) throw new Error("Redis has a queue to drain");
     // It acts on what the drain wakes, by being there.
     new CompletionTracker(coordinator, { webhooks });
     while (!signal.aborted) {
       // A pass that fails is made good by the next one.
-      await coordinator.drain?.({ signal }).catch(() => undefined);
+      await coordinator.drain({ signal }).catch(() => undefined);
       await pause(DRAIN_EVERY_MS, undefined, { signal }).catch(() => undefined);
     }
   }

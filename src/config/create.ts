@@ -1,7 +1,8 @@
 import type { ObjectNamespace } from "../backends/durable-object/client.js";
 import type { UpstashRedis } from "../backends/upstash/index.js";
-import type { Coordinator, OnEvent } from "../coordinator.js";
+import type { Coordinator, DrainableCoordinator } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";
+import type { OnEvent } from "../runtime/events.js";
 import type { CoordinatorConfig, ParsedConfig } from "./config.js";
 import { type CustomBackends, checkNames, fromCustom } from "./custom.js";
 import { environmentOf, settingOf } from "./environment.js";
@@ -59,6 +60,11 @@ export interface CreateCoordinatorOptions {
  * const tracker = new CompletionTracker(coordinator);
  * ```
  */
+export function createCoordinator(
+  config: CoordinatorConfig & { readonly backend: "upstash" },
+  options?: CreateCoordinatorOptions,
+): Promise<DrainableCoordinator>;
+export function createCoordinator(config?: CoordinatorConfig, options?: CreateCoordinatorOptions): Promise<Coordinator>;
 export async function createCoordinator(
   config: CoordinatorConfig = {},
   options: CreateCoordinatorOptions = {},
@@ -89,7 +95,7 @@ async function memory(
   return new MemoryCoordinator({ completionTimeoutSec, onEvent });
 }
 
-async function upstash(config: ParsedConfig, options: CreateCoordinatorOptions): Promise<Coordinator> {
+async function upstash(config: ParsedConfig, options: CreateCoordinatorOptions): Promise<DrainableCoordinator> {
   const { env, redis, onEvent } = options;
   const { completionTimeoutSec } = config;
   const { url, token, ...settings } = config.upstash;

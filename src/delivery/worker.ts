@@ -1,4 +1,3 @@
-import type { Coordinator, OnEvent, Wake, Work } from "../coordinator.js";
 import type { GroupView } from "../core/group/record.js";
 import { type Claim, type Claimed, DEFAULT_RETRY, type Notice, type WokenInput } from "../core/outbox/attempts.js";
 import { REQUEST_ROUTE } from "../core/outbox/deliveries.js";
@@ -7,6 +6,8 @@ import type { RetryPolicy } from "../lib/backoff.js";
 import { systemClock } from "../lib/clock.js";
 import { newOp } from "../lib/ids.js";
 import { shortText } from "../lib/validate.js";
+import type { Backend, Wake, Work } from "../runtime/backend.js";
+import type { OnEvent } from "../runtime/events.js";
 import { emit } from "../runtime/events.js";
 import { retry } from "../runtime/retry.js";
 import { MAX_WAIT_MS } from "../runtime/work-pool.js";
@@ -20,9 +21,9 @@ export interface Sender {
 
 export interface DelivererOptions {
   /** Where the groups are. */
-  readonly coordinator: Coordinator;
+  readonly coordinator: Backend;
   /** Where the requests are that wait for a group. */
-  readonly requests: () => Coordinator;
+  readonly requests: () => Backend;
   readonly sender?: Sender | undefined;
   /** This process's id, where it alone delivers. */
   readonly sole?: string | undefined;
@@ -168,7 +169,7 @@ function destinationOf({ route, body }: Claim): string {
 }
 
 /** Lets a waiting request go: its root is done when the group succeeded, and failed otherwise. */
-async function markRoot(requests: Coordinator, claim: Claim, signal: AbortSignal): Promise<void> {
+async function markRoot(requests: Backend, claim: Claim, signal: AbortSignal): Promise<void> {
   const { requestId, stage, rootId } = JSON.parse(claim.body) as { requestId: string; stage: string; rootId: string };
   const failure = failureAtEnd(JSON.parse(claim.snapshot) as GroupView);
   // The delivery's id is the call's id: of many attempts one counts.

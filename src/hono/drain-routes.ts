@@ -1,9 +1,10 @@
 import { type Context, Hono } from "hono";
-import { type Coordinator, checkDrain, type DrainReport } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";
 import { Problem } from "../http/problem.js";
 import { type Clock, systemClock } from "../lib/clock.js";
 import { anyTimingSafeEqual } from "../lib/timing-safe.js";
+import type { Drainable } from "../runtime/backend.js";
+import { checkDrain, type DrainReport } from "../runtime/backend.js";
 import { drainOf } from "../runtime/drain-loop.js";
 import { refusal, withOwnErrors } from "./coordination-errors.js";
 import { coordinatorOf } from "./settings.js";
@@ -11,7 +12,7 @@ import { coordinatorOf } from "./settings.js";
 /** What `drainRoutes` is made with. */
 export interface DrainRoutesOptions {
   /** What is drained, with the handlers of its groups; as a function it is asked once per request that has the secret. */
-  readonly coordinator: Coordinator | ((c: Context) => Coordinator);
+  readonly coordinator: Drainable | ((c: Context) => Drainable);
   /**
    * What the caller must send as a bearer token: 16 to 512 visible ASCII characters. While it is replaced, the new and the
    * old one (up to 10), separated by spaces. `undefined` is refused like an empty one: the route is never open.
@@ -75,7 +76,7 @@ export function drainRoutes(options: DrainRoutesOptions): Hono {
 
 /** Pass after pass, while the last one left something over that can be woken. */
 async function drainWithin(
-  coordinator: Coordinator,
+  coordinator: Drainable,
   limit: number,
   budgetMs: number,
   clock: Clock,

@@ -1,7 +1,7 @@
-import type { OnEvent } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";
 import type { Clock } from "../lib/clock.js";
 import { type Limit, within } from "../runtime/deadline.js";
+import type { OnEvent } from "../runtime/events.js";
 import { emit } from "../runtime/events.js";
 import type { QueueStatus } from "../trackers/request-status.js";
 import type { RequestWaitTracker } from "../trackers/request-wait.js";

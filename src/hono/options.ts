@@ -1,6 +1,7 @@
 import type { Context } from "hono";
-import type { Coordinator, OnEvent } from "../coordinator.js";
+import type { Coordinator } from "../coordinator.js";
 import type { Clock } from "../lib/clock.js";
+import type { OnEvent } from "../runtime/events.js";
 
 /**
  * What `requestWait` and `requestStatusRoutes` are made with: one object for both, so that they agree.

@@ -1,6 +1,6 @@
-import type { OnEvent } from "../coordinator.js";
 import type { Clock } from "../lib/clock.js";
 import { within } from "../runtime/deadline.js";
+import type { OnEvent } from "../runtime/events.js";
 import { emit } from "../runtime/events.js";
 import type { RequestProgress, RequestWaitTracker } from "../trackers/request-wait.js";
 import { isTimeOver, timeIsOver } from "./end-in-time.js";

@@ -1,8 +1,8 @@
 import type { Context } from "hono";
-import type { Coordinator, OnEvent } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";
 import { type Clock, systemClock } from "../lib/clock.js";
 import { checkId, checkInteger, checkNumber, MAX_SEC } from "../lib/validate.js";
+import type { OnEvent } from "../runtime/events.js";
 import { checkCoordinator } from "../trackers/check-coordinator.js";
 import { RequestWaitTracker } from "../trackers/request-wait.js";
 import { checkStages } from "../trackers/stages.js";
@@ -86,6 +86,6 @@ function trimmedPath(path: unknown, code: "invalid_input" | "misconfigured"): st
 }
 
 /** The coordinator of a request. */
-export function coordinatorOf(coordinator: Coordinator | ((c: Context) => Coordinator), c: Context): Coordinator {
+export function coordinatorOf<C extends object>(coordinator: C | ((c: Context) => C), c: Context): C {
   return typeof coordinator === "function" ? coordinator(c) : coordinator;
 }

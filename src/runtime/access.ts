@@ -1,6 +1,6 @@
-import type { WatchableTransition } from "../coordinator.js";
 import { MAX_PAGE_BYTES } from "../core/limits.js";
 import type { TransitionName } from "../core/registry.js";
+import type { WatchableTransition } from "./backend.js";
 
 /**
  * What may be done with a transition, apart from the machines themselves: a client that only names them needs no more.

@@ -1,8 +1,9 @@
-import type { Coordinator, OnEvent } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";
 import { type Clock, systemClock } from "../lib/clock.js";
 import { isEphemeral } from "../lib/ephemeral.js";
+import type { Drainable } from "./backend.js";
 import { DrainRounds, drainOf } from "./drain-loop.js";
+import type { OnEvent } from "./events.js";
 import { hookOrWarning } from "./events.js";
 
 /** How `drainEvery` goes about it. */
@@ -58,7 +59,7 @@ export interface DrainEveryOptions {
  * process.once("SIGTERM", () => void stop());
  * ```
  */
-export function drainEvery(coordinator: Coordinator, options: DrainEveryOptions = {}): () => Promise<void> {
+export function drainEvery(coordinator: Drainable, options: DrainEveryOptions = {}): () => Promise<void> {
   drainOf(coordinator);
   if (isEphemeral()) {
     throw new CoordinationError(

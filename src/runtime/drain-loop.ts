@@ -1,10 +1,11 @@
-import { type Coordinator, checkDrain, type DrainOptions, type DrainReport, type OnEvent } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";
 import { fullJitterMs } from "../lib/backoff.js";
 import type { Clock } from "../lib/clock.js";
 import { checkNumber } from "../lib/validate.js";
+import type { Drainable } from "./backend.js";
+import { checkDrain, type DrainOptions, type DrainReport } from "./backend.js";
 import { within } from "./deadline.js";
-import { emit } from "./events.js";
+import { emit, type OnEvent } from "./events.js";
 
 /** How a series of drains is paced. */
 export interface DrainRoundsOptions {
@@ -36,16 +37,16 @@ const SLACK_MS = 50;
 const MAX_RETRY_AFTER_MS = 900_000;
 
 /**
- * The drain of a coordinator.
+ * Returns the drain of a coordinator.
  *
  * @throws {CoordinationError} `unsupported` when it has none, `misconfigured` when it is no coordinator.
  */
-export function drainOf(coordinator: Coordinator): (options: DrainOptions) => Promise<DrainReport> {
-  if (typeof coordinator?.run !== "function") {
+export function drainOf(coordinator: Drainable): Drainable["drain"] {
+  const { drain, run } = Object(coordinator) as { readonly drain?: unknown; readonly run?: unknown };
+  if (typeof drain === "function") return (options) => coordinator.drain(options);
+  if (typeof run !== "function") {
     throw new CoordinationError("misconfigured", "what is to be drained must be a coordinator");
   }
-  const drain = coordinator.drain?.bind(coordinator);
-  if (drain !== undefined) return drain;
   const why = "its backend rings by itself, or is a custom one that does not say what is due";
   throw new CoordinationError("unsupported", `this coordinator has no drain: ${why}`);
 }
@@ -83,7 +84,7 @@ export class DrainRounds {
    * deliveries that are under way then; without it they are waited for.
    */
   async drain(
-    coordinator: () => Coordinator,
+    coordinator: () => Drainable,
     { signal, waitUntil }: Pick<DrainOptions, "signal" | "waitUntil"> = {},
   ): Promise<number> {
     let pauseMs: number;
@@ -97,7 +98,7 @@ export class DrainRounds {
   }
 
   #drainOnce(
-    coordinator: Coordinator,
+    coordinator: Drainable,
     { signal, waitUntil }: Pick<DrainOptions, "signal" | "waitUntil">,
   ): Promise<DrainReport> {
     const drain = drainOf(coordinator);

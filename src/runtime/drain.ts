@@ -1,5 +1,5 @@
-import type { DrainReport, WakingMachine } from "../coordinator.js";
 import type { Clock } from "../lib/clock.js";
+import type { DrainReport, WakingMachine } from "./backend.js";
 import { orAborted } from "./deadline.js";
 import type { Wakers } from "./wakers.js";
 import { Stop, type WorkPool } from "./work-pool.js";

@@ -1,5 +1,45 @@
-import type { CoordinatorEvent, OnEvent } from "../coordinator.js";
+import type { TransitionName } from "../core/registry.js";
 import { CoordinationError } from "../errors.js";
+
+/**
+ * What happens outside of any call: for logs and metrics. Holds no payload. Its `error` is the text that was thrown, so it
+ * holds a secret if a handler throws one: keep events in the owner's logs.
+ *
+ * Without `onEvent` the console gets a line, at most one a minute, about `wake_failed`, `drain_failed`, and deliveries that are
+ * `unhandled` or `dead`. `onEvent: () => {}` turns it off.
+ */
+export type CoordinatorEvent =
+  | { readonly type: "wake_failed"; readonly machine: string; readonly id: string; readonly error: unknown }
+  /**
+   * A drain of `drainEvery` or of an `AlarmClock` failed, a drain's `sweep` (`defineBackend`), or an object's alarm over its
+   * storage; it is tried again.
+   */
+  | { readonly type: "drain_failed"; readonly error: unknown }
+  | {
+      readonly type: "delivery";
+      readonly id: string;
+      readonly deliveryId: string;
+      /** The attempt that ended; for `unhandled`, how many were made before. */
+      readonly attempt: number;
+      /**
+       * `delivered`, `retry` and `dead` end an attempt. `stale`: another attempt had taken its place. `unhandled`: drains lack
+       * its handler, or webhooks; sent when that begins and then once an hour. `dead` also ends a day of that.
+       */
+      readonly outcome: "delivered" | "retry" | "dead" | "stale" | "unhandled";
+      /** What the attempt failed with, up to 1,024 bytes, or why none was made. */
+      readonly error?: string;
+    }
+  /** The last step of a call that has done its work failed; time, or whoever comes next, makes it good. */
+  | {
+      readonly type: "followup_failed";
+      readonly transition: TransitionName;
+      /** The record's id; of a claim or a version the caller's key, of several parts as their JSON. */
+      readonly id: string;
+      readonly error: unknown;
+    };
+
+/** Hears of events. What it throws is ignored. */
+export type OnEvent = (event: CoordinatorEvent) => void;
 
 /** Calls the hook. A hook that fails must not stop the work that it is told of. */
 export function emit(onEvent: OnEvent | undefined, event: CoordinatorEvent): void {

@@ -1,5 +1,5 @@
-import type { Watched } from "../coordinator.js";
 import type { Clock } from "../lib/clock.js";
+import type { Watched } from "./backend.js";
 import { pause } from "./deadline.js";
 import type { Listening, Notified } from "./wait-loop.js";
 import { WaitPauses } from "./wait-pauses.js";

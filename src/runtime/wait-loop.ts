@@ -1,8 +1,8 @@
-import type { Watched, WatchOptions } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";
 import type { AbortListeners } from "../lib/abort-listeners.js";
 import type { Clock } from "../lib/clock.js";
 import { endOfTurn } from "../lib/turn.js";
+import type { Watched, WatchOptions } from "./backend.js";
 import { type Polling, WaitPauses } from "./wait-pauses.js";
 
 /** Where a loop looks, and what notifies it. */

@@ -1,5 +1,5 @@
-import type { Watched } from "../coordinator.js";
 import { fullJitterMs } from "../lib/backoff.js";
+import type { Watched } from "./backend.js";
 
 /** How often a wait looks by itself, since a notification may be lost. The pause doubles from `minMs` to `maxMs`. */
 export interface Polling {

@@ -1,10 +1,10 @@
-import type { WatchableTransition, Watched } from "../coordinator.js";
 import type { InputOf, OutputOf } from "../core/registry.js";
 import { CoordinationError } from "../errors.js";
 import { AbortListeners } from "../lib/abort-listeners.js";
 import type { Clock } from "../lib/clock.js";
 import { isEphemeral } from "../lib/ephemeral.js";
 import { checkId, checkNumber, MAX_SEC } from "../lib/validate.js";
+import type { WatchableTransition, Watched } from "./backend.js";
 import { recordName } from "./placement.js";
 import { timedOut, type WaiterOptions, WaitLoop, type WaitSource } from "./wait-loop.js";
 

@@ -1,7 +1,8 @@
-import type { OnEvent, Wake, WakingMachine, Work } from "../coordinator.js";
 import type { InputOf, OutputOf } from "../core/registry.js";
 import type { Clock } from "../lib/clock.js";
 import { isEphemeral } from "../lib/ephemeral.js";
+import type { Wake, WakingMachine, Work } from "./backend.js";
+import type { OnEvent } from "./events.js";
 import { emit } from "./events.js";
 import { recordName } from "./placement.js";
 import { EDGE_POOL, type Placed, SERVER_POOL, type Stop, WorkPool } from "./work-pool.js";

@@ -1,5 +1,5 @@
-import type { Work } from "../coordinator.js";
 import type { Clock } from "../lib/clock.js";
+import type { Work } from "./backend.js";
 
 /** How many works run at once. */
 export interface PoolSize {

@@ -1,15 +1,8 @@
-import type {
-  Coordinator,
-  RunOptions,
-  Wake,
-  WakingMachine,
-  WatchableTransition,
-  WatchOptions,
-} from "../coordinator.js";
+import { Coordinator, DrainableCoordinator, isDrainable } from "../coordinator.js";
 import type { InputOf, OutputOf, TransitionName } from "../core/registry.js";
 import { CoordinationError } from "../errors.js";
 import { checkInteger } from "../lib/validate.js";
-import { Primitives } from "../runtime/primitives.js";
+import type { Backend, RunOptions } from "../runtime/backend.js";
 
 /** Which calls a fault meets: every n-th, or by a chance that a seed makes repeatable. Default: every one. */
 export type FaultPlan = FaultScope &
@@ -44,7 +37,7 @@ export function losingReplies(
   coordinator: Coordinator,
   plan: FaultPlan & { readonly resend?: boolean } = {},
 ): Coordinator {
-  return new Faulty(coordinator, plan, async (send, mayResend) => {
+  return faulty(coordinator, plan, async (send, mayResend) => {
     await send();
     if (mayResend && plan.resend !== false) return send();
     throw new CoordinationError("backend_unavailable", "the reply was lost", { retryable: true, applied: "unknown" });
@@ -53,14 +46,14 @@ export function losingReplies(
 
 /** A backend that refuses calls before it has done anything. */
 export function refusing(coordinator: Coordinator, plan: FaultPlan = {}): Coordinator {
-  return new Faulty(coordinator, plan, async () => {
+  return faulty(coordinator, plan, async () => {
     throw new CoordinationError("backend_unavailable", "the backend refused", { retryable: true });
   });
 }
 
 /** A network that delivers calls twice; the caller gets the first reply. */
 export function duplicating(coordinator: Coordinator, plan: FaultPlan = {}): Coordinator {
-  return new Faulty(coordinator, plan, async (send) => {
+  return faulty(coordinator, plan, async (send) => {
     const reply = await send();
     await send();
     return reply;
@@ -81,7 +74,7 @@ export function delaying(
     for (let i = Math.floor(random() * 4); i > 0; i--) await new Promise((resolve) => setTimeout(resolve, 0));
   };
   const hold = options.hold ?? turns;
-  return new Faulty(coordinator, {}, async (send) => {
+  return faulty(coordinator, {}, async (send) => {
     await hold();
     return send();
   });
@@ -89,48 +82,26 @@ export function delaying(
 
 type Fault = <Reply>(send: () => Promise<Reply>, resend: boolean) => Promise<Reply>;
 
-class Faulty extends Primitives {
-  readonly isDistributed: boolean;
-  readonly defaultTtlSec: number;
-  readonly completionTimeoutSec?: number;
-  readonly #inner: Coordinator;
-  readonly #isHit: (transition: TransitionName) => boolean;
-  readonly #fault: Fault;
-
-  constructor(inner: Coordinator, plan: FaultPlan, fault: Fault) {
-    super();
-    this.isDistributed = inner.isDistributed;
-    this.defaultTtlSec = inner.defaultTtlSec;
-    if (inner.completionTimeoutSec !== undefined) this.completionTimeoutSec = inner.completionTimeoutSec;
-    this.#inner = inner;
-    this.#isHit = hits(plan);
-    this.#fault = fault;
-    const drain = inner.drain?.bind(inner);
-    if (drain !== undefined) this.drain = drain;
-  }
-
-  async run<N extends TransitionName>(
-    transition: N,
-    id: string,
-    input: InputOf<N>,
-    options: RunOptions = {},
-  ): Promise<OutputOf<N>> {
-    const send = (): Promise<OutputOf<N>> => this.#inner.run(transition, id, structuredClone(input), options);
-    return this.#isHit(transition) ? this.#fault(send, options.resend !== false) : send();
-  }
-
-  watch<N extends WatchableTransition>(
-    transition: N,
-    id: string,
-    input: InputOf<N>,
-    options: WatchOptions,
-  ): Promise<OutputOf<N>> {
-    return this.#inner.watch(transition, id, input, options);
-  }
-
-  onWake<M extends WakingMachine>(machine: M, wake: Wake<M>): () => void {
-    return this.#inner.onWake(machine, wake);
-  }
+/** The coordinator of a network with a fault in front of another one. */
+function faulty(inner: Coordinator, plan: FaultPlan, fault: Fault): Coordinator {
+  const isHit = hits(plan);
+  const backend: Backend = {
+    run<N extends TransitionName>(
+      transition: N,
+      id: string,
+      input: InputOf<N>,
+      options: RunOptions = {},
+    ): Promise<OutputOf<N>> {
+      const send = (): Promise<OutputOf<N>> => inner.run(transition, id, structuredClone(input), options);
+      return isHit(transition) ? fault(send, options.resend !== false) : send();
+    },
+    watch: (transition, id, input, options) => inner.watch(transition, id, input, options),
+    onWake: (machine, wake) => inner.onWake(machine, wake),
+  };
+  const { isDistributed, defaultTtlSec: ttlSec, completionTimeoutSec } = inner;
+  const settings = { isDistributed, ttlSec, completionTimeoutSec };
+  if (!isDrainable(inner)) return new Coordinator(backend, settings);
+  return new DrainableCoordinator({ ...backend, drain: (options) => inner.drain(options) }, settings);
 }
 
 function hits(plan: FaultPlan): (transition: TransitionName) => boolean {

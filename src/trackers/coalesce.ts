@@ -1,6 +1,7 @@
-import type { Coordinator, OnEvent } from "../coordinator.js";
+import type { Coordinator } from "../coordinator.js";
 import { newOp } from "../lib/ids.js";
 import { checkInteger, checkTtlSec } from "../lib/validate.js";
+import type { OnEvent } from "../runtime/events.js";
 import { emit } from "../runtime/events.js";
 import { checkCoordinator } from "./check-coordinator.js";
 import { checkNamespace, smallId } from "./small-key.js";

@@ -1,9 +1,10 @@
-import type { Coordinator, RunOptions } from "../coordinator.js";
+import type { Coordinator } from "../coordinator.js";
 import type { AckResult as AckOutput } from "../core/group/completion.js";
 import type { GroupState, Verdict } from "../core/group/record.js";
 import { CoordinationError } from "../errors.js";
 import { newOp } from "../lib/ids.js";
 import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, shortText, toJson } from "../lib/validate.js";
+import type { RunOptions } from "../runtime/backend.js";
 import { hookOrWarning } from "../runtime/events.js";
 import { checkCoordinator } from "./check-coordinator.js";
 import { type DeliveryOptions, deliver } from "./deliver.js";

@@ -1,9 +1,11 @@
-import type { Coordinator, OnEvent } from "../coordinator.js";
+import type { Coordinator } from "../coordinator.js";
 import { DEFAULT_RETRY } from "../core/outbox/attempts.js";
 import { Deliverer } from "../delivery/worker.js";
 import { CoordinationError } from "../errors.js";
 import type { RetryPolicy } from "../lib/backoff.js";
 import { checkId, checkInteger, checkNumber, MAX_SEC } from "../lib/validate.js";
+import type { Backend } from "../runtime/backend.js";
+import type { OnEvent } from "../runtime/events.js";
 import type { Handler, Handlers, Webhooks } from "./handler.js";
 import { HandlerSender } from "./handler-sender.js";
 import type { Payloads } from "./target.js";
@@ -50,7 +52,9 @@ export interface DeliveryPlace {
  * @throws {CoordinationError} `invalid_input` for an option out of range, or one that says how to deliver to somebody who has
  * nothing to deliver with; `unsupported` for any of them where the backend delivers by itself.
  */
-export function deliver(coordinator: Coordinator, options: DeliveryOptions, place?: DeliveryPlace): () => void {
+export function deliver(coordinator: Coordinator, options: DeliveryOptions): () => void;
+export function deliver(backend: Backend, options: DeliveryOptions, place: DeliveryPlace): () => void;
+export function deliver(coordinator: Backend, options: DeliveryOptions, place?: DeliveryPlace): () => void {
   const retry = options.retry ?? DEFAULT_RETRY;
   checkInteger(retry.maxAttempts, "retry.maxAttempts", 1, 100);
   checkInteger(retry.baseDelayMs, "retry.baseDelayMs", 0, MAX_SEC * 1000);
@@ -62,7 +66,7 @@ export function deliver(coordinator: Coordinator, options: DeliveryOptions, plac
   // Somebody who brings nothing along is no more able than the coordinator itself.
   const isIdle = handlers.size === 0 && webhooks === undefined && place === undefined;
   if (isIdle && options.retry === undefined && options.attemptTimeoutSec === undefined) return () => {};
-  const theirs = place?.coordinator ?? (() => coordinator);
+  const theirs = place?.coordinator ?? (() => coordinator as Coordinator);
   const deliverer = new Deliverer({
     coordinator,
     requests: theirs,

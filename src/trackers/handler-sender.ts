@@ -1,7 +1,8 @@
-import type { Coordinator, OnEvent } from "../coordinator.js";
+import type { Coordinator } from "../coordinator.js";
 import type { GroupView } from "../core/group/record.js";
 import type { Claim } from "../core/outbox/attempts.js";
 import type { Sender } from "../delivery/worker.js";
+import type { OnEvent } from "../runtime/events.js";
 import { emit } from "../runtime/events.js";
 import { type GroupStatus, groupStatus } from "./group-status.js";
 import type { GroupEventType, Handler, HandlerContext, Webhooks } from "./handler.js";

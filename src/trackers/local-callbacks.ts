@@ -1,7 +1,8 @@
-import type { Coordinator, OnEvent } from "../coordinator.js";
+import type { Coordinator } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";
 import { isEphemeral } from "../lib/ephemeral.js";
 import { newOp } from "../lib/ids.js";
+import type { OnEvent } from "../runtime/events.js";
 import { emit } from "../runtime/events.js";
 import { type GroupStatus, groupStatus } from "./group-status.js";
 import type { LocalTargets } from "./target.js";

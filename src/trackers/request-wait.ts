@@ -1,8 +1,9 @@
-import type { Coordinator, OnEvent } from "../coordinator.js";
+import type { Coordinator } from "../coordinator.js";
 import type { StageRoots } from "../core/request/record.js";
 import { CoordinationError } from "../errors.js";
 import { newOp } from "../lib/ids.js";
 import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, shortText } from "../lib/validate.js";
+import type { OnEvent } from "../runtime/events.js";
 import { emit } from "../runtime/events.js";
 import { checkCoordinator } from "./check-coordinator.js";
 import { type RequestResult, requestResult } from "./request-result.js";

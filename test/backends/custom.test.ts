@@ -6,6 +6,8 @@ import {
   CoordinationError,
   type Coordinator,
   type CoordinatorEvent,
+  type DrainableCoordinator,
+  isDrainable,
   RequestWaitTracker,
 } from "../../src/index.js";
 import { ManualClock, settle } from "../../src/testing/index.js";
@@ -13,12 +15,14 @@ import { overshootMs } from "../support/overshoot.js";
 import { type Faults, VersionedStore } from "./custom-store.js";
 import { incrOnce } from "./once.js";
 
+type WithDue = BackendDefinition & Required<Pick<BackendDefinition, "due">>;
+
 /** A store, and coordinators over it whose time stands still until it is moved. */
 function lab(faults: Faults = {}, options: Partial<BackendDefinition> = {}) {
   const clock = new ManualClock();
   const store = new VersionedStore(faults);
-  const coordinator = (more: Partial<BackendDefinition> = {}): Coordinator =>
-    defineBackend({ ...store.definition, clock, random: () => 0.5, ...options, ...more });
+  const coordinator = (more: Partial<BackendDefinition> = {}): DrainableCoordinator =>
+    defineBackend({ ...store.definition, clock, random: () => 0.5, ...options, ...more } as WithDue);
   return { clock, store, coordinator, c: coordinator() };
 }
 
@@ -110,7 +114,7 @@ describe("a definition", () => {
     const least = defineBackend({ load, compareAndSet });
     expect(least).toMatchObject({ isDistributed: true, defaultTtlSec: 3_600 });
     expect(least.completionTimeoutSec).toBeUndefined();
-    expect(least.drain).toBeUndefined();
+    expect(isDrainable(least)).toBe(false);
     const full = defineBackend({ ...whole, isDistributed: false, ttlSec: 0, completionTimeoutSec: 60 });
     expect(full).toMatchObject({ isDistributed: false, defaultTtlSec: 0, completionTimeoutSec: 60 });
     expect(full.drain).toBeTypeOf("function");
@@ -148,7 +152,7 @@ describe("a definition", () => {
     await c.run("completion.ack", "g", acks("a"));
     expect((await waiting).ready).toBe(true);
     expect(store.subscribed).toBe(1);
-    expect(await c.drain?.()).toMatchObject({ woken: 0 });
+    expect(await c.drain()).toMatchObject({ woken: 0 });
   });
 });
 
@@ -739,7 +743,7 @@ describe("an answer of another shape", () => {
     ["no list", {}],
   ])("to due is refused: %s", async (_, reply) => {
     const { c } = lab({}, { due: async () => reply as never });
-    await expect(c.drain?.()).rejects.toMatchObject({
+    await expect(c.drain()).rejects.toMatchObject({
       code: "backend_rejected",
       message: expect.stringContaining("due"),
     });
@@ -760,7 +764,7 @@ describe("an answer of another shape", () => {
     const due = async (limit: number) => [...Array(20).fill(line), ...(await definition.due(limit))].slice(0, limit);
     const c = made.coordinator({ due, onEvent: (event) => void events.push(event) });
     await made.clock.advance(2_000);
-    expect(await c.drain?.({ limit: 1 })).toEqual({ woken: 1, left: false, nextDueAtMs: undefined });
+    expect(await c.drain({ limit: 1 })).toEqual({ woken: 1, left: false, nextDueAtMs: undefined });
     expect((await made.c.run("completion.status", "g", {})).view?.state).toBe("timed_out");
     const error = { code: "backend_rejected", message: expect.stringContaining("due") };
     expect(events).toMatchObject([{ type: "drain_failed", error }]);
@@ -1241,33 +1245,33 @@ describe("a drain", () => {
   it("wakes what is due, and says when the next one is", async () => {
     const { c, clock, store } = await withDue(ids(3));
     const startMs = clock.now();
-    expect(await c.drain?.()).toEqual({ woken: 0, left: false, nextDueAtMs: startMs + 1_000 });
+    expect(await c.drain()).toEqual({ woken: 0, left: false, nextDueAtMs: startMs + 1_000 });
     await clock.advance(1_001);
     store.calls.length = 0;
-    expect(await c.drain?.()).toEqual({ woken: 2, left: false, nextDueAtMs: startMs + 1_002 });
+    expect(await c.drain()).toEqual({ woken: 2, left: false, nextDueAtMs: startMs + 1_002 });
     expect(store.count("due")).toBe(1);
     expect(store.records.get(`completion:${encodeURIComponent("g0é:")}`)?.wakeAtMs).toBeNull();
     await clock.advance(1);
-    expect(await c.drain?.()).toEqual({ woken: 1, left: false, nextDueAtMs: undefined });
+    expect(await c.drain()).toEqual({ woken: 1, left: false, nextDueAtMs: undefined });
     expect(clock.pending).toBe(0);
   });
 
   it("stops at its limit, and says that something is left", async () => {
     const { c, clock } = await withDue(ids(7));
     await clock.advance(2_000);
-    expect(await c.drain?.({ limit: 3 })).toMatchObject({ woken: 3, left: true, nextDueAtMs: clock.now() - 997 });
-    expect(await c.drain?.({ limit: 4 })).toEqual({ woken: 4, left: false, nextDueAtMs: undefined });
+    expect(await c.drain({ limit: 3 })).toMatchObject({ woken: 3, left: true, nextDueAtMs: clock.now() - 997 });
+    expect(await c.drain({ limit: 4 })).toEqual({ woken: 4, left: false, nextDueAtMs: undefined });
   });
 
   it("stops when its time is over", async () => {
     const { c, clock, store } = await withDue(ids(40));
     await clock.advance(2_000);
     store.faults = { before: (call) => (call === "compareAndSet" ? clock.advance(100) : undefined) };
-    const report = await c.drain?.({ budgetMs: 150 });
+    const report = await c.drain({ budgetMs: 150 });
     expect(report).toMatchObject({ left: true });
     expect(report?.woken).toBeGreaterThan(0);
     expect(report?.woken).toBeLessThan(40);
-    expect(await c.drain?.()).toMatchObject({ woken: 40 - (report?.woken ?? 0), left: false });
+    expect(await c.drain()).toMatchObject({ woken: 40 - (report?.woken ?? 0), left: false });
   });
 
   it("reaches what stands behind many that fail", async () => {
@@ -1275,14 +1279,14 @@ describe("a drain", () => {
     await clock.advance(2_000);
     const isBroken = (name: string): boolean => Number(/g(\d+)/.exec(name)?.[1]) < 30;
     store.faults = { before: (call, name) => (call === "load" && isBroken(name) ? refuse() : undefined) };
-    expect(await c.drain?.({ limit: 10 })).toEqual({ woken: 10, left: true, nextDueAtMs: undefined });
+    expect(await c.drain({ limit: 10 })).toEqual({ woken: 10, left: true, nextDueAtMs: undefined });
     expect(store.count("due")).toBeLessThan(16);
     store.faults = {};
     expect(await stateOf(c, "g39é:")).toBe("timed_out");
     // What could not be woken is put off by half a minute.
-    expect(await c.drain?.()).toEqual({ woken: 0, left: false, nextDueAtMs: undefined });
+    expect(await c.drain()).toEqual({ woken: 0, left: false, nextDueAtMs: undefined });
     await clock.advance(30_000);
-    expect(await c.drain?.()).toMatchObject({ woken: 30, left: false });
+    expect(await c.drain()).toMatchObject({ woken: 30, left: false });
   });
 
   it("row 45: has the store list later what it could not wake, where the store can", async () => {
@@ -1297,14 +1301,14 @@ describe("a drain", () => {
     await clock.advance(2_000);
     const isBroken = (name: string): boolean => /g[0-3]/.test(name);
     store.faults = { before: (call, name) => (call === "load" && isBroken(name) ? refuse() : undefined) };
-    expect(await coordinator({ putOff }).drain?.({ limit: 1 })).toMatchObject({ woken: 1, left: true });
+    expect(await coordinator({ putOff }).drain({ limit: 1 })).toMatchObject({ woken: 1, left: true });
     const later = [...store.records].filter(([, { wakeAtMs }]) => wakeAtMs === clock.now() + 30_000);
     expect(later.map(([name]) => name).sort()).toEqual(
       [0, 1, 2, 3].map((n) => encodedName(n)).concat("later:g", "nocolon"),
     );
     store.calls.length = 0;
     // A process that knows nothing of them meets none of them.
-    expect(await coordinator({ putOff }).drain?.({ limit: 1 })).toMatchObject({ woken: 1 });
+    expect(await coordinator({ putOff }).drain({ limit: 1 })).toMatchObject({ woken: 1 });
     expect(store.count("due")).toBe(1);
     expect(store.records.get("later:g")?.data).toBe("of another version");
   });
@@ -1315,9 +1319,9 @@ describe("a drain", () => {
     store.records.set("later:g", { version: "1", data: "", expiresAtMs: null, wakeAtMs: 1 });
     await clock.advance(2_000);
     const c = coordinator({ putOff: lost, onEvent: (event) => void events.push(event) });
-    expect(await c.drain?.()).toEqual({ woken: 1, left: false, nextDueAtMs: undefined });
+    expect(await c.drain()).toEqual({ woken: 1, left: false, nextDueAtMs: undefined });
     expect(events).toMatchObject([{ type: "drain_failed", error: { code: "backend_unavailable" } }]);
-    expect(await c.drain?.()).toEqual({ woken: 0, left: false, nextDueAtMs: undefined });
+    expect(await c.drain()).toEqual({ woken: 0, left: false, nextDueAtMs: undefined });
     expect(events).toHaveLength(1);
   });
 
@@ -1326,9 +1330,9 @@ describe("a drain", () => {
     await clock.advance(2_000);
     const stale = await store.definition.due(100);
     const lagging = coordinator({ due: async (limit) => stale.slice(0, limit) });
-    expect(await lagging.drain?.({ limit: 2 })).toMatchObject({ woken: 2, left: true });
-    expect(await c.drain?.()).toMatchObject({ woken: 3, left: false });
-    expect(await lagging.drain?.({ limit: 10 })).toMatchObject({ woken: 5, left: false });
+    expect(await lagging.drain({ limit: 2 })).toMatchObject({ woken: 2, left: true });
+    expect(await c.drain()).toMatchObject({ woken: 3, left: false });
+    expect(await lagging.drain({ limit: 10 })).toMatchObject({ woken: 5, left: false });
   });
 
   it("row 45: leaves machines alone that a later version has, however many lines they have", async () => {
@@ -1341,11 +1345,11 @@ describe("a drain", () => {
       return [...strange, ...(await store.definition.due(limit))].slice(0, limit);
     };
     const drainer = coordinator({ due });
-    expect(await drainer.drain?.({ limit: 2 })).toMatchObject({ woken: 2 });
+    expect(await drainer.drain({ limit: 2 })).toMatchObject({ woken: 2 });
     expect(await stateOf(c, "g1é:")).toBe("timed_out");
     calls = 0;
     // They are known by now.
-    expect(await drainer.drain?.({ limit: 2 })).toEqual({ woken: 0, left: false, nextDueAtMs: undefined });
+    expect(await drainer.drain({ limit: 2 })).toEqual({ woken: 0, left: false, nextDueAtMs: undefined });
     expect(calls).toBe(1);
   });
 
@@ -1355,11 +1359,11 @@ describe("a drain", () => {
     const { signal, abort, listeners } = countingSignal();
     const reason = new Error("gone");
     store.faults = { before: once(() => abort(reason)) };
-    await expect(c.drain?.({ signal })).rejects.toBe(reason);
+    await expect(c.drain({ signal })).rejects.toBe(reason);
     await settle(8);
     expect(store.count("compareAndSet")).toBeLessThan(30 + 9);
     expect(listeners()).toBe(0);
-    await expect(c.drain?.({ signal })).rejects.toBe(reason);
+    await expect(c.drain({ signal })).rejects.toBe(reason);
     expect(clock.pending).toBe(0);
   });
 
@@ -1368,7 +1372,7 @@ describe("a drain", () => {
     c.onWake("completion", { input: () => ({}), act: never });
     await clock.advance(2_000);
     const { signal, abort, listeners } = countingSignal();
-    const outcome = c.drain?.({ signal }).catch((error: unknown) => error);
+    const outcome = c.drain({ signal }).catch((error: unknown) => error);
     await settle();
     const reason = new Error("gone");
     abort(reason);
@@ -1380,29 +1384,29 @@ describe("a drain", () => {
     const { c, clock, store, coordinator } = await withDue(ids(1));
     await c.run("kv.incr", "old", { op: "o", ttlMs: 1_500, delta: 1 });
     await clock.advance(2_000);
-    await c.drain?.();
+    await c.drain();
     expect([...store.records.keys()]).toEqual(["completion:g0%C3%A9%3A"]);
     expect(store.calls.at(-1)).toBe("sweep");
     const events: CoordinatorEvent[] = [];
     const failing = coordinator({ sweep: lost, onEvent: (event) => events.push(event) });
     await clock.advance(601_000);
-    expect(await failing.drain?.()).toMatchObject({ left: false });
+    expect(await failing.drain()).toMatchObject({ left: false });
     const error = { code: "backend_unavailable", message: "the backend's sweep failed" };
     expect(events).toMatchObject([{ type: "drain_failed", error }]);
     const { load, compareAndSet, due } = store.definition;
-    expect(await defineBackend({ load, compareAndSet, due, clock }).drain?.()).toMatchObject({ left: false });
+    expect(await defineBackend({ load, compareAndSet, due, clock }).drain()).toMatchObject({ left: false });
   });
 
   it("of a store that does not answer ends at an operation's time", async () => {
     for (const call of ["due", "now"]) {
       const { c, clock } = lab({}, { callTimeoutMs: 1_000, [call]: never });
-      const outcome = await outcomeOf(clock, Promise.resolve(c.drain?.()));
+      const outcome = await outcomeOf(clock, Promise.resolve(c.drain()));
       expect(outcome).toMatchObject({ code: "backend_unavailable", retryable: true });
       expect(clock.pending).toBe(0);
     }
     const events: CoordinatorEvent[] = [];
     const { c, clock } = lab({}, { callTimeoutMs: 1_000, sweep: never, onEvent: (event) => events.push(event) });
-    expect(await outcomeOf(clock, Promise.resolve(c.drain?.()))).toMatchObject({ woken: 0, left: false });
+    expect(await outcomeOf(clock, Promise.resolve(c.drain()))).toMatchObject({ woken: 0, left: false });
     expect(events).toMatchObject([{ type: "drain_failed", error: { code: "backend_unavailable" } }]);
     expect(clock.pending).toBe(0);
   });
@@ -1420,17 +1424,17 @@ describe("a drain", () => {
         onEvent: (event) => events.push(event),
       },
     );
-    await expect(c.drain?.({ signal: leaving.signal })).rejects.toBe("gone");
+    await expect(c.drain({ signal: leaving.signal })).rejects.toBe("gone");
     expect(events).toEqual([]);
   });
 
   it("refuses options out of range", async () => {
     const { c } = lab();
     for (const limit of [0, 1.5, 10_001]) {
-      await expect(c.drain?.({ limit })).rejects.toMatchObject({ code: "invalid_input" });
+      await expect(c.drain({ limit })).rejects.toMatchObject({ code: "invalid_input" });
     }
     for (const budgetMs of [0, 1.5, 600_001]) {
-      await expect(c.drain?.({ budgetMs })).rejects.toMatchObject({ code: "invalid_input" });
+      await expect(c.drain({ budgetMs })).rejects.toMatchObject({ code: "invalid_input" });
     }
   });
 });

@@ -3,9 +3,8 @@ import {
   DurableObjectCoordinator,
   type DurableObjectOptions,
   type ObjectNamespace,
-  type ObjectReply,
-  type WatchClient,
 } from "../../src/backends/durable-object/client.js";
+import type { ObjectReply, WatchClient } from "../../src/backends/durable-object/protocol.js";
 import { CoordinationError } from "../../src/errors.js";
 import { CompletionTracker } from "../../src/index.js";
 

@@ -29,7 +29,7 @@ it("decides by the database's clock, and leaves no row behind", async () => {
   const { view } = await coordinator.run("completion.register", "g", input);
   expect(Math.abs((view?.generation ?? 0) - Date.now())).toBeLessThan(10_000);
   expect(await countRows()).toBe(1);
-  const report = await d1Backend(env.DB, { now: () => Date.now() + 3_600_000 }).drain?.();
+  const report = await d1Backend(env.DB, { now: () => Date.now() + 3_600_000 }).drain();
   expect(report).toEqual({ woken: 1, left: false, nextDueAtMs: undefined });
   expect(await countRows()).toBe(0);
 });
@@ -41,7 +41,7 @@ it("row 45: lists a record later that a drain could not wake", async () => {
   const add = "INSERT INTO records (name, version, data, wake_at) VALUES (?, '1', 'of another version', 1)";
   await env.DB.batch(Array.from({ length: 5 }, (_, i) => env.DB.prepare(add).bind(`later:${i}`)));
   const drainer = () => d1Backend(env.DB, { now: () => Date.now() + 2_000 });
-  expect(await drainer().drain?.({ limit: 1 })).toMatchObject({ woken: 1 });
+  expect(await drainer().drain({ limit: 1 })).toMatchObject({ woken: 1 });
   const due = env.DB.prepare("SELECT count(*) AS n FROM records WHERE wake_at <= ?").bind(Date.now() + 2_000);
   expect(await due.first("n")).toBe(0);
   expect(await countRows()).toBe(6);

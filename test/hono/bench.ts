@@ -1,5 +1,4 @@
 import { type Context, type Handler, Hono } from "hono";
-import type { CoordinatorEvent } from "../../src/coordinator.js";
 import {
   coordinationErrors,
   type RequestOptions,
@@ -8,6 +7,7 @@ import {
   requestWait,
 } from "../../src/hono/index.js";
 import { type Coordinator, MemoryCoordinator, RequestWaitTracker, type TransitionName } from "../../src/index.js";
+import type { CoordinatorEvent } from "../../src/runtime/events.js";
 import { ManualClock, settle } from "../../src/testing/index.js";
 
 export const STAGES = ["parse", "embed"] as const;

@@ -8,7 +8,7 @@ import {
   drainRoutes,
   requestStatusRoutes,
 } from "../../src/hono/index.js";
-import { CoordinationError, type CoordinationErrorCode, type Coordinator } from "../../src/index.js";
+import { CoordinationError, type CoordinationErrorCode, type DrainableCoordinator } from "../../src/index.js";
 
 const STATUSES: readonly (readonly [CoordinationErrorCode, number])[] = [
   ["invalid_input", 422],
@@ -169,7 +169,7 @@ describe("headers", () => {
 describe("an error of the mounted routes", () => {
   const secret = "a-secret-of-the-tests";
   const fault = new CoordinationError("misconfigured", "Canary7f3a91");
-  const coordinator = (): Coordinator => {
+  const coordinator = (): DrainableCoordinator => {
     throw fault;
   };
   const routes = () =>

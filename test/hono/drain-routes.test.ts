@@ -5,6 +5,7 @@ import { type DrainRoutesOptions, drainRoutes } from "../../src/hono/index.js";
 import {
   CoordinationError,
   type Coordinator,
+  type Drainable,
   type DrainOptions,
   type DrainReport,
   MemoryCoordinator,
@@ -20,7 +21,7 @@ afterEach(() => vi.restoreAllMocks());
 function draining(
   reports: readonly Partial<DrainReport>[] = [],
   onDrain: () => unknown = () => {},
-): Coordinator & { readonly asked: DrainOptions[] } {
+): Coordinator & Drainable & { readonly asked: DrainOptions[] } {
   const asked: DrainOptions[] = [];
   const drain = async (options: DrainOptions = {}): Promise<DrainReport> => {
     const report = reports[asked.push(options) - 1] ?? {};
@@ -82,7 +83,7 @@ describe("a caller with a live secret", () => {
   });
 
   it("is told what the coordinator says: that it has no drain, that its backend is away", async () => {
-    const unsupported = await appOf({ coordinator: new MemoryCoordinator() })(`Bearer ${FIRST}`);
+    const unsupported = await appOf({ coordinator: new MemoryCoordinator() as never })(`Bearer ${FIRST}`);
     expect([unsupported.status, (await unsupported.json()).code]).toEqual([501, "unsupported"]);
     const away = draining([], () => {
       throw new CoordinationError("backend_unavailable", "no answer", { retryable: true, applied: "unknown" });

@@ -28,7 +28,10 @@ const app = new Hono<{ Bindings: Bindings }>()
     return c.json({ document: "document" }, 202);
   })
   .route("/requests", requestStatusRoutes(options))
-  .route("/drain", drainRoutes({ ...options, secret: "a-secret-of-these-tests" }));
+  .route(
+    "/drain",
+    drainRoutes({ ...options, coordinator: options.coordinator as never, secret: "a-secret-of-these-tests" }),
+  );
 
 const call = async (method: string, path: string, headers: Record<string, string> = {}, signal?: AbortSignal) => {
   const init = { method, headers: { "x-user": "alice", ...headers }, ...(signal === undefined ? {} : { signal }) };

@@ -1,4 +1,4 @@
-import type { Coordinator, Wake, WakingMachine } from "../../src/index.js";
+import type { Coordinator, DrainableCoordinator, Wake, WakingMachine } from "../../src/index.js";
 import { type Harness, settle } from "../../src/testing/index.js";
 
 /** How long a harness waits for calls that are under way: longer than a busy machine takes, shorter than a test may. */
@@ -9,8 +9,11 @@ const PATIENCE_MS = 60_000;
  * real time by what `aheadMs` says, `stalled` one whose store never answers. Time moves only between calls and deliveries,
  * never under them: a lease would be over before it was used.
  */
-export function drivenHarness(make: (aheadMs: () => number) => Coordinator, stalled: () => Coordinator): Harness {
-  const able = new Set<Coordinator>();
+export function drivenHarness(
+  make: (aheadMs: () => number) => DrainableCoordinator,
+  stalled: () => Coordinator,
+): Harness {
+  const able = new Set<DrainableCoordinator>();
   const underWay = new Set<Promise<unknown>>();
   let aheadMs = 0;
 
@@ -20,7 +23,7 @@ export function drivenHarness(make: (aheadMs: () => number) => Coordinator, stal
     work.then(over, over);
     return work;
   };
-  const coordinator = (): Coordinator => {
+  const coordinator = (): DrainableCoordinator => {
     const one = make(() => aheadMs);
     const [run, onWake] = [one.run.bind(one), one.onWake.bind(one)];
     one.run = (transition, id, input, options) => track(run(transition, id, input, options));
@@ -46,7 +49,7 @@ export function drivenHarness(make: (aheadMs: () => number) => Coordinator, stal
     aheadMs += ms;
     for (let woken = 1; woken > 0; ) {
       woken = 0;
-      for (const one of able.size > 0 ? able : [idle]) woken += (await one.drain?.())?.woken ?? 0;
+      for (const one of able.size > 0 ? able : [idle]) woken += (await one.drain()).woken;
     }
     await rest();
   };

@@ -12,25 +12,19 @@ const LOOK_MS = 20;
  * machine takes for sound ones changes nothing.
  */
 export class Silence {
-  readonly #lane: Lane;
+  readonly #lane: Pick<Lane, "silences">;
+  readonly #silenceMs: number;
 
-  constructor(lane: Lane) {
+  constructor(lane: Pick<Lane, "silences">, silenceMs = SILENCE_MS) {
     this.#lane = lane;
+    this.#silenceMs = silenceMs;
   }
 
-  /** For a client that hands its timeouts to `fetch` as a signal. */
-  readonly fetch = async (url: string, init: RequestInit): Promise<Response> => {
-    const [request, before] = [new AbortController(), this.#lane.silences];
-    const end = (): void => request.abort(init.signal?.reason);
-    init.signal?.addEventListener("abort", () => this.#afterSilence(before, end));
-    return fetch(url, { ...init, signal: request.signal });
-  };
-
-  /** For a client that takes a clock. Shorter timers, such as pauses, ring in their time. */
+  /** The client's clock. Shorter timers, such as pauses, ring in their time. */
   readonly clock: Clock = {
     now: () => systemClock.now(),
     setTimer: (run, delayMs, options) => {
-      if (delayMs < SILENCE_MS) return systemClock.setTimer(run, delayMs, options);
+      if (delayMs < this.#silenceMs) return systemClock.setTimer(run, delayMs, options);
       const before = this.#lane.silences;
       let stop = systemClock.setTimer(() => (stop = this.#afterSilence(before, run)), delayMs, options);
       return () => stop();

@@ -7,7 +7,8 @@ import {
   type WatchReply,
 } from "../../src/backends/durable-object/object/index.js";
 import { AlarmClock } from "../../src/backends/upstash/index.js";
-import type { Coordinator, CoordinatorEvent } from "../../src/coordinator.js";
+import type { Drainable } from "../../src/runtime/backend.js";
+import type { CoordinatorEvent } from "../../src/runtime/events.js";
 import type { Harness } from "../../src/testing/index.js";
 import { CompletionTracker } from "../../src/trackers/completion.js";
 import type { HandlerContext, HandlerEvent } from "../../src/trackers/handler.js";
@@ -27,7 +28,7 @@ declare global {
 
 /** What an alarm clock drains, and how fast. */
 interface DrainPlan {
-  coordinator: (env: Cloudflare.Env) => Coordinator;
+  coordinator: (env: Cloudflare.Env) => Drainable;
   everyMs?: number;
   limit?: number;
 }
@@ -111,7 +112,7 @@ export class TestDrainClock extends AlarmClock<Cloudflare.Env> {
   protected override readonly everyMs = bench.drains?.everyMs ?? 15_000;
   protected override readonly limit = bench.drains?.limit ?? 100;
 
-  protected override coordinator(env: Cloudflare.Env): Coordinator {
+  protected override coordinator(env: Cloudflare.Env): Drainable {
     if (bench.drains === undefined) throw new Error("the test has no drains");
     return bench.drains.coordinator(env);
   }

@@ -1,5 +1,12 @@
 import { expect, it } from "vitest";
-import { CompletionTracker, CoordinationError, MemoryCoordinator, RequestWaitTracker } from "../../src/index.js";
+import { MemoryBackend } from "../../src/backends/memory/backend.js";
+import {
+  CompletionTracker,
+  CoordinationError,
+  Coordinator,
+  MemoryCoordinator,
+  RequestWaitTracker,
+} from "../../src/index.js";
 import { ManualClock } from "../../src/testing/index.js";
 
 it("tells of an attempt through an outage of the backend, so that it is not made again", async () => {
@@ -42,14 +49,15 @@ it("leaves deliveries to others once the tracker is closed", async () => {
 
 it("tries again to let a request go when a deployment lacks its backend for a while", async () => {
   const clock = new ManualClock();
-  const coordinator = new MemoryCoordinator({ clock });
+  const backend = new MemoryBackend({ clock });
+  const coordinator = new Coordinator(backend, { isDistributed: false });
   const requests = new RequestWaitTracker(coordinator, { stages: ["embed"] });
   await requests.registerRequest("request");
   await requests.registerRoot("request", "embed", "root");
-  const run = coordinator.run.bind(coordinator);
+  const run = backend.run.bind(backend);
   const lacking = ["unsupported", "misconfigured", "unauthorized"] as const;
   let asked = 0;
-  coordinator.run = (transition, id, input, options) => {
+  backend.run = (transition, id, input, options) => {
     const code = transition === "request.mark" ? lacking[asked++] : undefined;
     return code === undefined
       ? run(transition, id, input, options)

@@ -11,6 +11,7 @@ import {
 } from "../../src/hono/index.js";
 import {
   type Coordinator,
+  type DrainableCoordinator,
   MemoryCoordinator,
   type NextRoot,
   type RequestProgress,
@@ -29,6 +30,7 @@ interface Variables {
 }
 
 const coordinator = new MemoryCoordinator();
+declare const upstash: DrainableCoordinator;
 const scope = (c: Context): string => c.req.header("x-user") ?? "anonymous";
 const options = { coordinator, stages: ["parse", "embed"], scope } as const;
 
@@ -109,6 +111,8 @@ export const stateOf = (progress: RequestProgress): "pending" | "complete" => pr
 new RequestWaitTracker(coordinator, options);
 requestWait({ ...options, scope: "public", onTimeout: "gateway-timeout" });
 requestWait({ ...options, statusPath: (c) => `/orgs/${c.req.param("id")}/requests`, requestId: () => undefined });
+drainRoutes({ coordinator: upstash, secret: undefined });
+// @ts-expect-error: memory wakes what is due by itself
 drainRoutes({ coordinator, secret: undefined });
 
 // @ts-expect-error: whose requests they are has to be said

@@ -1,7 +1,7 @@
 import {
   type BackendDefinition,
   type BackendRecord,
-  type Coordinator,
+  type DrainableCoordinator,
   type DueRecord,
   defineBackend,
 } from "edge-coordinator";
@@ -24,7 +24,7 @@ const DUE = "SELECT name, wake_at AS atMs FROM records WHERE wake_at IS NOT NULL
 const PUT_OFF = "UPDATE records SET wake_at = ? WHERE name = ? AND wake_at IS NOT NULL";
 
 /** A coordinator over one table in Cloudflare D1. The database's clock decides, and reads go to its primary. */
-export function d1Backend(db: D1Database, options: Partial<BackendDefinition> = {}): Coordinator {
+export function d1Backend(db: D1Database, options: Partial<BackendDefinition> = {}): DrainableCoordinator {
   const query = (sql: string, ...values: unknown[]) => db.prepare(sql).bind(...values);
   const changes = async (statement: D1PreparedStatement) => (await statement.run()).meta.changes > 0;
   return defineBackend({

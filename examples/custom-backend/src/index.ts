@@ -77,7 +77,7 @@ app.get("/outcomes", async (c) => {
 async function scheduled(_controller: ScheduledController, env: Env, ctx: ExecutionContext): Promise<void> {
   const coordinator = d1Backend(env.DB);
   trackerOn(coordinator, env, ctx);
-  console.log("drained", await coordinator.drain?.({ limit: 1_000, budgetMs: 20_000 }));
+  console.log("drained", await coordinator.drain({ limit: 1_000, budgetMs: 20_000 }));
 }
 
 export default { fetch: app.fetch, scheduled } satisfies ExportedHandler<Env>;

@@ -1,4 +1,4 @@
-import type { Coordinator } from "edge-coordinator";
+import type { Coordinator, DrainableCoordinator } from "edge-coordinator";
 import { type Harness, settle } from "edge-coordinator/testing";
 
 /** For so long it waits for what is under way: some cases hold a call up on purpose. */
@@ -8,8 +8,11 @@ const PATIENCE_MS = 1_000;
  * Any store as the conformance cases see it: `client` makes one more coordinator over it, whose clock is ahead by what
  * `aheadMs` says, and `stalled` one whose store never answers. Time moves only between calls and deliveries: a lease would be over before it was used.
  */
-export function storeHarness(client: (aheadMs: () => number) => Coordinator, stalled: () => Coordinator): Harness {
-  const withHandlers = new Set<Coordinator>();
+export function storeHarness(
+  client: (aheadMs: () => number) => DrainableCoordinator,
+  stalled: () => Coordinator,
+): Harness {
+  const withHandlers = new Set<DrainableCoordinator>();
   const underWay = new Set<Promise<unknown>>();
   let aheadMs = 0;
 
@@ -20,7 +23,7 @@ export function storeHarness(client: (aheadMs: () => number) => Coordinator, sta
     return work;
   }
 
-  function coordinator(): Coordinator {
+  function coordinator(): DrainableCoordinator {
     const one = client(() => aheadMs);
     const [run, onWake] = [one.run.bind(one), one.onWake.bind(one)];
     one.run = (transition, id, input, options) => track(run(transition, id, input, options));
@@ -58,7 +61,7 @@ export function storeHarness(client: (aheadMs: () => number) => Coordinator, sta
       const drainers = withHandlers.size > 0 ? withHandlers : [bystander];
       for (let woken = 1; woken > 0; ) {
         woken = 0;
-        for (const one of drainers) woken += (await one.drain?.())?.woken ?? 0;
+        for (const one of drainers) woken += (await one.drain()).woken;
       }
       await rest();
     },

@@ -1,8 +1,8 @@
-import type { OnEvent } from "../../coordinator.js";
 import { CoordinationError } from "../../errors.js";
 import type { RetryPolicy } from "../../lib/backoff.js";
 import type { Clock } from "../../lib/clock.js";
 import { checkInteger, checkNumber, MAX_SEC } from "../../lib/validate.js";
+import type { OnEvent } from "../../runtime/events.js";
 
 /** One record as a store keeps it. */
 export interface BackendRecord {

@@ -1,6 +1,6 @@
-import type { WakingMachine } from "../../coordinator.js";
 import { findTransition } from "../../core/registry.js";
 import { CoordinationError } from "../../errors.js";
+import type { WakingMachine } from "../../runtime/backend.js";
 import type { DueLine, DueQueue } from "../../runtime/drain.js";
 import type { DueRecord } from "./definition.js";
 import { partsOfName } from "./names.js";

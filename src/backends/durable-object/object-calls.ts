@@ -2,7 +2,7 @@ import { CoordinationError, type CoordinationErrorCode } from "../../errors.js";
 import { faultOfObject, isTooLargeForRpc, lacksMethod } from "../../http/remote-faults.js";
 import type { Joinable, Outcome } from "../../runtime/batcher.js";
 import { NoRoom } from "../../runtime/size.js";
-import type { ObjectCall, ObjectMethods, ObjectReply } from "./client.js";
+import type { ObjectCall, ObjectMethods, ObjectReply } from "./protocol.js";
 
 type Refusal = Extract<ObjectReply, { readonly ok: false }>;
 

@@ -1,8 +1,9 @@
-import type { Coordinator, CoordinatorEvent } from "../../coordinator.js";
 import { CoordinationError, type CoordinationErrorCode } from "../../errors.js";
 import { faultOfObject, faultOfStatus, lacksMethod } from "../../http/remote-faults.js";
 import { systemClock } from "../../lib/clock.js";
+import type { Drainable } from "../../runtime/backend.js";
 import { DrainRounds, drainOf } from "../../runtime/drain-loop.js";
+import type { CoordinatorEvent } from "../../runtime/events.js";
 import { emit, hookOrWarning } from "../../runtime/events.js";
 
 /** The part of a Durable Object's state that is used; every `DurableObjectState` has it. */
@@ -99,7 +100,7 @@ export abstract class AlarmClock<Env = unknown> {
   protected readonly budgetMs: number = 30_000;
 
   readonly #warn = hookOrWarning(undefined, () => this.now());
-  #made: Coordinator | undefined;
+  #made: Drainable | undefined;
   #rounds: DrainRounds | undefined;
 
   constructor(ctx: ClockState, env: Env) {
@@ -155,7 +156,7 @@ export abstract class AlarmClock<Env = unknown> {
    * The coordinator to drain, with the trackers whose handlers run here. Called once in the object's life, at its first
    * alarm or start; again if it threw.
    */
-  protected abstract coordinator(env: Env): Coordinator;
+  protected abstract coordinator(env: Env): Drainable;
 
   /**
    * Receives the drains that failed. Override it to log or count, and give it to the coordinator and its trackers as well.
@@ -195,7 +196,7 @@ export abstract class AlarmClock<Env = unknown> {
     }
   }
 
-  #coordinator(): Coordinator {
+  #coordinator(): Drainable {
     this.#made ??= this.coordinator(this.env);
     return this.#made;
   }

@@ -1,7 +1,7 @@
 import { Redis, type Requester, type UpstashRequest, type UpstashResponse } from "@upstash/redis/cloudflare";
 import { networkCode } from "../../http/network-code.js";
 import { BodyTooLarge, MAX_READ_BYTES, readAnswer } from "../../http/read-body.js";
-import { systemClock } from "../../lib/clock.js";
+import type { Clock } from "../../lib/clock.js";
 import { within } from "../../runtime/deadline.js";
 import { type Applied, explainStatus, Refused, unavailable, unexpectedReply } from "./failure.js";
 import type { Endpoint, UpstashFetch } from "./options.js";
@@ -44,19 +44,28 @@ class Commands extends Redis {
   }
 }
 
+/** How a client sends. */
+export interface ClientOptions {
+  readonly requestTimeoutMs: number;
+  readonly fetch: UpstashFetch | undefined;
+  readonly clock: Clock;
+}
+
 /** Sends requests to one database, each once and within a time. Errors hold only what is safe to show. */
 export class Client {
   readonly #endpoint: Endpoint;
   readonly #requestTimeoutMs: number;
   readonly #fetch: UpstashFetch;
+  readonly #clock: Clock;
   /** Lets a replica answer only when it has caught up with what this client has seen. */
   #syncToken = "";
 
-  constructor(endpoint: Endpoint, requestTimeoutMs: number, own: UpstashFetch | undefined) {
+  constructor(endpoint: Endpoint, options: ClientOptions) {
     this.#endpoint = endpoint;
-    this.#requestTimeoutMs = requestTimeoutMs;
+    this.#requestTimeoutMs = options.requestTimeoutMs;
+    this.#clock = options.clock;
     // A platform's own refuses to be called as a method of something else.
-    this.#fetch = (url, init) => (own ?? fetch)(url, init);
+    this.#fetch = (url, init) => (options.fetch ?? fetch)(url, init);
   }
 
   /**
@@ -125,11 +134,11 @@ export class Client {
   #exchange(path: readonly string[], body: string, { signal, applied }: CallOptions): Promise<[Response, string]> {
     const limitMs = this.#requestTimeoutMs;
     const late = () => unavailable(`did not answer within ${limitMs} ms`, applied);
-    return within({ limitMs, signal, clock: systemClock }, late, async (ended) => {
+    return within({ limitMs, signal, clock: this.#clock }, late, async (ended) => {
       try {
         const headers = { "upstash-sync-token": this.#syncToken };
         const response = await this.#post(path, { headers, body, signal: ended });
-        return [response, await readAnswer(response, ended, systemClock)];
+        return [response, await readAnswer(response, ended, this.#clock)];
       } catch (error) {
         if (error instanceof BodyTooLarge) {
           throw unavailable(`gave an answer longer than ${MAX_READ_BYTES} bytes, which was cut: check url`, applied);

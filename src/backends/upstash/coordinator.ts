@@ -1,49 +1,7 @@
-import {
-  checkDrain,
-  type DrainOptions,
-  type DrainReport,
-  type RunOptions,
-  type Wake,
-  type WakingMachine,
-  type WatchableTransition,
-  type Watched,
-  type WatchOptions,
-} from "../../coordinator.js";
-import { MAX_ANSWER_BYTES } from "../../core/limits.js";
-import type { InputOf, MachineName, OutputOf, TransitionName } from "../../core/registry.js";
-import { Deliverer } from "../../delivery/worker.js";
-import { CoordinationError } from "../../errors.js";
-import { systemClock } from "../../lib/clock.js";
-import { checkId, checkInteger, checkKeyPrefix, checkNumber, MAX_SEC } from "../../lib/validate.js";
-import { answerSize, lostAnswer } from "../../runtime/access.js";
-import { type Carrier, HTTP_LANES, type Joinable, Joined, type Outcome } from "../../runtime/batcher.js";
-import { drainQueue } from "../../runtime/drain.js";
-import { hookOrWarning } from "../../runtime/events.js";
-import { recordName } from "../../runtime/placement.js";
-import { Primitives } from "../../runtime/primitives.js";
-import type { WaitSource } from "../../runtime/wait-loop.js";
-import { type Question, Waiters } from "../../runtime/waiters.js";
-import { Wakers } from "../../runtime/wakers.js";
-import { Client } from "./client.js";
-import { ShardedDueQueue } from "./due-queue.js";
-import { type Evaluation, evaluate } from "./evaluate.js";
-import { explained } from "./failure.js";
-import { keysOf } from "./keys.js";
-import { endpointOf, type UpstashOptions } from "./options.js";
-import { readOutput, type ScriptReply } from "./reply.js";
-import { isTransition, Scripts } from "./scripts.js";
-import { Subscriptions } from "./subscription.js";
-
-/** How many records a drain wakes side by side. They share requests. */
-const WAKES_AT_ONCE = 32;
-const MAX_REQUEST_TIMEOUT_MS = 600_000;
-const POLLING = { minMs: 500, maxMs: 5_000, notifiedMaxMs: 5_000 };
-const RESEND = { maxAttempts: 3, baseDelayMs: 100, maxDelayMs: 1_000 };
-/** Limits of one request: far less than the 10 MB that Upstash takes, however its characters are written. */
-const MAX_OPS = 128;
-const MAX_SIZE = 262_144;
-/** What an operation takes besides its input. */
-const SIZE_AROUND = 512;
+import { DrainableCoordinator } from "../../coordinator.js";
+import type { DrainOptions, DrainReport } from "../../runtime/backend.js";
+import { UpstashBackend } from "./backend.js";
+import type { UpstashOptions } from "./options.js";
 
 /**
  * Coordination over Upstash Redis, or any Redis behind its REST protocol: each operation is one HTTP request that runs one
@@ -58,99 +16,13 @@ const SIZE_AROUND = 512;
  * @example
  * const coordinator = new UpstashCoordinator({ url: env.UPSTASH_REDIS_REST_URL, token: env.UPSTASH_REDIS_REST_TOKEN });
  */
-export class UpstashCoordinator extends Primitives {
-  readonly isDistributed = true;
-  readonly defaultTtlSec: number;
-  readonly completionTimeoutSec?: number;
-  readonly #prefix: string;
-  readonly #client: Client;
-  readonly #sending: Omit<Carrier<Joinable, never>, "send">;
-  readonly #joined: Joined<Evaluation, ScriptReply>;
-  readonly #subscriptions: Subscriptions;
-  readonly #scripts: Scripts;
-  readonly #waiters: Waiters;
-  readonly #wakers: Wakers;
-
+export class UpstashCoordinator extends DrainableCoordinator {
   /**
    * @throws {CoordinationError} `misconfigured` without an address and a token, or for a client that hides them;
    * `invalid_input` for an option out of range.
    */
   constructor(options: UpstashOptions) {
-    super();
-    const { keyPrefix = "coord:", ttlSec = 3_600, completionTimeoutSec, keyLocking = "auto" } = options;
-    const { requestTimeoutMs = 10_000 } = options;
-    const onEvent = hookOrWarning(options.onEvent);
-    checkKeyPrefix(keyPrefix, "keyPrefix");
-    checkNumber(ttlSec, "ttlSec", 0, MAX_SEC);
-    checkInteger(requestTimeoutMs, "requestTimeoutMs", 1, MAX_REQUEST_TIMEOUT_MS);
-    if (completionTimeoutSec !== undefined) {
-      checkNumber(completionTimeoutSec, "completionTimeoutSec", 0, MAX_SEC);
-      this.completionTimeoutSec = completionTimeoutSec;
-    }
-    this.defaultTtlSec = ttlSec;
-    this.#prefix = keyPrefix;
-    this.#client = new Client(endpointOf(options), requestTimeoutMs, options.fetch);
-    const scripts = new Scripts(keyLocking);
-    this.#scripts = scripts;
-    this.#sending = {
-      maxOps: MAX_OPS,
-      maxSize: MAX_SIZE,
-      maxAnswerSize: MAX_ANSWER_BYTES,
-      lanes: HTTP_LANES,
-      maxQueueMs: requestTimeoutMs,
-      retry: RESEND,
-      clock: systemClock,
-      random: Math.random,
-    };
-    const send = (evaluations: readonly Evaluation[], signal: AbortSignal) =>
-      evaluate(evaluations, { signal, scripts, client: this.#client });
-    this.#joined = new Joined({ ...this.#sending, send });
-    this.#subscriptions = new Subscriptions(this.#client);
-    this.#waiters = new Waiters({
-      clock: systemClock,
-      source: (question) => this.#source(question),
-      lookOnce: ({ transition, id, input }, signal) => this.run(transition, id, input, { signal }),
-    });
-    this.#wakers = new Wakers({
-      run: async (machine, id, input) => (await this.#evaluate(`${machine}.woken`, id, input, {})).output as never,
-      own: new Deliverer({ coordinator: this, requests: () => this, onEvent }),
-      clock: systemClock,
-      onEvent,
-    });
-  }
-
-  async run<N extends TransitionName>(
-    transition: N,
-    id: string,
-    input: InputOf<N>,
-    options: RunOptions = {},
-  ): Promise<OutputOf<N>> {
-    const { due, output } = await this.#evaluate(transition, id, input, options);
-    const [machine, step] = partsOf(transition);
-    if (due !== undefined && step !== "woken") {
-      this.#wakers.wakeSoon(machine as WakingMachine, id, { isFresh: due === "fresh", waitUntil: options.waitUntil });
-    }
-    return output as OutputOf<N>;
-  }
-
-  /**
-   * Runs a transition until its output says `ready`: looks at once, at every message about the record, and from time to time
-   * (0.5 to 5 s) in case one is lost; in the background only so. Passing failures of the backend are waited out.
-   *
-   * @throws {CoordinationError} `wait_timeout` after `timeoutMs`; `invalid_input` when that is not 0 to a year; at once what
-   * does not pass by itself, such as `unauthorized`. Rejects with `signal.reason` when aborted.
-   */
-  async watch<N extends WatchableTransition>(
-    transition: N,
-    id: string,
-    input: InputOf<N>,
-    options: WatchOptions,
-  ): Promise<OutputOf<N>> {
-    return this.#waiters.watch({ transition, id, input }, options);
-  }
-
-  onWake<M extends WakingMachine>(machine: M, wake: Wake<M>): () => void {
-    return this.#wakers.add(machine, wake);
+    super(new UpstashBackend(options, () => this.clockSkewMs()), options);
   }
 
   /**
@@ -162,40 +34,8 @@ export class UpstashCoordinator extends Primitives {
    * @throws {CoordinationError} `invalid_input` for a `limit` that is not 1 to 10,000 or a `budgetMs` that is not 1 to
    * 600,000; whatever `run` throws when the queue cannot be read.
    */
-  override async drain(options: DrainOptions = {}): Promise<DrainReport> {
-    checkDrain(options);
-    const { limit = 100, budgetMs = 10_000, signal, waitUntil } = options;
-    const queue = new ShardedDueQueue({
-      client: this.#client,
-      scripts: this.#scripts,
-      prefix: this.#prefix,
-      skewMs: this.clockSkewMs(),
-      signal,
-      request: (send, ended) => this.#request(send, ended),
-    });
-    const wakers = this.#wakers;
-    const pool = wakers.poolOfDrain();
-    const pace = { limit, budgetMs, signal, waitUntil, atOnce: WAKES_AT_ONCE, clock: systemClock, wakers, pool };
-    return drainQueue(queue, pace);
-  }
-
-  #source({ transition, id, input }: Question): WaitSource {
-    const [machine, step] = partsOf(transition);
-    const { channel, name } = keysOf(this.#prefix, machine, id);
-    // A message brings the end that `wait` reports. It is an answer to all who ask for no other generation.
-    const { background: _, generation, ...asked } = input as { readonly background?: boolean; generation?: number };
-    const isPlain = step === "wait" && JSON.stringify(asked) === "{}";
-    const read = (text: string): Watched | undefined => {
-      const output = readOutput(text) as Watched & { readonly view?: { readonly generation?: number } };
-      return generation === undefined || output.view?.generation === generation ? output : undefined;
-    };
-    return {
-      polling: POLLING,
-      // The loop looks again by itself.
-      look: (signal) => this.run(transition, id, input, { signal, resend: false }),
-      listen: (loop) => this.#subscriptions.join(channel, name, (news) => loop.notify(news)),
-      ...(isPlain && { read }),
-    };
+  override drain(options?: DrainOptions): Promise<DrainReport> {
+    return super.drain(options);
   }
 
   /**
@@ -205,42 +45,4 @@ export class UpstashCoordinator extends Primitives {
   protected clockSkewMs(): number {
     return 0;
   }
-
-  /** One request of its own, and again like any operation. */
-  #request<T>(send: (signal: AbortSignal) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    const sendOne = async (_: unknown, sent: AbortSignal): Promise<Outcome<T>[]> => {
-      const outcome = send(sent).then((value) => ({ value }));
-      return [await outcome.catch((error: unknown) => ({ error: explained(error) }))];
-    };
-    const joined = new Joined<Joinable, T>({ ...this.#sending, send: sendOne });
-    return joined.run({ record: "", size: 0, applied: "no", resend: true, signal });
-  }
-
-  /** One transition, and again where that is allowed. */
-  async #evaluate(transition: TransitionName, id: string, input: unknown, options: RunOptions): Promise<ScriptReply> {
-    const [machine, step] = partsOf(transition);
-    checkId(id, "id");
-    const { name, record, due, channel } = keysOf(this.#prefix, machine, id);
-    const text = JSON.stringify(input);
-    const reply = await this.#joined.run({
-      transition,
-      record,
-      keys: [record, due],
-      args: [step, text, name, channel, String(this.clockSkewMs())],
-      size: text.length + SIZE_AROUND,
-      answerSize: answerSize(transition),
-      applied: lostAnswer(transition),
-      resend: options.resend !== false,
-      signal: options.signal,
-    });
-    // This instance's own waiters need not wait for the message.
-    if (reply.news !== undefined) this.#waiters.notify(recordName(machine, id), { text: reply.news || undefined });
-    return reply;
-  }
-}
-
-function partsOf(transition: TransitionName) {
-  if (!isTransition(transition)) throw new CoordinationError("invalid_input", "there is no such transition");
-  const dot = transition.indexOf(".");
-  return [transition.slice(0, dot) as MachineName, transition.slice(dot + 1)] as const;
 }

@@ -1,4 +1,4 @@
-import type { WakingMachine } from "../../coordinator.js";
+import type { WakingMachine } from "../../runtime/backend.js";
 import type { DueLine, DueQueue } from "../../runtime/drain.js";
 import type { Answer, Client, Command } from "./client.js";
 import { explainRefusal, Refused, unexpectedReply } from "./failure.js";

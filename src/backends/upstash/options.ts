@@ -1,7 +1,8 @@
 import type { Redis } from "@upstash/redis/cloudflare";
-import type { OnEvent } from "../../coordinator.js";
 import { CoordinationError } from "../../errors.js";
 import { baseUrl } from "../../http/base-url.js";
+import type { Clock } from "../../lib/clock.js";
+import type { OnEvent } from "../../runtime/events.js";
 
 /** A client of @upstash/redis, from any of its entry points. */
 export type UpstashRedis = Pick<Redis, "evalsha" | "eval" | "pipeline">;
@@ -39,6 +40,8 @@ export interface UpstashOptions {
   readonly requestTimeoutMs?: number | undefined;
   /** Receives events; what it throws is ignored. Default: a warning on the console, at most one a minute. */
   readonly onEvent?: OnEvent | undefined;
+  /** For timers, such as the end of a request's time. Deadlines go by the server's clock. Default: the system's. */
+  readonly clock?: Clock | undefined;
 }
 
 /** Where requests go, and what each of them carries. */

@@ -1,6 +1,7 @@
-import type { Coordinator, CoordinatorEvent } from "../../coordinator.js";
+import type { Coordinator } from "../../coordinator.js";
 import type { Claim, WokenInput } from "../../core/outbox/attempts.js";
 import type { CoordinationError } from "../../errors.js";
+import type { CoordinatorEvent } from "../../runtime/events.js";
 import { RequestWaitTracker } from "../../trackers/request-wait.js";
 import { equal, matches } from "../assert.js";
 import { losingReplies, refusing } from "../faults.js";

@@ -1,6 +1,7 @@
-import type { Coordinator, CoordinatorEvent } from "../../coordinator.js";
+import type { Coordinator } from "../../coordinator.js";
 import type { Claim, Notice, WokenInput } from "../../core/outbox/attempts.js";
 import type { RetryPolicy } from "../../lib/backoff.js";
+import type { CoordinatorEvent } from "../../runtime/events.js";
 import { equal, isTrue, matches, present } from "../assert.js";
 import { aCase, type Bench, type ConformanceCase } from "../harness.js";
 import { settle } from "../manual-clock.js";

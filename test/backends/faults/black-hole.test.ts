@@ -10,7 +10,7 @@ import { type FaultProxy, type Lane, startBlackHole, startFaultProxy } from "../
 import { count, reached } from "../../support/figures.js";
 import { type Punctuality, Stopwatch } from "../../support/punctuality.js";
 import { startWorker, type WorkerProcess } from "../../support/worker-process.js";
-import { Bounded } from "./bounded.js";
+import { bounded } from "./bounded.js";
 import { type Operation, outcomeOf, type Place } from "./operation.js";
 import { OPERATIONS } from "./operations.js";
 
@@ -107,7 +107,7 @@ describe.each(BACKENDS)("over a connection to %s", (backend) => {
       const leave = ({ run }: Operation) => {
         const caller = new AbortController();
         setTimeout(() => caller.abort(reason), DEADLINE_MS);
-        return run(placeOf(new Bounded(c, { signal: caller.signal })));
+        return run(placeOf(bounded(c, { signal: caller.signal })));
       };
       for (const group of groupsOf(operations)) {
         const outcomes = await measure(
@@ -119,7 +119,7 @@ describe.each(BACKENDS)("over a connection to %s", (backend) => {
     });
 
     it("every request ends at the time that one may take", async () => {
-      const c = new Bounded(clientOf(backend, urlOf(), { requestTimeoutMs: DEADLINE_MS }), { resend: false });
+      const c = bounded(clientOf(backend, urlOf(), { requestTimeoutMs: DEADLINE_MS }), { resend: false });
       const single = operations.filter(({ waits, method }) => waits !== true && method !== "Coordinator.drain");
       for (const group of groupsOf(single)) {
         const outcomes = await measure(

@@ -1,4 +1,4 @@
-import { type AckResult, CompletionTracker, type Coordinator } from "../../../src/index.js";
+import { type AckResult, CompletionTracker, type Coordinator, isDrainable } from "../../../src/index.js";
 import type { Operation, Place } from "./operation.js";
 import { pendingRequest, requestState } from "./request-operations.js";
 
@@ -173,7 +173,7 @@ export const COMPLETIONS: readonly Operation[] = [
       await pendingRequest({ c: place.c, id: `${place.id}-request` });
       await overdue(place);
     },
-    run: ({ c }) => c.drain?.() ?? Promise.resolve(),
+    run: ({ c }) => (isDrainable(c) ? c.drain() : Promise.resolve()),
     observe: ends,
     meanwhile: (place) => place.settle(),
   },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { CompletionTracker } from "../../../src/index.js";
-import { Bounded } from "./bounded.js";
+import { bounded } from "./bounded.js";
 import { COLUMNS, type World } from "./matrix.js";
 
 /** Tries every fault on one request that carries operations of every sort: each is told what is true of itself. */
@@ -17,7 +17,7 @@ export function describeJoinedFaults(world: () => World): void {
         const caller = new AbortController();
         const reason = new Error("the callers left");
         if (aborts) void lane.silent().then(() => caller.abort(reason));
-        const c = new Bounded(client(id, lane), { signal: caller.signal });
+        const c = bounded(client(id, lane), { signal: caller.signal });
         const tracker = new CompletionTracker(c);
         lane.faults.push(fault);
         const [first, sum, second, none] = await Promise.allSettled([

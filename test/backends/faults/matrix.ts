@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { CoordinationError, type Coordinator } from "../../../src/index.js";
 import type { Fault, FaultProxy, Lane } from "../../support/fault-proxy.js";
 import { SILENCE_MS } from "../../support/silence.js";
-import { Bounded } from "./bounded.js";
+import { bounded } from "./bounded.js";
 import { nameOf, type Operation, type Outcome, outcomeOf, type Place } from "./operation.js";
 
 /** A backend, and the network in front of it. */
@@ -124,7 +124,7 @@ export class Matrix {
     await operation.prepare?.(place);
     if (aborts) void lane.silent().then(() => caller.abort(reason));
     lane.faults.push(...Array<Fault>(step).fill("none"), fault);
-    const c = new Bounded(client, { signal: caller.signal });
+    const c = bounded(client, { signal: caller.signal });
     const waitMs = fault === "stalled after" ? SILENCE_MS : WAIT_MS;
     const outcome = await outcomeOf(operation.run({ ...place, c, waitMs }));
     const isMet = lane.faults.length === 0;

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { HttpCoordinator } from "../../../src/backends/http/index.js";
 import { UpstashCoordinator } from "../../../src/backends/upstash/index.js";
+import { Coordinator } from "../../../src/coordinator.js";
 import {
   CoalesceTracker,
   CompletionTracker,
@@ -8,7 +9,6 @@ import {
   RequestStatsAccumulator,
   RequestWaitTracker,
 } from "../../../src/index.js";
-import { Primitives } from "../../../src/runtime/primitives.js";
 import { nameOf } from "./operation.js";
 import { OPERATIONS } from "./operations.js";
 
@@ -34,7 +34,7 @@ it("every public operation is tried under every fault", () => {
     ...methodsOf("CoalesceTracker", CoalesceTracker),
     ...methodsOf("DedupeWindow", DedupeWindow),
     ...methodsOf("RequestStatsAccumulator", RequestStatsAccumulator),
-    ...[Primitives, UpstashCoordinator, HttpCoordinator].flatMap((backend) => methodsOf("Coordinator", backend)),
+    ...[Coordinator, UpstashCoordinator, HttpCoordinator].flatMap((backend) => methodsOf("Coordinator", backend)),
   ]);
   const tried = new Set(OPERATIONS.map(({ method }) => method));
   expect([...methods].filter((method) => !ELSEWHERE.has(method)).sort()).toEqual([...tried].sort());

@@ -36,7 +36,7 @@ async function settle(id: string): Promise<void> {
 const through = (lane: Lane) => ({
   url: lane.url,
   requestTimeoutMs: SILENCE_MS,
-  fetch: new Silence(lane).fetch,
+  clock: new Silence(lane).clock,
 });
 
 const world = (): World => ({

@@ -5,6 +5,7 @@ import type { UpstashFetch } from "../../../src/backends/upstash/index.js";
 import { readReply } from "../../../src/backends/upstash/reply.js";
 import { CoordinationError } from "../../../src/index.js";
 import { type Fault, startBlackHole } from "../../support/fault-proxy.js";
+import { Silence } from "../../support/silence.js";
 import { incrOnce } from "../once.js";
 import { acks, registration, SkewedCoordinator, TOKEN, useLab } from "./support.js";
 
@@ -27,23 +28,24 @@ const LOST: Fault[] = [
   "truncated after",
   "silent before",
 ];
-/** How long a request may take that is left in silence. */
-const SILENCE_MS = 50;
+/** How long a request may take that is left in silence: longer than the longest pause between two attempts. */
+const SILENCE_MS = 1_001;
 
 /**
  * A client whose timeout ends only what is left in silence: any other answer is waited for, however slow the machine is.
  * `sent` counts the requests. Silence begins in the client's own fetch, before the network.
  */
 function lossyClient() {
-  const requests = { sent: 0 };
+  const [requests, lane] = [{ sent: 0 }, { silences: 0 }];
   const send: UpstashFetch = (url, init) => {
     requests.sent++;
-    const { signal, ...rest } = init as RequestInit & { signal: AbortSignal };
-    if (lab.proxy.faults[0] !== "silent before") return fetch(url, rest);
+    if (lab.proxy.faults[0] !== "silent before") return fetch(url, init);
     lab.proxy.faults.shift();
-    return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    lane.silences++;
+    return new Promise(() => {});
   };
-  return { coordinator: lab.faulty({ requestTimeoutMs: SILENCE_MS, fetch: send }), requests };
+  const { clock } = new Silence(lane, SILENCE_MS);
+  return { coordinator: lab.faulty({ requestTimeoutMs: SILENCE_MS, fetch: send, clock }), requests };
 }
 
 const busy = (headers: Record<string, string> = {}): Fault => ({ status: 429, headers });

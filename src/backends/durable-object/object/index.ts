@@ -1,11 +1,3 @@
-export {
-  DurableObjectCoordinator,
-  type DurableObjectOptions,
-  type ObjectCall,
-  type ObjectMethods,
-  type ObjectNamespace,
-  type ObjectReply,
-  type WatchClient,
-  type WatchReply,
-} from "../client.js";
+export { DurableObjectCoordinator, type DurableObjectOptions, type ObjectNamespace } from "../client.js";
+export type { ObjectCall, ObjectMethods, ObjectReply, WatchClient, WatchReply } from "../protocol.js";
 export { CoordinatorObject, MAX_WATCHES } from "./object.js";

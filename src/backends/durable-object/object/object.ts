@@ -1,5 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
-import type { Coordinator, CoordinatorEvent, WakingMachine } from "../../../coordinator.js";
+import type { Coordinator } from "../../../coordinator.js";
 import { MAX_ANSWER_BYTES } from "../../../core/limits.js";
 import { findTransition, type TransitionName } from "../../../core/registry.js";
 import { CoordinationError } from "../../../errors.js";
@@ -7,25 +7,26 @@ import type { RetryPolicy } from "../../../lib/backoff.js";
 import { systemClock } from "../../../lib/clock.js";
 import { newOp } from "../../../lib/ids.js";
 import { isInternal, isWatchable } from "../../../runtime/access.js";
+import type { WakingMachine } from "../../../runtime/backend.js";
 import { type DueLine, type DueQueue, drainQueue } from "../../../runtime/drain.js";
+import type { CoordinatorEvent } from "../../../runtime/events.js";
 import { emit, hookOrWarning } from "../../../runtime/events.js";
 import { recordName } from "../../../runtime/placement.js";
 import { sizeOf } from "../../../runtime/size.js";
 import { type DeliveryOptions, type DeliveryPlace, deliver } from "../../../trackers/deliver.js";
 import type { Handler, Webhooks } from "../../../trackers/handler.js";
+import { DurableObjectCoordinator, type ObjectNamespace } from "../client.js";
 import {
-  DurableObjectCoordinator,
   MAX_HOP_MS,
   type ObjectCall,
   type ObjectMethods,
-  type ObjectNamespace,
   type ObjectReply,
   type WatchClient,
   type WatchReply,
-} from "../client.js";
+} from "../protocol.js";
 import { ObjectAlarm } from "./alarm.js";
 import { LargeReplies } from "./large-replies.js";
-import { LocalCoordinator } from "./local-coordinator.js";
+import { LocalBackend } from "./local-backend.js";
 import { SqliteRecords } from "./records.js";
 import { answer, faultReply, noRoomReply } from "./reply.js";
 
@@ -91,7 +92,7 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
 
   readonly #records: SqliteRecords;
   readonly #alarm: ObjectAlarm;
-  readonly #local: LocalCoordinator;
+  readonly #local: LocalBackend;
   /** Which life of the object this is: an attempt that an earlier one had begun ended with it. */
   readonly #incarnation = newOp();
   readonly #warn = hookOrWarning(undefined, () => this.now());
@@ -106,7 +107,7 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     super(ctx, env);
     this.#records = new SqliteRecords(ctx.storage);
     this.#alarm = new ObjectAlarm(ctx.storage);
-    this.#local = new LocalCoordinator({
+    this.#local = new LocalBackend({
       records: this.#records,
       alarm: this.#alarm,
       now: () => this.now(),

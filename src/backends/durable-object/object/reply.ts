@@ -1,6 +1,6 @@
 import { CoordinationError } from "../../../errors.js";
 import { NoRoom } from "../../../runtime/size.js";
-import type { ObjectReply } from "../client.js";
+import type { ObjectReply } from "../protocol.js";
 
 /** Returns what the work returned, or the fault that it ended in, as a value. */
 export function answer(work: () => object): ObjectReply {

@@ -1,4 +1,3 @@
-import type { OnEvent, RunOptions, Wake, WakingMachine, WatchableTransition } from "../../../coordinator.js";
 import { TransitionRefused } from "../../../core/host.js";
 import {
   applyTransition,
@@ -14,8 +13,9 @@ import { CoordinationError } from "../../../errors.js";
 import { faultOfStorage, type RemoteFault } from "../../../http/remote-faults.js";
 import { type Clock, systemClock } from "../../../lib/clock.js";
 import { SharedClock } from "../../../lib/shared-clock.js";
+import type { Backend, RunOptions, Wake, WakingMachine, WatchableTransition } from "../../../runtime/backend.js";
+import type { OnEvent } from "../../../runtime/events.js";
 import { recordName } from "../../../runtime/placement.js";
-import { Primitives } from "../../../runtime/primitives.js";
 import type { WaiterOptions } from "../../../runtime/wait-loop.js";
 import { Waiters } from "../../../runtime/waiters.js";
 import { Wakers } from "../../../runtime/wakers.js";
@@ -39,16 +39,13 @@ export interface LocalOptions {
   readonly onEvent: OnEvent;
 }
 
-/** The coordinator of one object's own records: what runs inside it, without a round trip. */
-export class LocalCoordinator extends Primitives {
-  readonly isDistributed = true;
-  readonly defaultTtlSec = 0;
+/** The backend of one object's own records: what runs inside it, without a round trip. */
+export class LocalBackend implements Backend {
   readonly #options: LocalOptions;
   readonly #waiters: Waiters;
   readonly wakers: Wakers;
 
   constructor(options: LocalOptions) {
-    super();
     this.#options = options;
     this.#waiters = new Waiters({
       clock: systemClock,

@@ -1,0 +1,251 @@
+import { findTransition, type InputOf, machineOf, type OutputOf, type TransitionName } from "../../core/registry.js";
+import { Deliverer } from "../../delivery/worker.js";
+import { CoordinationError } from "../../errors.js";
+import type { RetryPolicy } from "../../lib/backoff.js";
+import { type Clock, systemClock } from "../../lib/clock.js";
+import { checkId } from "../../lib/validate.js";
+import { lostAnswer } from "../../runtime/access.js";
+import {
+  type Backend,
+  checkDrain,
+  type DrainOptions,
+  type DrainReport,
+  type RunOptions,
+  type Wake,
+  type WakingMachine,
+  type WatchableTransition,
+  type WatchOptions,
+} from "../../runtime/backend.js";
+import { Joined } from "../../runtime/batcher.js";
+import { type Limit, within } from "../../runtime/deadline.js";
+import { drainQueue } from "../../runtime/drain.js";
+import { emit, hookOrWarning, type OnEvent } from "../../runtime/events.js";
+import { recordName } from "../../runtime/placement.js";
+import type { Listening, Notified, WaitSource } from "../../runtime/wait-loop.js";
+import { type Question, Waiters } from "../../runtime/waiters.js";
+import { Wakers } from "../../runtime/wakers.js";
+import { CheckedStore } from "./checked-store.js";
+import type { BackendDefinition } from "./definition.js";
+import { StoreDueQueue } from "./due-queue.js";
+import type { Evaluated } from "./evaluate.js";
+import { storeName } from "./names.js";
+import { type Operation, type OperationSettings, RecordOperations } from "./operation.js";
+
+const CONTENTION: RetryPolicy = { maxAttempts: 100, baseDelayMs: 10, maxDelayMs: 500 };
+/** How many records a drain wakes side by side. */
+const WAKES_AT_ONCE = 8;
+/** How often a call is repeated after failures of the store. */
+const PATIENCE = 2;
+const POLLING = { minMs: 50, maxMs: 2_000, notifiedMaxMs: 5_000 };
+/** What a record may hold unless its store says otherwise: each write costs all of it. */
+const MAX_RECORD_BYTES = 1_048_576;
+/** How much shares one load and one compare-and-set: few enough not to hold the event loop up. */
+const MAX_OPS = 1_000;
+const MAX_SIZE = 262_144;
+/** The operations of a record repeat themselves. */
+const ONCE: RetryPolicy = { maxAttempts: 1, baseDelayMs: 0, maxDelayMs: 0 };
+
+/** How an operation is run. */
+type OperationOptions = Pick<Operation, "signal" | "resend" | "patience"> & { readonly background?: boolean };
+type Outcome<N extends TransitionName> = Omit<Evaluated, "output"> & { readonly output: OutputOf<N> };
+
+/** Runs transitions on records of a store: load, evaluate, compare-and-set. */
+export class CustomBackend implements Backend {
+  readonly #definition: BackendDefinition;
+  readonly #store: CheckedStore;
+  readonly #clock: Clock;
+  readonly #settings: OperationSettings;
+  readonly #joined: Joined<Operation, Evaluated>;
+  readonly #onEvent: OnEvent;
+  readonly #waiters: Waiters;
+  readonly #wakers: Wakers;
+  /** What this process could not wake, and until when it passes it by. */
+  readonly #putOff = new Map<string, number>();
+
+  constructor(definition: BackendDefinition) {
+    const { clock = systemClock } = definition;
+    this.#definition = definition;
+    this.#store = new CheckedStore(definition);
+    this.#clock = clock;
+    this.#settings = {
+      store: this.#store,
+      clock,
+      random: definition.random ?? Math.random,
+      callTimeoutMs: definition.callTimeoutMs ?? 10_000,
+      maxRecordBytes: definition.maxRecordBytes ?? MAX_RECORD_BYTES,
+      contention: definition.contention ?? CONTENTION,
+    };
+    const settings = this.#settings;
+    this.#joined = new Joined({
+      maxOps: MAX_OPS,
+      maxSize: MAX_SIZE,
+      lanes: 1,
+      retry: ONCE,
+      maxQueueMs: settings.callTimeoutMs,
+      clock,
+      random: settings.random,
+      send: (operations, signal) => new RecordOperations(settings, operations).run(signal),
+    });
+    this.#waiters = new Waiters({
+      clock,
+      random: settings.random,
+      source: (question) => this.#source(question),
+      lookOnce: ({ transition, id, input }, signal) => this.run(transition, id, input, { signal }),
+    });
+    const onEvent = hookOrWarning(definition.onEvent, () => clock.now());
+    this.#onEvent = onEvent;
+    this.#wakers = new Wakers({
+      run: (machine, id, input) => this.run(`${machine}.woken`, id, input),
+      own: new Deliverer({ coordinator: this, requests: () => this, onEvent }),
+      clock,
+      onEvent,
+    });
+  }
+
+  async run<N extends TransitionName>(
+    transition: N,
+    id: string,
+    input: InputOf<N>,
+    options: RunOptions = {},
+  ): Promise<OutputOf<N>> {
+    const { signal, resend = true, waitUntil } = options;
+    const outcome = await this.#operate(transition, id, input, { signal, resend, patience: PATIENCE });
+    this.#wakeIfDue(transition, id, outcome, waitUntil);
+    return outcome.output;
+  }
+
+  async watch<N extends WatchableTransition>(
+    transition: N,
+    id: string,
+    input: InputOf<N>,
+    options: WatchOptions,
+  ): Promise<OutputOf<N>> {
+    return this.#waiters.watch({ transition, id, input }, options);
+  }
+
+  onWake<M extends WakingMachine>(machine: M, wake: Wake<M>): () => void {
+    return this.#wakers.add(machine, wake as unknown as Wake<WakingMachine>);
+  }
+
+  async #operate<N extends TransitionName>(
+    transition: N,
+    id: string,
+    input: InputOf<N>,
+    options: OperationOptions,
+  ): Promise<Outcome<N>> {
+    checkId(id, "id");
+    if (findTransition(transition) === undefined) {
+      throw new CoordinationError("invalid_input", "there is no such transition");
+    }
+    const { signal, resend, patience, background = false } = options;
+    const record = storeName(machineOf(transition), id);
+    const text = JSON.stringify(input);
+    const evaluated = await this.#joined.run({
+      transition,
+      input: text,
+      record,
+      group: record,
+      size: text.length,
+      applied: lostAnswer(transition),
+      resend,
+      signal,
+      patience,
+      background,
+      endsAtMs: this.#clock.now() + this.#settings.callTimeoutMs,
+    });
+    if (evaluated.isNotified) this.#waiters.notify(recordName(machineOf(transition), id));
+    return evaluated as Outcome<N>;
+  }
+
+  #source({ transition, id, input }: Question): WaitSource {
+    return {
+      polling: POLLING,
+      look: async (signal) => {
+        // The loop looks again by itself, and the waiters' own timers keep the process alive.
+        const options = { signal, resend: true, patience: 0, background: true };
+        const outcome = await this.#operate(transition, id, input, options);
+        this.#wakeIfDue(transition, id, outcome, undefined);
+        return outcome.output;
+      },
+      listen: (loop) => this.#listen(storeName(machineOf(transition), id), loop),
+    };
+  }
+
+  /** `undefined`: the store does not notify, or not now. Looking from time to time is enough. */
+  #listen(name: string, loop: Notified): Listening | undefined {
+    const definition = this.#definition;
+    if (definition.subscribe === undefined) return undefined;
+    let unsubscribe: unknown;
+    try {
+      unsubscribe = definition.subscribe(name, () => loop.notify());
+    } catch {
+      return undefined;
+    }
+    if (typeof unsubscribe !== "function") {
+      throw new CoordinationError("backend_rejected", "the backend's subscribe must give a function that ends it");
+    }
+    const leave = (): void => {
+      try {
+        unsubscribe();
+      } catch {
+        // The wait has come to its end all the same.
+      }
+    };
+    return { isLive: () => false, leave };
+  }
+
+  #wakeIfDue<N extends TransitionName>(
+    transition: N,
+    id: string,
+    { due }: Outcome<N>,
+    waitUntil: RunOptions["waitUntil"],
+  ): void {
+    if (due === undefined || transition.endsWith(".woken")) return;
+    this.#wakers.wakeSoon(machineOf(transition) as WakingMachine, id, { isFresh: due === "fresh", waitUntil });
+  }
+
+  /** For stores that say what is due. */
+  async drain(options: DrainOptions = {}): Promise<DrainReport> {
+    checkDrain(options);
+    const { limit = 100, budgetMs = 10_000, signal, waitUntil } = options;
+    const nowMs = await this.#ask(signal, (inner) => this.#store.now(inner));
+    const queue = new StoreDueQueue({
+      nowMs,
+      random: this.#settings.random,
+      putOff: this.#putOff,
+      due: (asked) => this.#ask(signal, (inner) => this.#store.due(asked, inner)),
+      ...(this.#store.canPutOff && {
+        putOffInStore: (name, atMs) => this.#ask(signal, (inner) => this.#store.putOff(name, atMs, inner)),
+      }),
+      onFailure: (error) => this.#tellFailure(error),
+    });
+    const [clock, wakers] = [this.#clock, this.#wakers];
+    const pool = wakers.poolOfDrain();
+    const pace = { limit, budgetMs, signal, waitUntil, atOnce: WAKES_AT_ONCE, clock, wakers, pool };
+    const report = await drainQueue(queue, pace);
+    await this.#sweep(nowMs, signal);
+    return report;
+  }
+
+  /** What has expired can go at the next drain too: a sweep that fails must not hide what was woken. */
+  async #sweep(nowMs: number, signal: AbortSignal | undefined): Promise<void> {
+    try {
+      await this.#ask(signal, (inner) => this.#store.sweep(nowMs, inner));
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      this.#tellFailure(error);
+    }
+  }
+
+  #tellFailure(error: unknown): void {
+    emit(this.#onEvent, { type: "drain_failed", error });
+  }
+
+  /** One question to the store that is about no record. */
+  #ask<T>(signal: AbortSignal | undefined, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const limit: Limit = { limitMs: this.#settings.callTimeoutMs, signal, clock: this.#clock };
+    const late = () =>
+      new CoordinationError("backend_unavailable", "the backend gave no answer in time", { retryable: true });
+    return within(limit, late, ask);
+  }
+}

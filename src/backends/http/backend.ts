@@ -1,0 +1,240 @@
+import { MAX_ANSWER_BYTES } from "../../core/limits.js";
+import type { InputOf, OutputOf, TransitionName } from "../../core/registry.js";
+import { CoordinationError } from "../../errors.js";
+import { baseUrl } from "../../http/base-url.js";
+import { networkCode } from "../../http/network-code.js";
+import { BodyTooLarge, MAX_READ_BYTES, readAnswer as readText } from "../../http/read-body.js";
+import type { RetryPolicy } from "../../lib/backoff.js";
+import { type Clock, systemClock } from "../../lib/clock.js";
+import { checkInteger, checkTtlSec } from "../../lib/validate.js";
+import { answerSize, lostAnswer } from "../../runtime/access.js";
+import type {
+  Backend,
+  RunOptions,
+  Wake,
+  WakingMachine,
+  WatchableTransition,
+  Watched,
+  WatchOptions,
+} from "../../runtime/backend.js";
+import { HTTP_LANES, type Joinable, Joined, type Outcome } from "../../runtime/batcher.js";
+import { type Limit, within } from "../../runtime/deadline.js";
+import { GRACE_MS, longPoll } from "../../runtime/long-poll.js";
+import type { WaitSource } from "../../runtime/wait-loop.js";
+import { type Question, Waiters } from "../../runtime/waiters.js";
+import { type Asked, outputOf, readAnswer, readOutcomes } from "./answer.js";
+import type { HttpFetch, HttpOptions } from "./coordinator.js";
+
+/** One transition on one record. */
+interface Operation extends Joinable {
+  readonly transition: TransitionName;
+  /** What `/v1/run` takes. */
+  readonly body: string;
+}
+
+/** The longest that one request waits at the Worker. */
+const MAX_HOP_MS = 25_000;
+/** How long after its time a hop's answer is waited for, before it counts as lost. */
+const HOP_SLACK_MS = 5_000;
+
+/** Limits of one batch: as many operations as the Worker takes, and less in bytes. */
+const MAX_OPS = 100;
+const MAX_SIZE = 260_000;
+/** The Worker divides the room of a batch's answer by its pages: of so many, each has this much. */
+const PAGE_SHARE = 131_072;
+/** What an operation takes besides its id and its input. */
+const SIZE_AROUND = 64;
+/** How long a Worker that takes no batch gets its operations one by one. */
+const SINGLY_MS = 600_000;
+/** Statuses that say that nothing of the batch was begun. */
+const REFUSED_WHOLE = [400, 404, 405, 413, 415, 422];
+
+const RESEND: RetryPolicy = { maxAttempts: 3, baseDelayMs: 100, maxDelayMs: 400 };
+
+/** Runs transitions by requests to the Worker. */
+export class HttpBackend implements Backend {
+  readonly #base: string;
+  readonly #token: string;
+  readonly #fetch: HttpFetch;
+  readonly #requestTimeoutMs: number;
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #joined: Joined<Operation, object>;
+  readonly #waiters: Waiters;
+  /** Until then the Worker is asked for one operation at a time. */
+  #singlyUntilMs = 0;
+
+  constructor(options: HttpOptions) {
+    const { token, requestTimeoutMs = 30_000 } = options;
+    this.#base = baseUrl(options.url, options.allowHttp === true);
+    if (typeof token !== "string" || !/^[!-~]+$/.test(token)) {
+      throw new CoordinationError("misconfigured", "token must be a text of visible ASCII characters");
+    }
+    if (options.ttlSec !== undefined) checkTtlSec(options.ttlSec, "ttlSec");
+    checkInteger(requestTimeoutMs, "requestTimeoutMs", 1, 300_000);
+    this.#token = token;
+    const { fetch: own } = options;
+    // A platform's own refuses to be called as a method of something else.
+    this.#fetch = (url, init) => (own ?? fetch)(url, init);
+    this.#requestTimeoutMs = requestTimeoutMs;
+    this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? Math.random;
+    this.#joined = new Joined({
+      maxOps: MAX_OPS,
+      maxSize: MAX_SIZE,
+      maxAnswerSize: MAX_ANSWER_BYTES,
+      lanes: HTTP_LANES,
+      maxQueueMs: requestTimeoutMs,
+      retry: RESEND,
+      clock: this.#clock,
+      random: this.#random,
+      send: (operations, signal) => this.#send(operations, signal),
+    });
+    this.#waiters = new Waiters({
+      clock: this.#clock,
+      random: this.#random,
+      graceMs: GRACE_MS,
+      source: (question) => this.#source(question),
+      lookOnce: ({ transition, id, input }, signal) => this.run(transition, id, input, { signal }),
+    });
+  }
+
+  /**
+   * Runs one transition at the Worker. Those that begin in the same turn share a request.
+   *
+   * @throws {CoordinationError} what the Worker answered; `backend_unavailable` when it gave no answer, or one cut short.
+   */
+  async run<N extends TransitionName>(
+    transition: N,
+    id: string,
+    input: InputOf<N>,
+    options: RunOptions = {},
+  ): Promise<OutputOf<N>> {
+    const { signal, resend = true } = options;
+    const body = JSON.stringify({ id, input });
+    const output = await this.#joined.run({
+      transition,
+      body,
+      record: `${transition.split(".", 1)[0]}:${id}`,
+      size: new TextEncoder().encode(body).length + SIZE_AROUND,
+      answerSize: Math.min(answerSize(transition), PAGE_SHARE),
+      applied: lostAnswer(transition),
+      resend,
+      signal,
+    });
+    return output as OutputOf<N>;
+  }
+
+  /** Waits at the Worker, hop by hop; a lost connection is taken up again within the wait's time. */
+  async watch<N extends WatchableTransition>(
+    transition: N,
+    id: string,
+    input: InputOf<N>,
+    options: WatchOptions,
+  ): Promise<OutputOf<N>> {
+    return this.#waiters.watch({ transition, id, input }, options);
+  }
+
+  /** @throws {CoordinationError} `unsupported`, always. */
+  onWake<M extends WakingMachine>(_machine: M, _wake: Wake<M>): () => void {
+    throw new CoordinationError(
+      "unsupported",
+      "the Worker's object delivers: set handlers, webhooks, retry and attemptTimeoutSec on its class",
+    );
+  }
+
+  #source(question: Question): WaitSource {
+    const { transition, id, input } = question;
+    const [clock, random] = [this.#clock, this.#random];
+    return {
+      looksByListening: true,
+      listen: (loop) =>
+        longPoll(loop, { clock, random, maxHopMs: MAX_HOP_MS, hop: (...hop) => this.#hop(question, ...hop) }),
+      // The loop looks again by itself.
+      look: (signal) => this.run(transition, id, input, { signal, resend: false }),
+    };
+  }
+
+  /** One wait at the Worker. `undefined`: its time is over. */
+  async #hop({ transition, id, input }: Question, hopMs: number, signal: AbortSignal): Promise<Watched | undefined> {
+    // A silent Worker ends the hop, not the wait.
+    const limit: Limit = { limitMs: hopMs + HOP_SLACK_MS, signal, background: true, clock: this.#clock };
+    const output = await this.#post("watch", transition, JSON.stringify({ id, input, timeoutMs: hopMs }), limit);
+    return output === null ? undefined : outputOf(transition, output);
+  }
+
+  /** One request for them all; one for each, where the Worker takes no batch, or not this one. */
+  async #send(operations: readonly Operation[], signal: AbortSignal): Promise<readonly Outcome<object>[]> {
+    const [only] = operations;
+    if (operations.length === 1 && only !== undefined) return [{ value: await this.#sendOne(only) }];
+    const isBatch = this.#clock.now() >= this.#singlyUntilMs;
+    const outcomes = isBatch ? await this.#sendBatch(operations, signal) : undefined;
+    if (outcomes !== undefined) return outcomes;
+    const singly = operations.map(
+      (operation): Promise<Outcome<object>> =>
+        this.#sendOne(operation).then(
+          (value) => ({ value }),
+          (error: unknown) => ({ error }),
+        ),
+    );
+    return Promise.all(singly);
+  }
+
+  async #sendOne({ transition, body, signal }: Operation): Promise<object> {
+    const limit = { limitMs: this.#requestTimeoutMs, signal, clock: this.#clock };
+    return outputOf(transition, await this.#post("run", transition, body, limit));
+  }
+
+  /** `undefined`: refused as a whole, before anything was done. */
+  #sendBatch(operations: readonly Operation[], signal: AbortSignal): Promise<readonly Outcome<object>[] | undefined> {
+    const items = operations.map(({ transition, body }) => `{"transition":"${transition}",${body.slice(1)}`);
+    const transitions = operations.map(({ transition }) => transition);
+    const limit = { limitMs: this.#requestTimeoutMs, signal, clock: this.#clock };
+    return this.#exchange("batch", `{"operations":[${items}]}`, limit, (response, text, asked) => {
+      const { status } = response;
+      // A Worker of an earlier version.
+      if (status === 404 || status === 405) this.#singlyUntilMs = this.#clock.now() + SINGLY_MS;
+      // What is wrong with one of them is not said to the others.
+      return REFUSED_WHOLE.includes(status) ? undefined : readOutcomes(response, text, { ...asked, transitions });
+    });
+  }
+
+  /** One request, and its answer's `output`. */
+  #post(verb: "run" | "watch", transition: TransitionName, body: string, limit: Limit): Promise<unknown> {
+    return this.#exchange(`${verb}/${transition.replace(".", "/")}`, body, limit, readAnswer);
+  }
+
+  /** One request. Ends with the answer, the limit or the signal, whichever is first. */
+  #exchange<Answer>(
+    path: string,
+    body: string,
+    limit: Limit,
+    read: (response: Response, text: string, asked: Asked) => Answer,
+  ): Promise<Answer> {
+    // A watch writes nothing. For what is joined, the batcher knows which operations only read.
+    const applied = path.startsWith("watch") ? "no" : "unknown";
+    const late = (): CoordinationError =>
+      new CoordinationError("backend_unavailable", "the Worker did not answer in time", { retryable: true, applied });
+    return within(limit, late, async (signal) => {
+      let response: Response;
+      let text: string;
+      try {
+        response = await this.#fetch(`${this.#base}/v1/${path}`, {
+          method: "POST",
+          headers: { authorization: `Bearer ${this.#token}`, "content-type": "application/json" },
+          body,
+          redirect: "manual",
+          signal,
+        });
+        text = await readText(response, signal, this.#clock);
+      } catch (error) {
+        const message =
+          error instanceof BodyTooLarge
+            ? `the answer is longer than ${MAX_READ_BYTES} bytes and was cut: check that url is the Worker's`
+            : `no answer from the Worker${networkCode(error)}`;
+        throw new CoordinationError("backend_unavailable", message, { retryable: true, applied });
+      }
+      return read(response, text, { applied, token: this.#token, nowMs: this.#clock.now() });
+    });
+  }
+}

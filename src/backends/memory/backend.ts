@@ -1,0 +1,259 @@
+import { TransitionRefused } from "../../core/host.js";
+import { applyTransition, type InputOf, machineOf, type OutputOf, type TransitionName } from "../../core/registry.js";
+import type { Changes, Rows } from "../../core/store.js";
+import { openDraft } from "../../core/transaction.js";
+import { Deliverer } from "../../delivery/worker.js";
+import { CoordinationError } from "../../errors.js";
+import { type Clock, systemClock } from "../../lib/clock.js";
+import { DueHeap } from "../../lib/due-heap.js";
+import { SharedClock } from "../../lib/shared-clock.js";
+import { checkId } from "../../lib/validate.js";
+import type {
+  Backend,
+  RunOptions,
+  Wake,
+  WakingMachine,
+  WatchableTransition,
+  WatchOptions,
+} from "../../runtime/backend.js";
+import { type DueLine, drainQueue } from "../../runtime/drain.js";
+import { hookOrWarning } from "../../runtime/events.js";
+import { recordName } from "../../runtime/placement.js";
+import { Waiters } from "../../runtime/waiters.js";
+import { Wakers } from "../../runtime/wakers.js";
+import type { MemoryOptions } from "./coordinator.js";
+
+interface MemoryRecord {
+  head: string;
+  readonly members: Map<string, string>;
+  untilMs: number | undefined;
+  wakeAtMs: number | undefined;
+  /** The instants under which the record stands in the heaps. */
+  queuedUntilMs: number | undefined;
+  queuedWakeMs: number | undefined;
+}
+
+/** How many expired records one write removes at most: each write makes one, so this keeps up. */
+const PRUNE_PER_WRITE = 2;
+/** A heap this small is not worth tidying. */
+const COMPACT_FROM = 1_000;
+/** How many records are woken side by side. */
+const WAKES_AT_ONCE = 32;
+/** How many records are woken in one turn of the event loop, and how many lines are looked at for that. */
+const WAKES_A_TURN = 64;
+const LOOKS_A_TURN = 2_000;
+/** How long a record waits that could not be woken. */
+const PUT_OFF_MS = 30_000;
+
+/** Runs transitions in this process, wakes what is due by one timer, and keeps records in a map. */
+export class MemoryBackend implements Backend {
+  readonly #clock: Clock;
+  readonly #records = new Map<string, MemoryRecord>();
+  readonly #waiters: Waiters;
+  readonly #wakers: Wakers;
+  readonly #wakeHeap = new DueHeap();
+  readonly #untilHeap = new DueHeap();
+  #timer: { readonly atMs: number; readonly cancel: () => void } | undefined;
+  #isDraining = false;
+
+  constructor({ clock = systemClock, onEvent: own }: Pick<MemoryOptions, "clock" | "onEvent"> = {}) {
+    const onEvent = hookOrWarning(own, () => clock.now());
+    this.#clock = clock;
+    this.#waiters = new Waiters({
+      clock,
+      sharedClock: new SharedClock(clock),
+      isLocal: true,
+      source: ({ transition, id, input }) => ({ look: () => this.#apply(transition, id, input) }),
+      lookOnce: ({ transition, id, input }) => this.#apply(transition, id, input),
+    });
+    this.#wakers = new Wakers({
+      run: (machine, recordId, input) => this.#apply(`${machine}.woken`, recordId, input),
+      // Lets requests go that wait for a group, where no tracker delivers.
+      own: new Deliverer({ coordinator: this, requests: () => this, onEvent }),
+      clock,
+      onEvent,
+    });
+  }
+
+  /** How many records are held, those among them that have expired and were not removed yet. */
+  get size(): number {
+    return this.#records.size;
+  }
+
+  async run<N extends TransitionName>(
+    transition: N,
+    id: string,
+    input: InputOf<N>,
+    options: RunOptions = {},
+  ): Promise<OutputOf<N>> {
+    options.signal?.throwIfAborted();
+    checkId(id, "id");
+    return this.#apply(transition, id, input);
+  }
+
+  async watch<N extends WatchableTransition>(
+    transition: N,
+    id: string,
+    input: InputOf<N>,
+    options: WatchOptions,
+  ): Promise<OutputOf<N>> {
+    return this.#waiters.watch({ transition, id, input }, options);
+  }
+
+  onWake<M extends WakingMachine>(machine: M, wake: Wake<M>): () => void {
+    return this.#wakers.add(machine, wake);
+  }
+
+  #apply<N extends TransitionName>(transition: N, id: string, input: InputOf<N>): OutputOf<N> {
+    const name = recordName(machineOf(transition), id);
+    const nowMs = this.#clock.now();
+    const draft = openDraft(this.#rows(name), nowMs);
+    let output: OutputOf<N>;
+    try {
+      output = applyTransition(transition, draft.store, input);
+    } catch (error) {
+      const reason = error instanceof TransitionRefused ? error.reason : "the transition failed";
+      throw new CoordinationError("backend_rejected", `${transition}: ${reason}`, { cause: error });
+    }
+    const changes = draft.changes();
+    if (changes.dirty) this.#commit(name, changes, nowMs);
+    if (changes.notified) this.#waiters.notify(name);
+    return output;
+  }
+
+  #rows(name: string): Rows {
+    const record = this.#records.get(name);
+    return {
+      readHead: () => record?.head,
+      read: (names) => names.map((member) => record?.members.get(member) ?? false),
+    };
+  }
+
+  #commit(name: string, changes: Changes, nowMs: number): void {
+    // By the draft's time: a record that it found alive must not go in halves.
+    this.#prune(nowMs);
+    this.#compact();
+    if (changes.cleared) this.#records.delete(name);
+    let record = this.#records.get(name);
+    if (record === undefined) {
+      if (changes.head === undefined) return;
+      record = {
+        head: changes.head,
+        members: new Map(),
+        untilMs: undefined,
+        wakeAtMs: undefined,
+        queuedUntilMs: undefined,
+        queuedWakeMs: undefined,
+      };
+      this.#records.set(name, record);
+    }
+    if (changes.head !== undefined) record.head = changes.head;
+    for (const [i, member] of changes.names.entries()) {
+      const value = changes.values[i];
+      if (value === false || value === undefined) record.members.delete(member);
+      else record.members.set(member, value);
+    }
+    record.untilMs = changes.untilMs;
+    record.wakeAtMs = changes.wakeAtMs;
+    this.#queue(name, record);
+  }
+
+  /** Keeps one line a record in each heap, at its instant or before; a line that comes up too early is put back. */
+  #queue(name: string, record: MemoryRecord): void {
+    const { untilMs, wakeAtMs } = record;
+    if (untilMs !== undefined && (record.queuedUntilMs === undefined || untilMs < record.queuedUntilMs)) {
+      record.queuedUntilMs = untilMs;
+      this.#untilHeap.push(name, untilMs);
+    }
+    if (wakeAtMs !== undefined && (record.queuedWakeMs === undefined || wakeAtMs < record.queuedWakeMs)) {
+      record.queuedWakeMs = wakeAtMs;
+      this.#wakeHeap.push(name, wakeAtMs);
+    }
+    this.#arm();
+  }
+
+  /** Drops the lines of records that are gone, once they are most of the heaps. */
+  #compact(): void {
+    if (this.#untilHeap.size + this.#wakeHeap.size <= 4 * this.#records.size + COMPACT_FROM) return;
+    this.#untilHeap.clear();
+    this.#wakeHeap.clear();
+    for (const [name, record] of this.#records) {
+      record.queuedUntilMs = undefined;
+      record.queuedWakeMs = undefined;
+      this.#queue(name, record);
+    }
+  }
+
+  /** Removes a few records that have expired: work in proportion to the writes, no sweep that stops the world. */
+  #prune(nowMs: number): void {
+    for (let i = 0; i < PRUNE_PER_WRITE; i++) {
+      const entry = this.#untilHeap.popDue(nowMs);
+      if (entry === undefined) return;
+      const record = this.#records.get(entry.name);
+      if (record === undefined || record.queuedUntilMs !== entry.atMs) continue;
+      record.queuedUntilMs = undefined;
+      if (record.untilMs !== undefined && record.untilMs <= nowMs) this.#records.delete(entry.name);
+      else this.#queue(entry.name, record);
+    }
+  }
+
+  #arm(): void {
+    const atMs = this.#wakeHeap.nextAtMs;
+    if (this.#isDraining || atMs === undefined || (this.#timer !== undefined && this.#timer.atMs <= atMs)) return;
+    this.#timer?.cancel();
+    const nowMs = this.#clock.now();
+    // What is due now, such as the callback of a group that has just ended, is done before the process goes.
+    const cancel = this.#clock.setTimer(() => void this.#drainDue(), atMs - nowMs, { background: atMs > nowMs });
+    this.#timer = { atMs, cancel };
+  }
+
+  /** Wakes what is due, a part of it in each turn of the event loop. Deliveries go on after it. */
+  async #drainDue(): Promise<void> {
+    this.#timer = undefined;
+    this.#isDraining = true;
+    let isFirst = true;
+    const queue = {
+      take: async () => {
+        if (!isFirst) await new Promise<void>((resolve) => this.#clock.setTimer(resolve, 0));
+        isFirst = false;
+        return this.#takeDue();
+      },
+      putOff: ({ machine, id }: DueLine) => this.#putOff(recordName(machine, id)),
+      giveBack: () => {},
+      outlook: () => ({ isDue: false, nextDueAtMs: undefined }),
+    };
+    await drainQueue(queue, {
+      atOnce: WAKES_AT_ONCE,
+      clock: this.#clock,
+      wakers: this.#wakers,
+      waitUntil: () => {},
+    });
+    this.#isDraining = false;
+    this.#arm();
+  }
+
+  #takeDue(): DueLine[] | undefined {
+    const nowMs = this.#clock.now();
+    const lines: DueLine[] = [];
+    for (let looks = 0; looks < LOOKS_A_TURN && lines.length < WAKES_A_TURN; looks++) {
+      const entry = this.#wakeHeap.popDue(nowMs);
+      if (entry === undefined) return lines.length > 0 ? lines : undefined;
+      const { name, atMs } = entry;
+      const record = this.#records.get(name);
+      if (record === undefined || record.queuedWakeMs !== atMs) continue;
+      record.queuedWakeMs = undefined;
+      const colon = name.indexOf(":");
+      const machine = name.slice(0, colon) as WakingMachine;
+      if ((record.wakeAtMs ?? nowMs + 1) <= nowMs) lines.push({ machine, id: name.slice(colon + 1), atMs });
+      else this.#queue(name, record);
+    }
+    return lines;
+  }
+
+  #putOff(name: string): void {
+    const record = this.#records.get(name);
+    if (record === undefined || record.queuedWakeMs !== undefined) return;
+    record.queuedWakeMs = this.#clock.now() + PUT_OFF_MS;
+    this.#wakeHeap.push(name, record.queuedWakeMs);
+  }
+}
