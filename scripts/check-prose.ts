@@ -94,7 +94,7 @@ function longSentences(page: string, line: number, text: string): Finding[] {
     .replace(/`[^`]*`/g, "code")
     .replace(/!?\[([^\]]*)\]\([^)]*\)/g, "$1")
     .replace(/[*_]/g, "")
-    .split(/(?<=[.!?])\s+(?=[A-Z("]|code)|:\s+/)
+    .split(/(?<=[.!?])\s+|:\s+/)
     .filter((sentence) => sentence.split(/\s+/).filter((word) => /\w/.test(word)).length > MAX_WORDS)
     .map((sentence) => ({
       page,

@@ -58,6 +58,6 @@ describe("what the documents say of installing", () => {
   });
 
   it("names the wrangler that the tests run with", () => {
-    expect(read("README.md")).toContain(`wrangler@${manifest.devDependencies.wrangler}`);
+    expect(read("docs/getting-started-cloudflare.md")).toContain(`wrangler@${manifest.devDependencies.wrangler}`);
   });
 });

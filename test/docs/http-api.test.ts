@@ -1,0 +1,36 @@
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startWorker, type WorkerProcess } from "../support/worker-process.js";
+
+const run = promisify(execFile);
+const page = readFileSync(new URL("../../docs/http-api.md", import.meta.url), "utf8");
+const TOKEN = "development-token-1";
+/** Each numbered call of the page, with the answer below it. */
+const calls = [...page.matchAll(/\*\*(\d+\. [^*]+)\*\*[\s\S]*?```sh\n([\s\S]*?)```\s+```json\n([\s\S]*?)```/g)].map(
+  ([, title = "", command = "", answer = ""]) => ({ title, command, answer: answer.trim() }),
+);
+
+describe("the calls of docs/http-api.md, in their order", () => {
+  let worker: WorkerProcess;
+  beforeAll(async () => {
+    worker = await startWorker({ vars: { COORDINATOR_TOKEN: TOKEN } });
+  });
+  afterAll(() => worker.close());
+
+  it("are ten, with the token that the page names", () => {
+    expect(calls).toHaveLength(10);
+    expect(page).toContain(`COORDINATOR_TOKEN=${TOKEN}`);
+  });
+
+  it.each(calls)("$title", async ({ command, answer }) => {
+    const env = { ...process.env, COORDINATOR_URL: worker.url, COORDINATOR_TOKEN: TOKEN };
+    const { stdout } = await run("bash", ["-ec", command], { env });
+    expect(stdout.trim()).toMatch(new RegExp(`^${answer.split("…").map(literally).join(".*")}$`));
+  });
+});
+
+function literally(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}
