@@ -70,7 +70,7 @@ function linesOutsideCode(source: string): { line: number; text: string }[] {
     const isFence = /^\s*(```|~~~)/.test(text);
     if (isFence) isFenced = !isFenced;
     // Four spaces are code after an empty line, and the rest of a list's item otherwise.
-    isIndented = /^ {4}\S/.test(text) && (isIndented || last === "");
+    isIndented = /^ {4}/.test(text) && (isIndented || last === "");
     if (text.trim() !== "" || !isIndented) last = text.trim();
     return { line: i + 1, text: isFenced || isFence || isIndented ? "" : text };
   });

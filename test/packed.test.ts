@@ -31,7 +31,13 @@ const PLANTED = [
   "worker/wrangler.toml",
 ];
 /** What is the package's own. */
-const OWN = ["dist/src/index.js", "docs/running-due-work.md", "examples/vercel/.env.example", "src/index.ts", "worker/index.ts"];
+const OWN = [
+  "dist/src/index.js",
+  "docs/running-due-work.md",
+  "examples/vercel/.env.example",
+  "src/index.ts",
+  "worker/index.ts",
+];
 
 let folder: string;
 beforeAll(async () => {
