@@ -36,27 +36,35 @@ export function costsOf(run: Run, prices: Prices): string {
   const lines = uses.map((use) => lineOf(use, prices));
   return `# Costs
 
-What ${GROUPS.toLocaleString("en")} groups of ${BILL_TASKS} tasks cost, each with one waiter that waits ${WAIT_SEC} seconds. Written by \`npm run costs\`: the counts are
-those of [the benchmarks](../bench/README.md), counted by the servers themselves; the prices, of ${prices.date}, are in
-\`bench/prices.json\`. Included allowances are not taken off; reads of rows, storage and traffic weigh nothing beside the rest.
+The cost of ${GROUPS.toLocaleString("en")} groups of ${BILL_TASKS} tasks, each with one waiter that waits ${WAIT_SEC} seconds.
+
+- \`npm run costs\` writes this page. The counts are those of [the benchmarks](../bench/README.md), counted by the servers.
+- The prices, of ${prices.date}, are in \`bench/prices.json\`. Included allowances are not taken off.
+- Reads of rows, storage and traffic are left out: they are small beside the rest.
 
 | | a group | its waiter, at once | and each second | ${GROUPS.toLocaleString("en")} groups, no waiter | with waiters |
 |---|---|---|---|---|---|
 ${lines.join("\n")}
 
-Prices: Upstash $${prices.upstashPerMillionCommands} a million commands, those inside scripts counted as it counts them; Durable Objects
-$${prices.objectPerMillionRequests} a million requests, $${prices.objectPerMillionRowsWritten} a million rows written, $${prices.objectPerMillionGbSeconds} a million GB-seconds at ${prices.objectGb} GB an object that is awake; Workers
-$${prices.workerPerMillionRequests} a million requests. Sources: ${Object.values(prices.sources).join(", ")}.
+Prices:
+
+- Upstash: $${prices.upstashPerMillionCommands} a million commands, with those inside scripts as Upstash counts them.
+- Durable Objects: $${prices.objectPerMillionRequests} a million requests, $${prices.objectPerMillionRowsWritten} a million rows written.
+- Durable Objects: $${prices.objectPerMillionGbSeconds} a million GB-seconds, at ${prices.objectGb} GB an object that is awake.
+- Workers: $${prices.workerPerMillionRequests} a million requests.
+- Sources: ${Object.values(prices.sources).join(", ")}.
 
 ## How it grows
 
-- **With tasks**: in proportion, one by one; in batches with the number of calls, on Redis. On an object each task is a row however it comes;
-  with \`indexed: true\` it is 256 tasks a row.
-- **With waiters**: on Redis each client's subscription is shared by its waiters, and each wait looks about every ${LOOK_SEC} seconds besides. On
-  an object waiters share the time it is awake: the first pays for its seconds, the others for a request each ${HOP_SEC} seconds.
-- **With seconds waited**: on Redis hardly; the polling design pays for them most. An object that somebody waits for is awake and billed: where
-  waits are long and groups many, let a callback tell, and nobody wait.
-- **With nothing to do**: nothing on an object. On Redis a drain that finds nothing is 65 commands: 187,200 a day every thirty seconds, $0.37.
+- **With tasks**: in proportion, one by one. On Redis a batch costs by its calls. On an object each task is a row, also
+  in a batch. With \`indexed: true\` it is 256 tasks a row.
+- **With waiters, on Redis**: a client's waiters share its subscription. Each wait looks about every ${LOOK_SEC} seconds too.
+- **With waiters, on an object**: the first pays for the seconds that the object is awake. The others pay for one
+  request each ${HOP_SEC} seconds.
+- **With seconds waited**: hardly, on Redis. The polling design pays most for them. An object is awake and billed while
+  a caller waits. With long waits and many groups, use a callback instead of a waiter.
+- **With nothing to do**: nothing, on an object. On Redis a drain that finds nothing is 65 commands. Every thirty
+  seconds, that is 187,200 a day, or $0.37.
 `;
 }
 
