@@ -102,8 +102,10 @@ describe("the documents", () => {
 
   it.each(["README.md", ...pages.map((name) => `docs/${name}`)])("have links that lead somewhere: %s", (page) => {
     const text = readFileSync(join(root, page), "utf8");
-    for (const [, link = ""] of text.matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g)) {
-      expect(existsSync(join(root, dirname(page), link)), `${page}: ${link}`).toBe(true);
+    for (const [, link = "", anchor] of text.matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)) {
+      const target = link === "" ? join(root, page) : join(root, dirname(page), link);
+      expect(existsSync(target), `${page}: ${link}`).toBe(true);
+      if (anchor !== undefined) expect(anchorsOf(readFileSync(target, "utf8")), `${page}: ${link}`).toContain(anchor);
     }
   });
 
@@ -117,4 +119,19 @@ describe("the documents", () => {
     const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: object };
     for (const [, name] of readme.matchAll(/npm run ([a-z:]+)/g)) expect(Object.keys(scripts)).toContain(name);
   });
+
+  it("has a README of at most 190 lines, and a design of at most 120", () => {
+    expect(readme.split("\n").length - 1).toBeLessThanOrEqual(190);
+    expect(readFileSync(join(root, "docs/design.md"), "utf8").split("\n").length - 1).toBeLessThanOrEqual(120);
+  });
 });
+
+/** The anchors that GitHub gives the headings of a page. */
+function anchorsOf(text: string): string[] {
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}_ -]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+}
