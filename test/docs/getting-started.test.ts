@@ -1,0 +1,27 @@
+import { readFileSync } from "node:fs";
+import { expect, it } from "vitest";
+import { ENTRIES } from "../../scripts/entries.js";
+import { COMPATIBILITY, startWorker } from "../support/worker-process.js";
+
+const page = readFileSync(new URL("../../docs/getting-started-cloudflare.md", import.meta.url), "utf8");
+const block = (language: string): string => new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(page)?.[1] ?? "";
+
+it("the Worker of two files starts, as the page configures it, and takes the token alone", async () => {
+  const toml = block("toml");
+  const className = /^class_name = "(\w+)"$/m.exec(toml)?.[1] ?? "";
+  expect(toml).toContain(`compatibility_date = "${COMPATIBILITY.compatibilityDate}"`);
+  for (const flag of COMPATIBILITY.compatibilityFlags) expect(toml).toContain(`"${flag}"`);
+  expect(toml).toContain(`new_sqlite_classes = ["${className}"]`);
+
+  const source = block("ts").replace("edge-coordinator/worker", `./${ENTRIES["./worker"]}`);
+  const worker = await startWorker({ source, className, vars: { COORDINATOR_TOKEN: "development-token-1" } });
+  try {
+    const status = async (path: string, headers = {}): Promise<number> =>
+      (await fetch(`${worker.url}${path}`, { headers })).status;
+    expect(await status("/health")).toBe(200);
+    expect(await status("/v1/groups/document-1", { authorization: "Bearer development-token-1" })).toBe(404);
+    expect(await status("/v1/groups/document-1")).toBe(401);
+  } finally {
+    await worker.close();
+  }
+});
