@@ -1,9 +1,12 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import ts from "typescript";
 
 /**
  * Checks the language of the README and of the pages in `docs`: words that hide the actor, long sentences, long lines.
  * Skips code, tables' cells (their words are checked, their length is not), and the pages that other programs write.
+ *
+ * `--comments` reads the comments of `src` and `worker` instead, for their words alone.
  */
 
 /** A pattern that no page may hold, and what to write instead. */
@@ -104,8 +107,34 @@ function longSentences(page: string, line: number, text: string): Finding[] {
     }));
 }
 
-function main(): void {
-  const root = fileURLToPath(new URL("..", import.meta.url));
+/** Returns the refused words in the comments of a TypeScript file. */
+export function checkComments(page: string, source: string): Finding[] {
+  const file = ts.createSourceFile(page, source, ts.ScriptTarget.Latest, true);
+  const starts = new Map<number, number>();
+  const visit = (node: ts.Node): void => {
+    const leading = ts.getLeadingCommentRanges(source, node.getFullStart()) ?? [];
+    const trailing = ts.getTrailingCommentRanges(source, node.getEnd()) ?? [];
+    for (const { pos, end } of [...leading, ...trailing]) starts.set(pos, end);
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  return [...starts].flatMap(([pos, end]) => {
+    const first = file.getLineAndCharacterOfPosition(pos).line + 1;
+    const lines = source.slice(pos, end).split("\n");
+    return lines.flatMap((text, i) => refusedWords(page, first + i, text.replace(/^\s*(\/\/|\/?\*+)\s?/, "")));
+  });
+}
+
+function commentFindings(root: string): Finding[] {
+  return ["src", "worker"].flatMap((folder) =>
+    readdirSync(`${root}/${folder}`, { recursive: true, encoding: "utf8" })
+      .filter((name) => name.endsWith(".ts") && !name.endsWith(".gen.ts"))
+      .sort()
+      .flatMap((name) => checkComments(`${folder}/${name}`, readFileSync(`${root}/${folder}/${name}`, "utf8"))),
+  );
+}
+
+function pageFindings(root: string): Finding[] {
   const docs = readdirSync(`${root}/docs`).filter((name) => name.endsWith(".md"));
   const pages = ["README.md", ...docs.map((name) => `docs/${name}`)].filter((page) => !WRITTEN.includes(page));
   const used = new Set<object>();
@@ -120,11 +149,18 @@ function main(): void {
       return excuse === undefined;
     });
   });
+  const unused = EXCEPTIONS.filter((each) => !used.has(each)).map(
+    ({ page, part }): Finding => ({ page, line: 1, text: part, instead: "this exception excuses nothing: remove it" }),
+  );
+  return [...findings, ...unused];
+}
+
+function main(): void {
+  const root = fileURLToPath(new URL("..", import.meta.url));
+  const findings = process.argv.includes("--comments") ? commentFindings(root) : pageFindings(root);
   for (const { page, line, text, instead } of findings) console.error(`${page}:${line}: "${text}": ${instead}`);
-  const unused = EXCEPTIONS.filter((each) => !used.has(each));
-  for (const { page, part } of unused) console.error(`${page}: the exception "${part}" excuses nothing: remove it`);
-  console.log(`${pages.length} pages read, ${findings.length} findings`);
-  if (findings.length + unused.length > 0) process.exitCode = 1;
+  console.log(`prose: ${findings.length} findings`);
+  if (findings.length > 0) process.exitCode = 1;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) main();

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { checkProse } from "../../scripts/check-prose.js";
+import { checkComments, checkProse } from "../../scripts/check-prose.js";
 
 const found = (page: string): string[] => checkProse("page.md", page).map(({ text }) => text);
 
@@ -40,4 +40,12 @@ it("reads a list's further lines, which are indented", () => {
 it("refuses a sentence that begins with `What`, and takes a question", () => {
   expect(found("It works. What fails is repeated.")).toHaveLength(1);
   expect(found("What does it cost?")).toEqual([]);
+});
+
+it("reads the comments of a source, and no texts", () => {
+  const source = `/**\n * Waits.\n * Until somebody drains.\n */\nconst a = "nobody"; // whoever comes\n`;
+  expect(checkComments("a.ts", source).map(({ line, text }) => [line, text])).toEqual([
+    [3, "somebody"],
+    [5, "whoever"],
+  ]);
 });
