@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import ts from "typescript";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { ENTRIES } from "../../scripts/entries.js";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
@@ -115,6 +115,16 @@ describe("the documents", () => {
     expect(stdout).toMatch(/^README\.md is indexed: 2 of 2 msg_[0-9a-f]{32}\n$/);
   });
 
+  it("has a program for Node that runs on Redis, to the end of its callback", async () => {
+    const [, options = ""] = /UpstashCoordinator\((\{ url, token \})\)/.exec(firstOf("getting-started-node.md")) ?? [];
+    const rest = JSON.stringify({ url: inject("restUrl"), token: inject("restToken"), keyPrefix: "node-guide:" });
+    const acks = `await tracker.ack("document-1", ["chunk-1", "chunk-2"]);\n`;
+    const program = firstOf("getting-started-node.md").replace(options, rest) + acks;
+    const tsx = join(root, "node_modules/tsx/dist/cli.mjs");
+    const { stdout } = await promisify(execFile)(process.execPath, [tsx, write("node.mts", program)]);
+    expect(stdout).toMatch(/^README\.md msg_[0-9a-f]{32}\n$/);
+  });
+
   it("names commands that package.json has", () => {
     const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: object };
     for (const [, name] of readme.matchAll(/npm run ([a-z:]+)/g)) expect(Object.keys(scripts)).toContain(name);
@@ -125,6 +135,12 @@ describe("the documents", () => {
     expect(readFileSync(join(root, "docs/design.md"), "utf8").split("\n").length - 1).toBeLessThanOrEqual(120);
   });
 });
+
+/** The first example of a page in `docs`. */
+function firstOf(page: string): string {
+  const [first] = blocksOf(page, readFileSync(join(root, "docs", page), "utf8"));
+  return first?.block ?? "";
+}
 
 /** The anchors that GitHub gives the headings of a page. */
 function anchorsOf(text: string): string[] {
