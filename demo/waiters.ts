@@ -15,8 +15,9 @@ export interface WaitOptions {
 /** Waits for the end of one group, over a server that may be killed meanwhile. */
 export async function waitFor(tracker: CompletionTracker, id: string, options: WaitOptions): Promise<Told> {
   const { timeoutMs, signal } = options;
-  const { state } = await withPatience(() => tracker.wait(id, options), { patienceMs: timeoutMs, signal });
-  return { state, atMs: preciseNow() };
+  const status = await withPatience(() => tracker.wait(id, options), { patienceMs: timeoutMs, signal });
+  if (status === null) throw new Error(`The group ${id} is unknown.`);
+  return { state: status.state, atMs: preciseNow() };
 }
 
 /** The status of every group, each as it stands once its delivery is settled, or when the signal says stop. */

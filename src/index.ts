@@ -37,6 +37,7 @@ export {
   type ResultPage,
 } from "./trackers/completion.js";
 export { type DedupeOptions, type DedupeOutcome, DedupeWindow } from "./trackers/dedupe.js";
+export type { WaitCallOptions } from "./trackers/end-or-look.js";
 export type { DeliveryStatus, GroupStatus } from "./trackers/group-status.js";
 export type {
   GroupEventType,

@@ -23,6 +23,8 @@ export interface EndWait<S extends string> {
 /** For so long the seal is waited for, though nobody waits for more; and even where the handler took all the time. */
 const SEAL_MS = 1_000;
 const LATE_SEAL_MS = 50;
+/** More than a wait keeps for its last look. */
+const LAST_LOOK_MS = 1_000;
 
 /**
  * Seals the request, and waits for its end; once the client has gone it only seals. Resolves with its counts, or with null
@@ -44,9 +46,12 @@ export async function endInTime<S extends string>(wait: EndWait<S>): Promise<Que
       if (status !== null || timeoutMs <= 0) return status;
       step = "request.wait";
       // An unknown one too: its end can be read for a moment after it was cleaned up.
-      const end = await tracker.waitForRequest(id, { timeoutMs, signal: ended });
+      // Only the end counts here, so the deadline comes before the wait's last look.
+      const end = await within({ limitMs: timeoutMs, signal: ended, clock }, timeIsOver, (over) =>
+        tracker.waitForRequest(id, { timeoutMs: timeoutMs + LAST_LOOK_MS, signal: over }),
+      );
       if (end === null) throw new CoordinationError("conflict", "the request has expired, or was cleaned up");
-      return end;
+      return end.state === "complete" ? end.status : null;
     });
   } catch (error) {
     if (!signal?.aborted && !isTimeOver(error)) emit(onEvent, { type: "followup_failed", transition: step, id, error });

@@ -2,11 +2,10 @@ import { type Context, Hono } from "hono";
 import { CoordinationError } from "../errors.js";
 import { Problem } from "../http/problem.js";
 import { emit } from "../runtime/events.js";
-import type { QueueStatus } from "../trackers/request-status.js";
 import type { RequestProgress, RequestWaitTracker } from "../trackers/request-wait.js";
 import { RETRY_AFTER_SEC } from "./answer.js";
 import { refusal, withOwnErrors } from "./coordination-errors.js";
-import { answered, isTimeOver } from "./end-in-time.js";
+import { answered } from "./end-in-time.js";
 import type { RequestOptions } from "./options.js";
 import { progressStream, retryText, unknownAgain } from "./progress-stream.js";
 import { publicIdIn, recordIdOf } from "./request-id.js";
@@ -26,9 +25,7 @@ const PARAM = "edgeCoordinatorRequestId";
 
 /** What one look may take. */
 const LOOK_MS = 10_000;
-/** The part of a wait that is kept for the look at its end, its most, and how far that look may reach beyond the end. */
-const LAST_LOOK_PART = 1 / 4;
-const LAST_LOOK_MS = 500;
+/** How far a wait may reach beyond its time, where a message has told of an end that could not be read in time. */
 const LATE_LOOK_MS = 2_000;
 const EVENTS_HEADERS = {
   "content-type": "text/event-stream",
@@ -87,7 +84,7 @@ async function answerStatus<S extends string>(c: Context, settings: Settings<S>)
   if (asked === undefined) return notFound(c);
   const limitMs = waitMs ? waitMs + LATE_LOOK_MS : LOOK_MS;
   const seen = await answered({ limitMs, signal: c.req.raw.signal, clock }, (signal) =>
-    waitMs ? endOrLook(asked, waitMs, signal) : look(asked, signal),
+    waitMs ? asked.tracker.waitForRequest(asked.id, { timeoutMs: waitMs, signal }) : look(asked, signal),
   );
   if (seen === null) return notFound(c);
   const headers: Record<string, string> = { ...NO_STORE };
@@ -106,22 +103,6 @@ async function askedFor<S extends string>(c: Context, settings: Settings<S>): Pr
 /** How the request stands, in one round trip. */
 function look<S extends string>({ tracker, id }: Asked<S>, signal: AbortSignal): Promise<RequestProgress<S> | null> {
   return tracker.progress(id, 0, { timeoutMs: 0, signal });
-}
-
-/** The request once it is complete, or as it stands a moment before the time is over. */
-async function endOrLook<S extends string>(
-  asked: Asked<S>,
-  waitMs: number,
-  signal: AbortSignal,
-): Promise<{ state: RequestProgress["state"]; status: QueueStatus<S> } | null> {
-  const timeoutMs = waitMs - Math.min(LAST_LOOK_MS, waitMs * LAST_LOOK_PART);
-  try {
-    const status = await asked.tracker.waitForRequest(asked.id, { timeoutMs, signal });
-    return status === null ? null : { state: "complete", status };
-  } catch (error) {
-    if (!isTimeOver(error)) throw error;
-    return look(asked, signal);
-  }
 }
 
 async function answerEvents<S extends string>(c: Context, settings: Settings<S>): Promise<Response> {

@@ -1,6 +1,6 @@
 import type { Coordinator } from "../coordinator.js";
 import type { AckResult as AckOutput } from "../core/group/completion.js";
-import type { GroupState, Verdict } from "../core/group/record.js";
+import type { GroupState, GroupView, Verdict } from "../core/group/record.js";
 import { CoordinationError } from "../errors.js";
 import { newOp } from "../lib/ids.js";
 import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, shortText, toJson } from "../lib/validate.js";
@@ -8,6 +8,7 @@ import type { RunOptions } from "../runtime/backend.js";
 import { hookOrWarning } from "../runtime/events.js";
 import { checkCoordinator } from "./check-coordinator.js";
 import { type DeliveryOptions, deliver } from "./deliver.js";
+import { endOrLook, type WaitCallOptions } from "./end-or-look.js";
 import { type GroupStatus, groupStatus } from "./group-status.js";
 import type { Webhooks } from "./handler.js";
 import { LocalCallbacks } from "./local-callbacks.js";
@@ -309,23 +310,26 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   }
 
   /**
-   * Resolves once the group has ended, whichever way. A group that is unknown may yet be registered: it waits. A wait puts
-   * off the end of a group without a deadline, for 30 days after its last change at most.
+   * Returns the group's status at its end, or as it stands when the time is over; null when the group is unknown then. An
+   * unknown group may still be registered, so the wait goes on. A wait postpones the end of a group without a deadline, for 30
+   * days after its last change at most.
    *
-   * @param options.timeoutMs 0 to a day, default 30,000.
-   * @throws {CoordinationError} `wait_timeout` when its time is over. An abort rejects with `signal.reason`.
+   * A group that has not ended is read at most 0.5 s before the time is over.
+   *
+   * @throws {CoordinationError} `wait_timeout`, retryable, when the backend does not answer in time. An abort rejects with
+   * `signal.reason`.
    */
-  async wait(
-    groupId: string,
-    options: { readonly timeoutMs?: number; readonly signal?: AbortSignal | undefined } = {},
-  ): Promise<GroupStatus> {
+  async wait(groupId: string, options: WaitCallOptions = {}): Promise<GroupStatus | null> {
     checkId(groupId, "groupId");
-    const { timeoutMs = 30_000, signal } = options;
-    checkNumber(timeoutMs, "timeoutMs", 0, 86_400_000);
-    const { view } = await this.#coordinator.watch("completion.wait", groupId, {}, { timeoutMs, signal });
-    if (view === undefined)
-      throw new CoordinationError("backend_rejected", "a group that has ended came without its status");
-    return groupStatus(groupId, view);
+    const { view } = await endOrLook<{ view?: GroupView }>(options, {
+      watch: async (watching) => {
+        const output = await this.#coordinator.watch("completion.wait", groupId, {}, watching);
+        if (output.view !== undefined) return output;
+        throw new CoordinationError("backend_rejected", "a group that has ended came without its status");
+      },
+      look: (signal) => this.#coordinator.run("completion.status", groupId, {}, { signal }),
+    });
+    return view === undefined ? null : groupStatus(groupId, view);
   }
 
   /**

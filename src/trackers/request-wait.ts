@@ -1,11 +1,12 @@
 import type { Coordinator } from "../coordinator.js";
-import type { StageRoots } from "../core/request/record.js";
+import type { RequestView, StageRoots } from "../core/request/record.js";
 import { CoordinationError } from "../errors.js";
 import { newOp } from "../lib/ids.js";
 import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, shortText } from "../lib/validate.js";
 import type { OnEvent } from "../runtime/events.js";
 import { emit } from "../runtime/events.js";
 import { checkCoordinator } from "./check-coordinator.js";
+import { endOrLook, type WaitCallOptions } from "./end-or-look.js";
 import { type RequestResult, requestResult } from "./request-result.js";
 import { type QueueStatus, queueStatus, type RequestState } from "./request-status.js";
 import { checkStages } from "./stages.js";
@@ -75,8 +76,8 @@ const LAST_READ_MS = 2_000;
  *   next: [{ stage: "embed", rootId: "document-1" }],
  * });
  * await requests.markFailed("request-1", "embed", "document-1", "the model is overloaded");
- * const status = await requests.waitForRequest("request-1", { timeoutMs: 5_000 });
- * // { parse: { processed: 1, … }, embed: { errorCount: 1, errors: [{ message: "the model is overloaded" }], … } }
+ * const end = await requests.waitForRequest("request-1", { timeoutMs: 5_000 });
+ * // { state: "complete", status: { parse: { processed: 1, … }, embed: { errorCount: 1, … } }, … }
  * ```
  */
 export class RequestWaitTracker<S extends string = string> {
@@ -251,27 +252,23 @@ export class RequestWaitTracker<S extends string = string> {
   }
 
   /**
-   * Resolves with the counts once the request is complete, from the very step that saw it so; with null when it is
-   * unknown. Passing failures of the backend are waited out, 0.25 to 2 s apart, within the time.
+   * Returns how the request stands once it is complete, or when the time is over; null when it is unknown. Read `state`: a
+   * request that is not complete in time is `pending`. It is read at most 0.5 s before the time is over. Passing faults of the
+   * backend are waited out, 0.25 to 2 s apart, within the time.
    *
-   * @param options.timeoutMs 0 to a day, default 30,000. On Redis, who was told of the end and could not read it in time
-   * has up to 2 s more.
-   * @throws {CoordinationError} `wait_timeout` when its time is over. An abort rejects with `signal.reason`.
+   * On Redis, a caller that was told of the end and could not read it in time has up to 2 s more.
+   *
+   * @throws {CoordinationError} `wait_timeout`, retryable, when the backend does not answer in time. An abort rejects with
+   * `signal.reason`.
    */
-  async waitForRequest(
-    requestId: string,
-    options: { readonly timeoutMs?: number; readonly signal?: AbortSignal | undefined } = {},
-  ): Promise<QueueStatus<S> | null> {
+  async waitForRequest(requestId: string, options: WaitCallOptions = {}): Promise<RequestProgress<S> | null> {
     checkId(requestId, "requestId");
-    const { timeoutMs = 30_000, signal } = options;
-    checkNumber(timeoutMs, "timeoutMs", 0, 86_400_000);
-    const { view } = await this.#coordinator.watch(
-      "request.wait",
-      requestId,
-      {},
-      { timeoutMs, signal, lastReadMs: LAST_READ_MS },
-    );
-    return view === undefined ? null : queueStatus(this.stages, view);
+    const { view } = await endOrLook<{ view?: RequestView }>(options, {
+      watch: (watching) =>
+        this.#coordinator.watch("request.wait", requestId, {}, { ...watching, lastReadMs: LAST_READ_MS }),
+      look: (signal) => this.#coordinator.run("request.status", requestId, {}, { signal }),
+    });
+    return view === undefined ? null : this.#progressOf(view);
   }
 
   /**
@@ -292,9 +289,7 @@ export class RequestWaitTracker<S extends string = string> {
     const { timeoutMs = 30_000, signal } = options;
     checkNumber(timeoutMs, "timeoutMs", 0, 86_400_000);
     const { view } = await this.#coordinator.watch("request.progress", requestId, { after }, { timeoutMs, signal });
-    if (view === undefined) return null;
-    const { complete, version, open } = view;
-    return { state: complete ? "complete" : "pending", version, open, status: queueStatus(this.stages, view) };
+    return view === undefined ? null : this.#progressOf(view);
   }
 
   /**
@@ -310,6 +305,11 @@ export class RequestWaitTracker<S extends string = string> {
       emit(this.#onEvent, { type: "followup_failed", transition: "request.cleanup", id: requestId, error });
       return false;
     }
+  }
+
+  #progressOf(view: RequestView): RequestProgress<S> {
+    const { complete, version, open } = view;
+    return { state: complete ? "complete" : "pending", version, open, status: queueStatus(this.stages, view) };
   }
 
   async #mark(

@@ -1210,7 +1210,7 @@ describe("a record that is due", () => {
     await tracker.register("g", ["a"], { onTimeout: onComplete, timeoutSec: 60 });
     const waiting = tracker.wait("g", { timeoutMs: 120_000 });
     await clock.advance(61_000);
-    expect((await waiting).state).toBe("timed_out");
+    expect((await waiting)?.state).toBe("timed_out");
     await settle();
     expect(delivered).toEqual(["published"]);
   });

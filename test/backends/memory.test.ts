@@ -80,8 +80,10 @@ describe("the memory backend", () => {
     expect(clock.pending).toBe(1);
     for (let i = 0; i < 5; i++) await tracker.register(`g${i}`, 0);
     await clock.advance(20_000);
-    const states = (await outcomes).map((outcome) => (outcome.status === "fulfilled" ? "ended" : outcome.reason.code));
-    expect(states).toEqual(waits.map((_, i) => (i % 10 < 5 ? "ended" : "wait_timeout")));
+    const states = (await outcomes).map((outcome) =>
+      outcome.status === "fulfilled" ? outcome.value?.state : outcome.reason,
+    );
+    expect(states).toEqual(waits.map((_, i) => (i % 10 < 5 ? "completed" : undefined)));
     expect(clock.pending).toBe(0);
   });
 

@@ -18,13 +18,13 @@ import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 import { messageOf } from "./refusal.js";
 
 /** A group from its registration to its end, seen by a wait. */
-async function roundTrip(coordinator: Coordinator): Promise<string> {
+async function roundTrip(coordinator: Coordinator): Promise<string | undefined> {
   const tracker = new CompletionTracker(coordinator);
   const id = crypto.randomUUID();
   await tracker.register(id, ["a", "b"]);
   const waiting = tracker.wait(id, { timeoutMs: 5_000 });
   await tracker.ack(id, ["a", "b"]);
-  return (await waiting).state;
+  return (await waiting)?.state;
 }
 
 /** How long a group may take that names no deadline; null: for ever. */

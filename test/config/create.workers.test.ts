@@ -13,8 +13,8 @@ async function roundTrip(config: CoordinatorConfig, options: CreateCoordinatorOp
   const { deadlineAtMs } = await tracker.register(id, ["a", "b"]);
   const waiting = tracker.wait(id, { timeoutMs: 5_000 });
   await tracker.ack(id, ["a", "b"]);
-  const { state } = await waiting;
-  return { id, state, deadlineSec: Math.round(((deadlineAtMs ?? 0) - Date.now()) / 10_000) * 10 };
+  const end = await waiting;
+  return { id, state: end?.state, deadlineSec: Math.round(((deadlineAtMs ?? 0) - Date.now()) / 10_000) * 10 };
 }
 
 const DURABLE: CoordinatorConfig = {

@@ -19,7 +19,7 @@ describe("a watch", () => {
     await watching("g", 100);
     await tracker.ack("g", "a");
     const states = await Promise.all(waits);
-    expect(states.map(({ state }) => state)).toEqual(Array(100).fill("completed"));
+    expect(states.map((status) => status?.state)).toEqual(Array(100).fill("completed"));
     await watching("g", 0);
   });
 
@@ -73,7 +73,7 @@ describe("a watch", () => {
     await crash(groupObject("g"));
     await tracker.ack("g", "a");
     const states = await Promise.all(waits);
-    expect(states.every(({ ok }) => ok)).toBe(true);
+    expect(states.every((status) => status?.ok)).toBe(true);
   });
 
   it("row 51: is held ten thousand times by one object, and refused beyond, before anything is taken", async () => {
@@ -143,7 +143,7 @@ describe("a watch", () => {
     const waits = Array.from({ length: 50 }, () => tracker.wait("g", { timeoutMs: 20_000 }));
     await watching("g", 50);
     await tracker.ack("g", "a");
-    for (const status of await Promise.all(waits)) expect(status.metadata).toHaveLength(10_000);
+    for (const status of await Promise.all(waits)) expect(status?.metadata).toHaveLength(10_000);
     await inside(groupObject("g"), async (object) => {
       const gone = () => Promise.reject(new Error("the execution context is no longer running"));
       const replies = Array.from({ length: 40 }, (_, i) =>
@@ -162,9 +162,9 @@ describe("requests of one isolate", () => {
 
   it("share a coordinator while they overlap, and the first ends early", async () => {
     await send("/groups/g", "POST");
-    const first = send("/groups/g?timeoutMs=100");
+    const first = send("/groups/g?timeoutMs=1000");
     const second = send("/groups/g?timeoutMs=10000");
-    expect((await first).status).toBe(504);
+    expect(await (await first).json()).toMatchObject({ state: "open" });
     expect(await (await send("/groups/g/ack", "POST")).json()).toMatchObject({ ended: true });
     expect(await (await second).json()).toMatchObject({ state: "completed" });
   });

@@ -192,6 +192,7 @@ export class FailoverRound {
 
   async #wait(group: Group): Promise<GroupStatus> {
     const status = await this.#tracker.wait(group.id, { timeoutMs: WAIT_MS });
+    if (status === null) throw new Error("a wait ended with an unknown group");
     this.#mustBeDone(group, status, "a wait");
     return status;
   }

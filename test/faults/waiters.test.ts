@@ -30,7 +30,7 @@ const SEEN = [
   { groupId: "failing", state: "completed", ok: false, errors: [{ taskId: "a", message: "no such page" }] },
   { groupId: "cancelled", state: "cancelled", ok: false, reason: "not wanted" },
   { groupId: "early", state: "completed", ok: true, succeeded: 2 },
-  { fetch: { processed: 5, errorCount: 1, errors: [{ message: "gone" }] } },
+  { state: "complete", status: { fetch: { processed: 5, errorCount: 1, errors: [{ message: "gone" }] } } },
 ];
 
 /** One of a hundred, in as many places: each has a coordinator of its own. */

@@ -63,7 +63,7 @@ it("a hundred waiters of five objects hear the right end though all of those die
   const seen = await Promise.all(waits);
   for (const [i, status] of seen.entries()) {
     const id = GROUPS[i % (GROUPS.length + 1)];
-    if (id === undefined) expect(status).toMatchObject({ fetch: { processed: 5, errorCount: 1 } });
+    if (id === undefined) expect(status).toMatchObject({ status: { fetch: { processed: 5, errorCount: 1 } } });
     else expect(status).toMatchObject({ groupId: id, ...ENDS[id].seen });
   }
   for (const id of GROUPS) {

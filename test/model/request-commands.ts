@@ -1,7 +1,6 @@
 import { equal, isTrue, present } from "../../src/testing/assert.js";
 import type { RequestResult } from "../../src/trackers/request-result.js";
-import type { QueueStatus } from "../../src/trackers/request-status.js";
-import { RequestWaitTracker } from "../../src/trackers/request-wait.js";
+import { type RequestProgress, RequestWaitTracker } from "../../src/trackers/request-wait.js";
 import { RequestModel, type Told } from "./request-model.js";
 import { type RequestCall, type RequestStep, STAGES, type Stage, type StageRoot } from "./request-steps.js";
 import { soon, UNIT_MS, type World } from "./world.js";
@@ -13,7 +12,7 @@ const REQUESTS = 2;
 
 interface Wait {
   readonly request: number;
-  readonly end: Promise<QueueStatus<Stage> | null>;
+  readonly end: Promise<RequestProgress<Stage> | null>;
   readonly controller: AbortController;
   isOver: boolean;
 }
@@ -159,7 +158,9 @@ export class RequestRun {
     const once = this.#world.call(() => tracker.waitForRequest(id, { timeoutMs: told === "pending" ? 0 : DAY_MS }));
     if (this.#world.isExact) await this.#world.rest();
     const { outcome } = await soon(once, "a wait for a request that is complete or unknown");
-    equal(outcome, told === "pending" ? { error: "wait_timeout" } : { value: told }, "a wait");
+    if ("error" in outcome) return equal(outcome, "a value", "a wait");
+    const expected = told === "pending" ? ["pending", model.status()] : told && ["complete", told];
+    equal(outcome.value && [outcome.value.state, outcome.value.status], expected, "a wait");
     if (told !== "pending") return;
     const controller = new AbortController();
     const end = tracker.waitForRequest(id, { timeoutMs: DAY_MS, signal: controller.signal });
@@ -184,7 +185,8 @@ export class RequestRun {
         this.#waits.push(wait);
         continue;
       }
-      equal(await soon(wait.end, "a wait for a request that has ended"), told, "what a waiter is told");
+      const end = await soon(wait.end, "a wait for a request that has ended");
+      equal(end?.status ?? null, told, "what a waiter is told");
       this.#world.tally.met(told === null ? "a wait whose request went" : "a wait that was told");
       model.waiting--;
     }

@@ -101,8 +101,8 @@ export class Soak {
     await requests.recordError(id, "work", "a passing failure");
     await work();
     await requests.markDone(id, "work", "group");
-    const status = await wait;
-    if (status?.work.processed === 1 && status.work.errorCount === 1) this.answered++;
+    const end = await wait;
+    if (end?.status.work.processed === 1 && end.status.work.errorCount === 1) this.answered++;
   }
 
   async #group(tracker: CompletionTracker<Record<string, null>>, n: number): Promise<void> {
@@ -128,9 +128,9 @@ export class Soak {
   }
 
   #wait(tracker: CompletionTracker<Record<string, null>>, id: string): void {
-    const wait = tracker.wait(id, { timeoutMs: WAIT_MS }).then(({ state }) => {
-      if (state === "completed") this.completed++;
-      else if (state === "timed_out") this.timedOut++;
+    const wait = tracker.wait(id, { timeoutMs: WAIT_MS }).then((status) => {
+      if (status?.state === "completed") this.completed++;
+      else if (status?.state === "timed_out") this.timedOut++;
       this.#waits.delete(wait);
     });
     this.#waits.add(wait);

@@ -1,8 +1,6 @@
-import { CoordinationError } from "../../src/errors.js";
 import { Problem } from "../../src/http/problem.js";
 import { checkId } from "../../src/lib/validate.js";
 import { CompletionTracker } from "../../src/trackers/completion.js";
-import type { GroupStatus } from "../../src/trackers/group-status.js";
 import { readJson, readOptionalJson } from "../body.js";
 import { type App, type AppContext, pathSegment, route } from "../context.js";
 import { preferredWaitSec } from "../prefer.js";
@@ -58,18 +56,7 @@ async function status(c: AppContext): Promise<Response> {
   const waitSec = preferredWaitSec(c.req.header("prefer"));
   if (waitSec === undefined) return c.json(found(await trackerOf(c).status(groupId)));
   c.header("preference-applied", `wait=${waitSec}`);
-  return c.json(found(await endOrStatus(c, groupId, waitSec)));
-}
-
-/** The group once it has ended, or as it stands when the wait is over. */
-async function endOrStatus(c: AppContext, groupId: string, waitSec: number): Promise<GroupStatus | null> {
-  const tracker = trackerOf(c);
-  try {
-    return await tracker.wait(groupId, { timeoutMs: waitSec * 1000, signal: c.req.raw.signal });
-  } catch (error) {
-    if (!(error instanceof CoordinationError && error.code === "wait_timeout")) throw error;
-    return tracker.status(groupId);
-  }
+  return c.json(found(await trackerOf(c).wait(groupId, { timeoutMs: waitSec * 1000, signal: c.req.raw.signal })));
 }
 
 async function ack(c: AppContext): Promise<Response> {

@@ -1,8 +1,8 @@
 import type { RequestView } from "../../src/core/request/record.js";
-import { CoordinationError } from "../../src/errors.js";
 import { Problem } from "../../src/http/problem.js";
 import { newOp } from "../../src/lib/ids.js";
 import { checkId, checkTtlSec } from "../../src/lib/validate.js";
+import { endOrLook } from "../../src/trackers/end-or-look.js";
 import { requestResult } from "../../src/trackers/request-result.js";
 import { queueStatus } from "../../src/trackers/request-status.js";
 import { RequestWaitTracker } from "../../src/trackers/request-wait.js";
@@ -79,7 +79,7 @@ async function status(c: AppContext): Promise<Response> {
   const requestId = requestIdOf(c);
   const waitSec = preferredWaitSec(c.req.header("prefer"));
   if (waitSec !== undefined) c.header("preference-applied", `wait=${waitSec}`);
-  const view = waitSec === undefined ? await look(c, requestId) : await endOrLook(c, requestId, waitSec);
+  const view = waitSec === undefined ? await look(c, requestId) : await endOrStatus(c, requestId, waitSec);
   if (view === undefined) throw new Problem("not_found", "there is no such request: not registered, or gone");
   return c.json({ id: requestId, state: stateOf(view), queueStatus: queueStatus([], view) });
 }
@@ -89,14 +89,16 @@ async function look(c: AppContext, requestId: string): Promise<RequestView | und
 }
 
 /** The request once it is complete, or as it stands when the wait is over; an unknown one at once. */
-async function endOrLook(c: AppContext, requestId: string, waitSec: number): Promise<RequestView | undefined> {
-  try {
-    const options = { timeoutMs: waitSec * 1000, signal: c.req.raw.signal };
-    return (await c.var.coordinator.watch("request.wait", requestId, {}, options)).view;
-  } catch (error) {
-    if (!(error instanceof CoordinationError && error.code === "wait_timeout")) throw error;
-    return look(c, requestId);
-  }
+async function endOrStatus(c: AppContext, requestId: string, waitSec: number): Promise<RequestView | undefined> {
+  const { coordinator } = c.var;
+  const { view } = await endOrLook<{ view?: RequestView }>(
+    { timeoutMs: waitSec * 1000, signal: c.req.raw.signal },
+    {
+      watch: (options) => coordinator.watch("request.wait", requestId, {}, options),
+      look: (signal) => coordinator.run("request.status", requestId, {}, { signal }),
+    },
+  );
+  return view;
 }
 
 function stateOf({ complete }: { readonly complete: boolean }): "complete" | "pending" {

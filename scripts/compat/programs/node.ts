@@ -46,7 +46,8 @@ async function trackersOn(coordinator: Coordinator): Promise<void> {
   assert.equal((await tracker.ack(group, { id: "a", result: 1 })).verdict, "accepted");
   assert.equal((await tracker.ack(group, "a")).verdict, "duplicate");
   assert.equal((await tracker.fail(group, "b", "broken")).ended, true);
-  const status: GroupStatus = await waiting;
+  const status: GroupStatus | null = await waiting;
+  assert(status !== null);
   assert.deepEqual([status.state, status.ok, status.succeeded, status.failed], ["completed", false, 1, 1]);
   assert.deepEqual((await tracker.results(group))?.items, [{ taskId: "a", result: 1 }]);
 
@@ -56,7 +57,7 @@ async function trackersOn(coordinator: Coordinator): Promise<void> {
   const waits = requests.waitForRequest(request, { timeoutMs: 30_000 });
   await requests.markDone(request, "parse", "document", { next: [{ stage: "embed", rootId: "document" }] });
   await requests.markDone(request, "embed", "document", 3);
-  assert.equal((await waits)?.embed.processed, 3);
+  assert.equal((await waits)?.status.embed.processed, 3);
 
   const versions = new CoalesceTracker(coordinator);
   const [older, newer] = [await versions.next(key), await versions.next(key)];
@@ -195,7 +196,7 @@ if (workerUrl !== undefined) {
     const tracker = new CompletionTracker(coordinator);
     const group = unique("alarm");
     await tracker.register(group, 1, { timeoutSec: 1, onEnd: { handler: "publish", payload: { key: group } } });
-    assert.equal((await tracker.wait(group, { timeoutMs: 60_000 })).state, "timed_out");
+    assert.equal((await tracker.wait(group, { timeoutMs: 60_000 }))?.state, "timed_out");
     for (let i = 0; i < 300 && (await coordinator.getInt(group)) === 0; i++) {
       await new Promise((resolve) => setTimeout(resolve, 100));
     }

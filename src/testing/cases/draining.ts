@@ -151,7 +151,7 @@ export const draining: readonly ConformanceCase[] = [
       await t.tracker().register(id, 1, { onComplete: { handler: "unlucky", payload: { failures: 2 } } });
       const wait = t.tracker().wait(id, { timeoutMs: 86_400_000 });
       await t.tracker().ack(id, "a");
-      equal((await wait).state, "completed", "the wait, before the callback has succeeded");
+      equal((await wait)?.state, "completed", "the wait, before the callback has succeeded");
       const { delivery } = await t.untilDelivery(id, "delivered", { stepMs: STEP_MS });
       equal(delivery.attempts, 3, "attempts");
     },
@@ -172,7 +172,7 @@ export const draining: readonly ConformanceCase[] = [
       if (isRefused) equal(state, "pending", "the request, after a refusal");
       const { delivery } = await t.untilDelivery(id, "delivered", { stepMs: STEP_MS });
       equal(delivery.attempts, 3, "attempts");
-      matches((await wait)?.embed, { processed: 1, errorCount: 0 }, "what the waiter is told");
+      matches((await wait)?.status.embed, { processed: 1, errorCount: 0 }, "what the waiter is told");
     },
   ),
   aCase(
@@ -190,7 +190,7 @@ export const draining: readonly ConformanceCase[] = [
       // Another instance would mark the request itself, over a network without faults, if it found the delivery due.
       const { delivery } = await t.untilDelivery(id, "delivered", { stepMs: STEP_MS, reader: tracker });
       matches(delivery, { attempts: 4, lastError: "the reply was lost" }, "the delivery");
-      matches((await wait)?.embed, { processed: 1, errorCount: 0 }, "what the waiter is told");
+      matches((await wait)?.status.embed, { processed: 1, errorCount: 0 }, "what the waiter is told");
     },
   ),
 ];

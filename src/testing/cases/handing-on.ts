@@ -56,9 +56,13 @@ export const handingOn: readonly ConformanceCase[] = [
       matches(await requests.progress(id, 0, { timeoutMs: 5_000 }), { state: "pending", open: 1 }, "what is open");
       equal(seen, [], "what the waiter was told so far");
       equal((await requests.markDone(id, "embed", "a3")).state, "complete", "the last child");
-      const status = await wait;
-      matches(status?.parse, { processed: 1, errorCount: 0 }, "the parent's counts");
-      matches(status?.embed, { processed: 6, errorCount: 1, errors: [{ message: "broken" }] }, "the children's counts");
+      const end = await wait;
+      matches(end?.status.parse, { processed: 1, errorCount: 0 }, "the parent's counts");
+      matches(
+        end?.status.embed,
+        { processed: 6, errorCount: 1, errors: [{ message: "broken" }] },
+        "the children's counts",
+      );
     },
   ),
   aCase("a parent that hands on to work that is done already completes its request", { row: 33 }, async (t) => {
@@ -70,7 +74,11 @@ export const handingOn: readonly ConformanceCase[] = [
       { verdict: "accepted", state: "complete" },
       "the parent",
     );
-    matches((await requests.waitForRequest(id, { timeoutMs: 0 }))?.embed, { processed: 1 }, "what a waiter is told");
+    matches(
+      (await requests.waitForRequest(id, { timeoutMs: 0 }))?.status.embed,
+      { processed: 1 },
+      "what a waiter is told",
+    );
   }),
   aCase("a sealed request takes only roots that a registered root hands on", { row: 66 }, async (t) => {
     const { requests, id } = await pending(t);

@@ -7,12 +7,16 @@ const TTL_SEC = 600;
 const CLOCKED = { needs: ["clock"] } as const;
 const STAGES = ["parse"] as const;
 
-/** Looks once, as a caller does that waits: the group or request is open. */
-async function looksOpen(t: Bench, look: (options: { readonly timeoutMs: 0 }) => Promise<unknown>): Promise<void> {
+/** Looks once, as a caller does that waits: the group or request is `state`. */
+async function looks(
+  t: Bench,
+  state: "open" | "pending",
+  look: (options: { readonly timeoutMs: 0 }) => Promise<{ readonly state: string } | null>,
+): Promise<void> {
   const work = look({ timeoutMs: 0 });
   work.catch(() => {});
   await t.advance(0);
-  await rejects(() => work, "wait_timeout", "a look that waits");
+  equal((await work)?.state, state, "a look that waits");
 }
 
 /** How long records live, and how those end that are open. */
@@ -43,7 +47,7 @@ export const lifetimes: readonly ConformanceCase[] = [
       const [tracker, id] = [t.tracker({ ttlSec: TTL_SEC, timeoutSec: 0 }), t.id()];
       await tracker.register(id, 2);
       await t.advance(1_190_000);
-      equal((await tracker.wait(id, { timeoutMs: 5_000 })).state, "timed_out", "what a waiter is told");
+      equal((await tracker.wait(id, { timeoutMs: 5_000 }))?.state, "timed_out", "what a waiter is told");
       await t.advance(590_000);
       equal((await tracker.register(id, 2)).state, "timed_out", "registered again");
       await t.advance(611_000);
@@ -59,7 +63,7 @@ export const lifetimes: readonly ConformanceCase[] = [
       const { generation } = await tracker.register(id, ["a", "b"]);
       for (let i = 0; i < 4; i++) {
         await t.advance(400_000);
-        await looksOpen(t, (options) => t.bareTracker().wait(id, options));
+        await looks(t, "open", (options) => t.bareTracker().wait(id, options));
       }
       equal((await tracker.ack(id, "a")).verdict, "accepted", "an ack long after the TTL");
       await t.advance(400_000);
@@ -87,8 +91,11 @@ export const lifetimes: readonly ConformanceCase[] = [
       const { version } = present(await requests.progress(followed, 0, { timeoutMs: 0 }), "the request");
       for (let i = 0; i < 4; i++) {
         await t.advance(400_000);
-        await looksOpen(t, (options) => requests.progress(followed, version, options));
-        await looksOpen(t, (options) => requests.waitForRequest(waited, options));
+        const follow = requests.progress(followed, version, { timeoutMs: 0 });
+        follow.catch(() => {});
+        await t.advance(0);
+        await rejects(() => follow, "wait_timeout", "a look for news");
+        await looks(t, "pending", (options) => requests.waitForRequest(waited, options));
       }
       for (const id of [followed, waited]) {
         equal(await requests.markDone(id, "parse", "a"), { verdict: "accepted", state: "complete" }, "the mark");

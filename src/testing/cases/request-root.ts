@@ -25,7 +25,7 @@ export const requestRoot: readonly ConformanceCase[] = [
     await t.bareTracker().register(id, ["a", "b"], { onEnd: root });
     await t.bareTracker().ack(id, ["a", "b"]);
     await t.untilDelivery(id, "delivered");
-    equal((await status)?.embed, { processed: 1, requeueCount: 0, errorCount: 0, errors: [] }, "the counts");
+    equal((await status)?.status.embed, { processed: 1, requeueCount: 0, errorCount: 0, errors: [] }, "the counts");
   }),
   aCase("a group with failures fails the root of the request, and says with what", {}, async (t) => {
     const [{ root, wait }, id] = [await heldUp(t), t.id()];
@@ -33,7 +33,7 @@ export const requestRoot: readonly ConformanceCase[] = [
     await t.tracker().register(id, ["a", "b"], { onComplete: root });
     await t.tracker().ack(id, ["a", { id: "b", error: "the model is gone" }]);
     await t.untilDelivery(id, "delivered");
-    const { processed, errors } = present(await status, "the status").embed;
+    const { processed, errors } = present(await status, "the status").status.embed;
     equal(
       { processed, errors },
       { processed: 0, errors: [{ message: "1 of 2 tasks failed: the model is gone" }] },
@@ -45,12 +45,12 @@ export const requestRoot: readonly ConformanceCase[] = [
     await t.bareTracker().register(late, 1, { onTimeout: timed.root, timeoutSec: 60 });
     await t.advance(61_000);
     await t.untilDelivery(late, "delivered");
-    equal((await timed.wait())?.embed.errors, [{ message: "the group timed out" }], "timed out");
+    equal((await timed.wait())?.status.embed.errors, [{ message: "the group timed out" }], "timed out");
     const [stopped, id] = [await heldUp(t, "stopped"), t.id()];
     await t.bareTracker().register(id, 1, { onEnd: stopped.root });
     await t.bareTracker().cancel(id, "enough");
     await t.untilDelivery(id, "delivered");
-    equal((await stopped.wait())?.embed.errors, [{ message: "the group was cancelled: enough" }], "cancelled");
+    equal((await stopped.wait())?.status.embed.errors, [{ message: "the group was cancelled: enough" }], "cancelled");
   }),
   aCase("a request that is gone does not hold the group's delivery up", {}, async (t) => {
     const [{ root, requests, requestId }, id] = [await heldUp(t), t.id()];
@@ -80,7 +80,7 @@ export const requestRoot: readonly ConformanceCase[] = [
     const { delivery } = await t.untilDelivery(id, "dead");
     matches(delivery, { attempts: 1, lastError: "the request has no room for more stages" }, "the delivery");
     await requests.markDone(requestId, "embed", "chunks");
-    equal((await wait())?.embed.processed, 1, "the request goes on");
+    equal((await wait())?.status.embed.processed, 1, "the request goes on");
   }),
   aCase("a request of the same id that began long after the group is left alone", { needs: ["clock"] }, async (t) => {
     const [{ root, requests, requestId }, id] = [await heldUp(t), t.id()];

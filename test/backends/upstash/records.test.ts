@@ -71,7 +71,7 @@ describe("a record of another version", () => {
     await restore("request", "r", withMore);
     expect(await requests.state("r")).toBe("pending");
     expect((await requests.markDone("r", "embed", "b")).state).toBe("complete");
-    expect((await requests.waitForRequest("r", { timeoutMs: 0 }))?.embed.processed).toBe(3);
+    expect((await requests.waitForRequest("r", { timeoutMs: 0 }))?.status.embed.processed).toBe(3);
   });
 
   it("of a newer schema is refused, and left as it is and when it is due", async () => {
@@ -138,7 +138,7 @@ describe("a record that the server evicts", () => {
     for (const id of ["g", "h"]) {
       expect(await tracker.status(id)).toBeNull();
       expect(await tracker.cancel(id, "enough")).toBeNull();
-      await expect(tracker.wait(id, { timeoutMs: 0 })).rejects.toMatchObject({ code: "wait_timeout" });
+      expect(await tracker.wait(id, { timeoutMs: 0 })).toBeNull();
     }
     expect(await tracker.decrement("h")).toBeNull();
     expect((await tracker.ack("g", "a", { generation })).verdict).toBe("unknown");

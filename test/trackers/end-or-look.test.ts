@@ -1,0 +1,64 @@
+import { describe, expect, it, vi } from "vitest";
+import { CompletionTracker, CoordinationError, MemoryCoordinator, RequestWaitTracker } from "../../src/index.js";
+import { ManualClock } from "../../src/testing/index.js";
+import { endOrLook } from "../../src/trackers/end-or-look.js";
+
+const timedOut = () => Promise.reject(new CoordinationError("wait_timeout", "not ready", { retryable: true }));
+const never = () => new Promise<never>(() => {});
+
+describe("a wait", () => {
+  it("of a group resolves with its status when the time is over, and with null for an unknown one", async () => {
+    const clock = new ManualClock();
+    const tracker = new CompletionTracker(new MemoryCoordinator({ clock }));
+    await tracker.register("g", ["a", "b"]);
+    const waits = Promise.all(["g", "nobody"].map((id) => tracker.wait(id, { timeoutMs: 30_000 })));
+    await clock.advance(10_000);
+    await tracker.ack("g", "a");
+    await clock.advance(20_000);
+    expect(await waits).toMatchObject([{ state: "open", succeeded: 1, remaining: 1 }, null]);
+  });
+
+  it("of a request that is not complete in time says so", async () => {
+    const clock = new ManualClock();
+    const requests = new RequestWaitTracker(new MemoryCoordinator({ clock }), { stages: ["s"] });
+    await requests.registerRequest("r");
+    await requests.registerRoot("r", "s", ["a", "b"]);
+    const wait = requests.waitForRequest("r", { timeoutMs: 1_000 });
+    await requests.markDone("r", "s", "a");
+    await clock.advance(1_000);
+    expect(await wait).toMatchObject({ state: "pending", open: 1, status: { s: { processed: 1 } } });
+  });
+
+  it("makes no call but its watch when the end comes", async () => {
+    const look = vi.fn(timedOut);
+    expect(await endOrLook({}, { watch: async ({ timeoutMs }) => timeoutMs, look })).toBe(29_500);
+    expect(look).not.toHaveBeenCalled();
+  });
+
+  it("takes the last look out of its time", async () => {
+    const watch = vi.fn(timedOut);
+    expect(await endOrLook({ timeoutMs: 100 }, { watch, look: async () => "status" })).toBe("status");
+    expect(watch).toHaveBeenCalledWith({ timeoutMs: 75, signal: undefined });
+    expect(await endOrLook({ timeoutMs: 0 }, { watch, look: async () => "status" })).toBe("status");
+    expect(watch).toHaveBeenLastCalledWith({ timeoutMs: 0, signal: undefined });
+  });
+
+  it("rejects with wait_timeout when the backend does not answer the last look, or with a passing fault", async () => {
+    const fault = new CoordinationError("backend_unavailable", "down", { retryable: true });
+    for (const look of [never, () => Promise.reject(fault)]) {
+      const outcome = endOrLook({ timeoutMs: 40 }, { watch: timedOut, look });
+      await expect(outcome).rejects.toMatchObject({ code: "wait_timeout", retryable: true, applied: "no" });
+    }
+  });
+
+  it("rejects with a fault that does not pass, and with the reason of an abort", async () => {
+    const fault = new CoordinationError("unauthorized", "no such token");
+    const refused = () => Promise.reject(fault);
+    await expect(endOrLook({}, { watch: refused, look: never })).rejects.toBe(fault);
+    await expect(endOrLook({ timeoutMs: 40 }, { watch: timedOut, look: refused })).rejects.toBe(fault);
+    const [controller, reason] = [new AbortController(), new Error("gone")];
+    const outcome = endOrLook({ timeoutMs: 4_000, signal: controller.signal }, { watch: timedOut, look: never });
+    setTimeout(() => controller.abort(reason), 5);
+    await expect(outcome).rejects.toBe(reason);
+  });
+});
