@@ -43,6 +43,16 @@ export interface CoordinationErrorOptions {
   readonly cause?: unknown;
 }
 
+/** A `CoordinationError` as JSON. */
+export interface CoordinationErrorJson {
+  readonly name: "CoordinationError";
+  readonly code: CoordinationErrorCode;
+  readonly message: string;
+  readonly retryable: boolean;
+  readonly applied: "no" | "unknown";
+  readonly retryAfterMs?: number;
+}
+
 /**
  * The one error class of this library, for misuse and faults. Expected outcomes (a duplicate, a late ack) are return values.
  * Its message never holds a key's value, a token or a body.
@@ -64,6 +74,12 @@ export class CoordinationError extends Error {
     this.retryable = options.retryable ?? false;
     this.applied = options.applied ?? "no";
     this.retryAfterMs = options.retryAfterMs;
+  }
+
+  /** Returns what `JSON.stringify` writes of the error. Does not contain the cause or the stack, which may hold secrets. */
+  toJSON(): CoordinationErrorJson {
+    const { name, code, message, retryable, applied, retryAfterMs } = this;
+    return { name, code, message, retryable, applied, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
   }
 }
 

@@ -12,7 +12,12 @@ export type { GroupState, Verdict } from "./core/group/record.js";
 export type { DeliveryState } from "./core/outbox/deliveries.js";
 export type { InputOf, MachineName, OutputOf, TransitionName } from "./core/registry.js";
 export type { RequestVerdict } from "./core/request/request.js";
-export { CoordinationError, type CoordinationErrorCode, type CoordinationErrorOptions } from "./errors.js";
+export {
+  CoordinationError,
+  type CoordinationErrorCode,
+  type CoordinationErrorJson,
+  type CoordinationErrorOptions,
+} from "./errors.js";
 export type { RetryPolicy } from "./lib/backoff.js";
 export type { Clock } from "./lib/clock.js";
 export type {
