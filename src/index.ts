@@ -34,11 +34,13 @@ export type {
 } from "./runtime/backend.js";
 export { type DrainEveryOptions, drainEvery } from "./runtime/drain-every.js";
 export type { CoordinatorEvent, OnEvent } from "./runtime/events.js";
+export type { CallOptions, GenerationOptions } from "./trackers/call-options.js";
 export { type CoalesceOptions, CoalesceTracker } from "./trackers/coalesce.js";
 export {
   type AckResult,
   CompletionTracker,
   type CompletionTrackerOptions,
+  type ResultOptions,
   type ResultPage,
 } from "./trackers/completion.js";
 export { type DedupeOptions, type DedupeOutcome, DedupeWindow } from "./trackers/dedupe.js";
@@ -57,6 +59,7 @@ export type { RegisterOptions } from "./trackers/registration.js";
 export type { RequestResult } from "./trackers/request-result.js";
 export type { QueueStatus, RequestState, StageStatus } from "./trackers/request-status.js";
 export {
+  type MarkOptions,
   type NextRoot,
   type RequestProgress,
   type RequestWaitOptions,

@@ -1,8 +1,10 @@
 import type { Coordinator } from "../coordinator.js";
 import { newOp } from "../lib/ids.js";
+import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkInteger, checkTtlSec } from "../lib/validate.js";
 import type { OnEvent } from "../runtime/events.js";
 import { emit } from "../runtime/events.js";
+import { type CallOptions, callOptions } from "./call-options.js";
 import { checkCoordinator } from "./check-coordinator.js";
 import { checkNamespace, smallId } from "./small-key.js";
 
@@ -18,6 +20,7 @@ export interface CoalesceOptions {
   readonly onEvent?: OnEvent | undefined;
 }
 
+const TRACKER_OPTIONS: Names<CoalesceOptions> = { namespace: true, ttlSec: true, onEvent: true };
 const DEFAULT_TTL_SEC = 3_600;
 
 /**
@@ -28,7 +31,7 @@ const DEFAULT_TTL_SEC = 3_600;
  * only reserved makes no other stale. Not promised: that the newest message is worked on first, or that versions are
  * consecutive.
  *
- * An empty key is ignored: its version is 0, and it is never stale.
+ * A key is a text of 1 to 2,048 bytes.
  *
  * @example
  * ```ts
@@ -52,6 +55,7 @@ export class CoalesceTracker {
   /** @throws {CoordinationError} `invalid_input` for an option out of range, `misconfigured` without a coordinator. */
   constructor(coordinator: Coordinator, options: CoalesceOptions = {}) {
     checkCoordinator(coordinator);
+    checkOptions(options, TRACKER_OPTIONS);
     const { namespace = "default", ttlSec = coordinator.defaultTtlSec || DEFAULT_TTL_SEC } = options;
     checkNamespace(namespace);
     this.#coordinator = coordinator;
@@ -64,18 +68,17 @@ export class CoalesceTracker {
    * Issues the key's next version, which makes all earlier ones stale at once. Use `supersede` when sending may fail: a
    * version that nobody hears of would leave the key to no one.
    */
-  async next(key: string): Promise<number> {
-    return key === "" ? 0 : this.#next(key, false);
+  async next(key: string, options: CallOptions = {}): Promise<number> {
+    return this.#next(key, false, callOptions(options));
   }
 
   /**
    * Whether a newer version was sent. False for the newest one, for one above all that the key has issued, and when the key
    * is forgotten: work is rather done twice than never.
    */
-  async isStale(key: string, version: number): Promise<boolean> {
+  async isStale(key: string, version: number, options: CallOptions = {}): Promise<boolean> {
     checkInteger(version, "version", 0, Number.MAX_SAFE_INTEGER);
-    if (key === "") return false;
-    return (await this.#seen(key, version)).stale;
+    return (await this.#seen(key, version, callOptions(options))).stale;
   }
 
   /**
@@ -83,14 +86,15 @@ export class CoalesceTracker {
    * throws, they stay as they are, and its error is thrown on. Should this process die before the last step, or that step
    * fail (`onEvent` tells), the first `isStale` of whoever received the message takes it.
    *
+   * `signal` ends the reservation, and nothing after it.
+   *
    * @returns the version that was sent.
    */
-  async supersede(key: string, send: (version: number) => unknown): Promise<number> {
-    const version = key === "" ? 0 : await this.#next(key, true);
+  async supersede(key: string, send: (version: number) => unknown, options: CallOptions = {}): Promise<number> {
+    const version = await this.#next(key, true, callOptions(options));
     await send(version);
-    if (key === "") return version;
     try {
-      await this.#seen(key, version);
+      await this.#seen(key, version, {});
     } catch (error) {
       // It was sent: who calls again on an error would send another.
       emit(this.#onEvent, { type: "followup_failed", transition: "coalesce.seen", id: key, error });
@@ -98,13 +102,13 @@ export class CoalesceTracker {
     return version;
   }
 
-  async #next(key: string, held: boolean): Promise<number> {
+  async #next(key: string, held: boolean, call: CallOptions): Promise<number> {
     const input = { op: newOp(), ttlMs: this.#ttlMs, ...(held ? { held } : {}) };
-    return (await this.#coordinator.run("coalesce.next", await smallId(this.#namespace, key), input)).version;
+    return (await this.#coordinator.run("coalesce.next", await smallId(this.#namespace, key), input, call)).version;
   }
 
-  async #seen(key: string, version: number): Promise<{ stale: boolean }> {
+  async #seen(key: string, version: number, call: CallOptions): Promise<{ stale: boolean }> {
     const input = { version, ttlMs: this.#ttlMs };
-    return this.#coordinator.run("coalesce.seen", await smallId(this.#namespace, key), input);
+    return this.#coordinator.run("coalesce.seen", await smallId(this.#namespace, key), input, call);
   }
 }

@@ -3,9 +3,11 @@ import type { AckResult as AckOutput } from "../core/group/completion.js";
 import type { GroupState, GroupView, Verdict } from "../core/group/record.js";
 import { CoordinationError } from "../errors.js";
 import { newOp } from "../lib/ids.js";
+import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, shortText, toJson } from "../lib/validate.js";
 import type { RunOptions } from "../runtime/backend.js";
 import { hookOrWarning } from "../runtime/events.js";
+import { type CallOptions, callOptions, type GenerationOptions } from "./call-options.js";
 import { checkCoordinator } from "./check-coordinator.js";
 import { type DeliveryOptions, deliver } from "./deliver.js";
 import { endOrLook, type WaitCallOptions } from "./end-or-look.js";
@@ -17,6 +19,7 @@ import {
   checkTasks,
   MAX_METADATA_BYTES,
   MAX_TOTAL,
+  REGISTER_OPTIONS,
   type RegisterOptions,
   registered,
 } from "./registration.js";
@@ -61,6 +64,29 @@ export interface ResultPage {
   readonly next: number | null;
 }
 
+/** Which results a page holds. */
+export interface ResultOptions extends CallOptions {
+  /** The `next` of the page before. @default 0 */
+  readonly after?: number | undefined;
+  /** 1 to 1,000. @default 100 */
+  readonly limit?: number | undefined;
+}
+
+const TRACKER_OPTIONS: Names<CompletionTrackerOptions> = {
+  handlers: true,
+  env: true,
+  waitUntil: true,
+  webhooks: true,
+  retry: true,
+  attemptTimeoutSec: true,
+  onEvent: true,
+  timeoutSec: true,
+  ttlSec: true,
+  earlyTtlSec: true,
+};
+const GENERATION_OPTIONS: Names<GenerationOptions> = { generation: true, signal: true };
+const DECREMENT_OPTIONS = { ...GENERATION_OPTIONS, opId: true } as const;
+const RESULT_OPTIONS: Names<ResultOptions> = { after: true, limit: true, signal: true };
 const DEFAULT_TTL_SEC = 3_600;
 const DEFAULT_TIMEOUT_SEC = 1_800;
 
@@ -101,6 +127,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
    */
   constructor(coordinator: Coordinator, options: CompletionTrackerOptions<T, Env> = {}) {
     checkCoordinator(coordinator);
+    checkOptions(options, TRACKER_OPTIONS);
     this.#coordinator = coordinator;
     this.#webhooks = options.webhooks;
     this.#timeoutSec = options.timeoutSec ?? coordinator.completionTimeoutSec ?? DEFAULT_TIMEOUT_SEC;
@@ -135,6 +162,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
     options: RegisterOptions<T> = {},
   ): Promise<GroupStatus> {
     checkId(groupId, "groupId");
+    checkOptions(options, REGISTER_OPTIONS);
     const tasks = checkTasks(totalOrTaskIds, options.indexed);
     const { durable, local } = splitTargets(options, this.#webhooks && ((url) => this.#webhooks?.check(url)));
     const timeoutSec = options.timeoutSec ?? this.#timeoutSec;
@@ -159,7 +187,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
         ...(metadata === undefined ? {} : { metadata }),
         ...(restart === undefined ? {} : { restart }),
       },
-      this.#ending,
+      { ...this.#ending, signal: options.signal },
     );
     const status = registered(groupId, output);
     this.#local.follow(groupId, status, local);
@@ -176,17 +204,17 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
    * @param task one, or a list of 1 to 1,000. A result is any JSON value of up to 16 KB; an error is cut to 1,024 bytes.
    * @throws {CoordinationError} `invalid_input` for what is beyond these, or has both a result and an error.
    */
-  async ack(groupId: string, task: Task, options?: { readonly generation?: number }): Promise<AckResult>;
-  async ack(groupId: string, tasks: readonly Task[], options?: { readonly generation?: number }): Promise<AckResult[]>;
+  async ack(groupId: string, task: Task, options?: GenerationOptions): Promise<AckResult>;
+  async ack(groupId: string, tasks: readonly Task[], options?: GenerationOptions): Promise<AckResult[]>;
   async ack(
     groupId: string,
     tasks: Task | readonly Task[],
-    options?: { readonly generation?: number },
+    options?: GenerationOptions,
   ): Promise<AckResult | AckResult[]>;
   async ack(
     groupId: string,
     tasks: Task | readonly Task[],
-    options: { readonly generation?: number } = {},
+    options: GenerationOptions = {},
   ): Promise<AckResult | AckResult[]> {
     const isMany = Array.isArray(tasks);
     const { results } = await this.#ack(groupId, isMany ? (tasks as readonly Task[]) : [tasks as Task], options, false);
@@ -197,7 +225,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   async ackAndStatus(
     groupId: string,
     tasks: readonly Task[],
-    options: { readonly generation?: number } = {},
+    options: GenerationOptions = {},
   ): Promise<{ results: AckResult[]; status: GroupStatus | null }> {
     return this.#ack(groupId, tasks, options, true);
   }
@@ -205,11 +233,11 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   async #ack(
     groupId: string,
     tasks: readonly Task[],
-    { generation }: { readonly generation?: number },
+    options: GenerationOptions,
     view: boolean,
   ): Promise<{ results: AckResult[]; status: GroupStatus | null }> {
     checkId(groupId, "groupId");
-    if (generation !== undefined) checkInteger(generation, "generation", 0, Number.MAX_SAFE_INTEGER);
+    const generation = checkGeneration(options);
     const output = await this.#coordinator.run(
       "completion.ack",
       groupId,
@@ -220,7 +248,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
         ...(generation === undefined ? {} : { generation }),
         ...(view ? { view } : {}),
       },
-      this.#ending,
+      { ...this.#ending, signal: options.signal },
     );
     return {
       results: output.results.map(ackResult),
@@ -233,12 +261,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
    *
    * @param message cut to 1,024 bytes of UTF-8, between two characters.
    */
-  async fail(
-    groupId: string,
-    taskId: TaskId,
-    message: string,
-    options: { readonly generation?: number } = {},
-  ): Promise<AckResult> {
+  async fail(groupId: string, taskId: TaskId, message: string, options: GenerationOptions = {}): Promise<AckResult> {
     return this.ack(groupId, { id: taskId, error: shortText(message, "message", MAX_ERROR_BYTES) }, options);
   }
 
@@ -257,18 +280,18 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   async decrement(
     groupId: string,
     by = 1,
-    options: { readonly opId?: string; readonly generation?: number } = {},
+    options: GenerationOptions & { readonly opId?: string | undefined } = {},
   ): Promise<number | null> {
     checkId(groupId, "groupId");
     checkInteger(by, "by", 1, MAX_TOTAL);
-    const { opId = newOp(), generation } = options;
+    const generation = checkGeneration(options, DECREMENT_OPTIONS);
+    const { opId = newOp() } = options;
     checkId(opId, "opId");
-    if (generation !== undefined) checkInteger(generation, "generation", 0, Number.MAX_SAFE_INTEGER);
     const output = await this.#coordinator.run(
       "completion.decrement",
       groupId,
       { op: opId, by, ...(generation === undefined ? {} : { generation }) },
-      this.#ending,
+      { ...this.#ending, signal: options.signal },
     );
     if (output.refused !== undefined) {
       throw new CoordinationError("conflict", "the group lists its tasks: ack them by id");
@@ -282,14 +305,9 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
    *
    * @param reason cut to 1,024 bytes of UTF-8, between two characters.
    */
-  async cancel(
-    groupId: string,
-    reason: string,
-    options: { readonly generation?: number } = {},
-  ): Promise<GroupStatus | null> {
+  async cancel(groupId: string, reason: string, options: GenerationOptions = {}): Promise<GroupStatus | null> {
     checkId(groupId, "groupId");
-    const { generation } = options;
-    if (generation !== undefined) checkInteger(generation, "generation", 0, Number.MAX_SAFE_INTEGER);
+    const generation = checkGeneration(options);
     const { view } = await this.#coordinator.run(
       "completion.cancel",
       groupId,
@@ -297,15 +315,15 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
         reason: shortText(reason, "reason", MAX_ERROR_BYTES),
         ...(generation === undefined ? {} : { generation }),
       },
-      this.#ending,
+      { ...this.#ending, signal: options.signal },
     );
     return view === undefined ? null : groupStatus(groupId, view);
   }
 
   /** The group as it stands; null for one that is unknown, not registered yet, or expired. */
-  async status(groupId: string): Promise<GroupStatus | null> {
+  async status(groupId: string, options: CallOptions = {}): Promise<GroupStatus | null> {
     checkId(groupId, "groupId");
-    const { view } = await this.#coordinator.run("completion.status", groupId, {});
+    const { view } = await this.#coordinator.run("completion.status", groupId, {}, callOptions(options));
     return view === undefined ? null : groupStatus(groupId, view);
   }
 
@@ -339,15 +357,13 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
    *
    * @param options.limit 1 to 1000, default 100.
    */
-  async results(
-    groupId: string,
-    options: { readonly after?: number; readonly limit?: number } = {},
-  ): Promise<ResultPage | null> {
+  async results(groupId: string, options: ResultOptions = {}): Promise<ResultPage | null> {
     checkId(groupId, "groupId");
-    const { after = 0, limit = 100 } = options;
+    checkOptions(options, RESULT_OPTIONS);
+    const { after = 0, limit = 100, signal } = options;
     checkInteger(after, "after", 0, MAX_TOTAL);
     checkInteger(limit, "limit", 1, 1_000);
-    const page = await this.#coordinator.run("completion.results", groupId, { after, limit });
+    const page = await this.#coordinator.run("completion.results", groupId, { after, limit }, { signal });
     if (!page.found) return null;
     const items = page.items.map(({ taskId, result }) => ({ taskId, result: JSON.parse(result) as unknown }));
     return { items, next: page.next ?? null };
@@ -359,14 +375,26 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
    * happens when there is no delivery, nor when `generation` is given and another one stands. A dead letter is kept for a
    * week.
    */
-  async redeliver(groupId: string, options: { readonly generation?: number } = {}): Promise<GroupStatus | null> {
+  async redeliver(groupId: string, options: GenerationOptions = {}): Promise<GroupStatus | null> {
     checkId(groupId, "groupId");
-    const { generation } = options;
-    if (generation !== undefined) checkInteger(generation, "generation", 0, Number.MAX_SAFE_INTEGER);
+    const generation = checkGeneration(options);
     const input = { op: newOp(), ...(generation === undefined ? {} : { generation }) };
-    const { view } = await this.#coordinator.run("completion.redeliver", groupId, input, this.#ending);
+    const { view } = await this.#coordinator.run("completion.redeliver", groupId, input, {
+      ...this.#ending,
+      signal: options.signal,
+    });
     return view === undefined ? null : groupStatus(groupId, view);
   }
+}
+
+function checkGeneration(
+  options: GenerationOptions,
+  known: Readonly<Record<string, true>> = GENERATION_OPTIONS,
+): number | undefined {
+  checkOptions(options, known);
+  const { generation } = options;
+  if (generation !== undefined) checkInteger(generation, "generation", 0, Number.MAX_SAFE_INTEGER);
+  return generation;
 }
 
 function ackResult({ verdict, state, ended, remaining, generation }: AckOutput): AckResult {

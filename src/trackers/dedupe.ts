@@ -1,8 +1,10 @@
 import type { Coordinator } from "../coordinator.js";
 import { newOp } from "../lib/ids.js";
+import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkTtlSec } from "../lib/validate.js";
 import type { OnEvent } from "../runtime/events.js";
 import { emit } from "../runtime/events.js";
+import { type CallOptions, callOptions } from "./call-options.js";
 import { checkCoordinator } from "./check-coordinator.js";
 import { checkNamespace, smallId } from "./small-key.js";
 
@@ -14,6 +16,8 @@ export interface DedupeOptions {
   readonly namespace?: string;
   readonly onEvent?: OnEvent | undefined;
 }
+
+const TRACKER_OPTIONS: Names<DedupeOptions> = { windowSec: true, namespace: true, onEvent: true };
 
 /** What became of `DedupeWindow.run`. */
 export type DedupeOutcome<Value> =
@@ -49,6 +53,7 @@ export class DedupeWindow {
   /** @throws {CoordinationError} `invalid_input` for an option out of range, `misconfigured` without a coordinator. */
   constructor(coordinator: Coordinator, options: DedupeOptions = {}) {
     checkCoordinator(coordinator);
+    checkOptions(options, TRACKER_OPTIONS);
     const { windowSec = 45, namespace = "default" } = options;
     checkNamespace(namespace);
     this.#coordinator = coordinator;
@@ -58,28 +63,35 @@ export class DedupeWindow {
   }
 
   /** Claims the key for the window; false when somebody else has it. Prefer `run`, which frees it again when work fails. */
-  async claim(key: string | readonly string[]): Promise<boolean> {
-    return this.#claim(await smallId(this.#namespace, key), newOp());
+  async claim(key: string | readonly string[], options: CallOptions = {}): Promise<boolean> {
+    const call = callOptions(options);
+    return this.#claim(await smallId(this.#namespace, key), newOp(), call);
   }
 
   /**
    * Frees the key, whoever claimed it; false when nobody has. For the claimer alone to call: a release that comes when
    * the window is over may free another's claim. `run` does not have this gap.
    */
-  async release(key: string | readonly string[]): Promise<boolean> {
+  async release(key: string | readonly string[], options: CallOptions = {}): Promise<boolean> {
+    const call = callOptions(options);
     const id = await smallId(this.#namespace, key);
-    return (await this.#coordinator.run("dedupe.release", id, { op: newOp() })).released;
+    return (await this.#coordinator.run("dedupe.release", id, { op: newOp() }, call)).released;
   }
 
   /**
    * Claims the key and calls `fn`; does nothing when somebody else has it. When `fn` throws, the claim is released, if it
    * is still this call's own, and the error is thrown on: a retry finds the key free. When it returns, the key stays
-   * claimed for the rest of the window.
+   * claimed for the rest of the window. `signal` ends the claim, and not `fn`.
    */
-  async run<Value>(key: string | readonly string[], fn: () => Value | Promise<Value>): Promise<DedupeOutcome<Value>> {
+  async run<Value>(
+    key: string | readonly string[],
+    fn: () => Value | Promise<Value>,
+    options: CallOptions = {},
+  ): Promise<DedupeOutcome<Value>> {
+    const call = callOptions(options);
     const id = await smallId(this.#namespace, key);
     const op = newOp();
-    if (!(await this.#claim(id, op))) return { claimed: false };
+    if (!(await this.#claim(id, op, call))) return { claimed: false };
     try {
       return { claimed: true, value: await fn() };
     } catch (error) {
@@ -88,8 +100,8 @@ export class DedupeWindow {
     }
   }
 
-  async #claim(id: string, op: string): Promise<boolean> {
-    return (await this.#coordinator.run("dedupe.claim", id, { op, ttlMs: this.#windowMs })).claimed;
+  async #claim(id: string, op: string, call: CallOptions): Promise<boolean> {
+    return (await this.#coordinator.run("dedupe.claim", id, { op, ttlMs: this.#windowMs }, call)).claimed;
   }
 
   /** A failure leaves the claim to its window, and the work's own error to the caller. */

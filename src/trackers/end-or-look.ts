@@ -1,18 +1,18 @@
 import { CoordinationError } from "../errors.js";
 import { systemClock } from "../lib/clock.js";
+import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkNumber } from "../lib/validate.js";
 import { within } from "../runtime/deadline.js";
+import type { CallOptions } from "./call-options.js";
 
 /** How long a call waits. */
-export interface WaitCallOptions {
+export interface WaitCallOptions extends CallOptions {
   /**
    * How long to wait, in milliseconds: 0 to a day. 0: looks once.
    *
    * @default 30_000
    */
   readonly timeoutMs?: number | undefined;
-  /** Ends the wait; it rejects with `signal.reason`. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** How a wait watches for the end, and how it looks when the end has not come. */
@@ -21,11 +21,20 @@ export interface EndAndLook<Output> {
   look(signal: AbortSignal | undefined): Promise<Output>;
 }
 
+const WAIT_OPTIONS: Names<WaitCallOptions> = { timeoutMs: true, signal: true };
 const DEFAULT_WAIT_MS = 30_000;
 const MAX_WAIT_MS = 86_400_000;
 /** The share of a wait that is kept for its last look, and the most that is kept. */
 const LOOK_SHARE = 1 / 4;
 const LOOK_MS = 500;
+
+/** @throws {CoordinationError} `invalid_input` for an option that is unknown or out of range. */
+export function checkWait(options: WaitCallOptions): { timeoutMs: number; signal: AbortSignal | undefined } {
+  checkOptions(options, WAIT_OPTIONS);
+  const { timeoutMs = DEFAULT_WAIT_MS, signal } = options;
+  checkNumber(timeoutMs, "timeoutMs", 0, MAX_WAIT_MS);
+  return { timeoutMs, signal };
+}
 
 /**
  * Returns the output of the end, or of one look when the end has not come. The look takes its time from the wait, so that a
@@ -34,8 +43,7 @@ const LOOK_MS = 500;
  * @throws {CoordinationError} `wait_timeout`, retryable, when the backend did not answer the last look in time.
  */
 export async function endOrLook<Output>(options: WaitCallOptions, source: EndAndLook<Output>): Promise<Output> {
-  const { timeoutMs = DEFAULT_WAIT_MS, signal } = options;
-  checkNumber(timeoutMs, "timeoutMs", 0, MAX_WAIT_MS);
+  const { timeoutMs, signal } = checkWait(options);
   const limitMs = Math.min(LOOK_MS, timeoutMs * LOOK_SHARE);
   try {
     return await source.watch({ timeoutMs: timeoutMs - limitMs, signal });

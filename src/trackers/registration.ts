@@ -1,12 +1,14 @@
 import type { RegisterOutput } from "../core/group/registration.js";
 import { MAX_INDEXED } from "../core/group/task-set.js";
 import { CoordinationError } from "../errors.js";
+import type { Names } from "../lib/known-options.js";
 import { checkId, checkInteger } from "../lib/validate.js";
+import type { CallOptions } from "./call-options.js";
 import { type GroupStatus, groupStatus } from "./group-status.js";
 import type { CompletionTargets, Payloads } from "./target.js";
 
 /** What a registration says besides its tasks. */
-export interface RegisterOptions<T extends Payloads = Payloads> extends CompletionTargets<T> {
+export interface RegisterOptions<T extends Payloads = Payloads> extends CompletionTargets<T>, CallOptions {
   /** Any JSON value of up to 16 KB; comes back in every status. */
   readonly metadata?: unknown;
   /**
@@ -32,6 +34,18 @@ export interface RegisterOptions<T extends Payloads = Payloads> extends Completi
    */
   readonly restart?: true | { readonly from: number } | undefined;
 }
+
+export const REGISTER_OPTIONS: Names<RegisterOptions> = {
+  onComplete: true,
+  onTimeout: true,
+  onEnd: true,
+  metadata: true,
+  timeoutSec: true,
+  ttlSec: true,
+  indexed: true,
+  restart: true,
+  signal: true,
+};
 
 /** The most tasks that one registration may list. */
 export const MAX_TASKS = 100_000;

@@ -2,11 +2,13 @@ import type { Coordinator } from "../coordinator.js";
 import type { RequestView, StageRoots } from "../core/request/record.js";
 import { CoordinationError } from "../errors.js";
 import { newOp } from "../lib/ids.js";
+import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, shortText } from "../lib/validate.js";
 import type { OnEvent } from "../runtime/events.js";
 import { emit } from "../runtime/events.js";
+import { type CallOptions, callOptions } from "./call-options.js";
 import { checkCoordinator } from "./check-coordinator.js";
-import { endOrLook, type WaitCallOptions } from "./end-or-look.js";
+import { checkWait, endOrLook, type WaitCallOptions } from "./end-or-look.js";
 import { type RequestResult, requestResult } from "./request-result.js";
 import { type QueueStatus, queueStatus, type RequestState } from "./request-status.js";
 import { checkStages } from "./stages.js";
@@ -31,6 +33,14 @@ export interface NextRoot<S extends string = string> {
   readonly rootId: string;
 }
 
+/** What a done root brings along. */
+export interface MarkOptions<S extends string = string> extends CallOptions {
+  /** How much was processed for it: 0 to 10⁹. @default 1 */
+  readonly processed?: number | undefined;
+  /** Roots that take the work on. */
+  readonly next?: readonly NextRoot<S>[] | undefined;
+}
+
 /** How far a request has come. */
 export interface RequestProgress<S extends string = string> {
   readonly state: Exclude<RequestState, "unknown">;
@@ -47,6 +57,11 @@ export const MAX_ROOTS_A_CALL = 1_000;
 export const MAX_COUNT = 1_000_000_000;
 const MIN_TTL_SEC = 1;
 const DEFAULT_TTL_SEC = 3_600;
+
+const TRACKER_OPTIONS: Names<RequestWaitOptions> = { stages: true, ttlSec: true, onEvent: true };
+const REGISTER_OPTIONS = { caller: true, signal: true } as const;
+const FAILURE = { caller: true, stage: true, message: true } as const;
+const MARK_OPTIONS: Names<MarkOptions> = { processed: true, next: true, signal: true };
 
 /** Work that is done is worth two seconds more to its caller. */
 const LAST_READ_MS = 2_000;
@@ -90,6 +105,7 @@ export class RequestWaitTracker<S extends string = string> {
   /** @throws {CoordinationError} `invalid_input` for an option out of range, `misconfigured` without a coordinator. */
   constructor(coordinator: Coordinator, options: RequestWaitOptions<S>) {
     checkCoordinator(coordinator);
+    checkOptions(options, TRACKER_OPTIONS);
     this.#coordinator = coordinator;
     this.stages = checkStages(options?.stages);
     const ttlSec = options.ttlSec ?? Math.max(MIN_TTL_SEC, coordinator.defaultTtlSec || DEFAULT_TTL_SEC);
@@ -103,12 +119,21 @@ export class RequestWaitTracker<S extends string = string> {
    *
    * @param options.caller names this call for `abandon`: 1 to 256 bytes, different for each call. Default: a random name.
    */
-  async registerRequest(requestId: string, options: { readonly caller?: string } = {}): Promise<RequestResult> {
+  async registerRequest(
+    requestId: string,
+    options: CallOptions & { readonly caller?: string | undefined } = {},
+  ): Promise<RequestResult> {
     checkId(requestId, "requestId");
+    checkOptions(options, REGISTER_OPTIONS);
     const { caller = newOp() } = options;
     checkId(caller, "caller");
     return requestResult(
-      await this.#coordinator.run("request.register", requestId, { op: caller, ttlMs: this.#ttlMs }),
+      await this.#coordinator.run(
+        "request.register",
+        requestId,
+        { op: caller, ttlMs: this.#ttlMs },
+        { signal: options.signal },
+      ),
     );
   }
 
@@ -127,14 +152,21 @@ export class RequestWaitTracker<S extends string = string> {
   async abandon(
     requestId: string,
     failure: { readonly caller: string; readonly stage: S; readonly message: string },
+    options: CallOptions = {},
   ): Promise<RequestResult> {
     checkId(requestId, "requestId");
+    checkOptions(failure, FAILURE);
     const { caller, stage, message } = failure;
     checkId(caller, "caller");
     this.#checkStage(stage, "stage");
     const error = shortText(message, "message", MAX_ERROR_BYTES);
     return requestResult(
-      await this.#coordinator.run("request.abandon", requestId, { op: newOp(), caller, stage, error }),
+      await this.#coordinator.run(
+        "request.abandon",
+        requestId,
+        { op: newOp(), caller, stage, error },
+        callOptions(options),
+      ),
     );
   }
 
@@ -145,7 +177,12 @@ export class RequestWaitTracker<S extends string = string> {
    *
    * @throws {CoordinationError} `limit_exceeded` beyond 100,000 roots.
    */
-  async registerRoot(requestId: string, stage: S, rootIds: string | readonly string[]): Promise<RequestResult> {
+  async registerRoot(
+    requestId: string,
+    stage: S,
+    rootIds: string | readonly string[],
+    options: CallOptions = {},
+  ): Promise<RequestResult> {
     checkId(requestId, "requestId");
     this.#checkStage(stage, "stage");
     const roots = typeof rootIds === "string" ? [rootIds] : rootIds;
@@ -154,7 +191,12 @@ export class RequestWaitTracker<S extends string = string> {
     }
     for (const [i, id] of roots.entries()) checkId(id, typeof rootIds === "string" ? "rootId" : `rootIds[${i}]`);
     return requestResult(
-      await this.#coordinator.run("request.roots", requestId, { op: newOp(), stage, roots: [...roots] }),
+      await this.#coordinator.run(
+        "request.roots",
+        requestId,
+        { op: newOp(), stage, roots: [...roots] },
+        callOptions(options),
+      ),
     );
   }
 
@@ -162,14 +204,17 @@ export class RequestWaitTracker<S extends string = string> {
    * Closes the request to new roots, but for those that a registered root hands on to (`next`). Once no root is open it is
    * complete for good. A request without roots is so at once.
    */
-  async seal(requestId: string): Promise<RequestResult> {
-    return (await this.sealAndStatus(requestId)).result;
+  async seal(requestId: string, options: CallOptions = {}): Promise<RequestResult> {
+    return (await this.sealAndStatus(requestId, options)).result;
   }
 
   /** `seal`, and by the same step the counts of a request that is complete; null while it is pending, or unknown. */
-  async sealAndStatus(requestId: string): Promise<{ result: RequestResult; status: QueueStatus<S> | null }> {
+  async sealAndStatus(
+    requestId: string,
+    options: CallOptions = {},
+  ): Promise<{ result: RequestResult; status: QueueStatus<S> | null }> {
     checkId(requestId, "requestId");
-    const output = await this.#coordinator.run("request.seal", requestId, { op: newOp() });
+    const output = await this.#coordinator.run("request.seal", requestId, { op: newOp() }, callOptions(options));
     return {
       result: requestResult(output),
       status: output.view === undefined ? null : queueStatus(this.stages, output.view),
@@ -188,12 +233,13 @@ export class RequestWaitTracker<S extends string = string> {
     requestId: string,
     stage: S,
     rootId: string,
-    processed: number | { readonly processed?: number; readonly next?: readonly NextRoot<S>[] } = 1,
+    processed: number | MarkOptions<S> = 1,
   ): Promise<RequestResult> {
-    const done = typeof processed === "number" ? { processed } : Object(processed);
-    const { processed: count = 1, next = [] } = done as { processed?: number; next?: readonly NextRoot<S>[] };
+    const done: MarkOptions<S> = typeof processed === "number" ? { processed } : processed;
+    checkOptions(done, MARK_OPTIONS);
+    const { processed: count = 1, next = [], signal } = done;
     checkInteger(count, "processed", 0, MAX_COUNT);
-    return this.#mark(requestId, stage, rootId, { processed: count, ...this.#grouped(next) });
+    return this.#mark([requestId, stage, rootId], { processed: count, ...this.#grouped(next) }, { signal });
   }
 
   /**
@@ -201,11 +247,15 @@ export class RequestWaitTracker<S extends string = string> {
    *
    * @param message cut to 1,024 bytes of UTF-8, between two characters.
    */
-  async markFailed(requestId: string, stage: S, rootId: string, message: string): Promise<RequestResult> {
-    return this.#mark(requestId, stage, rootId, {
-      processed: 0,
-      error: shortText(message, "message", MAX_ERROR_BYTES),
-    });
+  async markFailed(
+    requestId: string,
+    stage: S,
+    rootId: string,
+    message: string,
+    options: CallOptions = {},
+  ): Promise<RequestResult> {
+    const error = shortText(message, "message", MAX_ERROR_BYTES);
+    return this.#mark([requestId, stage, rootId], { processed: 0, error }, callOptions(options));
   }
 
   /**
@@ -213,9 +263,9 @@ export class RequestWaitTracker<S extends string = string> {
    *
    * @param n 0 to 10⁹, default 1.
    */
-  async recordProcessed(requestId: string, stage: S, n = 1): Promise<RequestResult> {
+  async recordProcessed(requestId: string, stage: S, n = 1, options: CallOptions = {}): Promise<RequestResult> {
     checkInteger(n, "n", 0, MAX_COUNT);
-    return this.#record(requestId, stage, { processed: n });
+    return this.#record(requestId, stage, { processed: n }, options);
   }
 
   /**
@@ -223,9 +273,9 @@ export class RequestWaitTracker<S extends string = string> {
    *
    * @param n 0 to 10⁹, default 1.
    */
-  async recordRequeue(requestId: string, stage: S, n = 1): Promise<RequestResult> {
+  async recordRequeue(requestId: string, stage: S, n = 1, options: CallOptions = {}): Promise<RequestResult> {
     checkInteger(n, "n", 0, MAX_COUNT);
-    return this.#record(requestId, stage, { requeued: n });
+    return this.#record(requestId, stage, { requeued: n }, options);
   }
 
   /**
@@ -233,21 +283,21 @@ export class RequestWaitTracker<S extends string = string> {
    *
    * @param message cut to 1,024 bytes of UTF-8, between two characters.
    */
-  async recordError(requestId: string, stage: S, message: string): Promise<RequestResult> {
-    return this.#record(requestId, stage, { error: shortText(message, "message", MAX_ERROR_BYTES) });
+  async recordError(requestId: string, stage: S, message: string, options: CallOptions = {}): Promise<RequestResult> {
+    return this.#record(requestId, stage, { error: shortText(message, "message", MAX_ERROR_BYTES) }, options);
   }
 
   /** Where the request stands. */
-  async state(requestId: string): Promise<RequestState> {
+  async state(requestId: string, options: CallOptions = {}): Promise<RequestState> {
     checkId(requestId, "requestId");
-    const { view } = await this.#coordinator.run("request.status", requestId, {});
+    const { view } = await this.#coordinator.run("request.status", requestId, {}, callOptions(options));
     return view === undefined ? "unknown" : view.complete ? "complete" : "pending";
   }
 
   /** What was counted so far; null when the request is unknown. */
-  async queueStatus(requestId: string): Promise<QueueStatus<S> | null> {
+  async queueStatus(requestId: string, options: CallOptions = {}): Promise<QueueStatus<S> | null> {
     checkId(requestId, "requestId");
-    const { view } = await this.#coordinator.run("request.status", requestId, {});
+    const { view } = await this.#coordinator.run("request.status", requestId, {}, callOptions(options));
     return view === undefined ? null : queueStatus(this.stages, view);
   }
 
@@ -279,16 +329,10 @@ export class RequestWaitTracker<S extends string = string> {
    * @param after the `version` of what was told last; 0 to begin with.
    * @throws {CoordinationError} `wait_timeout` when nothing happened. An abort rejects with `signal.reason`.
    */
-  async progress(
-    requestId: string,
-    after: number,
-    options: { readonly timeoutMs?: number; readonly signal?: AbortSignal | undefined } = {},
-  ): Promise<RequestProgress<S> | null> {
+  async progress(requestId: string, after: number, options: WaitCallOptions = {}): Promise<RequestProgress<S> | null> {
     checkId(requestId, "requestId");
     checkInteger(after, "after", 0, Number.MAX_SAFE_INTEGER);
-    const { timeoutMs = 30_000, signal } = options;
-    checkNumber(timeoutMs, "timeoutMs", 0, 86_400_000);
-    const { view } = await this.#coordinator.watch("request.progress", requestId, { after }, { timeoutMs, signal });
+    const { view } = await this.#coordinator.watch("request.progress", requestId, { after }, checkWait(options));
     return view === undefined ? null : this.#progressOf(view);
   }
 
@@ -297,11 +341,13 @@ export class RequestWaitTracker<S extends string = string> {
    * TTL makes good. Whoever waits for a complete request still reads how it ended, for a minute at most. Late marks are
    * refused: nothing comes back.
    */
-  async cleanup(requestId: string): Promise<boolean> {
+  async cleanup(requestId: string, options: CallOptions = {}): Promise<boolean> {
     checkId(requestId, "requestId");
+    const { signal } = callOptions(options);
     try {
-      return (await this.#coordinator.run("request.cleanup", requestId, { op: newOp() })).found;
+      return (await this.#coordinator.run("request.cleanup", requestId, { op: newOp() }, { signal })).found;
     } catch (error) {
+      if (signal?.aborted) throw error;
       emit(this.#onEvent, { type: "followup_failed", transition: "request.cleanup", id: requestId, error });
       return false;
     }
@@ -313,26 +359,27 @@ export class RequestWaitTracker<S extends string = string> {
   }
 
   async #mark(
-    requestId: string,
-    stage: S,
-    rootId: string,
+    [requestId, stage, rootId]: readonly [string, S, string],
     done: { processed: number; error?: string; next?: StageRoots[] },
+    options: CallOptions,
   ): Promise<RequestResult> {
     checkId(requestId, "requestId");
     this.#checkStage(stage, "stage");
     checkId(rootId, "rootId");
     const input = { op: newOp(), stage, root: rootId, ...done };
-    return requestResult(await this.#coordinator.run("request.mark", requestId, input));
+    return requestResult(await this.#coordinator.run("request.mark", requestId, input, options));
   }
 
   async #record(
     requestId: string,
     stage: S,
     counts: { processed?: number; requeued?: number; error?: string },
+    options: CallOptions,
   ): Promise<RequestResult> {
     checkId(requestId, "requestId");
     this.#checkStage(stage, "stage");
-    return requestResult(await this.#coordinator.run("request.record", requestId, { op: newOp(), stage, ...counts }));
+    const input = { op: newOp(), stage, ...counts };
+    return requestResult(await this.#coordinator.run("request.record", requestId, input, callOptions(options)));
   }
 
   #checkStage(stage: S, field: string): void {

@@ -2,8 +2,10 @@ import type { Coordinator } from "../coordinator.js";
 import type { Counts } from "../core/stats.js";
 import { CoordinationError } from "../errors.js";
 import { newOp } from "../lib/ids.js";
+import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkId, checkInteger, checkTtlSec } from "../lib/validate.js";
 import { joinParts, shardOf } from "../runtime/placement.js";
+import { type CallOptions, callOptions } from "./call-options.js";
 import { checkCoordinator } from "./check-coordinator.js";
 import { checkNamespace } from "./small-key.js";
 
@@ -22,6 +24,8 @@ export interface Stats {
   readonly errorCount: number;
 }
 
+const TRACKER_OPTIONS: Names<StatsOptions> = { maxTracked: true, ttlSec: true };
+const COUNTS: Names<Stats> = { processed: true, requeueCount: true, errorCount: true };
 const DEFAULT_MAX_TRACKED = 1_000;
 const DEFAULT_TTL_SEC = 3_600;
 const MAX_ADDED = 1_000_000_000;
@@ -35,8 +39,6 @@ const MAX_SHARDS = 64;
  * The counts of an id live and die together. A call that is sent again counts once (those of the last minute are known),
  * and of several consumers one gets the counts. Up to 1,999 tracked ids share one record, which makes `maxTracked` exact;
  * more are spread over shards, of which each holds its even share.
- *
- * An empty id is ignored: nothing is merged, and there is nothing to consume.
  *
  * @example
  * ```ts
@@ -63,6 +65,7 @@ export class RequestStatsAccumulator {
    */
   constructor(coordinator: Coordinator, namespace: string, options: StatsOptions = {}) {
     checkCoordinator(coordinator);
+    checkOptions(options, TRACKER_OPTIONS);
     checkNamespace(namespace);
     const { maxTracked = DEFAULT_MAX_TRACKED, ttlSec = coordinator.defaultTtlSec || DEFAULT_TTL_SEC } = options;
     checkInteger(maxTracked, "maxTracked", 1, MAX_SHARDS * IDS_PER_SHARD);
@@ -78,12 +81,13 @@ export class RequestStatsAccumulator {
    *
    * @throws {CoordinationError} `limit_exceeded` when a sum would pass 10¹².
    */
-  async merge(id: string, counts: Partial<Stats>): Promise<void> {
+  async merge(id: string, counts: Partial<Stats>, options: CallOptions = {}): Promise<void> {
+    checkOptions(counts, COUNTS, "counts");
+    const call = callOptions(options);
     const { processed = 0, requeueCount = 0, errorCount = 0 } = counts;
     for (const [field, value] of Object.entries({ processed, requeueCount, errorCount })) {
       checkInteger(value, field, 0, MAX_ADDED);
     }
-    if (id === "") return;
     checkId(id, "id");
     const input = {
       op: newOp(),
@@ -94,15 +98,19 @@ export class RequestStatsAccumulator {
       maxTracked: this.#maxTracked,
       ttlMs: this.#ttlMs,
     };
-    const { merged } = await this.#coordinator.run("stats.merge", this.#record(id), input);
+    const { merged } = await this.#coordinator.run("stats.merge", this.#record(id), input, call);
     if (!merged) throw new CoordinationError("limit_exceeded", "a sum would pass 10^12");
   }
 
   /** Takes an id's counts: whoever comes first gets them. Null when there are none, or their time is over. */
-  async consume(id: string): Promise<Stats | null> {
-    if (id === "") return null;
+  async consume(id: string, options: CallOptions = {}): Promise<Stats | null> {
     checkId(id, "id");
-    const { counts } = await this.#coordinator.run("stats.consume", this.#record(id), { op: newOp(), id });
+    const { counts } = await this.#coordinator.run(
+      "stats.consume",
+      this.#record(id),
+      { op: newOp(), id },
+      callOptions(options),
+    );
     return counts === undefined ? null : statsOf(counts);
   }
 

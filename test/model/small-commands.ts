@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { equal, isTrue, present } from "../../src/testing/assert.js";
+import { equal, isTrue, present, rejects } from "../../src/testing/assert.js";
 import { CoalesceTracker } from "../../src/trackers/coalesce.js";
 import { DedupeWindow } from "../../src/trackers/dedupe.js";
 import { RequestStatsAccumulator } from "../../src/trackers/stats.js";
@@ -219,8 +219,8 @@ export class SmallRun {
     const { stats } = this.#client(step);
     return async (copied: string | undefined): Promise<string> => {
       if (step.id === "") {
-        equal(await stats.consume(""), null, "an empty id");
-        await stats.merge("", { processed: 1 });
+        await rejects(() => stats.consume(""), "invalid_input", "an empty id");
+        await rejects(() => stats.merge("", { processed: 1 }), "invalid_input", "an empty id");
         return "";
       }
       if (step.step === "consume") {

@@ -36,16 +36,16 @@ const coalesce: readonly ConformanceCase[] = [
     const apart = new CoalesceTracker(t.coordinator(), { namespace: "other" });
     equal(await apart.isStale(key, first), false, "the same key in another namespace");
   }),
-  aCase("an empty key is ignored", {}, async (t) => {
+  aCase("an empty key is refused, and nothing is sent", {}, async (t) => {
     const versions = new CoalesceTracker(t.coordinator());
-    equal(
-      [await versions.next(""), await versions.isStale("", 0), await versions.isStale("", 5)],
-      [0, false, false],
-      "it",
-    );
     const sent: number[] = [];
-    equal(await versions.supersede("", (version) => void sent.push(version)), 0, "what it returns");
-    equal(sent, [0], "what is sent");
+    const calls = [
+      () => versions.next(""),
+      () => versions.isStale("", 0),
+      () => versions.supersede("", (version) => void sent.push(version)),
+    ];
+    for (const call of calls) await rejects(call, "invalid_input", "an empty key", "key");
+    equal(sent, [], "what is sent");
   }),
   aCase("a version whose sending fails makes no older one stale", { row: 28 }, async (t) => {
     const [versions, key, reason] = [new CoalesceTracker(t.coordinator()), t.id("key"), new Error("the queue is full")];
@@ -199,8 +199,8 @@ const stats: readonly ConformanceCase[] = [
     equal(await counts.consume(id), null, "the second consumer");
     await counts.merge(id, { processed: 1 });
     equal(await counts.consume(id), { processed: 1, requeueCount: 0, errorCount: 0 }, "what came afterwards");
-    await counts.merge("", { processed: 1 });
-    equal(await counts.consume(""), null, "an empty id");
+    await rejects(() => counts.merge("", { processed: 1 }), "invalid_input", "an empty id", "id");
+    await rejects(() => counts.consume(""), "invalid_input", "an empty id", "id");
   }),
   aCase("the counts of an id live and die together", { row: 24, ...CLOCKED }, async (t) => {
     const counts = new RequestStatsAccumulator(t.coordinator(), t.id("stats"), { ttlSec: 60 });
