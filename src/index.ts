@@ -55,7 +55,7 @@ export type {
   PayloadsOf,
   Webhooks,
 } from "./trackers/handler.js";
-export type { RegisterOptions } from "./trackers/registration.js";
+export type { RegisterOptions, Tasks } from "./trackers/registration.js";
 export type { RequestResult } from "./trackers/request-result.js";
 export type { QueueStatus, RequestState, StageStatus } from "./trackers/request-status.js";
 export {

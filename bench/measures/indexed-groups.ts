@@ -22,7 +22,7 @@ async function onRedis({ lab, progress }: Bench): Promise<Result> {
   await lab.clear();
   await lab.setRtt(0);
   const { groups } = onUpstash(lab.rest);
-  await groups.register("indexed", TASKS, { indexed: true });
+  await groups.register("indexed", { indexed: TASKS });
   let next = 0;
   const client = async (): Promise<void> => {
     while (next < TASKS) {

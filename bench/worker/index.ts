@@ -27,7 +27,7 @@ const jobs: JobTable = {
     return {};
   },
   register: async (env, { group, tasks, indexed }) =>
-    tracker(env).register(group, tasks, { timeoutSec: 0, ...(indexed === undefined ? {} : { indexed }) }),
+    tracker(env).register(group, indexed ? { indexed: Number(tasks) } : tasks, { timeoutSec: 0 }),
   ackNumbers: async (env, { group, from, to }) => {
     for (let n = from; n < to; n += A_CALL) {
       await tracker(env).ack(

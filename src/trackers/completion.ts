@@ -22,6 +22,7 @@ import {
   REGISTER_OPTIONS,
   type RegisterOptions,
   registered,
+  type Tasks,
 } from "./registration.js";
 import { specDigest } from "./spec.js";
 import { type Payloads, splitTargets } from "./target.js";
@@ -150,20 +151,16 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   }
 
   /**
-   * Announces a group: how many tasks it has, or their ids. Acks that came before count now. Registering again with the
+   * Announces a group: the ids of its tasks, their number, or `{ indexed: number }` for numbered tasks. Acks that came before count now. Registering again with the
    * same tasks and durable targets does nothing, before the end and after it; a group without tasks is complete at once.
    *
    * @throws {CoordinationError} `conflict` when the id stands with other tasks or targets, or a `restart` lost its
    * compare-and-set; `limit_exceeded` when 16 ended generations still wait for their delivery.
    */
-  async register(
-    groupId: string,
-    totalOrTaskIds: number | readonly string[],
-    options: RegisterOptions<T> = {},
-  ): Promise<GroupStatus> {
+  async register(groupId: string, tasks: Tasks, options: RegisterOptions<T> = {}): Promise<GroupStatus> {
     checkId(groupId, "groupId");
     checkOptions(options, REGISTER_OPTIONS);
-    const tasks = checkTasks(totalOrTaskIds, options.indexed);
+    const given = checkTasks(tasks);
     const { durable, local } = splitTargets(options, this.#webhooks && ((url) => this.#webhooks?.check(url)));
     const timeoutSec = options.timeoutSec ?? this.#timeoutSec;
     checkNumber(timeoutSec, "timeoutSec", 0, MAX_SEC);
@@ -178,8 +175,8 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
       groupId,
       {
         op,
-        spec: await specDigest(tasks, "all-settled", durable),
-        ...tasks,
+        spec: await specDigest(given, "all-settled", durable),
+        ...given,
         timeoutMs: Math.ceil(timeoutSec * 1000),
         ttlMs,
         deliveryId: `msg_${op}`,

@@ -1,7 +1,7 @@
 import type { RegisterOutput } from "../core/group/registration.js";
 import { MAX_INDEXED } from "../core/group/task-set.js";
 import { CoordinationError } from "../errors.js";
-import type { Names } from "../lib/known-options.js";
+import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkId, checkInteger } from "../lib/validate.js";
 import type { CallOptions } from "./call-options.js";
 import { type GroupStatus, groupStatus } from "./group-status.js";
@@ -19,13 +19,6 @@ export interface RegisterOptions<T extends Payloads = Payloads> extends Completi
   /** How long the ended group stays readable, and one without a deadline may be silent, in seconds. Default: the tracker's. */
   readonly ttlSec?: number | undefined;
   /**
-   * The tasks are the numbers from 0 to the total - 1, up to 1,000,000 of them, and are acked as numbers: each once, as by
-   * ids of their own, in a byte a task. A call that is sent again, since its reply was lost, is told `duplicate` where ids would
-   * tell it `accepted`, once more than 1,000 others, or a minute, came in between; and in any case when its first copy came
-   * before the registration.
-   */
-  readonly indexed?: boolean | undefined;
-  /**
    * Begins a new generation: `{ from }` only if that generation still stands, so that a delayed copy of this call does
    * nothing; `true` whatever stands.
    *
@@ -42,10 +35,18 @@ export const REGISTER_OPTIONS: Names<RegisterOptions> = {
   metadata: true,
   timeoutSec: true,
   ttlSec: true,
-  indexed: true,
   restart: true,
   signal: true,
 };
+
+/**
+ * What a registration waits for: the tasks of a list, so many tasks of any ids, or numbered tasks.
+ *
+ * `{ indexed: n }`: the tasks are the numbers from 0 to n - 1, 1,000,000 at most, and are acked as numbers. Each counts once,
+ * as a listed id does, and takes one byte. A call that is sent again after its reply was lost may read `duplicate` where ids
+ * would read `accepted`: after 1,000 other calls or a minute, or when its first copy came before the registration.
+ */
+export type Tasks = readonly string[] | number | { readonly indexed: number };
 
 /** The most tasks that one registration may list. */
 export const MAX_TASKS = 100_000;
@@ -58,34 +59,34 @@ export type GroupTasks =
   | { readonly total: number; readonly tasks: string[] }
   | { readonly total: number; readonly indexed: true };
 
-export function checkTasks(totalOrTaskIds: number | readonly string[], indexed = false): GroupTasks {
-  if (indexed) {
-    if (typeof totalOrTaskIds !== "number") {
-      throw new CoordinationError("invalid_input", "indexed tasks are given by their total, not by a list");
-    }
-    checkInteger(totalOrTaskIds, "total", 0, MAX_INDEXED);
-    return { total: totalOrTaskIds, indexed };
+export function checkTasks(tasks: Tasks): GroupTasks {
+  if (typeof tasks === "number") {
+    checkInteger(tasks, "total", 0, MAX_TOTAL);
+    return { total: tasks };
   }
-  if (typeof totalOrTaskIds === "number") {
-    checkInteger(totalOrTaskIds, "total", 0, MAX_TOTAL);
-    return { total: totalOrTaskIds };
-  }
-  if (!Array.isArray(totalOrTaskIds)) {
-    throw new CoordinationError("invalid_input", "totalOrTaskIds must be a number or a list of ids");
-  }
-  if (totalOrTaskIds.length > MAX_TASKS) {
+  if (!Array.isArray(tasks)) return indexedTasks(tasks as { readonly indexed: number });
+  if (tasks.length > MAX_TASKS) {
     throw new CoordinationError(
       "invalid_input",
-      `taskIds must hold at most ${MAX_TASKS}; register a total, or \`indexed\` tasks`,
+      `tasks must hold at most ${MAX_TASKS} ids; register a number, or { indexed: number }`,
     );
   }
   const seen = new Set<string>();
-  for (const [i, id] of totalOrTaskIds.entries()) {
-    checkId(id, `taskIds[${i}]`);
-    if (seen.has(id)) throw new CoordinationError("invalid_input", `taskIds[${i}] repeats an earlier id`);
+  for (const [i, id] of tasks.entries()) {
+    checkId(id, `tasks[${i}]`);
+    if (seen.has(id)) throw new CoordinationError("invalid_input", `tasks[${i}] repeats an earlier id`);
     seen.add(id);
   }
-  return { total: totalOrTaskIds.length, tasks: [...totalOrTaskIds] };
+  return { total: tasks.length, tasks: [...tasks] };
+}
+
+function indexedTasks(tasks: { readonly indexed: number }): GroupTasks {
+  if (typeof tasks !== "object" || tasks === null) {
+    throw new CoordinationError("invalid_input", "tasks must be a list of ids, a number, or { indexed: number }");
+  }
+  checkOptions(tasks, { indexed: true }, "tasks");
+  checkInteger(tasks.indexed, "tasks.indexed", 0, MAX_INDEXED);
+  return { total: tasks.indexed, indexed: true };
 }
 
 export function checkRestart(restart: true | { readonly from: number } | undefined): { from?: number } | undefined {

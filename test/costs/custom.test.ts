@@ -54,7 +54,7 @@ describe("a custom store", () => {
 
   it("carries 200 KB for an ack of 100,000 tasks that are numbers", async () => {
     const { groups, costOf } = lab();
-    await groups.register("g", 100_000, { indexed: true });
+    await groups.register("g", { indexed: 100_000 });
     for (let from = 0; from < 100_000; from += 1_000) {
       if (from === 50_000) continue;
       await groups.ack(

@@ -1,14 +1,10 @@
 import { expect, it } from "vitest";
-import { checkTasks } from "../../src/trackers/registration.js";
+import { checkTasks, type Tasks } from "../../src/trackers/registration.js";
 import { specDigest } from "../../src/trackers/spec.js";
 
 const handler = (payload: unknown) => ({ route: "handler:x", body: JSON.stringify(payload) });
-const digest = (
-  tasks: number | string[],
-  targets?: Parameters<typeof specDigest>[2],
-  policy = "all-settled",
-  indexed = false,
-) => specDigest(checkTasks(tasks, indexed), policy, targets);
+const digest = (tasks: Tasks, targets?: Parameters<typeof specDigest>[2], policy = "all-settled") =>
+  specDigest(checkTasks(tasks), policy, targets);
 
 it("is the same whatever order tasks and a payload's keys come in", async () => {
   expect(await digest(["a", "b"])).toBe(await digest(["b", "a"]));
@@ -22,7 +18,7 @@ it("differs by tasks, policy, target, payload and the end that it is for", async
     digest(0),
     digest([]),
     digest(2),
-    digest(2, undefined, "all-settled", true),
+    digest({ indexed: 2 }),
     digest(["a", "b"]),
     digest(["a", "b", "c"]),
     digest(["a,b"]),

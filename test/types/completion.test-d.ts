@@ -84,3 +84,11 @@ export function byNameAlone(
 new CompletionTracker(new MemoryCoordinator(), { timeoutMs: 5 });
 // @ts-expect-error: the clock is a Clock
 new MemoryCoordinator({ clock: Date });
+
+export async function numberedTasksAreChecked(): Promise<void> {
+  await tracker.register("g", { indexed: 1_000_000 });
+  // @ts-expect-error: the number stands in the second argument
+  await tracker.register("g", 5, { indexed: true });
+  // @ts-expect-error: numbered tasks have a number
+  await tracker.register("g", { indexed: true });
+}

@@ -36,7 +36,7 @@ function found<T>(value: T | null): T {
 
 async function register(c: AppContext): Promise<Response> {
   const groupId = groupIdOf(c);
-  const { total, tasks, ...options } = parse(groupBody, await readJson(c.req.raw));
+  const { total = 0, tasks, indexed, ...options } = parse(groupBody, await readJson(c.req.raw));
   const targets = [options.onComplete, options.onTimeout, options.onEnd];
   checkTargets(c, {
     urls: targets.flatMap((target) => target?.url ?? []),
@@ -44,7 +44,7 @@ async function register(c: AppContext): Promise<Response> {
   });
   const status = await trackerOf(c).register(
     groupId,
-    tasks ?? total ?? 0,
+    tasks ?? (indexed ? { indexed: total } : total),
     options as Parameters<CompletionTracker["register"]>[2],
   );
   // 200 for the first registration too: a caller whose reply was lost reads the same answer when it sends again.

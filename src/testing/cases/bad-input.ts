@@ -77,7 +77,7 @@ export const badInput: readonly ConformanceCase[] = [
       await refused(() => tracker.wait(group), "groupId");
       await refused(() => tracker.results(group), "groupId");
       await refused(() => tracker.redeliver(group), "groupId");
-      await refused(() => tracker.register(t.id("new"), ["a", group]), "taskIds[1]");
+      await refused(() => tracker.register(t.id("new"), ["a", group]), "tasks[1]");
       // A task may be a number, from 0 on.
       const task = wrong<string>(typeof bad === "number" ? -bad : bad);
       await refused(() => tracker.fail(id, task, "broken"), "task");
@@ -87,7 +87,7 @@ export const badInput: readonly ConformanceCase[] = [
     for (const bad of [undefined, null, "2", {}, -1, 0.5, Number.NaN, 1_000_000_001]) {
       await refused(() => tracker.register(t.id("new"), wrong(bad)), "total");
     }
-    await refused(() => tracker.register(t.id("new"), ["a", "b", "a"]), "taskIds[2]");
+    await refused(() => tracker.register(t.id("new"), ["a", "b", "a"]), "tasks[2]");
     for (const bad of ["60", -1, Number.NaN, Number.POSITIVE_INFINITY, 31_536_001]) {
       await refused(() => tracker.register(t.id("new"), 1, { timeoutSec: wrong(bad) }), "timeoutSec");
     }

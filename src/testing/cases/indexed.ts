@@ -2,8 +2,6 @@ import { equal, matches, rejects } from "../assert.js";
 import { duplicating, losingReplies } from "../faults.js";
 import { aCase, type ConformanceCase } from "../harness.js";
 
-const INDEXED = { indexed: true } as const;
-
 const numbers = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
 
 /** How many results there are of each verdict. */
@@ -17,7 +15,7 @@ function tally(results: readonly { readonly verdict: string }[]): Record<string,
 export const indexed: readonly ConformanceCase[] = [
   aCase("numbered tasks count once each, however often and in whichever order they are acked", {}, async (t) => {
     const [tracker, id] = [t.tracker(), t.id()];
-    matches(await tracker.register(id, 600, INDEXED), { total: 600, remaining: 600, state: "open" }, "the group");
+    matches(await tracker.register(id, { indexed: 600 }), { total: 600, remaining: 600, state: "open" }, "the group");
     equal(tally(await tracker.ack(id, numbers(100, 400))), { accepted: 300 }, "the middle");
     equal(tally(await tracker.ack(id, numbers(0, 300))), { accepted: 100, duplicate: 200 }, "what overlaps it");
     equal(tally(await tracker.ack(id, [599, 599, "599", "0"])), { accepted: 1, duplicate: 3 }, "as text, and twice");
@@ -29,7 +27,7 @@ export const indexed: readonly ConformanceCase[] = [
   }),
   aCase("a number that is none of the group's tasks is unknown, as is any other text", {}, async (t) => {
     const [tracker, id] = [t.tracker(), t.id()];
-    await tracker.register(id, 300, INDEXED);
+    await tracker.register(id, { indexed: 300 });
     const strangers = [
       300,
       1_000_000,
@@ -52,7 +50,7 @@ export const indexed: readonly ConformanceCase[] = [
   }),
   aCase("a call for numbered tasks is told the same when it comes again", {}, async (t) => {
     const [tracker, id] = [t.tracker(), t.id()];
-    await tracker.register(id, 5, INDEXED);
+    await tracker.register(id, { indexed: 5 });
     await tracker.ack(id, 1);
     const lossy = t.tracker({ on: losingReplies(t.coordinator()) });
     const results = await lossy.ack(id, [1, 2, 2, 9]);
@@ -72,7 +70,7 @@ export const indexed: readonly ConformanceCase[] = [
       { early: 4 },
       "early",
     );
-    matches(await tracker.register(id, 4, INDEXED), { succeeded: 2, failed: 1, remaining: 1 }, "the group");
+    matches(await tracker.register(id, { indexed: 4 }), { succeeded: 2, failed: 1, remaining: 1 }, "the group");
     equal(tally(await tracker.ack(id, [0, 1])), { duplicate: 2 }, "again");
     equal((await tracker.results(id))?.items, [{ taskId: "1", result: "r" }], "the results");
     await tracker.ack(id, 3);
@@ -81,22 +79,26 @@ export const indexed: readonly ConformanceCase[] = [
   }),
   aCase("a restart begins numbered tasks anew, and an old generation's acks count for nothing", {}, async (t) => {
     const [tracker, id] = [t.tracker(), t.id()];
-    const first = await tracker.register(id, 300, INDEXED);
+    const first = await tracker.register(id, { indexed: 300 });
     await tracker.ack(id, numbers(0, 200));
-    const second = await tracker.register(id, 300, { ...INDEXED, restart: { from: first.generation } });
+    const second = await tracker.register(id, { indexed: 300 }, { restart: { from: first.generation } });
     equal(second.remaining, 300, "the new generation");
     equal((await tracker.ack(id, 299, { generation: first.generation })).verdict, "unknown", "an old ack");
-    equal(tally(await tracker.ack(id, numbers(0, 300), second)), { accepted: 300 }, "the new ones");
+    equal(
+      tally(await tracker.ack(id, numbers(0, 300), { generation: second.generation })),
+      { accepted: 300 },
+      "the new ones",
+    );
   }),
   aCase("numbered tasks are another specification than a total or a list", {}, async (t) => {
     const [tracker, id] = [t.tracker(), t.id()];
-    await tracker.register(id, 2, INDEXED);
-    equal((await tracker.register(id, 2, INDEXED)).remaining, 2, "the same again");
+    await tracker.register(id, { indexed: 2 });
+    equal((await tracker.register(id, { indexed: 2 })).remaining, 2, "the same again");
     await rejects(() => tracker.register(id, 2), "conflict", "a total");
     await rejects(() => tracker.register(id, ["0", "1"]), "conflict", "a list");
     await rejects(() => tracker.decrement(id), "conflict", "a decrement");
-    await rejects(() => tracker.register(t.id("b"), ["a"], INDEXED), "invalid_input", "a list", "indexed");
-    await rejects(() => tracker.register(t.id("c"), 1_000_001, INDEXED), "invalid_input", "too many", "total");
-    equal((await tracker.register(t.id("none"), 0, INDEXED)).state, "completed", "none at all");
+    await rejects(() => tracker.register(t.id("b"), { indexed: "1" as never }), "invalid_input", "a text", "indexed");
+    await rejects(() => tracker.register(t.id("c"), { indexed: 1_000_001 }), "invalid_input", "too many", "indexed");
+    equal((await tracker.register(t.id("none"), { indexed: 0 })).state, "completed", "none at all");
   }),
 ];
