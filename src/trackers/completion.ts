@@ -367,6 +367,30 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   }
 
   /**
+   * Returns every result that acks brought, page by page, in the order in which they counted; none for an unknown group.
+   * Results that come while the pages are read are among them. Costs one call a page.
+   *
+   * @example
+   * ```ts
+   * import { CompletionTracker, MemoryCoordinator } from "edge-coordinator";
+   *
+   * const tracker = new CompletionTracker(new MemoryCoordinator());
+   * for await (const { taskId, result } of tracker.allResults("document-1")) {
+   *   // taskId: "chunk-1"
+   * }
+   * ```
+   */
+  async *allResults(groupId: string, options: ResultOptions = {}): AsyncGenerator<ResultPage["items"][number], void> {
+    let { after }: { readonly after?: number | null | undefined } = options;
+    do {
+      const page = await this.results(groupId, { ...options, after: after ?? 0 });
+      if (page === null) return;
+      yield* page.items;
+      after = page.next;
+    } while (after !== null);
+  }
+
+  /**
    * Queues the group's delivery again, a dead letter or a delivered one, and the dead letters of its earlier
    * generations, under the same delivery ids and with a fresh allowance of attempts. Null for an unknown group; nothing
    * happens when there is no delivery, nor when `generation` is given and another one stands. A dead letter is kept for a

@@ -3,6 +3,7 @@ import { DEFAULT_RETRY } from "../core/outbox/attempts.js";
 import { Deliverer } from "../delivery/worker.js";
 import { CoordinationError } from "../errors.js";
 import type { RetryPolicy } from "../lib/backoff.js";
+import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkId, checkInteger, checkNumber, MAX_SEC } from "../lib/validate.js";
 import type { Backend } from "../runtime/backend.js";
 import type { OnEvent } from "../runtime/events.js";
@@ -21,10 +22,10 @@ export interface DeliveryOptions<T extends Payloads = Payloads, Env = unknown> {
   /** Sends signed webhooks from this instance. */
   readonly webhooks?: Webhooks | undefined;
   /**
-   * How this instance's deliveries are repeated. Default 12 attempts, 1 s to 15 min, full jitter. Refused without `handlers`
+   * How this instance's deliveries are repeated, with full jitter. What is left out is 12 attempts, 1 s to 15 min. Refused without `handlers`
    * and `webhooks`: a request that waits for a group is then let go by the coordinator itself, in the default way.
    */
-  readonly retry?: RetryPolicy;
+  readonly retry?: Partial<RetryPolicy>;
   /** How long one attempt of this instance's may take, in seconds. Default 30, 0.001 to 840. Refused where `retry` is. */
   readonly attemptTimeoutSec?: number;
   /**
@@ -55,7 +56,7 @@ export interface DeliveryPlace {
 export function deliver(coordinator: Coordinator, options: DeliveryOptions): () => void;
 export function deliver(backend: Backend, options: DeliveryOptions, place: DeliveryPlace): () => void;
 export function deliver(coordinator: Backend, options: DeliveryOptions, place?: DeliveryPlace): () => void {
-  const retry = options.retry ?? DEFAULT_RETRY;
+  const retry = retryPolicy(options.retry);
   checkInteger(retry.maxAttempts, "retry.maxAttempts", 1, 100);
   checkInteger(retry.baseDelayMs, "retry.baseDelayMs", 0, MAX_SEC * 1000);
   checkInteger(retry.maxDelayMs, "retry.maxDelayMs", retry.baseDelayMs, MAX_SEC * 1000);
@@ -94,6 +95,16 @@ export function deliver(coordinator: Backend, options: DeliveryOptions, place?: 
     "invalid_input",
     "retry and attemptTimeoutSec say how this instance delivers: give it handlers or webhooks, or leave them out",
   );
+}
+
+const RETRY: Names<RetryPolicy> = { maxAttempts: true, baseDelayMs: true, maxDelayMs: true };
+
+/** The policy, with the defaults for what is left out. A longer first pause raises the default of the longest one. */
+function retryPolicy(policy: Partial<RetryPolicy> = {}): RetryPolicy {
+  checkOptions(policy, RETRY, "retry");
+  const { maxAttempts = DEFAULT_RETRY.maxAttempts, baseDelayMs = DEFAULT_RETRY.baseDelayMs } = policy;
+  const { maxDelayMs = Math.max(baseDelayMs, DEFAULT_RETRY.maxDelayMs) } = policy;
+  return { maxAttempts, baseDelayMs, maxDelayMs };
 }
 
 function checkHandlers(handlers: object): Map<string, Handler> {
