@@ -85,7 +85,7 @@ export const badInput: readonly ConformanceCase[] = [
       if (typeof bad !== "object" || bad === null) await refused(() => tracker.ack(id, ["a", task]), "tasks[1]");
     }
     for (const bad of [undefined, null, "2", {}, -1, 0.5, Number.NaN, 1_000_000_001]) {
-      await refused(() => tracker.register(t.id("new"), wrong(bad)), "total");
+      await refused(() => tracker.register(t.id("new"), wrong(bad)), typeof bad === "number" ? "total" : "tasks");
     }
     await refused(() => tracker.register(t.id("new"), ["a", "b", "a"]), "tasks[2]");
     for (const bad of ["60", -1, Number.NaN, Number.POSITIVE_INFINITY, 31_536_001]) {
