@@ -57,7 +57,7 @@ Prices:
 ## How it grows
 
 - **With tasks**: in proportion, one by one. On Redis a batch costs by its calls. On an object each task is a row, also
-  in a batch. With \`indexed: n\` it is 256 tasks a row.
+  in a batch. With \`{ indexed: n }\` it is 256 tasks a row.
 - **With waiters, on Redis**: a client's waiters share its subscription. Each wait looks about every ${LOOK_SEC} seconds too.
 - **With waiters, on an object**: the first pays for the seconds that the object is awake. The others pay for one
   request each ${HOP_SEC} seconds.
