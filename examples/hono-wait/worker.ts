@@ -12,7 +12,7 @@ export class Worker {
   readonly #requests: RequestWaitTracker<Stage>;
 
   constructor(options: RequestWaitOptions<Stage> & { readonly coordinator: Coordinator }) {
-    this.#requests = new RequestWaitTracker(options.coordinator, options);
+    this.#requests = new RequestWaitTracker(options.coordinator, { stages: options.stages });
   }
 
   async work({ requestId, documentId, pages }: Job): Promise<void> {

@@ -83,7 +83,7 @@ const REGISTER_MS = 10_000;
  *
  * const coordinator = new MemoryCoordinator();
  * const options = { coordinator, stages: ["parse", "embed"] as const, scope: "public" as const };
- * const worker = new RequestWaitTracker(coordinator, options);
+ * const worker = new RequestWaitTracker(coordinator, { stages: options.stages });
  *
  * const app = new Hono()
  *   .post("/documents", requestWait(options), async (c) => {

@@ -62,7 +62,7 @@ test("runs on a strict edge: no Node built-in, no process, no Buffer", async () 
     app.post("/documents", requestWait(options), async (c) => {
       const { id, registerRoot } = c.var.requestWait;
       await registerRoot("parse", "a");
-      const worker = new RequestWaitTracker(coordinator(), options);
+      const worker = new RequestWaitTracker(coordinator(), { stages: options.stages });
       setTimeout(() => worker.markDone(id, "parse", "a"), 50);
       return c.json({ document: "a" }, 202);
     });

@@ -107,8 +107,8 @@ export function byNameAlone(
 /** What is unknown has no progress: it is null. */
 export const stateOf = (progress: RequestProgress): "pending" | "complete" => progress.state;
 
-// One object serves the middleware, the routes and the workers.
-new RequestWaitTracker(coordinator, options);
+// One object serves the middleware and the routes. A tracker takes its own options alone.
+new RequestWaitTracker(coordinator, { stages: options.stages });
 requestWait({ ...options, scope: "public", onTimeout: "gateway-timeout" });
 requestWait({ ...options, statusPath: (c) => `/orgs/${c.req.param("id")}/requests`, requestId: () => undefined });
 drainRoutes({ coordinator: upstash, secret: undefined });

@@ -14,6 +14,8 @@ import { OPERATIONS } from "./operations.js";
 
 /** What sends nothing by itself, or is what all the others send by. */
 const ELSEWHERE: ReadonlySet<string> = new Set([
+  // Page by page, as `results` does.
+  "CompletionTracker.allResults",
   "CompletionTracker.close",
   "Coordinator.onWake",
   "Coordinator.run",
