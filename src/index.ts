@@ -34,10 +34,10 @@ export type {
 } from "./runtime/backend.js";
 export { type DrainEveryOptions, drainEvery } from "./runtime/drain-every.js";
 export type { CoordinatorEvent, OnEvent } from "./runtime/events.js";
+export type { AcceptedAck, AckResult, EarlyAck, RefusedAck, UnknownAck } from "./trackers/ack-result.js";
 export type { CallOptions, GenerationOptions } from "./trackers/call-options.js";
 export { type CoalesceOptions, CoalesceTracker } from "./trackers/coalesce.js";
 export {
-  type AckResult,
   CompletionTracker,
   type CompletionTrackerOptions,
   type ResultOptions,
@@ -45,7 +45,14 @@ export {
 } from "./trackers/completion.js";
 export { type DedupeOptions, type DedupeOutcome, DedupeWindow } from "./trackers/dedupe.js";
 export type { WaitCallOptions } from "./trackers/end-or-look.js";
-export type { DeliveryStatus, GroupStatus } from "./trackers/group-status.js";
+export type {
+  CancelledGroup,
+  CompletedGroup,
+  DeliveryStatus,
+  GroupStatus,
+  OpenGroup,
+  TimedOutGroup,
+} from "./trackers/group-status.js";
 export type {
   GroupEventType,
   Handler,

@@ -1,12 +1,12 @@
 import type { Coordinator } from "../coordinator.js";
-import type { AckResult as AckOutput } from "../core/group/completion.js";
-import type { GroupState, GroupView, Verdict } from "../core/group/record.js";
+import type { GroupView } from "../core/group/record.js";
 import { CoordinationError } from "../errors.js";
 import { newOp } from "../lib/ids.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, shortText, toJson } from "../lib/validate.js";
 import type { RunOptions } from "../runtime/backend.js";
 import { hookOrWarning } from "../runtime/events.js";
+import { type AckResult, ackResult } from "./ack-result.js";
 import { type CallOptions, callOptions, type GenerationOptions } from "./call-options.js";
 import { checkCoordinator } from "./check-coordinator.js";
 import { type DeliveryOptions, deliver } from "./deliver.js";
@@ -40,22 +40,6 @@ export interface CompletionTrackerOptions<T extends Payloads = Payloads, Env = u
   readonly ttlSec?: number;
   /** How long an ack is kept that comes before its group's registration, in seconds. Default 300. */
   readonly earlyTtlSec?: number;
-}
-
-/** What became of one ack. */
-export interface AckResult {
-  /**
-   * `accepted`: it counted (or this call's first copy did). `duplicate`: the task had counted before. `early`: the
-   * group is not registered yet; the ack is kept for minutes. `late`: the group had ended. `cancelled`: it was cancelled.
-   * `unknown`: no such task in the registered list, a generation that is not there, or too many early acks.
-   */
-  readonly verdict: Verdict;
-  /** The group's state, and what remains of it, once this task was looked at; a resent call is told how it stands by then. */
-  readonly state: GroupState | "unregistered";
-  /** This very ack ended the group. */
-  readonly ended: boolean;
-  readonly remaining: number | null;
-  readonly generation: number | null;
 }
 
 /** Some of the results that acks brought. */
@@ -416,8 +400,4 @@ function checkGeneration(
   const { generation } = options;
   if (generation !== undefined) checkInteger(generation, "generation", 0, Number.MAX_SAFE_INTEGER);
   return generation;
-}
-
-function ackResult({ verdict, state, ended, remaining, generation }: AckOutput): AckResult {
-  return { verdict, state, ended, remaining: remaining ?? null, generation: generation ?? null };
 }

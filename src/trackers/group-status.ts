@@ -1,17 +1,14 @@
-import type { GroupState, GroupView } from "../core/group/record.js";
+import type { GroupView } from "../core/group/record.js";
 import type { DeliveryState, DeliveryView } from "../core/outbox/deliveries.js";
 
-/** A group as one atomic step saw it. */
-export interface GroupStatus {
+/** A group as one atomic step saw it. Its `state` says which fields hold what; any state but `open` is final. */
+export type GroupStatus = OpenGroup | CompletedGroup | TimedOutGroup | CancelledGroup;
+
+/** What every state says. */
+interface GroupFields {
   readonly groupId: string;
   /** Which registration of the id this is: grows with every restart, and never falls back. */
   readonly generation: number;
-  /** Anything but `open` is final. */
-  readonly state: GroupState;
-  /** Completed, and no task failed. */
-  readonly ok: boolean;
-  /** What `cancel` was told. */
-  readonly reason: string | null;
   /** How many tasks were registered. */
   readonly total: number;
   /** How many distinct tasks were acked without an error. */
@@ -22,12 +19,42 @@ export interface GroupStatus {
   readonly remaining: number;
   /** The first 100 failures, in the order of their acks; `failed` is the true count. */
   readonly errors: readonly { readonly taskId: string; readonly message: string }[];
-  /** What the registration gave along. */
+  /** The registration's `metadata`. */
   readonly metadata: unknown;
   /** When an open group times out; null without a deadline. Milliseconds since 1970, by the backend's clock. */
   readonly deadlineAtMs: number | null;
   /** What became of the durable callback of this generation. */
   readonly delivery: DeliveryStatus;
+}
+
+/** A group that takes acks. */
+export interface OpenGroup extends GroupFields {
+  readonly state: "open";
+  readonly ok: false;
+  readonly reason: null;
+}
+
+/** All of its tasks succeeded or failed. */
+export interface CompletedGroup extends GroupFields {
+  readonly state: "completed";
+  /** No task failed. */
+  readonly ok: boolean;
+  readonly reason: null;
+}
+
+/** Its deadline passed while tasks were open. */
+export interface TimedOutGroup extends GroupFields {
+  readonly state: "timed_out";
+  readonly ok: false;
+  readonly reason: null;
+}
+
+/** A caller cancelled it. */
+export interface CancelledGroup extends GroupFields {
+  readonly state: "cancelled";
+  readonly ok: false;
+  /** The reason of `cancel`. */
+  readonly reason: string;
 }
 
 /** What became of the group's durable callback. */
@@ -45,8 +72,9 @@ export interface DeliveryStatus {
   readonly lastError: string | null;
 }
 
+/** Returns the status of a group as callers receive it. The core's views keep to the union above. */
 export function groupStatus(groupId: string, view: GroupView): GroupStatus {
-  return {
+  const status = {
     groupId,
     generation: view.generation,
     state: view.state,
@@ -61,6 +89,7 @@ export function groupStatus(groupId: string, view: GroupView): GroupStatus {
     deadlineAtMs: view.deadlineAtMs ?? null,
     delivery: deliveryStatus(view.delivery),
   };
+  return status as GroupStatus;
 }
 
 function deliveryStatus(view: DeliveryView): DeliveryStatus {

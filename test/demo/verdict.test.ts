@@ -15,7 +15,7 @@ function entry(documentId: string, state: GroupState, chunks: number): IndexEntr
   return { documentId, deliveryId: `msg_${documentId}`, state, chunks: stored };
 }
 
-function status(groupId: string, state: GroupState, remaining: number): GroupStatus {
+function status(groupId: string, state: GroupStatus["state"], remaining: number): GroupStatus {
   const delivery = {
     state: "delivered",
     deliveryId: `msg_${groupId}`,
@@ -24,7 +24,7 @@ function status(groupId: string, state: GroupState, remaining: number): GroupSta
   } as const;
   const counts = { total: 2, succeeded: 2 - remaining, failed: 0, remaining };
   const rest = { reason: null, errors: [], metadata: null, deadlineAtMs: null, ok: state === "completed" };
-  return { groupId, generation: 1, state, ...counts, ...rest, delivery };
+  return { groupId, generation: 1, state, ...counts, ...rest, delivery } as GroupStatus;
 }
 
 /** A run in which all went well: one document published, one timed out. */

@@ -1,5 +1,6 @@
 import { equal, isTrue, present } from "../../src/testing/assert.js";
-import type { AckResult, CompletionTracker } from "../../src/trackers/completion.js";
+import type { AckResult } from "../../src/trackers/ack-result.js";
+import type { CompletionTracker } from "../../src/trackers/completion.js";
 import type { GroupStatus } from "../../src/trackers/group-status.js";
 import { GroupModel, type TaskDone } from "./completion-model.js";
 import type { Restart } from "./completion-spec.js";

@@ -1,0 +1,39 @@
+import type { AckResult, GroupStatus } from "../../src/index.js";
+
+/** Checked by the compiler alone: what must not compile stands below `@ts-expect-error`. */
+
+/** An ack of a registered group says what remains, and of which generation. */
+export function remainingOf(result: AckResult): number | null {
+  if (result.verdict === "accepted" || result.verdict === "late") return result.remaining - result.generation;
+  // @ts-expect-error: a group that is not registered has no generation
+  if (result.verdict === "early") return result.generation + 1;
+  return result.remaining;
+}
+
+/** Only an accepted ack can have ended the group. */
+export function hasEnded(result: AckResult): boolean {
+  if (result.verdict !== "accepted") {
+    const ended: false = result.ended;
+    return ended;
+  }
+  // @ts-expect-error: this one may have
+  const ended: false = result.ended;
+  return ended;
+}
+
+/** A cancelled group has a reason, a completed one may be ok. */
+export function said(status: GroupStatus): string {
+  switch (status.state) {
+    case "cancelled":
+      return status.reason.toUpperCase();
+    case "completed":
+      return status.ok ? "ok" : `${status.failed} failed`;
+    case "timed_out": {
+      const ok: false = status.ok;
+      return String(ok);
+    }
+    default:
+      // @ts-expect-error: an open group has no reason
+      return status.reason.toUpperCase();
+  }
+}
