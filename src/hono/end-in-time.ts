@@ -23,7 +23,7 @@ export interface EndWait<S extends string> {
 /** For so long the seal is waited for, though nobody waits for more; and even where the handler took all the time. */
 const SEAL_MS = 1_000;
 const LATE_SEAL_MS = 50;
-/** More than a wait keeps for its last look. */
+/** Longer than before its end a wait begins its last look. */
 const LAST_LOOK_MS = 1_000;
 
 /**

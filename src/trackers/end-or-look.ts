@@ -2,7 +2,7 @@ import { CoordinationError } from "../errors.js";
 import { systemClock } from "../lib/clock.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkNumber } from "../lib/validate.js";
-import { within } from "../runtime/deadline.js";
+import { orAborted, within } from "../runtime/deadline.js";
 import type { CallOptions } from "./call-options.js";
 
 /** How long a call waits. */
@@ -24,7 +24,7 @@ export interface EndAndLook<Output> {
 const WAIT_OPTIONS: Names<WaitCallOptions> = { timeoutMs: true, signal: true };
 const DEFAULT_WAIT_MS = 30_000;
 const MAX_WAIT_MS = 86_400_000;
-/** The share of a wait that is kept for its last look, and the most that is kept. */
+/** When a wait looks for the last time before it is over: this share of its time, and so many milliseconds at most. */
 const LOOK_SHARE = 1 / 4;
 const LOOK_MS = 500;
 
@@ -37,30 +37,65 @@ export function checkWait(options: WaitCallOptions): { timeoutMs: number; signal
 }
 
 /**
- * Returns the output of the end, or of one look when the end has not come. The look takes its time from the wait, so that a
- * wait never lasts longer than `timeoutMs`. It costs one call, and only when the end has not come.
+ * Returns the output of the end, or of one look when the end has not come. The look begins up to 0.5 s before the time is over,
+ * beside the wait: the wait lasts its whole time and no longer, and what it returns is 0.5 s old at most.
  *
  * @throws {CoordinationError} `wait_timeout`, retryable, when the backend did not answer the last look in time.
  */
 export async function endOrLook<Output>(options: WaitCallOptions, source: EndAndLook<Output>): Promise<Output> {
   const { timeoutMs, signal } = checkWait(options);
   const limitMs = Math.min(LOOK_MS, timeoutMs * LOOK_SHARE);
+  const over = new AbortController();
+  let looking: Promise<Looked<Output>> | undefined;
+  const look = (): Promise<Looked<Output>> => {
+    looking ??= lookWithin({ limitMs, timeoutMs }, over.signal, (ended) => source.look(ended));
+    return looking;
+  };
+  const cancel =
+    limitMs > 0 ? systemClock.setTimer(() => void look(), timeoutMs - limitMs, { background: true }) : undefined;
   try {
-    return await source.watch({ timeoutMs: timeoutMs - limitMs, signal });
+    return await source.watch({ timeoutMs, signal });
   } catch (error) {
     if (!(error instanceof CoordinationError && error.code === "wait_timeout")) throw error;
+    // A wait without time looks for as long as one operation may take, and no longer than its caller stays.
+    if (limitMs === 0) return await lookOnce(timeoutMs, () => source.look(signal));
+    const looked = await orAborted(look(), signal);
+    if ("error" in looked) throw looked.error;
+    return looked.output;
+  } finally {
+    cancel?.();
+    over.abort();
   }
-  const unanswered = (cause?: unknown): CoordinationError =>
-    new CoordinationError("wait_timeout", `the backend did not answer within ${timeoutMs} ms`, {
-      retryable: true,
-      ...(cause === undefined ? {} : { cause }),
-    });
+}
+
+type Looked<Output> = { readonly output: Output } | { readonly error: unknown };
+
+/** Never rejects: the wait may not need it yet. */
+async function lookWithin<Output>(
+  { limitMs, timeoutMs }: { readonly limitMs: number; readonly timeoutMs: number },
+  signal: AbortSignal,
+  look: (signal: AbortSignal) => Promise<Output>,
+): Promise<Looked<Output>> {
+  const late = (): CoordinationError => unanswered(timeoutMs);
+  const work = () => within({ limitMs, signal, clock: systemClock, background: true }, late, look);
+  return lookOnce(timeoutMs, work).then(
+    (output) => ({ output }),
+    (error: unknown) => ({ error }),
+  );
+}
+
+async function lookOnce<Output>(timeoutMs: number, look: () => Promise<Output>): Promise<Output> {
   try {
-    // A wait without time looks for as long as one operation may take.
-    if (limitMs === 0) return await source.look(signal);
-    return await within({ limitMs, signal, clock: systemClock }, unanswered, (ended) => source.look(ended));
+    return await look();
   } catch (error) {
     const isPassing = error instanceof CoordinationError && error.retryable && error.code !== "wait_timeout";
-    throw isPassing ? unanswered(error) : error;
+    throw isPassing ? unanswered(timeoutMs, error) : error;
   }
+}
+
+function unanswered(timeoutMs: number, cause?: unknown): CoordinationError {
+  return new CoordinationError("wait_timeout", `the backend did not answer within ${timeoutMs} ms`, {
+    retryable: true,
+    ...(cause === undefined ? {} : { cause }),
+  });
 }

@@ -72,7 +72,7 @@ describe("GET /:id", () => {
     const waiting = await held(bench.get(`${PATH}?wait=true&timeout=10`));
     await bench.clock.advance(5_000);
     await bench.worker.recordRequeue(RECORD_OF_R, "parse");
-    await bench.clock.advance(4_499);
+    await bench.clock.advance(4_999);
     expect(waiting.isHeld()).toBe(true);
     await bench.clock.advance(1);
     const response = await waiting.response;

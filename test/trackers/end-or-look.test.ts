@@ -31,16 +31,30 @@ describe("a wait", () => {
 
   it("makes no call but its watch when the end comes", async () => {
     const look = vi.fn(timedOut);
-    expect(await endOrLook({}, { watch: async ({ timeoutMs }) => timeoutMs, look })).toBe(29_500);
+    expect(await endOrLook({}, { watch: async ({ timeoutMs }) => timeoutMs, look })).toBe(30_000);
     expect(look).not.toHaveBeenCalled();
   });
 
-  it("takes the last look out of its time", async () => {
-    const watch = vi.fn(timedOut);
-    expect(await endOrLook({ timeoutMs: 100 }, { watch, look: async () => "status" })).toBe("status");
-    expect(watch).toHaveBeenCalledWith({ timeoutMs: 75, signal: undefined });
-    expect(await endOrLook({ timeoutMs: 0 }, { watch, look: async () => "status" })).toBe("status");
-    expect(watch).toHaveBeenLastCalledWith({ timeoutMs: 0, signal: undefined });
+  it("begins its last look before the time is over, and lasts its whole time", async () => {
+    const order: string[] = [];
+    const watch = async ({ timeoutMs }: { readonly timeoutMs: number }): Promise<string> => {
+      await new Promise((resolve) => setTimeout(resolve, timeoutMs));
+      order.push(`over after ${timeoutMs}`);
+      return timedOut();
+    };
+    const look = async (): Promise<string> => {
+      order.push("look");
+      return "status";
+    };
+    expect(await endOrLook({ timeoutMs: 400 }, { watch, look })).toBe("status");
+    expect(order).toEqual(["look", "over after 400"]);
+    expect(await endOrLook({ timeoutMs: 0 }, { watch, look })).toBe("status");
+    expect(order.slice(2)).toEqual(["over after 0", "look"]);
+  });
+
+  it("still hears of an end that comes after its last look", async () => {
+    const watch = () => new Promise<string>((resolve) => setTimeout(() => resolve("ended"), 390));
+    expect(await endOrLook({ timeoutMs: 400 }, { watch, look: async () => "open" })).toBe("ended");
   });
 
   it("rejects with wait_timeout when the backend does not answer the last look, or with a passing fault", async () => {
