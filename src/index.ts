@@ -6,9 +6,11 @@ export type {
   NextRecord,
   StoreCallOptions,
 } from "./backends/custom/definition.js";
-export { MemoryCoordinator, type MemoryOptions } from "./backends/memory/coordinator.js";
+export { MemoryCoordinator } from "./backends/memory/coordinator.js";
+export type { MemoryOptions } from "./backends/memory/options.js";
 export { Coordinator, type CoordinatorOptions, DrainableCoordinator, isDrainable } from "./coordinator.js";
-export type { GroupState, Verdict } from "./core/group/record.js";
+export type { GroupState } from "./core/group/record.js";
+export type { Verdict } from "./core/group/task-set.js";
 export type { DeliveryState } from "./core/outbox/deliveries.js";
 export type { InputOf, MachineName, OutputOf, TransitionName } from "./core/registry.js";
 export type { RequestVerdict } from "./core/request/request.js";

@@ -1,4 +1,4 @@
-import type { ObjectNamespace } from "../src/backends/durable-object/client.js";
+import type { ObjectNamespace } from "../src/backends/durable-object/options.js";
 import { CoordinationError } from "../src/errors.js";
 
 /** The Worker's bindings, vars and secrets. */

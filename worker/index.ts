@@ -1,5 +1,6 @@
 import { Hono } from "hono";
-import { DurableObjectCoordinator, type ObjectNamespace } from "../src/backends/durable-object/client.js";
+import { DurableObjectCoordinator } from "../src/backends/durable-object/client.js";
+import type { ObjectNamespace } from "../src/backends/durable-object/options.js";
 import { CoordinationError } from "../src/errors.js";
 import { isExpected, Problem, problemResponse } from "../src/http/problem.js";
 import { authenticate } from "./auth.js";

@@ -1,4 +1,4 @@
-import type { ObjectNamespace } from "../backends/durable-object/client.js";
+import type { ObjectNamespace } from "../backends/durable-object/options.js";
 import type { UpstashRedis } from "../backends/upstash/index.js";
 import type { Coordinator, DrainableCoordinator } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";

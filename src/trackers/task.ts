@@ -1,4 +1,4 @@
-import type { TaskAck } from "../core/group/record.js";
+import type { TaskAck } from "../core/group/task-set.js";
 import { CoordinationError } from "../errors.js";
 import { checkId, checkInteger, shortText, toJson } from "../lib/validate.js";
 

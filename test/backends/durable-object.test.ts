@@ -1,9 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import {
-  DurableObjectCoordinator,
-  type DurableObjectOptions,
-  type ObjectNamespace,
-} from "../../src/backends/durable-object/client.js";
+import { DurableObjectCoordinator } from "../../src/backends/durable-object/client.js";
+import type { DurableObjectOptions, ObjectNamespace } from "../../src/backends/durable-object/options.js";
 import type { ObjectReply, WatchClient } from "../../src/backends/durable-object/protocol.js";
 import { CoordinationError } from "../../src/errors.js";
 import { CompletionTracker } from "../../src/index.js";

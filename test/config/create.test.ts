@@ -1,7 +1,8 @@
 import { Redis } from "@upstash/redis";
 import { Redis as EdgeRedis } from "@upstash/redis/cloudflare";
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from "vitest";
-import { DurableObjectCoordinator, type ObjectNamespace } from "../../src/backends/durable-object/client.js";
+import { DurableObjectCoordinator } from "../../src/backends/durable-object/client.js";
+import type { ObjectNamespace } from "../../src/backends/durable-object/options.js";
 import { HttpCoordinator } from "../../src/backends/http/index.js";
 import { UpstashCoordinator } from "../../src/backends/upstash/index.js";
 import { type CoordinatorConfig, createCoordinator, parseConfig, type RedisClient } from "../../src/config/index.js";

@@ -1,4 +1,4 @@
-import type { TaskAck } from "../../src/core/group/record.js";
+import type { TaskAck } from "../../src/core/group/task-set.js";
 import type { StageRoots } from "../../src/core/request/record.js";
 import { Network, type Weather } from "./network.js";
 import type { Oracle } from "./oracle.js";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { ObjectNamespace } from "../../src/backends/durable-object/client.js";
+import type { ObjectNamespace } from "../../src/backends/durable-object/options.js";
 import { HttpCoordinator } from "../../src/backends/http/index.js";
 import { CompletionTracker } from "../../src/index.js";
 import { createWorker } from "../../worker/index.js";

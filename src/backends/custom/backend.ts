@@ -24,12 +24,13 @@ import { recordName } from "../../runtime/placement.js";
 import type { Listening, Notified, WaitSource } from "../../runtime/wait-loop.js";
 import { type Question, Waiters } from "../../runtime/waiters.js";
 import { Wakers } from "../../runtime/wakers.js";
+import type { Operation } from "./call.js";
 import { CheckedStore } from "./checked-store.js";
 import type { BackendDefinition } from "./definition.js";
 import { StoreDueQueue } from "./due-queue.js";
 import type { Evaluated } from "./evaluate.js";
 import { storeName } from "./names.js";
-import { type Operation, type OperationSettings, RecordOperations } from "./operation.js";
+import { type OperationSettings, RecordOperations } from "./operation.js";
 
 const CONTENTION: RetryPolicy = { maxAttempts: 100, baseDelayMs: 10, maxDelayMs: 500 };
 /** How many records a drain wakes side by side. */

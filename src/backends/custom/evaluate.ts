@@ -3,9 +3,9 @@ import { applyTransition, type InputOf, type OutputOf, type TransitionName } fro
 import type { Changes } from "../../core/store.js";
 import { openDraft } from "../../core/transaction.js";
 import { CoordinationError } from "../../errors.js";
+import type { Operation } from "./call.js";
 import type { Seen } from "./checked-store.js";
 import type { NextRecord } from "./definition.js";
-import type { Operation } from "./operation.js";
 import { bytesOf, RecordText } from "./record.js";
 
 /** What one operation's transition made of the record. */

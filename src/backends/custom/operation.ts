@@ -1,12 +1,12 @@
-import type { TransitionName } from "../../core/registry.js";
 import { CoordinationError } from "../../errors.js";
 import { fullJitterMs, type RetryPolicy } from "../../lib/backoff.js";
 import type { Clock } from "../../lib/clock.js";
 import { newOp } from "../../lib/ids.js";
 import { lostAnswer } from "../../runtime/access.js";
-import { type Joinable, type Outcome, retold } from "../../runtime/batcher.js";
+import { type Outcome, retold } from "../../runtime/batcher.js";
 import { pause, within } from "../../runtime/deadline.js";
 import { RESEND_WINDOW_MS, retryPauseMs } from "../../runtime/retry.js";
+import type { Operation } from "./call.js";
 import type { CheckedStore, Seen } from "./checked-store.js";
 import type { NextRecord } from "./definition.js";
 import { type Evaluated, evaluate, type Step } from "./evaluate.js";
@@ -19,19 +19,6 @@ export interface OperationSettings {
   readonly callTimeoutMs: number;
   readonly maxRecordBytes: number;
   readonly contention: RetryPolicy;
-}
-
-/** One call of a transition. Calls of one record that begin in a turn share a load and a compare-and-set. */
-export interface Operation extends Joinable {
-  readonly transition: TransitionName;
-  /** As text, so that no evaluation can change it for the next. */
-  readonly input: string;
-  /** How many failures of the store it lives with, the last one not among them. */
-  readonly patience: number;
-  /** Its timers keep no process alive. */
-  readonly background: boolean;
-  /** When its time is over. */
-  readonly endsAtMs: number;
 }
 
 const RESEND: RetryPolicy = { maxAttempts: Number.POSITIVE_INFINITY, baseDelayMs: 100, maxDelayMs: 1_000 };

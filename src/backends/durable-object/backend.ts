@@ -23,8 +23,8 @@ import { placeOf } from "../../runtime/placement.js";
 import { sizeOf } from "../../runtime/size.js";
 import type { WaitSource } from "../../runtime/wait-loop.js";
 import { type Question, Waiters } from "../../runtime/waiters.js";
-import type { DurableObjectOptions } from "./client.js";
 import { callObject, failureOf, type JoinableCall, outputOf } from "./object-calls.js";
+import type { DurableObjectOptions } from "./options.js";
 import { MAX_HOP_MS, type ObjectMethods, type ObjectReply, type WatchReply } from "./protocol.js";
 
 /** The same where a client that leaves cannot tell the object. */

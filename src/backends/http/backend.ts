@@ -23,7 +23,7 @@ import { GRACE_MS, longPoll } from "../../runtime/long-poll.js";
 import type { WaitSource } from "../../runtime/wait-loop.js";
 import { type Question, Waiters } from "../../runtime/waiters.js";
 import { type Asked, outputOf, readAnswer, readOutcomes } from "./answer.js";
-import type { HttpFetch, HttpOptions } from "./coordinator.js";
+import type { HttpFetch, HttpOptions } from "./options.js";
 
 /** One transition on one record. */
 interface Operation extends Joinable {

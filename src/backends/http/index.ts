@@ -1,1 +1,2 @@
-export { HttpCoordinator, type HttpFetch, type HttpOptions } from "./coordinator.js";
+export { HttpCoordinator } from "./coordinator.js";
+export type { HttpFetch, HttpOptions } from "./options.js";

@@ -21,7 +21,7 @@ import { hookOrWarning } from "../../runtime/events.js";
 import { recordName } from "../../runtime/placement.js";
 import { Waiters } from "../../runtime/waiters.js";
 import { Wakers } from "../../runtime/wakers.js";
-import type { MemoryOptions } from "./coordinator.js";
+import type { MemoryOptions } from "./options.js";
 
 interface MemoryRecord {
   head: string;

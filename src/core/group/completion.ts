@@ -21,12 +21,10 @@ import {
   open,
   remainingOf,
   save,
-  type TaskAck,
-  type Verdict,
   viewOf,
 } from "./record.js";
 import { register } from "./registration.js";
-import { expectedMarks, loadMarks, markOf, rememberCall, taskName } from "./task-set.js";
+import { expectedMarks, loadMarks, markOf, rememberCall, type TaskAck, taskName, type Verdict } from "./task-set.js";
 
 /** The steps of a group: what may happen to it, each in one piece. */
 

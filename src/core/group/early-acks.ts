@@ -1,7 +1,6 @@
 import { decode, encode } from "../host.js";
 import type { Store } from "../store.js";
-import { numbered, type TaskAck, type Verdict } from "./record.js";
-import { taskName } from "./task-set.js";
+import { numbered, type TaskAck, taskName, type Verdict } from "./task-set.js";
 
 /**
  * Acks that came before their group's registration: kept for minutes and in number, and counted when it comes. Each has a

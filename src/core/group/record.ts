@@ -1,4 +1,4 @@
-import { decode, encode, formatInteger } from "../host.js";
+import { decode, encode } from "../host.js";
 import { endsAtMs, type LifetimeHead, touch } from "../lifetime.js";
 import { numbersUntilMs } from "../numbers.js";
 import {
@@ -10,12 +10,12 @@ import {
   OWED_MS,
   owedUntilMs,
   type Target,
+  type Targets,
 } from "../outbox/deliveries.js";
 import type { OpRing } from "../recent-operations.js";
 import type { Store } from "../store.js";
 import type { EarlyHead } from "./early-acks.js";
-import type { Registration } from "./registration.js";
-import { type Marked, setMark, taskName } from "./task-set.js";
+import { type Marked, numbered, setMark, type TaskAck, taskName } from "./task-set.js";
 
 /**
  * A group of tasks (a fan-in) ends once: when all tasks were acked, by time (`lifetime.ts`), or by a cancel.
@@ -28,8 +28,6 @@ import { type Marked, setMark, taskName } from "./task-set.js";
 
 /** Where a group stands; anything but `open` is final. */
 export type GroupState = "open" | "completed" | "failed" | "timed_out" | "cancelled";
-/** What became of an ack; `AckResult` of the tracker tells them apart. */
-export type Verdict = "accepted" | "duplicate" | "early" | "late" | "cancelled" | "unknown";
 
 /** How many errors are kept word by word; the count goes on. */
 export const MAX_ERRORS = 100;
@@ -65,14 +63,15 @@ export interface GroupView {
   delivery: DeliveryView;
 }
 
-export interface TaskAck {
-  id: string;
-  /** JSON text. */
-  result?: string;
-  error?: string;
+/** What only registering again and the end need: the member `reg`. */
+export interface Registration {
+  spec: string;
+  /** The calls that made the last generations, this one's at the end, and the generation that it restarted. */
+  ops: string[];
+  from?: number;
+  deliveryId: string;
+  targets?: Targets;
 }
-
-export const numbered = (list: string, n: number): string => `${list}:${formatInteger(n)}`;
 
 /**
  * The group, with its end by time applied: the first step after that instant ends it, whichever step that is. Early acks

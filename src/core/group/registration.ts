@@ -5,7 +5,7 @@ import { deliveryMembers, forgetDead, MAX_OUTBOX, owedGenerations, type Targets 
 import { emptyRing } from "../recent-operations.js";
 import type { Store } from "../store.js";
 import { takeEarly } from "./early-acks.js";
-import { count, end, type GroupHead, type GroupView, open, save, viewOf } from "./record.js";
+import { count, end, type GroupHead, type GroupView, open, type Registration, save, viewOf } from "./record.js";
 import { markOf, taskName } from "./task-set.js";
 
 /** How a group comes to be: registered once, and anew only by who restarts it. */
@@ -31,16 +31,6 @@ export interface RegisterInput {
 export interface RegisterOutput {
   outcome: "created" | "exists" | "conflict" | "restart_lost" | "outbox_full";
   view?: GroupView;
-}
-
-/** What only registering again and the end need: the member `reg`. */
-export interface Registration {
-  spec: string;
-  /** The calls that made the last generations, this one's at the end, and the generation that it restarted. */
-  ops: string[];
-  from?: number;
-  deliveryId: string;
-  targets?: Targets;
 }
 
 /** Of how many generations the calls that made them are remembered. */

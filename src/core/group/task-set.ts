@@ -2,6 +2,20 @@ import { formatInteger } from "../host.js";
 import { type OpRing, recallOp, rememberOp } from "../recent-operations.js";
 import type { Store } from "../store.js";
 
+/** One task of an ack. */
+export interface TaskAck {
+  id: string;
+  /** JSON text. */
+  result?: string;
+  error?: string;
+}
+
+/** What became of an ack; `AckResult` of the tracker tells them apart. */
+export type Verdict = "accepted" | "duplicate" | "early" | "late" | "cancelled" | "unknown";
+
+/** The name of the n-th member of a list. */
+export const numbered = (list: string, n: number): string => `${list}:${formatInteger(n)}`;
+
 /**
  * Which tasks of a group have counted. A task that has a name, listed or not, is a member of its own, `t:TASK`: "" while it
  * is open, then the call that counted it. Tasks that are numbers share members, `b:N` for 256 of them, with a letter each: a

@@ -15,7 +15,8 @@ import { recordName } from "../../../runtime/placement.js";
 import { sizeOf } from "../../../runtime/size.js";
 import { type DeliveryOptions, type DeliveryPlace, deliver } from "../../../trackers/deliver.js";
 import type { Handler, Webhooks } from "../../../trackers/handler.js";
-import { DurableObjectCoordinator, type ObjectNamespace } from "../client.js";
+import { DurableObjectCoordinator } from "../client.js";
+import type { ObjectNamespace } from "../options.js";
 import {
   MAX_HOP_MS,
   type ObjectCall,
