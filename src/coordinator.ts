@@ -115,7 +115,7 @@ export class Coordinator implements Backend {
   }
 
   /**
-   * Adds somebody who acts when a record of the machine wakes; returns a function that takes it out again.
+   * Adds a waker, which acts when a record of the machine wakes. Returns a function that removes it.
    *
    * @throws {CoordinationError} `unsupported` where the backend delivers by itself; the message says where handlers belong.
    */
@@ -264,7 +264,7 @@ export class Coordinator implements Backend {
   }
 }
 
-/** A coordinator whose due records somebody has to wake: a schedule, `drainEvery`, `drainRoutes` or an `AlarmClock`. */
+/** A coordinator whose due records wait for a drain: by a schedule, `drainEvery`, `drainRoutes` or an `AlarmClock`. */
 export class DrainableCoordinator extends Coordinator implements Drainable {
   readonly #drain: Drainable["drain"];
 

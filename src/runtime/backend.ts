@@ -26,7 +26,7 @@ export interface Backend extends Partial<Drainable> {
     input: InputOf<N>,
     options: WatchOptions,
   ): Promise<OutputOf<N>>;
-  /** Adds somebody who acts when a record of the machine wakes; returns a function that takes it out again. */
+  /** Adds a waker, which acts when a record of the machine wakes. Returns a function that removes it. */
   onWake<M extends WakingMachine>(machine: M, wake: Wake<M>): () => void;
 }
 
@@ -96,7 +96,7 @@ export interface Work {
   handBack?(afterMs: number): Promise<void>;
 }
 
-/** Somebody who does what a woken record claims, such as a tracker with its handlers. */
+/** Does what a woken record claims, such as a tracker with its handlers. */
 export interface Wake<M extends WakingMachine> {
   /** What `woken` is told: what this one is able to do. */
   input(): InputOf<`${M}.woken`>;
