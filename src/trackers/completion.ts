@@ -1,6 +1,7 @@
 import type { Coordinator } from "../coordinator.js";
 import type { GroupView } from "../core/group/record.js";
 import { CoordinationError } from "../errors.js";
+import { AbortListeners } from "../lib/abort-listeners.js";
 import { newOp } from "../lib/ids.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, shortText, toJson } from "../lib/validate.js";
@@ -95,6 +96,7 @@ const DEFAULT_TIMEOUT_SEC = 1_800;
  * ```
  */
 export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
+  readonly #signals = new AbortListeners();
   readonly #coordinator: Coordinator;
   readonly #webhooks: Webhooks | undefined;
   readonly #timeoutSec: number;
@@ -321,6 +323,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   async wait(groupId: string, options: WaitCallOptions = {}): Promise<GroupStatus | null> {
     checkId(groupId, "groupId");
     const { view } = await endOrLook<{ view?: GroupView }>(options, {
+      signals: this.#signals,
       watch: async (watching) => {
         const output = await this.#coordinator.watch("completion.wait", groupId, {}, watching);
         if (output.view !== undefined) return output;

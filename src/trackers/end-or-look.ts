@@ -1,8 +1,9 @@
 import { CoordinationError } from "../errors.js";
+import { AbortListeners } from "../lib/abort-listeners.js";
 import { systemClock } from "../lib/clock.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkNumber } from "../lib/validate.js";
-import { orAborted, within } from "../runtime/deadline.js";
+import { within } from "../runtime/deadline.js";
 import type { CallOptions } from "./call-options.js";
 
 /** How long a call waits. */
@@ -17,8 +18,10 @@ export interface WaitCallOptions extends CallOptions {
 
 /** How a wait watches for the end, and how it looks when the end has not come. */
 export interface EndAndLook<Output> {
+  /** Those of the tracker: its waits share one listener for each signal. Default: the wait's own. */
+  readonly signals?: AbortListeners;
   watch(options: { readonly timeoutMs: number; readonly signal: AbortSignal | undefined }): Promise<Output>;
-  look(signal: AbortSignal | undefined): Promise<Output>;
+  look(signal: AbortSignal): Promise<Output>;
 }
 
 const WAIT_OPTIONS: Names<WaitCallOptions> = { timeoutMs: true, signal: true };
@@ -46,6 +49,8 @@ export async function endOrLook<Output>(options: WaitCallOptions, source: EndAnd
   const { timeoutMs, signal } = checkWait(options);
   const limitMs = Math.min(LOOK_MS, timeoutMs * LOOK_SHARE);
   const over = new AbortController();
+  const { signals = new AbortListeners() } = source;
+  const stop = signal === undefined ? undefined : signals.add(signal, () => over.abort(signal.reason));
   let looking: Promise<Looked<Output>> | undefined;
   const look = (): Promise<Looked<Output>> => {
     looking ??= lookWithin({ limitMs, timeoutMs }, over.signal, (ended) => source.look(ended));
@@ -58,12 +63,13 @@ export async function endOrLook<Output>(options: WaitCallOptions, source: EndAnd
   } catch (error) {
     if (!(error instanceof CoordinationError && error.code === "wait_timeout")) throw error;
     // A wait without time looks for as long as one operation may take, and no longer than its caller stays.
-    if (limitMs === 0) return await lookOnce(timeoutMs, () => source.look(signal));
-    const looked = await orAborted(look(), signal);
+    if (limitMs === 0) return await lookOnce(timeoutMs, () => source.look(over.signal));
+    const looked = await look();
     if ("error" in looked) throw looked.error;
     return looked.output;
   } finally {
     cancel?.();
+    stop?.();
     over.abort();
   }
 }

@@ -1,6 +1,7 @@
 import type { Coordinator } from "../coordinator.js";
 import type { RequestView, StageRoots } from "../core/request/record.js";
 import { CoordinationError } from "../errors.js";
+import { AbortListeners } from "../lib/abort-listeners.js";
 import { newOp } from "../lib/ids.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, shortText } from "../lib/validate.js";
@@ -98,6 +99,7 @@ const LAST_READ_MS = 2_000;
 export class RequestWaitTracker<S extends string = string> {
   /** The stages, as they were given. */
   readonly stages: readonly S[];
+  readonly #signals = new AbortListeners();
   readonly #coordinator: Coordinator;
   readonly #ttlMs: number;
   readonly #onEvent: OnEvent | undefined;
@@ -314,6 +316,7 @@ export class RequestWaitTracker<S extends string = string> {
   async waitForRequest(requestId: string, options: WaitCallOptions = {}): Promise<RequestProgress<S> | null> {
     checkId(requestId, "requestId");
     const { view } = await endOrLook<{ view?: RequestView }>(options, {
+      signals: this.#signals,
       watch: (watching) =>
         this.#coordinator.watch("request.wait", requestId, {}, { ...watching, lastReadMs: LAST_READ_MS }),
       look: (signal) => this.#coordinator.run("request.status", requestId, {}, { signal }),

@@ -99,7 +99,10 @@ export class FailoverRound {
     await work;
 
     await this.#repair();
-    expect(await counts).toMatchObject({ fetch: { processed: ROOTS.length, errorCount: 0 } });
+    expect(await counts).toMatchObject({
+      state: "complete",
+      status: { fetch: { processed: ROOTS.length, errorCount: 0 } },
+    });
     // Leases of attempts that the standby does not know to be over.
     this.#coordinator.skewMs += LEASES_OVER_MS;
     await this.#check();

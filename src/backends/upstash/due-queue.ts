@@ -32,7 +32,7 @@ export interface DueQueueOptions {
 }
 
 /**
- * How long no other drain sees a line that was taken. So long a line that could not be woken stays out of the way, and so
+ * How long no other drain sees a line that was taken, and up to 8 s more. So long a line that could not be woken stays out of the way, and so
  * late are the lines of a drain that died.
  */
 const TAKEN_MS = 30_000;
@@ -68,7 +68,7 @@ export class ShardedDueQueue implements DueQueue<ShardLine> {
       rest -= most;
     }
     const { client, scripts, request, signal: ended } = this.#options;
-    const untilMs = nowMs + TAKEN_MS + fraction();
+    const untilMs = nowMs + TAKEN_MS + spread();
     const calls = asked.map(({ shard, most }) => ({
       transition: "take" as const,
       keys: [shard.key],
@@ -135,9 +135,12 @@ export class ShardedDueQueue implements DueQueue<ShardLine> {
   }
 }
 
-/** A part of a millisecond, by which one call is told from others. A sorted set keeps it exactly. */
-function fraction(): number {
-  return (1 + Math.floor(Math.random() * 1_023)) / 1_024;
+/**
+ * Up to 8 s, by which one call is told from others: one of 33 million values. A sorted set keeps it exactly, with its part of a
+ * millisecond. Two calls that drew the same would wake the same lines, which costs a look each.
+ */
+function spread(): number {
+  return (1 + Math.floor(Math.random() * 33_554_431)) / 4_096;
 }
 
 /** The lines that the script has taken of a shard, and what it showed besides. */
