@@ -171,7 +171,10 @@ await tries("hono", async () => {
     .post("/documents", requestWait(options), async (c) => {
       const { id, registerRoot } = c.var.requestWait;
       await registerRoot("parse", "document");
-      setTimeout(() => void new RequestWaitTracker(coordinator, { stages: options.stages }).markDone(id, "parse", "document"), 10);
+      setTimeout(
+        () => void new RequestWaitTracker(coordinator, { stages: options.stages }).markDone(id, "parse", "document"),
+        10,
+      );
       return c.json({ document: 1 }, 202);
     })
     .route("/requests", requestStatusRoutes(options))
