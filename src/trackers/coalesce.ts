@@ -66,7 +66,7 @@ export class CoalesceTracker {
 
   /**
    * Issues the key's next version, which makes all earlier ones stale at once. Use `supersede` when sending may fail: a
-   * version that nobody hears of would leave the key to no one.
+   * version that no caller receives would leave the key without an owner.
    */
   async next(key: string, options: CallOptions = {}): Promise<number> {
     return this.#next(key, false, callOptions(options));
@@ -84,7 +84,7 @@ export class CoalesceTracker {
   /**
    * Sends a newer version: reserves it, calls `send` with it, and only then makes the earlier ones stale. When `send`
    * throws, they stay as they are, and its error is thrown on. Should this process die before the last step, or that step
-   * fail (`onEvent` tells), the first `isStale` of whoever received the message takes it.
+   * fail (`onEvent` tells), the first `isStale` of the caller that received the message takes it.
    *
    * `signal` ends the reservation, and nothing after it.
    *

@@ -77,7 +77,7 @@ const DEFAULT_TTL_SEC = 3_600;
 const DEFAULT_TIMEOUT_SEC = 1_800;
 
 /**
- * A durable WaitGroup for a fan-out: tells when all tasks of a group are done, whoever did them, and runs the
+ * A durable WaitGroup for a fan-out: tells when all tasks of a group are done, in any instance, and runs the
  * completion at least once with an id that makes its effect once.
  *
  * Every call is one round trip. What it does not promise: that a handler runs only once (a crash after the effect and

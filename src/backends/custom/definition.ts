@@ -80,7 +80,7 @@ export interface BackendDefinition {
   sweep?(nowMs: number, options: StoreCallOptions): Promise<unknown>;
   /**
    * Has `ring` called after writes of this record by anybody, until the returned function is called. A ring too many or
-   * too few does no harm: whoever waits also looks from time to time.
+   * too few does no harm: each wait also looks from time to time.
    */
   subscribe?(name: string, ring: () => void): () => void;
 
