@@ -28,9 +28,9 @@ import type { Operation } from "./call.js";
 import { CheckedStore } from "./checked-store.js";
 import type { BackendDefinition } from "./definition.js";
 import { StoreDueQueue } from "./due-queue.js";
-import type { Evaluated } from "./evaluate.js";
 import { storeName } from "./names.js";
 import { type OperationSettings, RecordOperations } from "./operation.js";
+import type { Evaluated } from "./step.js";
 
 const CONTENTION: RetryPolicy = { maxAttempts: 100, baseDelayMs: 10, maxDelayMs: 500 };
 /** How many records a drain wakes side by side. */

@@ -9,7 +9,7 @@ import { RESEND_WINDOW_MS, retryPauseMs } from "../../runtime/retry.js";
 import type { Operation } from "./call.js";
 import type { CheckedStore, Seen } from "./checked-store.js";
 import type { NextRecord } from "./definition.js";
-import { type Evaluated, evaluate, type Step } from "./evaluate.js";
+import { type Evaluated, type Step, takeStep } from "./step.js";
 
 /** What all operations of a coordinator have in common. */
 export interface OperationSettings {
@@ -93,7 +93,7 @@ export class RecordOperations {
     this.#findLanded(seen);
     const open = this.#open.filter((operation) => operation.signal?.aborted !== true);
     if (open.length === 0) return;
-    const step = evaluate(seen, open, { stamp: newOp(), maxBytes: this.#settings.maxRecordBytes });
+    const step = takeStep(seen, open, { stamp: newOp(), maxBytes: this.#settings.maxRecordBytes });
     for (const [operation, error] of step.failed) this.#fail(operation, error);
     if (step.next === undefined || (await this.#send(seen, step, step.next, signal))) this.#succeed(step.evaluated);
   }

@@ -1,9 +1,6 @@
-import { TransitionRefused } from "../../core/host.js";
-import { applyTransition, type InputOf, machineOf, type OutputOf, type TransitionName } from "../../core/registry.js";
+import { type InputOf, machineOf, type OutputOf, type TransitionName } from "../../core/registry.js";
 import type { Changes, Rows } from "../../core/store.js";
-import { openDraft } from "../../core/transaction.js";
 import { Deliverer } from "../../delivery/worker.js";
-import { CoordinationError } from "../../errors.js";
 import { type Clock, systemClock } from "../../lib/clock.js";
 import { DueHeap } from "../../lib/due-heap.js";
 import { SharedClock } from "../../lib/shared-clock.js";
@@ -17,6 +14,7 @@ import type {
   WatchOptions,
 } from "../../runtime/backend.js";
 import { type DueLine, drainQueue } from "../../runtime/drain.js";
+import { type Evaluation, evaluate, evaluationFailed } from "../../runtime/evaluate.js";
 import { hookOrWarning } from "../../runtime/events.js";
 import { recordName } from "../../runtime/placement.js";
 import { Waiters } from "../../runtime/waiters.js";
@@ -107,15 +105,13 @@ export class MemoryBackend implements Backend {
   #apply<N extends TransitionName>(transition: N, id: string, input: InputOf<N>): OutputOf<N> {
     const name = recordName(machineOf(transition), id);
     const nowMs = this.#clock.now();
-    const draft = openDraft(this.#rows(name), nowMs);
-    let output: OutputOf<N>;
+    let evaluation: Evaluation<N>;
     try {
-      output = applyTransition(transition, draft.store, input);
+      evaluation = evaluate(transition, input, this.#rows(name), nowMs);
     } catch (error) {
-      const reason = error instanceof TransitionRefused ? error.reason : "the transition failed";
-      throw new CoordinationError("backend_rejected", `${transition}: ${reason}`, { cause: error });
+      throw evaluationFailed(transition, error);
     }
-    const changes = draft.changes();
+    const { output, changes } = evaluation;
     if (changes.dirty) this.#commit(name, changes, nowMs);
     if (changes.notified) this.#waiters.notify(name);
     return output;

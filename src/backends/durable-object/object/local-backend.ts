@@ -1,19 +1,11 @@
-import { TransitionRefused } from "../../../core/host.js";
-import {
-  applyTransition,
-  findTransition,
-  type InputOf,
-  machineOf,
-  type OutputOf,
-  type TransitionName,
-} from "../../../core/registry.js";
+import { findTransition, type InputOf, machineOf, type OutputOf, type TransitionName } from "../../../core/registry.js";
 import type { Changes } from "../../../core/store.js";
-import { openDraft } from "../../../core/transaction.js";
 import { CoordinationError } from "../../../errors.js";
-import { faultOfStorage, type RemoteFault } from "../../../http/remote-faults.js";
+import { faultOfStorage } from "../../../http/remote-faults.js";
 import { type Clock, systemClock } from "../../../lib/clock.js";
 import { SharedClock } from "../../../lib/shared-clock.js";
 import type { Backend, RunOptions, Wake, WakingMachine, WatchableTransition } from "../../../runtime/backend.js";
+import { type Evaluation, evaluate, evaluationFailed } from "../../../runtime/evaluate.js";
 import type { OnEvent } from "../../../runtime/events.js";
 import { recordName } from "../../../runtime/placement.js";
 import type { WaiterOptions } from "../../../runtime/wait-loop.js";
@@ -112,23 +104,23 @@ export class LocalBackend implements Backend {
     const { records, now, onFirstWrite } = this.#options;
     const record = recordName(machineOf(transition), id);
     const nowMs = now();
-    let changes: Changes;
-    let output: OutputOf<N>;
+    let evaluation: Evaluation<N>;
     try {
-      [output, changes] = records.transaction(() => {
-        const draft = openDraft(records.rows(record), nowMs);
-        const result = applyTransition(transition, draft.store, input);
-        const made = draft.changes();
-        if (made.dirty) {
+      evaluation = records.transaction(() => {
+        const made = evaluate(transition, input, records.rows(record), nowMs);
+        if (made.changes.dirty) {
           if (!records.exists) onFirstWrite();
-          records.commit(record, made);
+          records.commit(record, made.changes);
         }
-        return [result, made];
+        return made;
       });
     } catch (error) {
-      const { code, says, retryable = false } = faultOfStorage(error) ?? failed(error);
+      const fault = faultOfStorage(error);
+      if (fault === undefined) throw evaluationFailed(transition, error);
+      const { code, says, retryable = false } = fault;
       throw new CoordinationError(code, `${transition}: ${says}`, { retryable, cause: error });
     }
+    const { output, changes } = evaluation;
     this.#arm(changes, nowMs);
     if (changes.notified) this.#waiters.notify(record);
     return output;
@@ -144,9 +136,4 @@ export class LocalBackend implements Backend {
     if (changes.untilChanged && untilMs !== undefined) alarm.arm(Math.max(untilMs, nowMs + 1));
     if (changes.wakeChanged && wakeAtMs !== undefined) alarm.arm(Math.max(wakeAtMs, nowMs + 1));
   }
-}
-
-function failed(error: unknown): RemoteFault {
-  const says = error instanceof TransitionRefused ? error.reason : "the transition failed";
-  return { code: "backend_rejected", says, retryable: false };
 }

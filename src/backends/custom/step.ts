@@ -1,8 +1,7 @@
-import { TransitionRefused } from "../../core/host.js";
-import { applyTransition, type InputOf, type OutputOf, type TransitionName } from "../../core/registry.js";
+import type { InputOf, OutputOf, TransitionName } from "../../core/registry.js";
 import type { Changes } from "../../core/store.js";
-import { openDraft } from "../../core/transaction.js";
 import { CoordinationError } from "../../errors.js";
+import { evaluate, evaluationFailed } from "../../runtime/evaluate.js";
 import type { Operation } from "./call.js";
 import type { Seen } from "./checked-store.js";
 import type { NextRecord } from "./definition.js";
@@ -37,16 +36,16 @@ interface Options {
  * Runs the operations' transitions on the record, one after the other. One that fails, or would make the record too large,
  * changes nothing.
  */
-export function evaluate(seen: Seen, operations: readonly Operation[], options: Options): Step {
-  const step = evaluateAll(seen, operations, { ...options, isBounded: false });
+export function takeStep(seen: Seen, operations: readonly Operation[], options: Options): Step {
+  const step = stepOf(seen, operations, { ...options, isBounded: false });
   const data = step.next?.data;
   const { maxBytes } = options;
   // A UTF-16 unit takes three bytes at most.
   if (data === undefined || data.length * 3 <= maxBytes || bytesOf(data) <= maxBytes) return step;
-  return evaluateAll(seen, operations, { ...options, isBounded: true });
+  return stepOf(seen, operations, { ...options, isBounded: true });
 }
 
-function evaluateAll(
+function stepOf(
   { nowMs, record: stored }: Seen,
   operations: readonly Operation[],
   { stamp, maxBytes, isBounded }: Options & { readonly isBounded: boolean },
@@ -58,7 +57,9 @@ function evaluateAll(
   let last: Changes | undefined;
   for (const operation of operations) {
     try {
-      const { changes, output } = run(record, nowMs, operation);
+      const { transition } = operation;
+      const input = JSON.parse(operation.input) as InputOf<TransitionName>;
+      const { changes, output } = evaluate(transition, input, record.rows, nowMs);
       if (changes.dirty) {
         const bytesAfter = isBounded ? record.bytesAfter(bytes, changes) : 0;
         if (bytesAfter > Math.max(bytes, maxBytes)) throw tooLarge();
@@ -68,7 +69,7 @@ function evaluateAll(
       }
       evaluated.set(operation, { output, due: dueOf(changes, nowMs), isNotified: changes.notified });
     } catch (error) {
-      failed.set(operation, failureOf(operation, error));
+      failed.set(operation, evaluationFailed(operation.transition, error));
     }
   }
   const data = last === undefined ? undefined : record.write(stamp);
@@ -77,18 +78,6 @@ function evaluateAll(
   if (data === undefined) return { stamp, evaluated, failed, next: null };
   const { untilMs = null, wakeAtMs = null } = last;
   return { stamp, evaluated, failed, next: { version: stamp, data, expiresAtMs: untilMs, wakeAtMs } };
-}
-
-function run(record: RecordText, nowMs: number, { transition, input }: Operation) {
-  const draft = openDraft(record.rows, nowMs);
-  const output = applyTransition(transition, draft.store, JSON.parse(input) as InputOf<TransitionName>);
-  return { changes: draft.changes(), output };
-}
-
-function failureOf({ transition }: Operation, cause: unknown): CoordinationError {
-  if (cause instanceof CoordinationError) return cause;
-  const reason = cause instanceof TransitionRefused ? cause.reason : "the transition failed";
-  return new CoordinationError("backend_rejected", `${transition}: ${reason}`, { cause });
 }
 
 function tooLarge(): CoordinationError {
