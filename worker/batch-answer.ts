@@ -1,6 +1,7 @@
 import { byteLength } from "../src/core/host.js";
 import { MAX_ANSWER_BYTES } from "../src/core/limits.js";
 import { problemOf } from "../src/http/problem.js";
+import { PROTOCOL } from "../src/http/protocol.js";
 import { NoRoom } from "../src/runtime/size.js";
 
 /** What became of one operation of a batch. */
@@ -30,7 +31,7 @@ export class BatchAnswer {
   }
 
   text(): string {
-    return `{"outcomes":[${this.#texts.join()}]}`;
+    return `{"protocol":${PROTOCOL},"outcomes":[${this.#texts.join()}]}`;
   }
 }
 

@@ -2,57 +2,110 @@ import { MAX_PAGE_BYTES } from "../core/limits.js";
 import type { TransitionName } from "../core/registry.js";
 import type { WatchableTransition } from "./backend.js";
 
-/**
- * What may be done with a transition, apart from the machines themselves: a client that only names them needs no more.
- * A new transition that is not listed is a write with a small answer, which any client may run and none may watch.
- */
+/** What clients, backends and the Worker must know of a transition besides its function. */
+interface Access {
+  /** It reads: a lost answer loses nothing. It writes at most what time alone has decided, or a renewal. */
+  readonly reads?: true;
+  /** It may be watched: its output says `ready`. */
+  readonly watchable?: true;
+  /** Only a drain runs it: it is never offered to a client. */
+  readonly internal?: true;
+  /** What its answer holds, where that is more than a word: a status, or a page whose size the input may bound. */
+  readonly answer?: "status" | "page";
+}
 
-/** Reads. A lost answer loses nothing: they write at most what time alone has decided, or a renewal. */
-const READS: readonly TransitionName[] = [
-  "kv.getInt",
-  "kv.scard",
-  "kv.lrange",
-  "completion.status",
-  "completion.wait",
-  "completion.results",
-  "request.status",
-  "request.wait",
-  "request.progress",
-];
+/** `watchable` stands with those whose output says `ready`, and with no other. */
+type AccessOf<N> = Access & (N extends WatchableTransition ? { watchable: true } : { watchable?: never });
 
-/** Reads that answer with a page. */
-const PAGED: readonly TransitionName[] = ["kv.lrange", "completion.results"];
+const WRITE = {} as const;
+const READ = { reads: true } as const;
+const PAGE = { reads: true, answer: "page" } as const;
+const STATUS = { answer: "status" } as const;
+const READ_STATUS = { reads: true, answer: "status" } as const;
+const WATCH_STATUS = { reads: true, answer: "status", watchable: true } as const;
+const DRAIN = { internal: true, answer: "status" } as const;
+
+/** Every transition. A new one has to be described here before the library compiles. */
+const ACCESS = {
+  "kv.incr": WRITE,
+  "kv.getInt": READ,
+  "kv.setIfAbsent": WRITE,
+  "kv.sadd": WRITE,
+  "kv.srem": WRITE,
+  "kv.scard": READ,
+  "kv.rpush": WRITE,
+  "kv.lrange": PAGE,
+  "kv.expire": WRITE,
+  "kv.delete": WRITE,
+  "completion.register": STATUS,
+  "completion.ack": STATUS,
+  "completion.decrement": STATUS,
+  "completion.cancel": STATUS,
+  "completion.status": READ_STATUS,
+  "completion.wait": WATCH_STATUS,
+  "completion.results": PAGE,
+  "completion.take": STATUS,
+  "completion.redeliver": STATUS,
+  "completion.woken": DRAIN,
+  "completion.settle": DRAIN,
+  "request.register": STATUS,
+  "request.roots": STATUS,
+  "request.seal": STATUS,
+  "request.abandon": STATUS,
+  "request.mark": STATUS,
+  "request.record": STATUS,
+  "request.status": READ_STATUS,
+  "request.wait": WATCH_STATUS,
+  "request.progress": WATCH_STATUS,
+  "request.cleanup": STATUS,
+  "coalesce.next": WRITE,
+  "coalesce.seen": WRITE,
+  "dedupe.claim": WRITE,
+  "dedupe.release": WRITE,
+  "stats.merge": WRITE,
+  "stats.consume": WRITE,
+} as const satisfies { readonly [N in TransitionName]: AccessOf<N> };
+
+type Descriptions = typeof ACCESS;
+
+/** A transition that only a drain runs. */
+export type InternalTransition = {
+  [N in TransitionName]: Descriptions[N] extends { readonly internal: true } ? N : never;
+}[TransitionName];
+
+/** A transition that a client may run. */
+export type PublicTransition = Exclude<TransitionName, InternalTransition>;
 
 /** What an answer with a status takes, in bytes: mostly far less, and 122 KB with a hundred long errors. */
 const STATUS_BYTES = 32_768;
 
-/** The steps of a drain. */
-const INTERNAL: readonly TransitionName[] = ["completion.woken", "completion.settle"];
-
-const WATCHABLE: readonly WatchableTransition[] = ["completion.wait", "request.wait", "request.progress"];
+function accessOf(name: string): Access {
+  return Object.hasOwn(ACCESS, name) ? ACCESS[name as TransitionName] : WRITE;
+}
 
 /** Whether its answer is a page, whose size the input may bound. */
 export function isPaged(name: string): boolean {
-  return (PAGED as readonly string[]).includes(name);
+  return accessOf(name).answer === "page";
 }
 
 /** Returns how much room of an answer is kept for a transition, in bytes; 0 for those that answer in a word. */
 export function answerSize(name: string): number {
-  if (isPaged(name)) return MAX_PAGE_BYTES;
-  return /^(completion|request)\./.test(name) ? STATUS_BYTES : 0;
+  const { answer } = accessOf(name);
+  if (answer === undefined) return 0;
+  return answer === "page" ? MAX_PAGE_BYTES : STATUS_BYTES;
 }
 
 /** Whether a write may have been applied when the answer to this transition is lost. */
 export function lostAnswer(name: TransitionName): "no" | "unknown" {
-  return READS.includes(name) ? "no" : "unknown";
+  return accessOf(name).reads === true ? "no" : "unknown";
 }
 
 /** Whether only a drain may run it: it is never offered to a client. */
-export function isInternal(name: string): boolean {
-  return (INTERNAL as readonly string[]).includes(name);
+export function isInternal(name: string): name is InternalTransition {
+  return accessOf(name).internal === true;
 }
 
 /** Whether its output says `ready`. */
 export function isWatchable(name: string): name is WatchableTransition {
-  return (WATCHABLE as readonly string[]).includes(name);
+  return accessOf(name).watchable === true;
 }

@@ -55,13 +55,15 @@ async function told(work: readonly Promise<unknown>[]): Promise<unknown[]> {
 
 const three = (c: HttpCoordinator) => told([incrOnce(c, "a"), c.getInt("b"), incrOnce(c, "c")]);
 const ok = { output: { result: "7" } };
+/** An answer of the Worker's. */
+const answer = (body: object) => Response.json({ protocol: 1, ...body });
 const problem = (status: number, code: string, more: object = {}) => ({
   problem: { status, code, detail: "x", ...more },
 });
 
 describe("a Worker without batches", () => {
   const old = (status: number) => (path: string) =>
-    path === "/v1/batch" ? Response.json({ code: "not_found", status }, { status }) : Response.json(ok);
+    path === "/v1/batch" ? Response.json({ code: "not_found", status }, { status }) : answer(ok);
 
   it.each([404, 405])("is asked for one at a time, and not again for a while: %i", async (status) => {
     const { c, paths } = clientOf(old(status));
@@ -95,7 +97,7 @@ describe("a batch", () => {
   it("that is refused as a whole is nobody's fault: each is asked for by itself, and the next may be a batch", async () => {
     const { c, paths } = clientOf((path) => {
       if (path === "/v1/batch") return Response.json({ code: "malformed", status: 400 }, { status: 400 });
-      return path.endsWith("getInt") ? Response.json({ code: "invalid_input" }, { status: 422 }) : Response.json(ok);
+      return path.endsWith("getInt") ? Response.json({ code: "invalid_input" }, { status: 422 }) : answer(ok);
     });
     expect(await three(c)).toEqual([7, "invalid_input no", 7]);
     expect(await three(c)).toEqual([7, "invalid_input no", 7]);
@@ -103,13 +105,14 @@ describe("a batch", () => {
   });
 
   it.each([
-    [{ outcomes: [ok, ok] }],
-    [{ outcomes: [ok, ok, ok, ok] }],
-    [{ outcomes: {} }],
-    [{}],
+    [{ protocol: 1, outcomes: [ok, ok] }],
+    [{ protocol: 1, outcomes: [ok, ok, ok, ok] }],
+    [{ protocol: 1, outcomes: {} }],
+    [{ protocol: 1 }],
+    [{ outcomes: [ok, ok, ok] }],
     [null],
     [[ok, ok, ok]],
-    [{ output: { result: "7" } }],
+    [{ protocol: 1, output: { result: "7" } }],
   ])("with an answer in an unknown shape fails them all, in doubt: %j", async (body) => {
     const { c, paths } = clientOf(() => Response.json(body));
     const rejected = "backend_rejected";
@@ -125,20 +128,19 @@ describe("a batch", () => {
     [problem(500, "internal", { applied: "unknown" }), "backend_unavailable unknown"],
     [problem(502, "no such code"), "backend_unavailable unknown"],
     [{ problem: {} }, "backend_rejected no"],
-    [{ output: { result: 7 } }, "backend_rejected unknown"],
     [{ output: null }, "backend_rejected unknown"],
     [{}, "backend_rejected unknown"],
     [null, "backend_rejected unknown"],
     ["text", "backend_rejected unknown"],
   ])("fails the one that was refused alone: %j", async (outcome, code) => {
-    const { c, paths } = clientOf(() => Response.json({ outcomes: [outcome, ok, ok] }));
+    const { c, paths } = clientOf(() => answer({ outcomes: [outcome, ok, ok] }));
     expect(await three(c)).toEqual([code, 7, 7]);
     expect(paths).toHaveLength(1);
   });
 
   it("quotes neither the token nor what a stranger's answer says", async () => {
     const echo = problem(422, "invalid_input", { detail: `got ${TOKEN}` });
-    const { c } = clientOf(() => Response.json({ outcomes: [echo, problem(422, TOKEN, { detail: TOKEN }), ok] }));
+    const { c } = clientOf(() => answer({ outcomes: [echo, problem(422, TOKEN, { detail: TOKEN }), ok] }));
     const outcomes = await Promise.allSettled([c.incr("a"), c.incr("b"), c.incr("c")]);
     expect(outcomes.map((outcome) => String(Object(outcome).reason)).join()).not.toContain(TOKEN);
     expect(outcomes.map(({ status }) => status)).toEqual(["rejected", "rejected", "fulfilled"]);
@@ -147,7 +149,7 @@ describe("a batch", () => {
   it("sends again those alone that may be, when the Worker says", async () => {
     const busy = { ...problem(503, "backend_unavailable", { retryable: true, applied: "no" }), retryAfterSec: 1 };
     const { c, paths } = clientOf((path) =>
-      path === "/v1/batch" ? Response.json({ outcomes: [busy, busy, ok] }) : Response.json(ok),
+      path === "/v1/batch" ? answer({ outcomes: [busy, busy, ok] }) : answer(ok),
     );
     const sinceMs = Date.now();
     expect(await three(c)).toEqual(["backend_unavailable no", 7, 7]);
@@ -160,7 +162,7 @@ describe("a batch", () => {
     const { c } = clientOf((_, body) => {
       sizes.push(new TextEncoder().encode(body).length);
       const count = (JSON.parse(body) as { operations?: unknown[] }).operations?.length;
-      return Response.json(count === undefined ? ok : { outcomes: Array(count).fill(ok) });
+      return answer(count === undefined ? ok : { outcomes: Array(count).fill(ok) });
     });
     const wide = "日".repeat(600);
     await Promise.all(Array.from({ length: 400 }, (_, i) => c.rpush(`l${i}`, wide, wide)));

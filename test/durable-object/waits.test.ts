@@ -104,7 +104,8 @@ describe("the one timer of an object's waits", () => {
     first.resetAndDestroy();
     await expect.poll(async () => (await waitsOf("g")).left).toBe(1);
     const third = fetch(`${worker.url}${path}`, { ...watch(1_000), headers });
-    for (const answer of await Promise.all([second, third])) expect(await answer.json()).toEqual({ output: null });
+    for (const answer of await Promise.all([second, third]))
+      expect(await answer.json()).toEqual({ protocol: 1, output: null });
     expect((await waitsOf("g")).open).toBe(0);
   });
 });

@@ -421,7 +421,10 @@ describe("a transition over /v1/watch", () => {
     await call("PUT", path);
     await call("POST", `${path}/roots`, { body: { stage: "s", roots: ["a"] } });
     const hop = { id, input: {}, timeoutMs: 100 };
-    expect((await call("POST", pathOf("request.wait", "watch"), { body: hop })).json).toEqual({ output: null });
+    expect((await call("POST", pathOf("request.wait", "watch"), { body: hop })).json).toEqual({
+      protocol: 1,
+      output: null,
+    });
 
     const progress = { id, input: { after: 0 }, timeoutMs: 5_000 };
     const { version } = (
@@ -430,7 +433,10 @@ describe("a transition over /v1/watch", () => {
       }
     ).view ?? { version: 0 };
     const news = { id, input: { after: version }, timeoutMs: 100 };
-    expect((await call("POST", pathOf("request.progress", "watch"), { body: news })).json).toEqual({ output: null });
+    expect((await call("POST", pathOf("request.progress", "watch"), { body: news })).json).toEqual({
+      protocol: 1,
+      output: null,
+    });
 
     const waiting = ["request.wait", "request.progress"].map((name) =>
       call("POST", pathOf(name, "watch"), { body: { id, input: name === "request.wait" ? {} : { after: version } } }),

@@ -3,13 +3,14 @@ import { MAX_ANSWER_BYTES, MAX_PAGE_BYTES } from "../../src/core/limits.js";
 import type { InputOf } from "../../src/core/registry.js";
 import { CoordinationError } from "../../src/errors.js";
 import { Problem } from "../../src/http/problem.js";
-import { isPaged, isWatchable, lostAnswer } from "../../src/runtime/access.js";
+import { PROTOCOL } from "../../src/http/protocol.js";
+import { isPaged, isWatchable, lostAnswer, type PublicTransition } from "../../src/runtime/access.js";
 import { BatchAnswer, type OperationOutcome, problemOutcome } from "../batch-answer.js";
 import { readJson } from "../body.js";
 import { type App, type AppContext, pathSegment, route } from "../context.js";
 import { batchBody, operationBody, runBody, watchBody } from "../schemas/bodies.js";
 import { parse } from "../schemas/parse.js";
-import { INPUTS, type PublicTransition } from "../schemas/transitions.js";
+import { INPUTS } from "../schemas/transitions.js";
 import { checkTargets, type NamedTargets } from "../targets.js";
 
 /** How long a watch lasts unless it says otherwise, and at most. */
@@ -29,7 +30,7 @@ export function transitionRoutes(app: App): void {
 
 async function run(c: AppContext): Promise<Response> {
   const name = transitionOf(c);
-  return c.json({ output: await runOne(c, name, parse(runBody, await readJson(c.req.raw))) });
+  return c.json({ protocol: PROTOCOL, output: await runOne(c, name, parse(runBody, await readJson(c.req.raw))) });
 }
 
 /** @param pageBytes how large the answer may be, where it is a page. */
@@ -76,16 +77,18 @@ async function outcomeOf(c: AppContext, operation: unknown, pageBytes: number): 
   }
 }
 
-/** Answers `{ output: null }` when the time is over: to be asked again is part of how it works, not a fault. */
+/** Its `output` is `null` when the time is over: to be asked again is part of how it works, not a fault. */
 async function watch(c: AppContext): Promise<Response> {
   const name = transitionOf(c);
   if (!isWatchable(name)) throw unknownTransition();
   const { id, input, timeoutMs = MAX_HOP_MS } = parse(watchBody, await readJson(c.req.raw));
   try {
     const options = { timeoutMs, signal: c.req.raw.signal };
-    return c.json({ output: await c.var.coordinator.watch(name, id, inputOf(name, input), options) });
+    const output = await c.var.coordinator.watch(name, id, inputOf(name, input), options);
+    return c.json({ protocol: PROTOCOL, output });
   } catch (error) {
-    if (error instanceof CoordinationError && error.code === "wait_timeout") return c.json({ output: null });
+    if (error instanceof CoordinationError && error.code === "wait_timeout")
+      return c.json({ protocol: PROTOCOL, output: null });
     throw error;
   }
 }

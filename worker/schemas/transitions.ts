@@ -3,10 +3,11 @@ import { MAX_INDEXED } from "../../src/core/group/task-set.js";
 import { MAX_ITEMS } from "../../src/core/kv.js";
 import { MAX_PAGE_BYTES } from "../../src/core/limits.js";
 import { REQUEST_ROUTE } from "../../src/core/outbox/deliveries.js";
-import type { InputOf, TransitionName } from "../../src/core/registry.js";
+import type { InputOf } from "../../src/core/registry.js";
 import { MAX_STAGES } from "../../src/core/request/record.js";
 import { newOp } from "../../src/lib/ids.js";
 import { MAX_ID_BYTES, MAX_ITEM_BYTES, MAX_SEC, MAX_VALUE_BYTES } from "../../src/lib/validate.js";
+import type { PublicTransition } from "../../src/runtime/access.js";
 import { MAX_ROOTS_A_CALL } from "../../src/trackers/request-wait.js";
 import { MAX_ACKS, MAX_ERROR_BYTES, MAX_RESULT_BYTES } from "../../src/trackers/task.js";
 import { isStorableJson } from "../json.js";
@@ -31,9 +32,6 @@ import {
   version,
   whole,
 } from "./fields.js";
-
-/** The steps that `/v1/run` offers; a new one has to be described here before the Worker compiles. */
-export type PublicTransition = Exclude<TransitionName, "completion.woken" | "completion.settle">;
 
 /** How many members or items one write of a raw key may carry. */
 const MAX_BATCH = 10_000;
@@ -164,7 +162,7 @@ const record = z
     }),
   );
 
-/** The input of every transition that a client may run: as strict as the trackers that make it. */
+/** The input of every transition that a client may run: as strict as the trackers that make it. A new one is described here. */
 export const INPUTS: { readonly [N in PublicTransition]: z.ZodMiniType<InputOf<N>> } = {
   "kv.incr": z.strictObject({ ...write, delta: whole(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER) }),
   "kv.getInt": nothing,

@@ -1,8 +1,6 @@
-import type { GroupView } from "../../core/group/record.js";
-import type { OutputOf, TransitionName } from "../../core/registry.js";
-import type { RequestView } from "../../core/request/record.js";
-import type { Counts } from "../../core/stats.js";
+import type { TransitionName } from "../../core/registry.js";
 import { CoordinationError, type CoordinationErrorCode } from "../../errors.js";
+import { PROTOCOL } from "../../http/protocol.js";
 import { faultOfStatus } from "../../http/remote-faults.js";
 import { parseRetryAfter } from "../../http/retry-after.js";
 import { lostAnswer } from "../../runtime/access.js";
@@ -45,11 +43,14 @@ export interface Asked {
   readonly nowMs: number;
 }
 
-/** The `output` of the Worker's answer. Anything else is thrown as what it says or seems to be. */
-export function readAnswer(response: Response, text: string, asked: Asked): unknown {
-  const { output } = bodyOf(response, text, asked) as { output?: unknown };
-  if (output !== null && kindOf(output) !== "object") throw unexpectedAnswer(asked.applied);
-  return output;
+/**
+ * The `output` of the Worker's answer; `null` of a watch whose time is over. Anything else is thrown as what it says or seems to
+ * be. The Worker answers for what an output holds: `protocol` says that client and Worker mean the same by it.
+ */
+export function readAnswer(response: Response, text: string, asked: Asked): object | null {
+  const { output } = bodyOf(response, text, asked);
+  if (output === null || isObject(output)) return output;
+  throw unexpectedAnswer(asked.applied);
 }
 
 /** What became of each operation of a batch. */
@@ -58,27 +59,19 @@ export function readOutcomes(
   text: string,
   { transitions, ...asked }: Asked & { readonly transitions: readonly TransitionName[] },
 ): Outcome<object>[] {
-  const { outcomes } = bodyOf(response, text, asked) as { outcomes?: unknown };
+  const { outcomes } = bodyOf(response, text, asked);
   if (!Array.isArray(outcomes) || outcomes.length !== transitions.length) throw unexpectedAnswer(asked.applied);
   return transitions.map((transition, i) => {
     const { output, problem, retryAfterSec, noRoom } = Object(outcomes[i]) as Readonly<Record<string, unknown>>;
-    if (kindOf(problem) !== "object") return outcomeOf(() => outputOf(transition, output));
+    if (isObject(output)) return { value: output };
+    if (!isObject(problem)) return { error: unexpectedAnswer(lostAnswer(transition)) };
     const { status } = problem as { readonly status?: unknown };
     const error = faultOf(Number(status), String(retryAfterSec), problem as Partial<ProblemBody>, asked);
     return noRoom === true ? { noRoom: error } : { error };
   });
 }
 
-/** What a function returns or throws. */
-export function outcomeOf<Value>(read: () => Value): Outcome<Value> {
-  try {
-    return { value: read() };
-  } catch (error) {
-    return { error };
-  }
-}
-
-function bodyOf(response: Response, text: string, asked: Asked): object {
+function bodyOf(response: Response, text: string, asked: Asked): Readonly<Record<string, unknown>> {
   const answer = parsed(text);
   if (!response.ok) {
     const retryAfter = response.headers.get("retry-after");
@@ -88,7 +81,13 @@ function bodyOf(response: Response, text: string, asked: Asked): object {
     const message = "the answer was cut short, or is not the Worker's: check url";
     throw new CoordinationError("backend_unavailable", message, { retryable: true, applied: asked.applied });
   }
-  return Object(answer);
+  const body = Object(answer) as Readonly<Record<string, unknown>>;
+  if (typeof body.protocol !== "number") throw unexpectedAnswer(asked.applied);
+  if (body.protocol !== PROTOCOL) {
+    const message = `the Worker speaks protocol ${body.protocol}, this client ${PROTOCOL}: install one version of edge-coordinator on both`;
+    throw new CoordinationError("unsupported", message, { applied: asked.applied });
+  }
+  return body;
 }
 
 /** The Worker's own words count more than the status, which a proxy may have set. */
@@ -122,108 +121,11 @@ function parsed(text: string): unknown {
   }
 }
 
-function unexpectedAnswer(applied: "no" | "unknown"): CoordinationError {
+/** Something that is no answer of the Worker's. */
+export function unexpectedAnswer(applied: "no" | "unknown"): CoordinationError {
   return new CoordinationError("backend_rejected", "unexpected answer from the Worker: check url", { applied });
 }
 
-/** The outbox's own steps, which no client is offered. */
-type Internal = "completion.woken" | "completion.settle";
-
-/** A value's kind. Views and counts are objects with fields that the trackers read without asking. */
-type Kind<Value> = Value extends string
-  ? "string"
-  : Value extends number
-    ? "number"
-    : Value extends boolean
-      ? "boolean"
-      : Value extends readonly unknown[]
-        ? "list"
-        : Value extends GroupView
-          ? "group"
-          : Value extends RequestView
-            ? "request"
-            : Value extends Counts
-              ? "counts"
-              : "object";
-
-/** The kinds of an output's fields, `?` after that of one which may be absent. */
-type Shape<Output> = {
-  readonly [F in keyof Output]-?: undefined extends Output[F] ? `${Kind<NonNullable<Output[F]>>}?` : Kind<Output[F]>;
-};
-
-const KEY = { result: "string?", refused: "string?" } as const;
-const FOUND = { found: "boolean" } as const;
-const GROUP = { view: "group?" } as const;
-const MARKED = { verdict: "string", complete: "boolean?", refused: "string?" } as const;
-const REQUEST = { view: "request?" } as const;
-const LOOK = { ready: "boolean", version: "number", recheckInMs: "number?" } as const;
-
-/** What is answered: a new transition has to be described here before the client compiles. */
-const SHAPES: { readonly [N in Exclude<TransitionName, Internal>]: Shape<OutputOf<N>> } = {
-  "kv.incr": KEY,
-  "kv.getInt": KEY,
-  "kv.setIfAbsent": { set: "boolean" },
-  "kv.sadd": KEY,
-  "kv.srem": KEY,
-  "kv.scard": KEY,
-  "kv.rpush": KEY,
-  "kv.lrange": { values: "list?", next: "number?", life: "string?", refused: "string?" },
-  "kv.expire": FOUND,
-  "kv.delete": FOUND,
-  "completion.register": { ...GROUP, outcome: "string" },
-  "completion.ack": { ...GROUP, results: "list" },
-  "completion.decrement": { remaining: "number?", refused: "string?" },
-  "completion.cancel": GROUP,
-  "completion.status": GROUP,
-  "completion.wait": { ...LOOK, ...GROUP },
-  "completion.results": { ...FOUND, items: "list", next: "number?" },
-  "completion.take": { taken: "boolean" },
-  "completion.redeliver": GROUP,
-  "request.register": MARKED,
-  "request.roots": MARKED,
-  "request.seal": { ...MARKED, ...REQUEST },
-  "request.abandon": MARKED,
-  "request.mark": MARKED,
-  "request.record": MARKED,
-  "request.status": REQUEST,
-  "request.wait": { ...LOOK, ...REQUEST },
-  "request.progress": { ...LOOK, ...REQUEST },
-  "request.cleanup": FOUND,
-  "coalesce.next": { version: "number" },
-  "coalesce.seen": { stale: "boolean" },
-  "dedupe.claim": { claimed: "boolean" },
-  "dedupe.release": { released: "boolean" },
-  "stats.merge": { merged: "boolean" },
-  "stats.consume": { counts: "counts?" },
-};
-
-/** What is read of the objects within an output. */
-const INNER: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  group: { generation: "number", errors: "list", delivery: "object" },
-  request: { complete: "boolean", version: "number", open: "number", stages: "list", errors: "list" },
-  counts: { processed: "number", requeueCount: "number", errorCount: "number" },
-};
-
-/** An output of the shape that the transition has. */
-export function outputOf<N extends TransitionName>(transition: N, output: unknown): OutputOf<N> {
-  const shape: Readonly<Record<string, string>> = SHAPES[transition as keyof typeof SHAPES] ?? {};
-  // A raw key's step answers with one of its fields: which is not said by their kinds.
-  const saysNothing = transition.startsWith("kv.") && Object.keys(shape).every((f) => Object(output)[f] === undefined);
-  if (!hasShape(output, shape) || saysNothing) throw unexpectedAnswer(lostAnswer(transition));
-  return output as OutputOf<N>;
-}
-
-function hasShape(value: unknown, shape: Readonly<Record<string, string>>): boolean {
-  if (kindOf(value) !== "object") return false;
-  return Object.entries(shape).every(([name, kind]) => {
-    const field: unknown = (value as Readonly<Record<string, unknown>>)[name];
-    if (field === undefined) return kind.endsWith("?");
-    const wanted = kind.replace("?", "");
-    const inner = INNER[wanted];
-    return inner === undefined ? kindOf(field) === wanted : hasShape(field, inner);
-  });
-}
-
-function kindOf(value: unknown): string {
-  return value === null ? "null" : Array.isArray(value) ? "list" : typeof value;
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

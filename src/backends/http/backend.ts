@@ -22,7 +22,7 @@ import { type Limit, within } from "../../runtime/deadline.js";
 import { GRACE_MS, longPoll } from "../../runtime/long-poll.js";
 import type { WaitSource } from "../../runtime/wait-loop.js";
 import { type Question, Waiters } from "../../runtime/waiters.js";
-import { type Asked, outputOf, readAnswer, readOutcomes } from "./answer.js";
+import { type Asked, readAnswer, readOutcomes, unexpectedAnswer } from "./answer.js";
 import type { HttpFetch, HttpOptions } from "./options.js";
 
 /** One transition on one record. */
@@ -160,7 +160,7 @@ export class HttpBackend implements Backend {
     // A silent Worker ends the hop, not the wait.
     const limit: Limit = { limitMs: hopMs + HOP_SLACK_MS, signal, background: true, clock: this.#clock };
     const output = await this.#post("watch", transition, JSON.stringify({ id, input, timeoutMs: hopMs }), limit);
-    return output === null ? undefined : outputOf(transition, output);
+    return output === null ? undefined : (output as Watched);
   }
 
   /** One request for them all; one for each, where the Worker takes no batch, or not this one. */
@@ -182,7 +182,9 @@ export class HttpBackend implements Backend {
 
   async #sendOne({ transition, body, signal }: Operation): Promise<object> {
     const limit = { limitMs: this.#requestTimeoutMs, signal, clock: this.#clock };
-    return outputOf(transition, await this.#post("run", transition, body, limit));
+    const output = await this.#post("run", transition, body, limit);
+    if (output === null) throw unexpectedAnswer(lostAnswer(transition));
+    return output;
   }
 
   /** `undefined`: refused as a whole, before anything was done. */
@@ -200,7 +202,7 @@ export class HttpBackend implements Backend {
   }
 
   /** One request, and its answer's `output`. */
-  #post(verb: "run" | "watch", transition: TransitionName, body: string, limit: Limit): Promise<unknown> {
+  #post(verb: "run" | "watch", transition: TransitionName, body: string, limit: Limit): Promise<object | null> {
     return this.#exchange(`${verb}/${transition.replace(".", "/")}`, body, limit, readAnswer);
   }
 

@@ -30,7 +30,9 @@ const ANSWERS: readonly Fault[] = [
   { status: 200, body: JSON.stringify({ result: ECHO }) },
   { status: 200, body: JSON.stringify({ result: `={"${CANARY}":1}` }) },
   { status: 200, body: JSON.stringify({ output: { [CANARY]: CANARY } }) },
-  { status: 200, body: JSON.stringify({ output: CANARY }) },
+  { status: 200, body: JSON.stringify({ protocol: CANARY, output: { [CANARY]: CANARY } }) },
+  { status: 200, body: JSON.stringify({ protocol: 2, output: { [CANARY]: CANARY } }) },
+  { status: 200, body: JSON.stringify({ protocol: 1, output: CANARY }) },
 ];
 /** Those that are sent again; one that was told may be told once more. */
 const PASSING: readonly Fault[] = [
