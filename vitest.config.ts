@@ -49,7 +49,7 @@ export default defineConfig({
           })),
         ],
         resolve,
-        test: { ...HANGS, name: "workers", include: [WORKERS] },
+        test: { ...HANGS, name: "workers", include: [WORKERS], setupFiles: ["test/support/pool-setup.ts"] },
       },
       { resolve, test: { ...HANGS, name: "edge", include: [EDGE], environment: "edge-runtime" } },
     ],

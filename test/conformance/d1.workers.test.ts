@@ -1,12 +1,13 @@
 import { reset } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { d1Backend, SCHEMA } from "../../examples/custom-backend/src/d1-backend.js";
 import { drivenHarness } from "../support/driven-harness.js";
 import { runConformanceCases } from "./run-cases.js";
 
-beforeEach(() => env.DB.batch(SCHEMA.map((statement) => env.DB.prepare(statement))));
-afterEach(() => reset());
+beforeAll(() => env.DB.batch(SCHEMA.map((statement) => env.DB.prepare(statement))));
+afterEach(() => env.DB.prepare("DELETE FROM records").run());
+afterAll(() => reset());
 
 /** A database that takes every statement, and answers none. */
 const never = () => new Promise<never>(() => {});

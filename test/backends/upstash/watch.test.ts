@@ -207,7 +207,7 @@ describe("without messages a watch", () => {
     const waiting = coordinator.watch("completion.wait", "g", {}, { timeoutMs: 10_000 });
     await pause(600);
     await lab.coordinator().run("completion.ack", "g", acks("a"));
-    expect(await timed(waiting)).toBeLessThan(1_500);
+    expect(await timed(waiting)).toBeLessThan(5_000);
     expect(lab.proxy.requests.length).toBeLessThan(12);
     await expect.poll(() => lab.proxy.openStreams).toBe(0);
   });
