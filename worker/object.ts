@@ -15,7 +15,9 @@ import { webhooksOf } from "./webhooks.js";
  * import { CoordinatorWorkerObject, createWorker } from "edge-coordinator/worker";
  *
  * export class AppCoordinator extends CoordinatorWorkerObject {
- *   override readonly handlers = { finalize: async ({ deliveryId, status }: HandlerEvent) => { … } };
+ *   override readonly handlers = {
+ *     finalize: async ({ deliveryId, status }: HandlerEvent) => console.log(deliveryId, status.state),
+ *   };
  * }
  * export default createWorker();
  * ```

@@ -31,6 +31,7 @@ import type { ConformanceCase } from "./harness.js";
  * ```ts
  * import { MemoryCoordinator } from "edge-coordinator";
  * import { conformanceCases, type Harness, ManualClock } from "edge-coordinator/testing";
+ * import { it } from "vitest";
  *
  * function harness(): Harness {
  *   const clock = new ManualClock();

@@ -10,10 +10,20 @@ import { ENTRIES } from "../../scripts/entries.js";
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const readme = readFileSync(join(root, "README.md"), "utf8");
 const pages = readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md"));
-/** Every example of the README and of the pages beside it; those of `docs/api` come from the docstrings. */
+/** Every whole example of the docstrings: those that begin with their imports. */
+const docstrings = ["src", "worker"].flatMap((room) =>
+  readdirSync(join(root, room), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts") && !name.endsWith(".gen.ts"))
+    .flatMap((name) =>
+      blocksOf(`${room}/${name}`, readFileSync(join(root, room, name), "utf8").replace(/^ *\* ?/gm, "")),
+    )
+    .filter(({ block }) => block.startsWith("import ")),
+);
+/** Every example of the README, of the pages beside it, and of the docstrings. */
 const blocks = [
   ...blocksOf("README.md", readme),
   ...pages.flatMap((name) => blocksOf(name, readFileSync(join(root, "docs", name), "utf8"))),
+  ...docstrings,
 ];
 
 function blocksOf(page: string, text: string): { name: string; block: string }[] {
@@ -89,12 +99,9 @@ describe("the documents", () => {
 
   /** A drain without handlers puts the deliveries off that need them. */
   it("bring handlers along wherever an example drains, in docstrings too", () => {
-    const api = readdirSync(join(root, "docs/api"), { recursive: true, encoding: "utf8" });
-    const reference = api
-      .filter((name) => name.endsWith(".md"))
-      .flatMap((name) => blocksOf(name, readFileSync(join(root, "docs/api", name), "utf8")));
     const drains = /drainRoutes\(|drainEvery\(|\.drain\(|extends AlarmClock/;
-    const examples = [...blocks, ...reference].filter(({ block }) => block.startsWith("import ") && drains.test(block));
+    expect(docstrings.length).toBeGreaterThan(15);
+    const examples = blocks.filter(({ block }) => block.startsWith("import ") && drains.test(block));
     expect(examples.length).toBeGreaterThan(6);
     for (const { name, block } of examples)
       expect(block, name).toMatch(/new CompletionTracker\([^;]*(handlers|webhooks)/);

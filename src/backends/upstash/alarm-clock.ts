@@ -63,8 +63,15 @@ const BROKEN_PAUSE_MS = 60_000;
  * @typeParam Env the Worker's bindings.
  * @example
  * ```ts
- * import { CompletionTracker } from "edge-coordinator";
+ * import { CompletionTracker, type HandlerEvent } from "edge-coordinator";
  * import { AlarmClock, UpstashCoordinator } from "edge-coordinator/upstash";
+ *
+ * interface Env {
+ *   UPSTASH_REDIS_REST_URL: string;
+ *   UPSTASH_REDIS_REST_TOKEN: string;
+ *   DRAIN_CLOCK: DurableObjectNamespace<DrainClock>;
+ * }
+ * const handlers = { publish: async ({ deliveryId }: HandlerEvent) => console.log(deliveryId) };
  *
  * export class DrainClock extends AlarmClock<Env> {
  *   protected override coordinator(env: Env) {
