@@ -89,10 +89,11 @@ describe.concurrent("with time enough", () => {
     expect(await typeErrors(example.folder)).toEqual([]);
   });
 
-  it("passes the conformance suite by its own tests", async ({ signal }) => {
-    const { code, output } = await runTests(example.folder, signal);
+  // test/conformance/d1.workers.test.ts runs every case on the same sources: here the example's own command is what is tested.
+  it("passes conformance cases by its own tests", async ({ signal }) => {
+    const { code, output } = await runTests(example.folder, "deliver", signal);
     expect(code, output).toBe(0);
-    expect(output).toMatch(/Tests\s+\d{3} passed \(\d{3}\)/);
+    expect(output).toMatch(/Tests\s+\d\d passed \| \d{3} skipped/);
   });
 });
 

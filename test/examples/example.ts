@@ -102,9 +102,13 @@ export async function startDev(folder: string, ...args: readonly string[]): Prom
   }
 }
 
-/** The example's own `npm test`: its exit code and what it printed. */
-export async function runTests(folder: string, signal: AbortSignal): Promise<{ code: number | null; output: string }> {
-  const command = new Command(folder, ["test"]);
+/** The example's own `npm test`, of the tests with `word` in their names: its exit code and what it printed. */
+export async function runTests(
+  folder: string,
+  word: string,
+  signal: AbortSignal,
+): Promise<{ code: number | null; output: string }> {
+  const command = new Command(folder, ["test", "--", "-t", word]);
   signal.addEventListener("abort", () => void command.stop());
   const code = await command.exitCode();
   return { code, output: command.output };

@@ -6,7 +6,7 @@ const WRAPPED = new WeakSet<object>();
 const Native = globalThis.Proxy;
 
 function wrapsPrototype({ get }: ProxyHandler<object>): boolean {
-  return get !== undefined && get.toString().includes("getUnknownPrototypeKey");
+  return get?.toString().includes("getUnknownPrototypeKey") === true;
 }
 
 globalThis.Proxy = new Native(Native, {
