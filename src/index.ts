@@ -14,6 +14,24 @@ export type { Verdict } from "./core/group/task-set.js";
 export type { DeliveryState } from "./core/outbox/deliveries.js";
 export type { InputOf, MachineName, OutputOf, TransitionName } from "./core/registry.js";
 export type { RequestVerdict } from "./core/request/request.js";
+export type {
+  CancelledGroup,
+  CompletedGroup,
+  DeliveryStatus,
+  GroupStatus,
+  OpenGroup,
+  TimedOutGroup,
+} from "./delivery/group-status.js";
+export type {
+  GroupEventType,
+  Handler,
+  HandlerContext,
+  HandlerEvent,
+  Handlers,
+  Payloads,
+  PayloadsOf,
+  Webhooks,
+} from "./delivery/handler.js";
 export {
   CoordinationError,
   type CoordinationErrorCode,
@@ -47,23 +65,6 @@ export {
 } from "./trackers/completion.js";
 export { type DedupeOptions, type DedupeOutcome, DedupeWindow } from "./trackers/dedupe.js";
 export type { WaitCallOptions } from "./trackers/end-or-look.js";
-export type {
-  CancelledGroup,
-  CompletedGroup,
-  DeliveryStatus,
-  GroupStatus,
-  OpenGroup,
-  TimedOutGroup,
-} from "./trackers/group-status.js";
-export type {
-  GroupEventType,
-  Handler,
-  HandlerContext,
-  HandlerEvent,
-  Handlers,
-  PayloadsOf,
-  Webhooks,
-} from "./trackers/handler.js";
 export type { RegisterOptions, Tasks } from "./trackers/registration.js";
 export type { RequestResult } from "./trackers/request-result.js";
 export type { QueueStatus, RequestState, StageStatus } from "./trackers/request-status.js";
@@ -80,7 +81,6 @@ export type {
   CompletionTargets,
   HandlerTarget,
   LocalTarget,
-  Payloads,
   RequestRootTarget,
   UrlTarget,
 } from "./trackers/target.js";

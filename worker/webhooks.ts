@@ -1,5 +1,5 @@
+import type { Webhooks } from "../src/delivery/handler.js";
 import { CoordinationError } from "../src/errors.js";
-import type { Webhooks } from "../src/trackers/handler.js";
 import { parseAllowedHosts } from "../src/webhook/allowed-host.js";
 import type { OptionNames } from "../src/webhook/option-names.js";
 import { readSecrets } from "../src/webhook/secret.js";

@@ -1,5 +1,5 @@
 import type { ObjectReply } from "../../src/backends/durable-object/object/index.js";
-import type { HandlerEvent } from "../../src/trackers/handler.js";
+import type { HandlerEvent } from "../../src/delivery/handler.js";
 import { rowsWritten } from "../../test/support/rows-written.js";
 import { CoordinatorWorkerObject } from "../../worker/index.js";
 import { lateness } from "./lateness.js";

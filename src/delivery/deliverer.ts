@@ -1,39 +1,28 @@
-import type { GroupView } from "../core/group/record.js";
 import { type Claim, type Claimed, DEFAULT_RETRY, type Notice, type WokenInput } from "../core/outbox/attempts.js";
-import { REQUEST_ROUTE } from "../core/outbox/deliveries.js";
 import { CoordinationError } from "../errors.js";
 import type { RetryPolicy } from "../lib/backoff.js";
 import { systemClock } from "../lib/clock.js";
 import { newOp } from "../lib/ids.js";
 import { shortText } from "../lib/validate.js";
 import type { Backend, Wake, Work } from "../runtime/backend.js";
-import type { OnEvent } from "../runtime/events.js";
+import { within } from "../runtime/deadline.js";
 import { emit } from "../runtime/events.js";
 import { retry } from "../runtime/retry.js";
 import { MAX_WAIT_MS } from "../runtime/work-pool.js";
-
-/** What a deliverer can do besides letting requests go. */
-export interface Sender {
-  readonly routes: readonly string[];
-  /** Makes one attempt; a rejection has it tried again. */
-  send(groupId: string, claim: Claim, signal: AbortSignal): Promise<void>;
-}
+import type { DeliveryHost, NextAttempt, TargetKind } from "./targets/target-kind.js";
 
 export interface DelivererOptions {
   /** Where the groups are. */
   readonly coordinator: Backend;
-  /** Where the requests are that wait for a group. */
-  readonly requests: () => Backend;
-  readonly sender?: Sender | undefined;
+  /** Where deliveries can go. */
+  readonly kinds: readonly TargetKind[];
+  /** What this instance delivers with. */
+  readonly host: DeliveryHost;
   /** This process's id, where it alone delivers. */
   readonly sole?: string | undefined;
-  readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
   readonly retry?: RetryPolicy | undefined;
   /** How long one attempt may take. */
   readonly attemptMs?: number | undefined;
-  /** Why the sender sends no webhooks, where they are set up wrongly. */
-  readonly noWebhooks?: string | undefined;
-  readonly onEvent?: OnEvent | undefined;
 }
 
 const DEFAULT_ATTEMPT_MS = 30_000;
@@ -43,14 +32,8 @@ const SETTLE_AGAIN: RetryPolicy = { maxAttempts: 100, baseDelayMs: 250, maxDelay
 /** What the record keeps of an error, and the events. */
 const MAX_ERROR_BYTES = 256;
 const MAX_EVENT_ERROR_BYTES = 1_024;
-const MAX_ROOT_ERROR_BYTES = 1_024;
-/** By how much the clocks of two records may differ, and a request be registered after its group. */
-const BEGUN_SLACK_MS = 60_000;
 
-/**
- * Delivers what a woken group's outbox hands out, and tells the group how it went. Every one can mark the root of a
- * request that waits for the group; handlers and webhooks are its sender's.
- */
+/** Delivers what a woken group's outbox hands out, on the routes that its host can take, and tells the group how it went. */
 export class Deliverer implements Wake<"completion"> {
   readonly #options: DelivererOptions;
   readonly #attemptMs: number;
@@ -61,15 +44,14 @@ export class Deliverer implements Wake<"completion"> {
     this.#options = options;
     this.#attemptMs = options.attemptMs ?? DEFAULT_ATTEMPT_MS;
     this.#retry = options.retry ?? DEFAULT_RETRY;
-    this.waitUntil = options.waitUntil;
+    this.waitUntil = options.host.waitUntil;
   }
 
   input(): WokenInput {
-    const { sender, sole } = this.#options;
-    const routes = [REQUEST_ROUTE, ...(sender?.routes ?? [])];
+    const { kinds, host, sole } = this.#options;
     const input: WokenInput = {
       op: newOp(),
-      routes,
+      routes: kinds.flatMap((kind) => kind.routes(host)),
       leaseMs: MAX_WAIT_MS + this.#attemptMs + SETTLE_MS,
       retry: this.#retry,
     };
@@ -84,7 +66,7 @@ export class Deliverer implements Wake<"completion"> {
   works(groupId: string, { claims, notices = [] }: Claimed): Work[] {
     for (const notice of notices) this.#reportNotice(groupId, notice);
     return claims.map((claim) => ({
-      destination: destinationOf(claim),
+      destination: this.#kindOf(claim.route)?.destination(claim) ?? claim.route,
       isRetry: claim.attempt > 1,
       run: () => this.#deliver(groupId, claim),
       handBack: async (handedBackMs) => {
@@ -124,28 +106,29 @@ export class Deliverer implements Wake<"completion"> {
   /** One attempt; what it failed with, or nothing. */
   async #attempt(groupId: string, claim: Claim): Promise<Failure | undefined> {
     const attemptMs = this.#attemptMs;
-    const timeout = new AbortController();
-    const late = new CoordinationError("wait_timeout", `took longer than ${attemptMs} ms`, { retryable: true });
-    const timer = setTimeout(() => timeout.abort(late), attemptMs);
+    const kind = this.#kindOf(claim.route);
+    const late = (): CoordinationError =>
+      new CoordinationError("wait_timeout", `took longer than ${attemptMs} ms`, { retryable: true });
     try {
-      await Promise.race([this.#send(groupId, claim, timeout.signal), rejectWhenAborted(timeout.signal)]);
+      await within({ limitMs: attemptMs, signal: undefined, clock: systemClock }, late, async (signal) => {
+        if (kind === undefined) throw new CoordinationError("unsupported", `nothing here delivers to ${claim.route}`);
+        await kind.send({ groupId, claim, signal }, this.#options.host);
+      });
       return undefined;
     } catch (error) {
-      return failureOf(error, claim.route);
-    } finally {
-      clearTimeout(timer);
+      return failureOf(error, kind);
     }
   }
 
-  async #send(groupId: string, claim: Claim, signal: AbortSignal): Promise<void> {
-    if (claim.route === REQUEST_ROUTE) await markRoot(this.#options.requests(), claim, signal);
-    else await this.#options.sender?.send(groupId, claim, signal);
+  /** `undefined` for a route of a later version. */
+  #kindOf(route: string): TargetKind | undefined {
+    return this.#options.kinds.find((kind) => kind.owns(route));
   }
 
   #report(id: string, claim: Claim, state: string | undefined, error: string | undefined): void {
     const outcome = state === "delivered" || state === "dead" ? state : state === "pending" ? "retry" : "stale";
     const { deliveryId, attempt } = claim;
-    emit(this.#options.onEvent, {
+    emit(this.#options.host.onEvent, {
       type: "delivery",
       id,
       deliveryId,
@@ -157,56 +140,16 @@ export class Deliverer implements Wake<"completion"> {
 
   /** A record that a drain gave up, or passed by: no attempt reports it. */
   #reportNotice(id: string, { route, error, ...notice }: Notice): void {
-    const { noWebhooks, onEvent } = this.#options;
-    const more = route === "url" && noWebhooks !== undefined ? `: ${noWebhooks}` : "";
-    emit(onEvent, { type: "delivery", id, ...notice, error: error + more });
+    const { host } = this.#options;
+    const more = this.#kindOf(route)?.lacks?.(host);
+    emit(host.onEvent, { type: "delivery", id, ...notice, error: more === undefined ? error : `${error}: ${more}` });
   }
-}
-
-/** Where a delivery goes: a handler, the host of a webhook, or any request. */
-function destinationOf({ route, body }: Claim): string {
-  return route === "url" && URL.canParse(body) ? `url:${new URL(body).host}` : route;
-}
-
-/** Lets a waiting request go: its root is done when the group succeeded, and failed otherwise. */
-async function markRoot(requests: Backend, claim: Claim, signal: AbortSignal): Promise<void> {
-  const { requestId, stage, rootId } = JSON.parse(claim.body) as { requestId: string; stage: string; rootId: string };
-  const failure = failureAtEnd(JSON.parse(claim.snapshot) as GroupView);
-  // The delivery's id is the call's id: of many attempts one counts.
-  const input = {
-    op: claim.deliveryId,
-    stage,
-    root: rootId,
-    processed: failure === undefined ? 1 : 0,
-    // A request that began long after the group is another use of its id.
-    begunBeforeMs: claim.generation + BEGUN_SLACK_MS,
-    ...(failure === undefined ? {} : { error: failure }),
-  };
-  const { refused } = await requests.run("request.mark", requestId, input, { signal });
-  if (refused !== undefined)
-    throw new CoordinationError("limit_exceeded", `the request has no room for more ${refused}`);
-}
-
-/** What a request is told of a group that did not succeed. */
-function failureAtEnd({ state, reason, failed, total, errors }: GroupView): string | undefined {
-  if (state === "timed_out") return "the group timed out";
-  if (state === "cancelled")
-    return shortText(`the group was cancelled: ${reason ?? ""}`, "error", MAX_ROOT_ERROR_BYTES);
-  if (failed === 0) return undefined;
-  const first = Array.isArray(errors) ? errors[0]?.message : undefined;
-  return shortText(`${failed} of ${total} tasks failed: ${first ?? ""}`, "error", MAX_ROOT_ERROR_BYTES);
-}
-
-function rejectWhenAborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });
 }
 
 /** How an attempt failed. */
 interface Failure {
   /** What the record is told, whose status tenants and callers read. */
-  readonly settlement: { readonly error: string; final?: boolean; notBeforeMs?: number };
+  readonly settlement: NextAttempt & { readonly error: string };
   /** The text that was thrown, for the owner's events. */
   readonly thrown: string;
 }
@@ -215,23 +158,10 @@ interface Failure {
  * The message of a `CoordinationError` may be shown: it holds no value, token or body. A text of any other error may hold a
  * connection string or a payload, and is kept out of the record.
  */
-function failureOf(error: unknown, route: string): Failure {
-  const isShown = error instanceof CoordinationError;
+function failureOf(error: unknown, kind: TargetKind | undefined): Failure {
   const message =
     error instanceof Error ? error.message || "failed without a message" : "threw a value that is no Error";
-  const withheld = route === "url" ? "the webhook failed" : "the handler failed";
-  const settlement: Failure["settlement"] = {
-    error: shortText(isShown ? message : withheld, "error", MAX_ERROR_BYTES),
-  };
-  // What a webhook's receiver or the request says; a handler's own calls say nothing about its delivery.
-  if ((route === "url" || route === REQUEST_ROUTE) && isShown) {
-    if (isFinal(error, route)) settlement.final = true;
-    if (error.retryAfterMs !== undefined) settlement.notBeforeMs = error.retryAfterMs;
-  }
-  return { settlement, thrown: shortText(message, "error", MAX_EVENT_ERROR_BYTES) };
-}
-
-/** Whether no further attempt can do better. What a deployment lacks, a binding or a token, the next one may have. */
-function isFinal({ retryable, code }: CoordinationError, route: string): boolean {
-  return route === REQUEST_ROUTE ? code === "limit_exceeded" : !retryable;
+  const thrown = shortText(message, "error", MAX_EVENT_ERROR_BYTES);
+  if (!(error instanceof CoordinationError)) return { settlement: { error: kind?.withheld ?? "failed" }, thrown };
+  return { settlement: { error: shortText(message, "error", MAX_ERROR_BYTES), ...kind?.next(error) }, thrown };
 }

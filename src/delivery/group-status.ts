@@ -1,4 +1,5 @@
 import type { GroupView } from "../core/group/record.js";
+import type { Claim } from "../core/outbox/attempts.js";
 import type { DeliveryState, DeliveryView } from "../core/outbox/deliveries.js";
 
 /** A group as one atomic step saw it. Its `state` says which fields hold what; any state but `open` is final. */
@@ -99,4 +100,11 @@ function deliveryStatus(view: DeliveryView): DeliveryStatus {
     attempts: view.attempts,
     lastError: view.lastError ?? null,
   };
+}
+
+/** The group as it stood when it ended: the same words in every attempt of a delivery. */
+export function statusAtEnd(groupId: string, { snapshot, deliveryId }: Claim): GroupStatus {
+  const view = JSON.parse(snapshot) as GroupView;
+  const errors = Array.isArray(view.errors) ? view.errors : [];
+  return groupStatus(groupId, { ...view, errors, delivery: { state: "pending", deliveryId, attempts: 0 } });
 }

@@ -1,6 +1,8 @@
 import type { Coordinator } from "../coordinator.js";
 import type { GroupStatus } from "./group-status.js";
-import type { Payloads } from "./target.js";
+
+/** Handlers' names with the payloads that they take. */
+export type Payloads = Record<string, unknown>;
 
 /** Which end a delivery tells of. */
 export type GroupEventType = "group.completed" | "group.failed" | "group.timed_out" | "group.cancelled";

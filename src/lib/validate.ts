@@ -2,6 +2,8 @@ import { CoordinationError } from "../errors.js";
 
 /** What an id or a raw key may measure, in bytes of UTF-8. */
 export const MAX_ID_BYTES = 256;
+/** What the name of a stage may measure, in bytes of UTF-8. */
+export const MAX_STAGE_BYTES = 64;
 /** What a handler's payload may measure, in bytes of UTF-8. */
 export const MAX_VALUE_BYTES = 65_536;
 /** What a list's item or a set's member may measure, in bytes of UTF-8: a page of a list holds 500 of the longest. */

@@ -11,7 +11,7 @@ export interface Limit {
 
 /**
  * The work's outcome; a rejection with what `late` makes once the time is over, or with the signal's reason on its abort,
- * even if the work never ends. The work's own signal then aborts too. Leaves no timer and no listener behind.
+ * even if the work never ends. The work's own signal then aborts with the same. Leaves no timer and no listener behind.
  */
 export function within<T>(
   { limitMs, signal, clock, background = false }: Limit,
@@ -31,7 +31,7 @@ export function within<T>(
     const giveUp = (reason: unknown): void => {
       finish();
       reject(reason);
-      controller.abort();
+      controller.abort(reason);
     };
     const onAbort = (): void => giveUp(signal?.reason);
     const cancel = clock.setTimer(() => giveUp(late()), limitMs, { background });

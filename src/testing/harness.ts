@@ -1,6 +1,6 @@
 import type { Coordinator } from "../coordinator.js";
+import type { GroupStatus } from "../delivery/group-status.js";
 import { CompletionTracker, type CompletionTrackerOptions } from "../trackers/completion.js";
-import type { GroupStatus } from "../trackers/group-status.js";
 import { ConformanceFailure, present } from "./assert.js";
 import { settle } from "./manual-clock.js";
 import { type CasePayloads, caseHandlers, type RecordedDelivery } from "./recording.js";

@@ -1,5 +1,5 @@
+import type { Handler, HandlerEvent, Handlers } from "../delivery/handler.js";
 import { CoordinationError } from "../errors.js";
-import type { Handler, HandlerEvent, Handlers } from "../trackers/handler.js";
 import { RequestWaitTracker } from "../trackers/request-wait.js";
 import { refusing } from "./faults.js";
 

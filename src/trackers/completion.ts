@@ -1,5 +1,7 @@
 import type { Coordinator } from "../coordinator.js";
 import type { GroupView } from "../core/group/record.js";
+import { type GroupStatus, groupStatus } from "../delivery/group-status.js";
+import type { Payloads, Webhooks } from "../delivery/handler.js";
 import { CoordinationError } from "../errors.js";
 import { AbortListeners } from "../lib/abort-listeners.js";
 import { newOp } from "../lib/ids.js";
@@ -12,8 +14,6 @@ import { type CallOptions, callOptions, type GenerationOptions } from "./call-op
 import { checkCoordinator } from "./check-coordinator.js";
 import { type DeliveryOptions, deliver } from "./deliver.js";
 import { endOrLook, type WaitCallOptions } from "./end-or-look.js";
-import { type GroupStatus, groupStatus } from "./group-status.js";
-import type { Webhooks } from "./handler.js";
 import { LocalCallbacks } from "./local-callbacks.js";
 import {
   checkRestart,
@@ -26,7 +26,7 @@ import {
   type Tasks,
 } from "./registration.js";
 import { specDigest } from "./spec.js";
-import { type Payloads, splitTargets } from "./target.js";
+import { splitTargets } from "./target.js";
 import { MAX_ERROR_BYTES, type Task, type TaskId, taskAcks } from "./task.js";
 
 /** What a `CompletionTracker` is made with. */

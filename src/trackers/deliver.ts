@@ -1,15 +1,14 @@
 import type { Coordinator } from "../coordinator.js";
 import { DEFAULT_RETRY } from "../core/outbox/attempts.js";
-import { Deliverer } from "../delivery/worker.js";
+import { Deliverer } from "../delivery/deliverer.js";
+import type { Handler, Handlers, Payloads, Webhooks } from "../delivery/handler.js";
+import { TARGET_KINDS } from "../delivery/targets/registry.js";
 import { CoordinationError } from "../errors.js";
 import type { RetryPolicy } from "../lib/backoff.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkId, checkInteger, checkNumber, MAX_SEC } from "../lib/validate.js";
 import type { Backend } from "../runtime/backend.js";
 import type { OnEvent } from "../runtime/events.js";
-import type { Handler, Handlers, Webhooks } from "./handler.js";
-import { HandlerSender } from "./handler-sender.js";
-import type { Payloads } from "./target.js";
 
 /** What an instance brings along to deliver the ends of groups. */
 export interface DeliveryOptions<T extends Payloads = Payloads, Env = unknown> {
@@ -70,22 +69,21 @@ export function deliver(coordinator: Backend, options: DeliveryOptions, place?: 
   const theirs = place?.coordinator ?? (() => coordinator as Coordinator);
   const deliverer = new Deliverer({
     coordinator,
-    requests: theirs,
-    sender: new HandlerSender({
+    kinds: TARGET_KINDS,
+    host: {
+      requests: theirs,
+      coordinator: theirs,
       handlers,
       webhooks,
       env,
-      coordinator: theirs,
       tenant: place?.tenant,
+      noWebhooks: place?.noWebhooks,
       waitUntil,
       onEvent,
-    }),
+    },
     sole: place?.sole,
-    noWebhooks: place?.noWebhooks,
-    waitUntil,
     retry,
     attemptMs: Math.round(attemptTimeoutSec * 1000),
-    onEvent,
   });
   // A backend that delivers by itself refuses here, and says where handlers and the like belong.
   const stop = coordinator.onWake("completion", deliverer);

@@ -1,10 +1,10 @@
 import type { Coordinator } from "../coordinator.js";
+import { type GroupStatus, groupStatus } from "../delivery/group-status.js";
 import { CoordinationError } from "../errors.js";
 import { isEphemeral } from "../lib/ephemeral.js";
 import { newOp } from "../lib/ids.js";
 import type { OnEvent } from "../runtime/events.js";
 import { emit } from "../runtime/events.js";
-import { type GroupStatus, groupStatus } from "./group-status.js";
 import type { LocalTargets } from "./target.js";
 
 /** How long one watch of a follower lasts; it is begun again until the group has ended. */

@@ -1,11 +1,12 @@
 import type { RegisterOutput } from "../core/group/registration.js";
 import { MAX_INDEXED } from "../core/group/task-set.js";
+import { type GroupStatus, groupStatus } from "../delivery/group-status.js";
+import type { Payloads } from "../delivery/handler.js";
 import { CoordinationError } from "../errors.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkId, checkInteger } from "../lib/validate.js";
 import type { CallOptions } from "./call-options.js";
-import { type GroupStatus, groupStatus } from "./group-status.js";
-import type { CompletionTargets, Payloads } from "./target.js";
+import type { CompletionTargets } from "./target.js";
 
 /** What a registration says besides its tasks. */
 export interface RegisterOptions<T extends Payloads = Payloads> extends CompletionTargets<T>, CallOptions {

@@ -1,4 +1,5 @@
 import type { Targets } from "../core/outbox/deliveries.js";
+import { isWebhook } from "../core/outbox/routes.js";
 import { hexDigest } from "../lib/digest.js";
 import type { GroupTasks } from "./registration.js";
 
@@ -20,7 +21,7 @@ function routes(targets: Targets | undefined): unknown {
   return [targets?.complete, targets?.timeout, targets?.end].map((target) =>
     target === undefined
       ? null
-      : [target.route, target.route === "url" ? target.body : sorted(JSON.parse(target.body))],
+      : [target.route, isWebhook(target.route) ? target.body : sorted(JSON.parse(target.body))],
   );
 }
 

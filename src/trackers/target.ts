@@ -1,10 +1,7 @@
-import { REQUEST_ROUTE, type Target, type Targets } from "../core/outbox/deliveries.js";
-import { CoordinationError } from "../errors.js";
-import { checkId, checkText, toJson } from "../lib/validate.js";
-import type { GroupStatus } from "./group-status.js";
-
-/** Handlers' names with the payloads that they take. */
-export type Payloads = Record<string, unknown>;
+import type { Target, Targets } from "../core/outbox/deliveries.js";
+import type { GroupStatus } from "../delivery/group-status.js";
+import type { Payloads } from "../delivery/handler.js";
+import { storeTarget } from "../delivery/targets/registry.js";
 
 /** A durable callback to a named handler, looked up where the group's timer rings. */
 export type HandlerTarget<T extends Payloads = Payloads> = {
@@ -51,9 +48,6 @@ export interface LocalTargets {
   readonly onEnd?: LocalTarget;
 }
 
-/** What a stage's name may measure, in bytes of UTF-8. */
-export const MAX_STAGE_BYTES = 64;
-
 const FIELDS = { onComplete: "complete", onTimeout: "timeout", onEnd: "end" } as const;
 
 /** Takes targets apart: what is stored, and what lives here. `checkUrl` refuses a URL that would never be sent to. */
@@ -67,39 +61,7 @@ export function splitTargets<T extends Payloads>(
     const target = targets[field];
     if (target === undefined) continue;
     if (typeof target === "function") local[field] = target;
-    else durable[FIELDS[field]] = durableTarget(target, field, checkUrl);
+    else durable[FIELDS[field]] = storeTarget(target, field, checkUrl);
   }
   return { durable: Object.keys(durable).length === 0 ? undefined : durable, local };
-}
-
-function durableTarget(target: object, field: string, checkUrl: ((url: string) => void) | undefined): Target {
-  const kinds = ["handler", "url", "requestRoot"].filter((kind) => Object.hasOwn(Object(target), kind));
-  if (kinds.length === 1) {
-    if (kinds[0] === "handler") return handlerTarget(target as { handler: unknown; payload?: unknown }, field);
-    if (kinds[0] === "url") return urlTarget(target as { url: unknown }, field, checkUrl);
-    return requestRootTarget(Object(target).requestRoot, `${field}.requestRoot`);
-  }
-  const forms = "a function, { handler, payload }, { url } or { requestRoot }";
-  throw new CoordinationError("invalid_input", `${field} must be ${forms}`);
-}
-
-function handlerTarget({ handler, payload = null }: { handler: unknown; payload?: unknown }, field: string): Target {
-  checkId(handler, `${field}.handler`);
-  return { route: `handler:${handler}`, body: toJson(payload, `${field}.payload`) };
-}
-
-function urlTarget({ url }: { url: unknown }, field: string, check: ((url: string) => void) | undefined): Target {
-  checkText(url, `${field}.url`, 2_048);
-  if (!URL.canParse(url)) throw new CoordinationError("invalid_input", `${field}.url must be an absolute URL`);
-  check?.(url);
-  return { route: "url", body: url };
-}
-
-function requestRootTarget(root: unknown, field: string): Target {
-  const { requestId, stage, rootId } = Object(root) as { requestId: unknown; stage: unknown; rootId: unknown };
-  checkId(requestId, `${field}.requestId`);
-  checkId(stage, `${field}.stage`);
-  checkText(stage, `${field}.stage`, MAX_STAGE_BYTES);
-  checkId(rootId, `${field}.rootId`);
-  return { route: REQUEST_ROUTE, body: JSON.stringify({ requestId, stage, rootId }) };
 }

@@ -1,4 +1,6 @@
 import { CoordinationError } from "../errors.js";
+import { systemClock } from "../lib/clock.js";
+import { within } from "../runtime/deadline.js";
 import { parseAllowedHosts } from "./allowed-host.js";
 import { brokenAttempt, refusedAttempt, timedOutAttempt } from "./failed-attempt.js";
 import { OPTION_NAMES, type OptionNames } from "./option-names.js";
@@ -124,29 +126,21 @@ interface AttemptOptions {
 /** Ends with the answer, the time or the caller's signal, whichever is first, even if the call heeds no signal. */
 function attempt(call: (signal: AbortSignal) => Promise<Response>, options: AttemptOptions): Promise<Response> {
   const { host, timeoutMs, signal } = options;
-  if (signal?.aborted) return Promise.reject(signal.reason);
-  return new Promise((resolve, reject) => {
-    const controller = new AbortController();
-    const giveUp = (reason: unknown) => {
-      cleanUp();
-      reject(reason);
-      controller.abort();
-    };
-    const timer = setTimeout(() => giveUp(timedOutAttempt(host, timeoutMs)), timeoutMs);
-    const onAbort = () => giveUp(signal?.reason);
-    const cleanUp = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", onAbort);
-    };
-    signal?.addEventListener("abort", onAbort, { once: true });
-    const onAnswer = (response: Response) => {
-      cleanUp();
-      if (controller.signal.aborted) discard(response);
-      resolve(response);
-    };
-    // From an async function, so that a call that throws at once ends here too.
-    (async () => call(controller.signal))().then(onAnswer, (fault: unknown) => giveUp(brokenAttempt(host, fault)));
-  });
+  const limit = { limitMs: timeoutMs, signal, clock: systemClock };
+  return within(
+    limit,
+    () => timedOutAttempt(host, timeoutMs),
+    async (ended) => {
+      try {
+        const response = await call(ended);
+        // It came too late: nobody reads it.
+        if (ended.aborted) discard(response);
+        return response;
+      } catch (fault) {
+        throw brokenAttempt(host, fault);
+      }
+    },
+  );
 }
 
 /** Lets the connection go without reading. A body that fails to be cancelled was lost anyway. */

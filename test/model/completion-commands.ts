@@ -1,7 +1,7 @@
+import type { GroupStatus } from "../../src/delivery/group-status.js";
 import { equal, isTrue, present } from "../../src/testing/assert.js";
 import type { AckResult } from "../../src/trackers/ack-result.js";
 import type { CompletionTracker } from "../../src/trackers/completion.js";
-import type { GroupStatus } from "../../src/trackers/group-status.js";
 import { GroupModel, type TaskDone } from "./completion-model.js";
 import type { Restart } from "./completion-spec.js";
 import { type CompletionCall, type CompletionStep, specOf, type Which } from "./completion-steps.js";

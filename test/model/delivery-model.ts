@@ -1,6 +1,6 @@
+import type { DeliveryStatus } from "../../src/delivery/group-status.js";
 import { equal, isTrue } from "../../src/testing/assert.js";
 import type { RecordedDelivery } from "../../src/testing/index.js";
-import type { DeliveryStatus } from "../../src/trackers/group-status.js";
 import type { Target } from "./completion-spec.js";
 import { DELIVERED_MS } from "./world.js";
 

@@ -1,6 +1,6 @@
 import type { Coordinator } from "../../src/coordinator.js";
+import type { HandlerEvent } from "../../src/delivery/handler.js";
 import { CompletionTracker } from "../../src/trackers/completion.js";
-import type { HandlerEvent } from "../../src/trackers/handler.js";
 import { RequestWaitTracker } from "../../src/trackers/request-wait.js";
 
 const TASKS = 100;

@@ -7,11 +7,11 @@ import {
   type WatchReply,
 } from "../../src/backends/durable-object/object/index.js";
 import { AlarmClock } from "../../src/backends/upstash/index.js";
+import type { HandlerContext, HandlerEvent } from "../../src/delivery/handler.js";
 import type { Drainable } from "../../src/runtime/backend.js";
 import type { CoordinatorEvent } from "../../src/runtime/events.js";
 import type { Harness } from "../../src/testing/index.js";
 import { CompletionTracker } from "../../src/trackers/completion.js";
-import type { HandlerContext, HandlerEvent } from "../../src/trackers/handler.js";
 import { conformanceHandlers, received } from "./conformance-handlers.js";
 
 declare global {

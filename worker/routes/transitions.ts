@@ -1,5 +1,6 @@
 import type * as z from "zod/mini";
 import { MAX_ANSWER_BYTES, MAX_PAGE_BYTES } from "../../src/core/limits.js";
+import { handlerOf, isWebhook } from "../../src/core/outbox/routes.js";
 import type { InputOf } from "../../src/core/registry.js";
 import { CoordinationError } from "../../src/errors.js";
 import { Problem } from "../../src/http/problem.js";
@@ -15,7 +16,6 @@ import { checkTargets, type NamedTargets } from "../targets.js";
 
 /** How long a watch lasts unless it says otherwise, and at most. */
 const MAX_HOP_MS = 25_000;
-const HANDLER = "handler:";
 
 /**
  * `/v1/run`, `/v1/batch` and `/v1/watch`: what `HttpCoordinator` speaks. Public transitions only, never the outbox's own.
@@ -118,7 +118,7 @@ function targetsOf(name: PublicTransition, input: InputOf<PublicTransition>): Na
   const { complete, timeout, end } = (input as InputOf<"completion.register">).targets ?? {};
   const targets = [complete, timeout, end].filter((target) => target !== undefined);
   return {
-    urls: targets.flatMap(({ route, body }) => (route === "url" ? [body] : [])),
-    handlers: targets.flatMap(({ route }) => (route.startsWith(HANDLER) ? [route.slice(HANDLER.length)] : [])),
+    urls: targets.flatMap(({ route, body }) => (isWebhook(route) ? [body] : [])),
+    handlers: targets.flatMap(({ route }) => handlerOf(route) ?? []),
   };
 }

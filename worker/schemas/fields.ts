@@ -1,8 +1,8 @@
 import * as z from "zod/mini";
-import { isId, isText, MAX_SEC } from "../../src/lib/validate.js";
+import { isId, isText, MAX_SEC, MAX_STAGE_BYTES } from "../../src/lib/validate.js";
 import { MAX_TASKS } from "../../src/trackers/registration.js";
 import { MAX_COUNT, MAX_ROOTS_A_CALL } from "../../src/trackers/request-wait.js";
-import { MAX_STAGE_BYTES } from "../../src/trackers/target.js";
+
 import { isStorableJson, MAX_DEPTH } from "../json.js";
 
 /** What both transitions and bodies are made of. */

@@ -2,7 +2,7 @@ import * as z from "zod/mini";
 import { MAX_INDEXED } from "../../src/core/group/task-set.js";
 import { MAX_ITEMS } from "../../src/core/kv.js";
 import { MAX_PAGE_BYTES } from "../../src/core/limits.js";
-import { REQUEST_ROUTE } from "../../src/core/outbox/deliveries.js";
+import { handlerOf, isWebhook, REQUEST_ROUTE } from "../../src/core/outbox/routes.js";
 import type { InputOf } from "../../src/core/registry.js";
 import { MAX_STAGES } from "../../src/core/request/record.js";
 import { newOp } from "../../src/lib/ids.js";
@@ -53,13 +53,10 @@ const target = z.strictObject({ route: text(MAX_URL_BYTES), body: text(MAX_VALUE
 );
 
 function isDeliverable({ route, body }: { readonly route: string; readonly body: string }): boolean {
-  if (route === "url") return URL.canParse(body);
+  if (isWebhook(route)) return URL.canParse(body);
   if (route === REQUEST_ROUTE) return isRootText(body);
-  return isHandlerRoute(route) && isStorableJson(body);
-}
-
-function isHandlerRoute(route: string): boolean {
-  return route.startsWith("handler:") && z.safeParse(id, route.slice("handler:".length)).success;
+  const handler = handlerOf(route);
+  return handler !== undefined && z.safeParse(id, handler).success && isStorableJson(body);
 }
 
 /** The deliverer reads it without asking. */

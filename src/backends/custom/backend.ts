@@ -1,5 +1,6 @@
 import { findTransition, type InputOf, machineOf, type OutputOf, type TransitionName } from "../../core/registry.js";
-import { Deliverer } from "../../delivery/worker.js";
+import { Deliverer } from "../../delivery/deliverer.js";
+import { BACKEND_KINDS } from "../../delivery/targets/registry.js";
 import { CoordinationError } from "../../errors.js";
 import type { RetryPolicy } from "../../lib/backoff.js";
 import { type Clock, systemClock } from "../../lib/clock.js";
@@ -97,7 +98,7 @@ export class CustomBackend implements Backend {
     this.#onEvent = onEvent;
     this.#wakers = new Wakers({
       run: (machine, id, input) => this.run(`${machine}.woken`, id, input),
-      own: new Deliverer({ coordinator: this, requests: () => this, onEvent }),
+      own: new Deliverer({ coordinator: this, kinds: BACKEND_KINDS, host: { requests: () => this, onEvent } }),
       clock,
       onEvent,
     });

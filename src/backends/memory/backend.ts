@@ -1,6 +1,7 @@
 import { type InputOf, machineOf, type OutputOf, type TransitionName } from "../../core/registry.js";
 import type { Changes, Rows } from "../../core/store.js";
-import { Deliverer } from "../../delivery/worker.js";
+import { Deliverer } from "../../delivery/deliverer.js";
+import { BACKEND_KINDS } from "../../delivery/targets/registry.js";
 import { type Clock, systemClock } from "../../lib/clock.js";
 import { DueHeap } from "../../lib/due-heap.js";
 import { SharedClock } from "../../lib/shared-clock.js";
@@ -67,7 +68,7 @@ export class MemoryBackend implements Backend {
     this.#wakers = new Wakers({
       run: (machine, recordId, input) => this.#apply(`${machine}.woken`, recordId, input),
       // Lets requests go that wait for a group, where no tracker delivers.
-      own: new Deliverer({ coordinator: this, requests: () => this, onEvent }),
+      own: new Deliverer({ coordinator: this, kinds: BACKEND_KINDS, host: { requests: () => this, onEvent } }),
       clock,
       onEvent,
     });

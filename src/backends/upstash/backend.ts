@@ -1,6 +1,7 @@
 import { MAX_ANSWER_BYTES } from "../../core/limits.js";
 import type { InputOf, MachineName, OutputOf, TransitionName } from "../../core/registry.js";
-import { Deliverer } from "../../delivery/worker.js";
+import { Deliverer } from "../../delivery/deliverer.js";
+import { BACKEND_KINDS } from "../../delivery/targets/registry.js";
 import { CoordinationError } from "../../errors.js";
 import { type Clock, systemClock } from "../../lib/clock.js";
 import { checkId, checkInteger, checkKeyPrefix } from "../../lib/validate.js";
@@ -96,7 +97,7 @@ export class UpstashBackend implements Backend, Drainable {
     });
     this.#wakers = new Wakers({
       run: async (machine, id, input) => (await this.#evaluate(`${machine}.woken`, id, input, {})).output as never,
-      own: new Deliverer({ coordinator: this, requests: () => this, onEvent }),
+      own: new Deliverer({ coordinator: this, kinds: BACKEND_KINDS, host: { requests: () => this, onEvent } }),
       clock,
       onEvent,
     });

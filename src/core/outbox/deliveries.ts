@@ -1,5 +1,6 @@
 import { decode, encode, formatInteger } from "../host.js";
 import type { Store } from "../store.js";
+import { isWebhook } from "./routes.js";
 
 /**
  * A record's outbox: what it still owes to the world, one delivery a generation. The step that ends a group also writes
@@ -20,9 +21,6 @@ export interface Targets {
   timeout?: Target;
   end?: Target;
 }
-
-/** The route that every drainer can take: marking the root of a request, wherever that is. */
-export const REQUEST_ROUTE = "request";
 
 /** Where a delivery stands. `dead`: given up, until it is redelivered. */
 export type DeliveryState = "none" | "pending" | "delivered" | "dead";
@@ -215,7 +213,7 @@ function requeue(store: Store, outbox: Outbox, generation: number): void {
 
 /** Why a delivery that drains pass by is not attempted. */
 export function unhandledReason(route: string): string {
-  return route === "url" ? "no running instance sends webhooks" : `no running instance has ${route}`;
+  return isWebhook(route) ? "no running instance sends webhooks" : `no running instance has ${route}`;
 }
 
 /** What a generation's status says of its delivery. An attempt's own error comes before the lack of a handler. */

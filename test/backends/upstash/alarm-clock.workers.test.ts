@@ -2,11 +2,11 @@ import { abortAllDurableObjects, reset, runDurableObjectAlarm, runInDurableObjec
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { AlarmClock, UpstashCoordinator } from "../../../src/backends/upstash/index.js";
+import type { HandlerContext, HandlerEvent } from "../../../src/delivery/handler.js";
 import { CoordinationError, MemoryCoordinator } from "../../../src/index.js";
 import { newOp } from "../../../src/lib/ids.js";
 import { seededRandom } from "../../../src/testing/index.js";
 import { CompletionTracker } from "../../../src/trackers/completion.js";
-import type { HandlerContext, HandlerEvent } from "../../../src/trackers/handler.js";
 import { bench, type TestDrainClock } from "../../support/test-worker.js";
 
 const EVERY_MS = 15_000;

@@ -2,6 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import type { Coordinator } from "../../../coordinator.js";
 import { MAX_ANSWER_BYTES } from "../../../core/limits.js";
 import { findTransition, type TransitionName } from "../../../core/registry.js";
+import type { Handler, Webhooks } from "../../../delivery/handler.js";
 import { CoordinationError } from "../../../errors.js";
 import type { RetryPolicy } from "../../../lib/backoff.js";
 import { systemClock } from "../../../lib/clock.js";
@@ -14,7 +15,6 @@ import { emit, hookOrWarning } from "../../../runtime/events.js";
 import { recordName } from "../../../runtime/placement.js";
 import { sizeOf } from "../../../runtime/size.js";
 import { type DeliveryOptions, type DeliveryPlace, deliver } from "../../../trackers/deliver.js";
-import type { Handler, Webhooks } from "../../../trackers/handler.js";
 import { DurableObjectCoordinator } from "../client.js";
 import type { ObjectNamespace } from "../options.js";
 import {

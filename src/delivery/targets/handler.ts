@@ -1,0 +1,55 @@
+import { handlerOf, handlerRoute } from "../../core/outbox/routes.js";
+import { checkId, toJson } from "../../lib/validate.js";
+import { emit } from "../../runtime/events.js";
+import { statusAtEnd } from "../group-status.js";
+import type { GroupEventType, Handler, HandlerContext, HandlerEvent } from "../handler.js";
+import type { Attempt, DeliveryHost, TargetKind } from "./target-kind.js";
+
+/** A function of the instance that delivers, found by its name. */
+export const handlerTarget: TargetKind = {
+  field: "handler",
+  form: "{ handler, payload }",
+  store(target, field) {
+    const { handler, payload = null } = target as { handler: unknown; payload?: unknown };
+    checkId(handler, `${field}.handler`);
+    return { route: handlerRoute(handler), body: toJson(payload, `${field}.payload`) };
+  },
+  owns: (route) => handlerOf(route) !== undefined,
+  routes: ({ handlers }) => [...(handlers?.keys() ?? [])].map(handlerRoute),
+  destination: ({ route }) => route,
+  send,
+  withheld: "the handler failed",
+  // What a handler's own calls failed with says nothing about its delivery.
+  next: () => ({}),
+};
+
+async function send({ groupId, claim, signal }: Attempt, host: DeliveryHost): Promise<void> {
+  // A claim of a handler that this instance lacks must fail, and not count as delivered: the cast throws.
+  const handler = host.handlers?.get(handlerOf(claim.route) ?? "") as Handler;
+  const status = statusAtEnd(groupId, claim);
+  const event: HandlerEvent = {
+    type: claim.type as GroupEventType,
+    tenant: host.tenant,
+    deliveryId: claim.deliveryId,
+    attempt: claim.attempt,
+    reason: status.reason,
+    payload: JSON.parse(claim.body),
+    status,
+  };
+  await handler(event, contextOf(groupId, host, signal));
+}
+
+function contextOf(groupId: string, host: DeliveryHost, signal: AbortSignal): HandlerContext {
+  const { env, coordinator, waitUntil, onEvent } = host;
+  const report = (error: unknown): void =>
+    emit(onEvent, { type: "wake_failed", machine: "completion", id: groupId, error });
+  return {
+    env,
+    signal,
+    // Made when a handler asks for it: an object without a binding of its own can still deliver.
+    get coordinator() {
+      return (coordinator as NonNullable<typeof coordinator>)();
+    },
+    waitUntil: waitUntil ?? ((work) => void work.catch(report)),
+  };
+}
