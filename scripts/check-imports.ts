@@ -143,13 +143,18 @@ function packageOf(specifier: string): string {
   return specifier.startsWith("@") ? parts.slice(0, 2).join("/") : (parts[0] ?? specifier);
 }
 
+/** The source file that a relative import names. */
+function importedFile(path: string, specifier: string): string {
+  return posix.join(posix.dirname(path), specifier).replace(/\.js$/, ".ts");
+}
+
 function faultOf(layer: Layer, path: string, { specifier, lazy }: Import): string | null {
   if (specifier === null) return "an import() must name its module in quotes";
   if (!specifier.startsWith(".")) {
     const name = packageOf(specifier);
     return layer.packages.includes(name) ? null : `${layer.name} may not import the package ${name}`;
   }
-  const imported = posix.join(posix.dirname(path), specifier).replace(/\.js$/, ".ts");
+  const imported = importedFile(path, specifier);
   const other = layerOf(imported);
   if (other === undefined) return `${imported} belongs to no layer`;
   if (other === layer || layer.layers.includes(other.name)) return null;
@@ -171,6 +176,30 @@ export function checkImports(sources: readonly Source[]): string[] {
   });
 }
 
+/** Every circle of imports, types included: its files, the first one twice. Empty when there is none. */
+export function circlesOf(sources: readonly Source[]): string[][] {
+  const imports = new Map(
+    sources.map((source) => {
+      const relative = importsOf(source).flatMap(({ specifier }) => (specifier?.startsWith(".") ? [specifier] : []));
+      return [source.path, relative.map((specifier) => importedFile(source.path, specifier))];
+    }),
+  );
+  const circles: string[][] = [];
+  const done = new Set<string>();
+  const trail: string[] = [];
+  const visit = (path: string): void => {
+    const at = trail.indexOf(path);
+    if (at >= 0) circles.push([...trail.slice(at), path]);
+    if (at >= 0 || done.has(path)) return;
+    trail.push(path);
+    for (const imported of imports.get(path) ?? []) visit(imported);
+    trail.pop();
+    done.add(path);
+  };
+  for (const path of imports.keys()) visit(path);
+  return circles;
+}
+
 /** The sources that the rules hold for: `src/` and `worker/`. */
 export function readSources(): Source[] {
   const root = join(dirname(fileURLToPath(import.meta.url)), "..");
@@ -184,8 +213,9 @@ export function readSources(): Source[] {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const sources = readSources();
-  const faults = checkImports(sources);
+  const circles = circlesOf(sources).map((circle) => `a circle: ${circle.join(" → ")}`);
+  const faults = [...checkImports(sources), ...circles];
   for (const fault of faults) console.error(`imports: ${fault}`);
   if (faults.length > 0) process.exit(1);
-  console.log(`imports: ${sources.length} files keep to their layers.`);
+  console.log(`imports: ${sources.length} files keep to their layers, and no import is part of a circle.`);
 }

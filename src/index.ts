@@ -64,6 +64,7 @@ export {
   type ResultPage,
 } from "./trackers/completion.js";
 export { type DedupeOptions, type DedupeOutcome, DedupeWindow } from "./trackers/dedupe.js";
+export { defineHandlers } from "./trackers/define-handlers.js";
 export type { WaitCallOptions } from "./trackers/end-or-look.js";
 export type { RegisterOptions, Tasks } from "./trackers/registration.js";
 export type { RequestResult } from "./trackers/request-result.js";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { checkImports, readSources } from "../scripts/check-imports.js";
+import { checkImports, circlesOf, readSources } from "../scripts/check-imports.js";
 
 /** One planted file at a time: the path decides its layer. */
 function faultsOf(path: string, text: string): string[] {
@@ -11,6 +11,20 @@ describe("the import rules", () => {
     const sources = readSources();
     expect(sources.length).toBeGreaterThan(0);
     expect(checkImports(sources)).toEqual([]);
+    expect(circlesOf(sources)).toEqual([]);
+  });
+
+  it("find a circle, of types too", () => {
+    const text = (path: string) => `import type { X } from "./${path}.js";`;
+    const sources = [
+      ["a", "b"],
+      ["b", "c"],
+      ["c", "b"],
+      ["d", "a"],
+    ].map(([path, imported = ""]) => {
+      return { path: `src/lib/${path}.ts`, text: text(imported) };
+    });
+    expect(circlesOf(sources)).toEqual([["src/lib/b.ts", "src/lib/c.ts", "src/lib/b.ts"]]);
   });
 
   it.each([

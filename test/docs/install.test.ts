@@ -28,13 +28,13 @@ describe("the package, as README installs it from the repository", () => {
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  it("runs README's first example, to the end of its callback", async () => {
+  it("runs README's first example", async () => {
     const [, first = ""] = /```ts\n([\s\S]*?)```/.exec(read("README.md")) ?? [];
     await writeFile(join(folder, "first.ts"), first);
     const { stdout } = await run(process.execPath, [join(ROOT, "node_modules/tsx/dist/cli.mjs"), "first.ts"], {
       cwd: folder,
     });
-    expect(stdout).toMatch(/^README\.md is indexed: 2 of 2 msg_[0-9a-f]{32}\n$/);
+    expect(stdout).toBe("completed: 2 of 2\n");
   });
 
   it("brings the examples along", () => {
