@@ -5,6 +5,8 @@ import { defineConfig } from "vitest/config";
 
 const WORKERS = "test/**/*.workers.test.ts";
 const EDGE = "test/**/*.edge.test.ts";
+/** They measure what their process holds: each has one of its own. */
+const PROCESS = "test/**/*.process.test.ts";
 
 /** The examples import the package by its name: here it is the sources, so that no build has to come first. */
 const resolve = {
@@ -37,7 +39,7 @@ export default defineConfig({
           ...HANGS,
           name: "node",
           include: ["test/**/*.test.ts"],
-          exclude: [WORKERS, EDGE],
+          exclude: [WORKERS, EDGE, PROCESS],
           environment: "node",
           // To start a process and import the library for each of 150 files took a fifth of the time. Files share a process, so
           // each of them puts back what it changes there.
@@ -60,6 +62,7 @@ export default defineConfig({
         resolve,
         test: { ...HANGS, name: "workers", include: [WORKERS], setupFiles: ["test/support/pool-setup.ts"] },
       },
+      { resolve, test: { ...HANGS, name: "process", include: [PROCESS], environment: "node" } },
       { resolve, test: { ...HANGS, name: "edge", include: [EDGE], environment: "edge-runtime" } },
     ],
   },

@@ -1,12 +1,13 @@
 import { Redis } from "ioredis";
 import { type RedisProcess, startRedis } from "../dev/redis-rest/index.js";
+import type { WorkerHost } from "../dev/worker-host.js";
 import { scripts } from "../src/backends/upstash/scripts.gen.js";
 import { scriptOf } from "../src/backends/upstash/scripts.js";
 import type { TransitionName } from "../src/index.js";
 import { CommandStats } from "./command-stats.js";
 import type { FrontCounts } from "./hosts/front.js";
 import { FrontProcess } from "./hosts/front-process.js";
-import { startWorkerHost, type WorkerHost } from "./hosts/worker-host.js";
+import { startWorkerHost } from "./hosts/worker-host.js";
 import { WorkerCalls } from "./worker-calls.js";
 
 /** Loopback alone knows it. */

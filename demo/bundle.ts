@@ -1,6 +1,8 @@
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { bundleWorker } from "../dev/worker-bundle.js";
 
 /** The project's folder. */
 export const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -38,19 +40,10 @@ export class Bundle {
     return join(this.#folder, `${program}.mjs`);
   }
 
-  /** The Worker as one module for workerd. */
+  /** Writes the Worker as one module for workerd, and returns its path. */
   async makeWorker(): Promise<string> {
-    const outfile = join(this.#folder, "worker.js");
-    await build({
-      entryPoints: [join(ROOT, "worker/index.ts")],
-      outfile,
-      bundle: true,
-      external: ["cloudflare:*", "node:*"],
-      conditions: ["workerd", "worker", "browser"],
-      format: "esm",
-      target: "es2022",
-      logLevel: "error",
-    });
-    return outfile;
+    const path = join(this.#folder, "worker.js");
+    await writeFile(path, await bundleWorker());
+    return path;
   }
 }

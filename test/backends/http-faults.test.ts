@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
 import { HttpCoordinator } from "../../src/backends/http/index.js";
 import { CompletionTracker, type Coordinator } from "../../src/index.js";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.js";
 import { overshootMs } from "../support/overshoot.js";
-import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 import { outcomeOf } from "./faults/operation.js";
 
 const TOKEN = "the-token-of-fault-tests";
 
-let worker: WorkerProcess;
+let worker: WorkerHost;
 let proxy: FaultProxy;
 
 beforeAll(async () => {

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
 import { HttpCoordinator, type HttpFetch } from "../../src/backends/http/index.js";
 import { CoordinationError } from "../../src/index.js";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.js";
-import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 import { describeJoined } from "./joined.js";
 import { incrOnce } from "./once.js";
 
 const TOKEN = "a-token-of-joined-tests";
 
-let worker: WorkerProcess;
+let worker: WorkerHost;
 let proxy: FaultProxy;
 beforeAll(async () => {
   worker = await startWorker({ vars: { COORDINATOR_TOKEN: TOKEN } });

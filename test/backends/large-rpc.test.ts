@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { startWorker, type WorkerProcess } from "../support/worker-process.js";
+import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
 
 /** One RPC of workerd's carries 32 MiB. */
 const SOURCE = `
@@ -31,7 +31,7 @@ const SOURCE = `
     },
   };`;
 
-let worker: WorkerProcess;
+let worker: WorkerHost;
 beforeAll(async () => {
   worker = await startWorker({ source: SOURCE, className: "Coordinator" });
 });

@@ -1,9 +1,9 @@
-import { build } from "esbuild";
 import { Miniflare } from "miniflare";
 import { afterEach, describe, expect, inject, it } from "vitest";
+import { bundleWorker } from "../../dev/worker-bundle.js";
+import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
 import { reached } from "../support/figures.js";
 import type {} from "../support/provided.js";
-import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 
 const TOKEN = "a-token-for-tests";
 
@@ -94,17 +94,7 @@ async function start(
   bindings: Record<string, string>,
   compatibilityDate: string,
 ): Promise<Miniflare> {
-  const { outputFiles } = await build({
-    stdin: { contents, resolveDir: process.cwd(), loader: "js" },
-    alias: { "edge-coordinator": "./src/index.ts" },
-    bundle: true,
-    write: false,
-    format: "esm",
-    platform: "neutral",
-    mainFields: ["module", "main"],
-    conditions: ["workerd", "worker", "import"],
-  });
-  const script = outputFiles[0]?.text ?? "";
+  const script = await bundleWorker({ source: contents });
   const worker = new Miniflare({ modules: true, script, compatibilityDate, bindings, d1Databases: ["DB"] });
   opened.push({ close: () => worker.dispose() });
   await worker.ready;
@@ -132,7 +122,7 @@ describe.each(["group", "request"])("fault 39, a %s", (tracker) => {
     async ([name = "", date = "", make = ""], { task }) => {
       let bindings = { URL: inject("restUrl"), TOKEN: inject("restToken") };
       if (name === "http") {
-        const behind: WorkerProcess = await startWorker({ vars: { COORDINATOR_TOKEN: TOKEN } });
+        const behind: WorkerHost = await startWorker({ vars: { COORDINATOR_TOKEN: TOKEN } });
         opened.push(behind);
         bindings = { URL: behind.url, TOKEN };
       }
@@ -168,7 +158,7 @@ describe("operations that are joined", () => {
     async ([name = "", date = "", make = ""]) => {
       let bindings = { URL: inject("restUrl"), TOKEN: inject("restToken") };
       if (name === "http") {
-        const behind: WorkerProcess = await startWorker({ vars: { COORDINATOR_TOKEN: TOKEN } });
+        const behind: WorkerHost = await startWorker({ vars: { COORDINATOR_TOKEN: TOKEN } });
         opened.push(behind);
         bindings = { URL: behind.url, TOKEN };
       }

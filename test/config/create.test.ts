@@ -1,6 +1,7 @@
 import { Redis } from "@upstash/redis";
 import { Redis as EdgeRedis } from "@upstash/redis/cloudflare";
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from "vitest";
+import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
 import { DurableObjectCoordinator } from "../../src/backends/durable-object/client.js";
 import type { ObjectNamespace } from "../../src/backends/durable-object/options.js";
 import { HttpCoordinator } from "../../src/backends/http/index.js";
@@ -15,7 +16,6 @@ import {
 } from "../../src/index.js";
 import { type FaultProxy, startBlackHole } from "../support/fault-proxy.js";
 import type {} from "../support/provided.js";
-import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 import { messageOf } from "./refusal.js";
 
 /** A group from its registration to its end, seen by a wait. */
@@ -335,7 +335,7 @@ describe("durable-object", () => {
 
 describe("http", () => {
   const token = "token-of-the-worker";
-  let worker: WorkerProcess;
+  let worker: WorkerHost;
   beforeAll(async () => {
     worker = await startWorker({ vars: { COORDINATOR_TOKEN: token } });
   });

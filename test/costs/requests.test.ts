@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { OurArm } from "../../bench/arms/ours.js";
 import { OPERATIONS, type Operation } from "../../bench/operations.js";
+import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
 import { HttpCoordinator } from "../../src/backends/http/index.js";
 import { useLab } from "../backends/upstash/support.js";
-import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 
 const TOKEN = "token-of-the-costs";
 const lab = useLab();
-let worker: WorkerProcess;
+let worker: WorkerHost;
 
 beforeAll(async () => {
   worker = await startWorker({ vars: { COORDINATOR_TOKEN: TOKEN } });

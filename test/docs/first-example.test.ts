@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
 import { HttpCoordinator } from "../../src/backends/http/index.js";
 import { UpstashCoordinator } from "../../src/backends/upstash/index.js";
 import { type Coordinator, defineBackend, MemoryCoordinator } from "../../src/index.js";
 import { VersionedStore } from "../backends/custom-store.js";
-import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 
 const TOKEN = "the-token-of-the-first-example";
 const LINE = "const coordinator = new MemoryCoordinator();\n";
@@ -46,8 +46,8 @@ const OBJECT = `
   };
 `;
 
-let worker: WorkerProcess;
-let objects: WorkerProcess;
+let worker: WorkerHost;
+let objects: WorkerHost;
 beforeAll(async () => {
   worker = await startWorker({ vars: { COORDINATOR_TOKEN: TOKEN } });
   objects = await startWorker({ source: OBJECT, className: "FirstObject" });

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
+import { COMPATIBILITY, startWorker } from "../../dev/worker-host.js";
 import { ENTRIES } from "../../scripts/entries.js";
-import { COMPATIBILITY, startWorker } from "../support/worker-process.js";
 
 const page = readFileSync(new URL("../../docs/getting-started-cloudflare.md", import.meta.url), "utf8");
 const block = (language: string): string => new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(page)?.[1] ?? "";

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startWorker, type WorkerProcess } from "../support/worker-process.js";
+import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
 
 const run = promisify(execFile);
 const page = readFileSync(new URL("../../docs/http-api.md", import.meta.url), "utf8");
@@ -13,7 +13,7 @@ const calls = [...page.matchAll(/\*\*(\d+\. [^*]+)\*\*[\s\S]*?```sh\n([\s\S]*?)`
 );
 
 describe("the calls of docs/http-api.md, in their order", () => {
-  let worker: WorkerProcess;
+  let worker: WorkerHost;
   beforeAll(async () => {
     worker = await startWorker({ vars: { COORDINATOR_TOKEN: TOKEN } });
   });

@@ -1,8 +1,8 @@
 import { existsSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
+import { startWorker } from "../../dev/worker-host.js";
 import { HttpCoordinator } from "../../src/backends/http/index.js";
 import type { Harness, RecordedDelivery } from "../../src/testing/index.js";
-import { startWorker } from "./worker-process.js";
 
 /**
  * The Worker as it is deployed, with handlers, clocks, and two routes for the test. All share one isolate. Each corner of

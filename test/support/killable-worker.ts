@@ -5,7 +5,8 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
-import { bundleWorker, COMPATIBILITY, type WorkerModule } from "./worker-process.js";
+import { bundleWorker, type WorkerModule } from "../../dev/worker-bundle.js";
+import { COMPATIBILITY } from "../../dev/worker-host.js";
 
 const fromMiniflare = createRequire(createRequire(import.meta.url).resolve("miniflare"));
 const { default: WORKERD } = fromMiniflare("workerd") as { readonly default: string };
@@ -16,6 +17,8 @@ const MAX_COMPLAINT = 2_000;
 export interface KillableWorkerOptions extends WorkerModule {
   /** The Worker's vars and secrets. */
   readonly vars?: Readonly<Record<string, string>>;
+  /** The class of the binding `COORDINATOR`. */
+  readonly className?: string;
   /** How much JavaScript memory its isolates may take, in MB. V8 ends the process beyond it. Default: no limit. */
   readonly heapMb?: number;
 }

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
 import { HttpCoordinator } from "../../src/backends/http/index.js";
 import { CompletionTracker } from "../../src/index.js";
-import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 import { TOKEN } from "./client.js";
 
 const MB = 1_048_576;
 const RESULTS = 400;
 const ITEMS = 3_000;
 
-let worker: WorkerProcess;
+let worker: WorkerHost;
 let sizes: number[] = [];
 let c: HttpCoordinator;
 

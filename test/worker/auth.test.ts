@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
 import { authenticate } from "../../worker/auth.js";
 import type { WorkerEnv } from "../../worker/env.js";
 import { count, reached } from "../support/figures.js";
-import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 import { type Client, clientOf } from "./client.js";
 
 /** The Worker with a count of the objects that it reached for. */
@@ -46,7 +46,7 @@ const ROUTES: readonly (readonly [string, string])[] = [
   ["GET", "/v1/nowhere"],
 ];
 
-let worker: WorkerProcess | undefined;
+let worker: WorkerHost | undefined;
 
 async function started(vars: Record<string, string>): Promise<Client> {
   worker = await startWorker({ vars, source: COUNTING });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
 import { reached } from "../support/figures.js";
-import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 import { type Call, type Client, clientOf } from "./client.js";
 
 /** Words that must not come back: in secrets, ids, values, names of fields, paths. */
@@ -8,8 +8,8 @@ const CANARY = "Canary7f3a91";
 const TOKEN = `token-${CANARY}-secret`;
 const HOST = "hooks.example";
 
-let worker: WorkerProcess;
-let broken: WorkerProcess;
+let worker: WorkerHost;
+let broken: WorkerHost;
 let call: Client;
 
 beforeAll(async () => {

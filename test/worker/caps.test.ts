@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
 import { reached } from "../support/figures.js";
-import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 import { type Receiver, startReceiver } from "../webhook/receiver.js";
 import { type Call, type Client, clientOf, freshId, TOKEN } from "./client.js";
 
 const BODY_BYTES = 262_144;
 
-let worker: WorkerProcess;
+let worker: WorkerHost;
 let receiver: Receiver;
 let call: Client;
 

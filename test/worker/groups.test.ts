@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startWorker, type WorkerProcess } from "../support/worker-process.js";
+import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
 import { type Client, clientOf, freshId, TOKEN } from "./client.js";
 
-let worker: WorkerProcess;
+let worker: WorkerHost;
 let call: Client;
 
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
 import { mayNameOf } from "../../worker/handlers.js";
-import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 import { type Answer, clientOf, freshId } from "./client.js";
 
 const TOKENS = { own: "token-of-the-operator", acme: "token-of-tenant-acme", globex: "token-of-tenant-globex" };
@@ -18,7 +18,7 @@ const SOURCE = `
     fetch: (request, env) => request.url.endsWith("/seen") ? Response.json(seen) : worker.fetch(request, env),
   };`;
 
-let worker: WorkerProcess;
+let worker: WorkerHost;
 
 beforeAll(async () => {
   worker = await startWorker({

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { startWorker, type WorkerProcess } from "../support/worker-process.js";
+import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
 import { clientOf, TOKEN } from "./client.js";
 
 const CANARY = "Canary7f3a91";
@@ -7,7 +7,7 @@ const SECRET = `whsec_${btoa("k".repeat(32))}`;
 const HOSTS = "hooks.example";
 const sound = { COORDINATOR_TOKEN: TOKEN };
 
-let worker: WorkerProcess | undefined;
+let worker: WorkerHost | undefined;
 afterEach(() => worker?.close());
 
 async function healthOf(vars: Record<string, string>, source?: string) {

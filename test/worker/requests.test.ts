@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
 import { MAX_BODY_BYTES } from "../../worker/body.js";
-import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 import { type Call, type Client, clientOf, freshId, type StageBody, TOKEN } from "./client.js";
 
-let worker: WorkerProcess;
+let worker: WorkerHost;
 let call: Client;
 
 beforeAll(async () => {

@@ -2,8 +2,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { startWorker } from "../../dev/worker-host.js";
 import { reached } from "../support/figures.js";
-import { startWorker } from "../support/worker-process.js";
 import { type Client, clientOf, TOKEN } from "./client.js";
 
 /** How many objects have made their tables: a platform's empty file is none. */

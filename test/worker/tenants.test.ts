@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Random } from "../../dev/random.js";
+import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
 import { count, reached } from "../support/figures.js";
-import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 import { type Answer, type Client, clientOf, type Output } from "./client.js";
 
 /** The tokens, whose tenants share every id; the single token's data is a tenant of its own. */
@@ -17,7 +17,7 @@ const IDS = ["x", "a:x", "{completion}x", "coord:a:{completion}x", "}{", "b:{kv}
 const OPS = 2_400;
 const KINDS = 14;
 
-let worker: WorkerProcess;
+let worker: WorkerHost;
 let call: Client;
 
 beforeAll(async () => {

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
 import { HttpCoordinator } from "../../src/backends/http/index.js";
 import { CoalesceTracker } from "../../src/trackers/coalesce.js";
 import { CompletionTracker } from "../../src/trackers/completion.js";
 import { DedupeWindow } from "../../src/trackers/dedupe.js";
 import { RequestWaitTracker } from "../../src/trackers/request-wait.js";
 import { RequestStatsAccumulator } from "../../src/trackers/stats.js";
-import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 import { type Client, clientOf, freshId, TOKEN } from "./client.js";
 
-let worker: WorkerProcess;
+let worker: WorkerHost;
 let call: Client;
 
 beforeAll(async () => {

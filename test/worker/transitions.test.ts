@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
 import { machines } from "../../src/core/registry.js";
 import { isInternal, isWatchable } from "../../src/runtime/access.js";
-import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 import { type Client, clientOf, freshId, TOKEN } from "./client.js";
 
-let worker: WorkerProcess;
+let worker: WorkerHost;
 let call: Client;
 
 beforeAll(async () => {

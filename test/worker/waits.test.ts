@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
 import { preferredWaitSec } from "../../worker/prefer.js";
 import { expectSoon } from "../support/expect-soon.js";
 import { reached } from "../support/figures.js";
-import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 import { type Client, clientOf, freshId, TOKEN } from "./client.js";
 
 /**
@@ -24,7 +24,7 @@ const ABORTING = `
   };
 `;
 
-let worker: WorkerProcess;
+let worker: WorkerHost;
 let call: Client;
 
 beforeAll(async () => {

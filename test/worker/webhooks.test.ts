@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
 import { verify } from "../../src/webhook/index.js";
-import { startWorker, type WorkerProcess } from "../support/worker-process.js";
 import { type Receiver, startReceiver } from "../webhook/receiver.js";
 import { clientOf, freshId, TOKEN } from "./client.js";
 
 const SECRET = `whsec_${btoa("k".repeat(32))}`;
 
-let worker: WorkerProcess | undefined;
+let worker: WorkerHost | undefined;
 let receiver: Receiver;
 let answers: number[];
 

@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { startWorker, type WorkerHost } from "../../../dev/worker-host.js";
 import { HttpCoordinator } from "../../../src/backends/http/index.js";
 import { UpstashCoordinator } from "../../../src/backends/upstash/index.js";
 import { coordinationErrors, requestWait } from "../../../src/hono/index.js";
@@ -9,7 +10,6 @@ import { type DeafPort, startDeafPort } from "../../support/deaf-port.js";
 import { type FaultProxy, type Lane, startBlackHole, startFaultProxy } from "../../support/fault-proxy.js";
 import { count, reached } from "../../support/figures.js";
 import { type Punctuality, Stopwatch } from "../../support/punctuality.js";
-import { startWorker, type WorkerProcess } from "../../support/worker-process.js";
 import { bounded } from "./bounded.js";
 import { type Operation, outcomeOf, type Place } from "./operation.js";
 import { OPERATIONS } from "./operations.js";
@@ -26,7 +26,7 @@ const BACKENDS = ["upstash", "http"] as const;
 type Backend = (typeof BACKENDS)[number];
 
 let watch: Stopwatch;
-let worker: WorkerProcess;
+let worker: WorkerHost;
 let sound: Record<Backend, FaultProxy>;
 let hole: FaultProxy;
 let deaf: DeafPort;

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll } from "vitest";
+import { startWorker, type WorkerHost } from "../../../dev/worker-host.js";
 import { HttpCoordinator, type HttpOptions } from "../../../src/backends/http/index.js";
 import { CompletionTracker } from "../../../src/index.js";
 import { type FaultProxy, type Lane, startFaultProxy } from "../../support/fault-proxy.js";
 import { SILENCE_MS, Silence } from "../../support/silence.js";
-import { startWorker, type WorkerProcess } from "../../support/worker-process.js";
 import { type Receiver, startReceiver } from "../../webhook/receiver.js";
 import { describeJoinedFaults } from "./describe-joined.js";
 import { describeMatrix } from "./describe-matrix.js";
@@ -12,7 +12,7 @@ import { OPERATIONS } from "./operations.js";
 
 const TOKEN = "the-token-of-fault-tests";
 
-let worker: WorkerProcess;
+let worker: WorkerHost;
 let proxy: FaultProxy;
 let receiver: Receiver;
 beforeAll(async () => {

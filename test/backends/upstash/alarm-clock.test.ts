@@ -1,15 +1,12 @@
-import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
 import { Miniflare } from "miniflare";
 import { afterEach, beforeEach, describe, expect, inject, it } from "vitest";
+import { bundleWorker } from "../../../dev/worker-bundle.js";
+import { startWorker } from "../../../dev/worker-host.js";
 import { UpstashCoordinator } from "../../../src/backends/upstash/index.js";
 import { CompletionTracker } from "../../../src/index.js";
 import { newOp } from "../../../src/lib/ids.js";
 import { KillableWorker } from "../../support/killable-worker.js";
 import type {} from "../../support/provided.js";
-import { startWorker } from "../../support/worker-process.js";
-
-const root = fileURLToPath(new URL("../../../", import.meta.url));
 
 /**
  * A Worker as its author writes it, with nothing of a test runner around it: in the test pool, each class is wrapped in one
@@ -103,17 +100,8 @@ describe("in bare workerd", () => {
   });
 
   it("a cron trigger drains with one line", async () => {
-    const { outputFiles } = await build({
-      absWorkingDir: root,
-      stdin: { contents: SOURCE, resolveDir: root, loader: "ts" },
-      bundle: true,
-      format: "esm",
-      target: "es2022",
-      conditions: ["workerd", "worker", "import"],
-      write: false,
-    });
     const miniflare = new Miniflare({
-      modules: [{ type: "ESModule", path: "worker.js", contents: outputFiles[0]?.text ?? "" }],
+      modules: [{ type: "ESModule", path: "worker.js", contents: await bundleWorker({ source: SOURCE }) }],
       compatibilityDate: "2026-05-03",
       bindings: vars(),
     });

@@ -1,0 +1,50 @@
+import { Miniflare } from "miniflare";
+import type { WorkerModule } from "./worker-bundle.js";
+
+/** As in wrangler.toml. */
+export const COMPATIBILITY = { compatibilityDate: "2026-05-03", compatibilityFlags: ["enable_request_signal"] };
+
+export interface WorkerHostOptions extends WorkerModule {
+  /** The module as `bundleWorker` returns it. @default bundled now, from `entry` or `source` */
+  readonly script?: string;
+  /** The Worker's vars and secrets. */
+  readonly vars?: Readonly<Record<string, string>>;
+  /** The class of the binding `COORDINATOR`. @default "CoordinatorWorkerObject" */
+  readonly className?: string;
+  /** Further objects: a class for each binding. */
+  readonly objects?: Readonly<Record<string, string>>;
+  /** @default a free port */
+  readonly port?: number;
+  /** Where the objects' SQLite files are kept. @default in memory, until the process ends */
+  readonly persistDir?: string;
+}
+
+/** A running Worker. */
+export interface WorkerHost {
+  /** Without a slash at its end. */
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/** Starts a Worker in a workerd process of its own. It answers HTTP on 127.0.0.1. */
+export async function startWorker(options: WorkerHostOptions = {}): Promise<WorkerHost> {
+  const { vars = {}, port = 0, persistDir, className = "CoordinatorWorkerObject", objects = {} } = options;
+  const classes = Object.entries({ COORDINATOR: className, ...objects });
+  const miniflare = new Miniflare({
+    modules: [{ type: "ESModule", path: "worker.js", contents: options.script ?? (await bundled(options)) }],
+    ...COMPATIBILITY,
+    host: "127.0.0.1",
+    port,
+    bindings: { ...vars },
+    durableObjects: Object.fromEntries(classes.map(([name, className]) => [name, { className, useSQLite: true }])),
+    ...(persistDir === undefined ? {} : { durableObjectsPersist: persistDir }),
+  });
+  const { href } = await miniflare.ready;
+  return { url: href.replace(/\/$/, ""), close: () => miniflare.dispose() };
+}
+
+/** A program that brings its script along loads no bundler. */
+async function bundled(module: WorkerModule): Promise<string> {
+  const { bundleWorker } = await import("./worker-bundle.js");
+  return bundleWorker(module);
+}
