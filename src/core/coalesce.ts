@@ -4,8 +4,9 @@ import { emptyRing, type OpRing, recallOp, rememberOp } from "./recent-operation
 import type { Store } from "./store.js";
 
 /**
- * Versions of one key, of which only the newest counts. A version is *issued* first and *sent* afterwards: until it is
- * known to have been sent, it makes no older one stale, since nobody may ever hear of it.
+ * Versions of one key, where the latest version wins. A caller first gets a version *issued*, then publishes it
+ * (*sent*). A version that is issued but not known to be sent makes no older version stale: no receiver may ever see
+ * it.
  */
 interface VersionHead {
   issued: number;
@@ -19,7 +20,10 @@ function save(store: Store, head: VersionHead, ttlMs: number): void {
   store.keepUntil(numbersUntilMs(store, head.issued) + ttlMs);
 }
 
-/** Issues a version: above all before it, and above all of an earlier record, since it begins at the server's time. */
+/**
+ * Issues a version. It is higher than every earlier version of the key, also of an expired record: versions start at
+ * the server's time.
+ */
 function next(store: Store, input: { op: string; ttlMs: number; held?: boolean }): { version: number } {
   const head = store.head<VersionHead>() ?? { issued: 0, sent: 0, ring: emptyRing() };
   const before = recallOp(store, input.op);
@@ -33,8 +37,8 @@ function next(store: Store, input: { op: string; ttlMs: number; held?: boolean }
 }
 
 /**
- * Somebody has sent this version, or has it in hands: from now on older ones are stale. Says whether it is one of them.
- * A version that was never issued here changes nothing.
+ * Records that a caller sent this version, or is about to process it: older versions are stale from now on. Returns
+ * whether this version is itself stale. A version that was never issued here changes nothing.
  */
 function seen(store: Store, input: { version: number; ttlMs: number }): { stale: boolean } {
   const head = store.head<VersionHead>();

@@ -1,11 +1,11 @@
 import { emptyRing, type OpRing, recallOp, rememberOp } from "./recent-operations.js";
 import type { Store } from "./store.js";
 
-/** A claim on a key: the first to come has it, until it is released or its time is over. */
+/** A claim on a key. The first caller holds it until a caller releases it or its TTL ends. */
 interface ClaimHead {
-  /** The call that holds it; "" when it was released. */
+  /** The id of the call that holds the key; "" once released. */
   holder: string;
-  /** The calls that are over, claims and releases: a late copy of one of them changes nothing. */
+  /** The ids of finished claims and releases. A late copy of one of these calls changes nothing. */
   ring: OpRing;
 }
 
@@ -19,7 +19,7 @@ function claim(store: Store, input: { op: string; ttlMs: number }): { claimed: b
   return { claimed: true };
 }
 
-/** Frees the key; with `holder` only if that call still holds it. */
+/** Frees the key. With `holder`, only if that call still holds the key. */
 function release(store: Store, input: { op: string; holder?: string }): { released: boolean } {
   const head = store.head<ClaimHead>();
   if (head === undefined) return { released: false };

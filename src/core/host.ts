@@ -1,9 +1,9 @@
-/** What a transition needs from its host and Lua spells differently: its twin is `lua/host.ts`. */
+/** The functions of a transition that Lua implements differently. `lua/host.ts` is the Lua version. */
 
-/** Why a record could not be worked on. */
+/** Why a record could not be read. */
 export type Refusal = "newer_schema";
 
-/** Thrown by a transition that cannot go on: nothing of it is written. */
+/** Thrown by a transition that cannot run. The backend then writes nothing. */
 export class TransitionRefused extends Error {
   override readonly name = "TransitionRefused";
   constructor(readonly reason: Refusal) {
@@ -15,7 +15,7 @@ export function refuse(reason: Refusal): never {
   throw new TransitionRefused(reason);
 }
 
-/** JSON text of a value that holds no `null` and no `undefined` inside an array. */
+/** Returns JSON text. The value must hold no `null` and no `undefined` inside an array. */
 export function encode(value: object): string {
   return JSON.stringify(value);
 }
@@ -24,12 +24,12 @@ export function decode<T>(text: string): T {
   return JSON.parse(text) as T;
 }
 
-/** Decimal digits of a safe integer, never in exponent form, never `-0`. */
+/** Returns the decimal digits of a safe integer: never in exponent form, never `-0`. */
 export function formatInteger(value: number): string {
   return String(value + 0);
 }
 
-/** How many bytes a text takes in UTF-8. */
+/** Returns how many bytes a text takes in UTF-8. */
 export function byteLength(text: string): number {
   let bytes = text.length;
   for (let i = 0; i < text.length; i++) {

@@ -4,11 +4,12 @@ import { emptyRing, KEPT_MS, type OpRing, recallOp, recentOps, rememberOp } from
 import type { Store } from "./store.js";
 
 /**
- * Raw keys: a number, a set, a list, or a flag. A record a key; its kind is fixed by the first write.
+ * Raw keys: a number, a set, a list, or a flag. Each key is one record. The first write fixes its kind.
  *
- * Members: `m:MEMBER` of a set, `i:N` of a list, and those of the ring of operations: a call that arrives twice counts
- * once. A key that was deleted, and a set that has become empty, keep the ring for as long as a call may be sent again: else a
- * late copy of an earlier write would count once more, and that of a delete would take what was written after it.
+ * Members: `m:MEMBER` of a set, `i:N` of a list, and the ring of recent operations. The ring makes a call that arrives
+ * twice count once. A deleted key and an emptied set keep their ring for as long as a client may resend a call. Without
+ * the ring, a late copy of an earlier write would count again. A late copy of a delete would remove what was written
+ * after it.
  */
 interface KeyHead {
   kind: "number" | "set" | "list" | "flag";
@@ -16,26 +17,26 @@ interface KeyHead {
   value?: string;
   /** How many members or items. */
   count: number;
-  /** A flag's maker. */
+  /** The call that set the flag. */
   op?: string;
-  /** A list's first write: a page of one list is never followed by a page of another. */
+  /** The call that made the list's first write. It keeps pages of different lists apart. */
   life?: string;
-  /** `expire` was called: writes leave the TTL alone. */
+  /** `expire` was called: later writes do not change the TTL. */
   pinned?: boolean;
-  /** There is no such key any more: only its ring of operations is left. */
+  /** The key was deleted. Only its ring of recent operations is left. */
   gone?: boolean;
   ring: OpRing;
 }
 
 export interface Write {
   op: string;
-  /** How long a key lives after its last write, unless `expire` says otherwise; 0 for ever. */
+  /** How long a key lives after its last write, in milliseconds, unless `expire` was called. 0: it never expires. */
   ttlMs: number;
 }
 
 /** A write's result, or why it was refused. */
 export interface KeyOutcome {
-  /** Decimal text: Lua's JSON keeps 14 digits. */
+  /** Decimal text, because Lua's JSON keeps 14 digits only. */
   result?: string;
   refused?: "wrong_kind" | "out_of_range" | "full";
 }
@@ -43,9 +44,9 @@ export interface KeyOutcome {
 /** A page of a list. */
 export interface ListPage {
   values?: string[];
-  /** Where the list goes on; absent on its last page. */
+  /** Where the next page begins; absent on the last page. */
   next?: number;
-  /** Which list it is. */
+  /** The list that the page was read from. */
   life?: string;
   refused?: "wrong_kind";
 }
@@ -54,13 +55,13 @@ const MAX_INTEGER = 9007199254740991;
 export const MAX_MEMBERS = 100_000;
 export const MAX_ITEMS = 10_000;
 
-/** The key, if there is one. */
+/** Returns the key; `undefined` when it does not exist. */
 function find(store: Store): KeyHead | undefined {
   const head = store.head<KeyHead>();
   return head === undefined || head.gone === true ? undefined : head;
 }
 
-/** The key, or a new one, which knows the operations of the last one. */
+/** Returns the key, or a new one. A new key takes over the ring of a deleted one. */
 function open(store: Store, kind: KeyHead["kind"]): KeyHead {
   const head = store.head<KeyHead>();
   if (head === undefined) return { kind, count: 0, ring: emptyRing() };
@@ -74,7 +75,7 @@ function save(store: Store, head: KeyHead, input: Write, result: string): KeyOut
   return { result };
 }
 
-/** Removes the key. What its latest operations answered stays for as long as they may be sent again. */
+/** Removes the key. Keeps the answers of its recent operations for as long as a client may resend them. */
 function forget(store: Store, head: KeyHead, op: string, answer: string): void {
   const recent = recentOps(store, head.ring);
   store.clear();
@@ -174,8 +175,8 @@ function rpush(store: Store, input: Write & { values: string[] }): KeyOutcome {
 }
 
 /**
- * A page of the list, from `from` on. A list only grows at its end, so that pages of one life make up the list as it is at
- * the last of them. From another list than `life` says, it is the first page.
+ * Returns a page of the list, beginning at `from`. A list grows only at its end. So pages with the same `life` make up
+ * the list as it was at the last page. When `life` names another list, returns the first page of the current one.
  */
 function lrange(store: Store, input: { from?: number; life?: string; bytes?: number }): ListPage {
   const head = find(store);

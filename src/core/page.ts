@@ -2,19 +2,19 @@ import { byteLength, formatInteger } from "./host.js";
 import { MAX_PAGE_BYTES } from "./limits.js";
 import type { Store } from "./store.js";
 
-/** Members that a page is read from: `letter:N` for the numbers from `from` to `to`, the latter not among them. */
+/** The members that a page is read from: `letter:N` for the numbers from `from` (inclusive) to `to` (exclusive). */
 export interface PageInput {
   letter: string;
   from: number;
   to: number;
-  /** Default and at most `MAX_PAGE_BYTES`. */
+  /** How many bytes the page takes at most. Default and maximum: `MAX_PAGE_BYTES`. */
   bytes: number | undefined;
 }
 
-/** How many members are read at a time: a page is never far larger than it may be. */
+/** How many members one read loads. It limits how much is read beyond the page. */
 const CHUNK = 64;
 
-/** Reads as many members as a page holds, and one at least; `undefined` for one that is not there. */
+/** Reads as many members as a page holds, and at least one; `undefined` for a member that is missing. */
 export function readPage(store: Store, { letter, from, to, bytes }: PageInput): (string | undefined)[] {
   const most = bytes !== undefined && bytes < MAX_PAGE_BYTES ? bytes : MAX_PAGE_BYTES;
   const texts: (string | undefined)[] = [];

@@ -2,20 +2,21 @@ import { decode, encode, formatInteger } from "./host.js";
 import type { Store } from "./store.js";
 
 /**
- * What recent operations answered, as members of the record: `x:OP` the answer, `q:N` when and which. For operations that
- * many callers make at once. A client sends a call again within seconds, however many others come in between.
+ * The answers of recent operations, stored as members of the record: `x:OP` holds the answer, `q:N` the call and its
+ * time. A resent call, with the same op id, gets its first answer. Made for records that many callers write at once: a
+ * client resends within seconds, however many other calls come between.
  */
 export interface OpRing {
   first: number;
   last: number;
 }
 
-/** Longer than any call is sent again by itself (`RESEND_WINDOW_MS`). */
+/** How long answers are kept. Longer than a client resends a call (`RESEND_WINDOW_MS`). */
 export const KEPT_MS = 60_000;
-/** A bound for storms: the oldest operation is then forgotten before its time. */
+/** A limit for bursts. Beyond it the oldest operation is forgotten early. */
 const MAX_KEPT = 10_000;
 const DROPS_PER_CALL = 4;
-/** How many operations outlive what they worked on. */
+/** How many operations are kept after the key that they wrote was removed. */
 const MAX_RECENT = 1_000;
 
 export const emptyRing = (): OpRing => ({ first: 1, last: 0 });
@@ -24,7 +25,8 @@ export const answerName = (op: string): string => `x:${op}`;
 const slotName = (n: number): string => `q:${formatInteger(n)}`;
 
 /**
- * What this call answered before; `undefined` when it is new. With `ring` it reads in one go what `rememberOp` will look at.
+ * Returns the answer that this call got before; `undefined` when the call is new. With `ring`, also loads the members
+ * that `rememberOp` reads, in the same read.
  */
 export function recallOp(store: Store, op: string, ring?: OpRing): string | undefined {
   if (ring !== undefined) {
@@ -35,7 +37,7 @@ export function recallOp(store: Store, op: string, ring?: OpRing): string | unde
   return store.get(answerName(op));
 }
 
-/** The operations of the last minute, the oldest first: the latest 1,000 of them. */
+/** Returns the operations of the last minute, the oldest first: the latest 1,000 of them. */
 export function recentOps(store: Store, ring: OpRing): { op: string; answer: string }[] {
   const slots: string[] = [];
   const first = ring.last - MAX_RECENT + 1;
@@ -51,17 +53,17 @@ export function recentOps(store: Store, ring: OpRing): { op: string; answer: str
   return ops.map((op) => ({ op, answer: recallOp(store, op) ?? "" }));
 }
 
-/** How many calls are remembered at most, and for how long: a minute at least. */
+/** How many calls are remembered at most, and for how long: at least a minute. */
 export interface RingBounds {
   most?: number;
   keptMs?: number;
 }
 
-/** Keeps a call's answer, and lets go of some that are over. */
+/** Remembers a call's answer. Removes some answers that are older than they are kept. */
 export function rememberOp(store: Store, ring: OpRing, op: string, answer: string, bounds: RingBounds = {}): void {
   const { most = MAX_KEPT } = bounds;
   const keptMs = Math.max(bounds.keptMs ?? 0, KEPT_MS);
-  // A full ring lets go of several at once, every few calls: each call that removes something takes a command more on Redis.
+  // A full ring drops several at once, every few calls. On Redis each call that removes members costs one more command.
   const room = most - DROPS_PER_CALL;
   const isFull = ring.last - ring.first + 1 >= most;
   for (let i = 0; i < DROPS_PER_CALL && ring.first <= ring.last; i++) {

@@ -6,15 +6,13 @@ import { request } from "./request/request.js";
 import { stats } from "./stats.js";
 import type { Store, Transition } from "./store.js";
 
-/** Every machine, by name. A transition is called `machine.step`. */
+/** All machines by name. A transition is called `machine.step`. */
 export const machines = { kv, completion, request, coalesce, dedupe, stats };
 
-/** The machines, as a type. */
 export type Machines = typeof machines;
-/** A machine's name. */
 export type MachineName = keyof Machines;
 
-/** `"completion.ack"` and its like. */
+/** A transition's name, such as `"completion.ack"`. */
 export type TransitionName = {
   [M in MachineName]: `${M}.${keyof Machines[M] & string}`;
 }[MachineName];
@@ -27,12 +25,12 @@ type Step<N extends TransitionName> = N extends `${infer M}.${infer S}`
     : never
   : never;
 
-/** What a transition takes. */
+/** The input of a transition. */
 export type InputOf<N extends TransitionName> = Step<N> extends Transition<infer Input, infer _> ? Input : never;
-/** What a transition answers. */
+/** The output of a transition. */
 export type OutputOf<N extends TransitionName> = Step<N> extends (...args: never[]) => infer Output ? Output : never;
 
-/** The function of a transition's name; `undefined` when there is none. */
+/** Returns the transition with this name; `undefined` when there is none. */
 export function findTransition(name: string): Transition<unknown, object> | undefined {
   const dot = name.indexOf(".");
   const machine = name.slice(0, dot);
@@ -49,7 +47,7 @@ export function applyTransition<N extends TransitionName>(name: N, store: Store,
   return transition(store, input) as OutputOf<N>;
 }
 
-/** The machine of a transition's name. */
+/** Returns the machine part of a transition's name. */
 export function machineOf(name: TransitionName): MachineName {
   return name.slice(0, name.indexOf(".")) as MachineName;
 }

@@ -3,19 +3,22 @@ import { emptyRing, type OpRing, recallOp, rememberOp } from "./recent-operation
 import type { Store } from "./store.js";
 
 /**
- * Counts of many ids, each merged from many sides and taken once. One record holds a namespace, or a shard of it, so
- * that a limit on the number of ids is exact.
+ * Counts of many ids. Many callers merge counts into an id; one call consumes them. One record holds a namespace, or a
+ * shard of it. So the limit on the number of ids is exact.
  *
- * Members: `s:ID` an id's counts; `p:ID` and `n:ID` the ids that were last merged before and after it; and those of the
- * ring of operations, where a consumption leaves what it took.
+ * Members: `s:ID` holds an id's counts. `p:ID` and `n:ID` link the ids in the order of their last merge. The ring of
+ * recent operations keeps what each `consume` returned.
  */
 interface StatsHead {
-  /** How many ids are tracked, and the first and the last of them; "" for none. */
+  /**
+   * `tracked`: how many ids are tracked. `oldest` and `newest`: the ids with the oldest and the newest merge; "" for
+   * none.
+   */
   tracked: number;
   oldest: string;
   newest: string;
   ring: OpRing;
-  /** When the record expires: later than any of its ids. */
+  /** When the record expires: later than all of its ids. */
   untilMs: number;
 }
 
@@ -29,7 +32,7 @@ interface Entry extends Counts {
   untilMs: number;
 }
 
-/** How many ids one merge drops at most: it adds one, so this keeps up. */
+/** How many ids one merge drops at most. A merge adds one id, so this keeps up. */
 const DROPS_PER_MERGE = 8;
 const MAX_COUNT = 1_000_000_000_000;
 
@@ -67,7 +70,7 @@ function drop(store: Store, head: StatsHead, id: string): void {
   store.remove(nextName(id));
 }
 
-/** Drops the ids that were not merged for longest, while they are past their time, or too many are tracked. */
+/** Drops the ids with the oldest merge while they are expired or more than `room` are tracked. */
 function makeRoom(store: Store, head: StatsHead, room: number): void {
   for (let i = 0; i < DROPS_PER_MERGE && head.oldest !== ""; i++) {
     const oldest = read(store, head.oldest);
@@ -86,7 +89,7 @@ function append(store: Store, head: StatsHead, id: string): void {
   head.tracked += 1;
 }
 
-/** Keeps the record for longer than any of its ids; put off at most every quarter of their time. */
+/** Keeps the record longer than all of its ids. Moves the expiry at most once a quarter of the TTL. */
 function save(store: Store, head: StatsHead, ttlMs: number): void {
   if (head.untilMs < store.nowMs + ttlMs) {
     head.untilMs = store.nowMs + ttlMs + Math.ceil(ttlMs / 4);
@@ -118,7 +121,7 @@ function merge(
   return { merged: true };
 }
 
-/** Takes an id's counts: they are handed out once, and again to a copy of the same call. */
+/** Returns an id's counts and removes them. A repeated call gets the same counts again. */
 function consume(store: Store, input: { op: string; id: string }): { counts?: Counts } {
   const taken = recallOp(store, input.op);
   if (taken !== undefined && taken !== "") return { counts: decode<Counts>(taken) };

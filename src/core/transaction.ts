@@ -1,10 +1,10 @@
 import { decode, encode, refuse } from "./host.js";
 import type { Changes, Rows, Store } from "./store.js";
 
-/** The layout of what is stored. A record of a later version is refused, never misread. */
+/** The version of the storage layout. A record with a later version is refused, never misread. */
 const SCHEMA = 1;
 
-/** How a head is stored: the fields, and beside them the two instants that the store itself looks after. */
+/** How a head is stored: the fields, and the two instants that the store manages. */
 interface Envelope {
   schema: number;
   until?: number;
@@ -13,7 +13,7 @@ interface Envelope {
 }
 
 /**
- * A store over one record, and what was written to it so far.
+ * A store over one record, and the writes that were made to it so far.
  *
  * @noSelf
  */
@@ -23,8 +23,9 @@ export interface Draft {
 }
 
 /**
- * Opens one record for one transition. Reads see the record and what this transition wrote; nothing reaches the backend
- * before it commits `changes()`. A record past its end is taken as absent whether or not the backend has removed it.
+ * Opens one record for one transition. Reads see the record and the writes of this transition. The backend writes
+ * nothing before it commits `changes()`. An expired record counts as absent, even if the backend has not removed it
+ * yet.
  */
 export function openDraft(rows: Rows, nowMs: number): Draft {
   const text = rows.readHead();
@@ -41,7 +42,7 @@ export function openDraft(rows: Rows, nowMs: number): Draft {
   let cleared = expired;
   let notified = false;
   let discarded = false;
-  /** What members hold as far as this transition knows: read or written. */
+  /** The members that this transition has read or written. */
   let known: Record<string, string | false | undefined> = {};
   let names: string[] = [];
   let written: Record<string, boolean | undefined> = {};

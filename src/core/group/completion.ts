@@ -26,11 +26,11 @@ import {
 import { register } from "./registration.js";
 import { expectedMarks, loadMarks, markOf, rememberCall, type TaskAck, taskName, type Verdict } from "./task-set.js";
 
-/** The steps of a group: what may happen to it, each in one piece. */
+/** The transitions of a group. Each is atomic. */
 
 /**
- * How many decrements of a group are remembered: the last 1,000 for certain, since a full ring lets go of four at once. Their
- * number must not make a record larger and larger.
+ * How many decrements of a group are remembered, so that the record does not grow without limit. The last 1,000 are
+ * certain: a full ring drops four at once.
  */
 export const MAX_DECREMENTS = 1_004;
 
@@ -39,7 +39,7 @@ export interface AckInput {
   tasks: TaskAck[];
   generation?: number;
   earlyTtlMs: number;
-  /** Also say the group's status. */
+  /** Also returns the group's status. */
   view?: boolean;
 }
 
@@ -91,7 +91,7 @@ function ack(store: Store, input: AckInput): { results: AckResult[]; view?: Grou
   return input.view === true ? { results, view: viewOf(store, head) } : { results };
 }
 
-/** What a task is told that stands twice in one call. */
+/** The verdict of a task that appears twice in one call. */
 function again(verdict: Verdict): Verdict {
   return verdict === "accepted" ? "duplicate" : verdict;
 }
@@ -103,8 +103,8 @@ export interface DecrementInput {
 }
 
 /**
- * Counts tasks that have no names. Its op id alone keeps a copy from counting again, so the last operations are remembered:
- * so many, and for the group's TTL.
+ * Counts tasks without names. Only the op id keeps a repeated call from counting again. So the group remembers its last
+ * `MAX_DECREMENTS` operations, each for the group's TTL.
  */
 function decrement(store: Store, input: DecrementInput): { remaining?: number; refused?: "named" } {
   const head = open(store);
@@ -121,7 +121,7 @@ function decrement(store: Store, input: DecrementInput): { remaining?: number; r
   return { remaining: remainingOf(head) };
 }
 
-/** Whether the group that stands is the one that the call names; without a generation it is. */
+/** Whether the stored group has the generation that the call names. A call without a generation means the stored group. */
 function isMeant(head: GroupHead, input: { generation?: number }): boolean {
   return input.generation === undefined || input.generation === head.generation;
 }
@@ -143,20 +143,20 @@ function status(store: Store, _input: object): { view?: GroupView } {
 
 export interface WaitInput {
   generation?: number;
-  /** The caller follows in the background: its look does not put off the group's end by silence. */
+  /** A background wait. Its looks do not extend the group's idle timeout. */
   background?: boolean;
 }
 
 /**
- * What a waiter looks at: ready once the group has ended. An unknown group may yet be registered. A caller that waits for
- * one generation waits no longer once another stands, or none.
+ * The output that a wait polls: ready once the group has ended. An unknown group is not ready, because a caller may
+ * still register it. A wait for one generation is ready too once the record holds another generation, or none.
  */
 function wait(
   store: Store,
   input: WaitInput,
 ): { ready: boolean; version: number; recheckInMs?: number; view?: GroupView } {
   const head = open(store);
-  // Generations begin at the server's time: a group that is registered from now on is not older.
+  // Generations start at the server's time, so a group that is registered later has a higher version.
   if (head === undefined) return { ready: input.generation !== undefined, version: store.nowMs };
   const version = head.generation;
   if (!isMeant(head, input)) return { ready: true, version };
@@ -166,7 +166,7 @@ function wait(
   return { ready: false, version, recheckInMs: recheckGroupMs(store, head, renews) };
 }
 
-/** Results in the order of their acks, from `after` (exclusive) on: `limit` of them at most, and as many as a page holds. */
+/** Returns results in the order of their acks, starting after `after`: at most `limit` of them, and at most one page. */
 function results(
   store: Store,
   input: { after: number; limit: number; bytes?: number },
@@ -183,7 +183,7 @@ function results(
   return last < head.results ? { found: true, items, next: last } : { found: true, items };
 }
 
-/** Of the instances that hold a plain function for this generation, one takes its call. */
+/** Several instances may hold a plain function for this generation. The first to take it runs it. */
 function take(store: Store, input: { op: string; generation: number }): { taken: boolean } {
   const head = open(store);
   if (head === undefined || head.generation !== input.generation || head.state === "open") return { taken: false };
@@ -206,7 +206,7 @@ function redeliver(store: Store, input: { op: string; generation?: number }): { 
   return { view: viewOf(store, head) };
 }
 
-/** The timer rang: applies the end by time, claims the deliveries that are due, and arms the next timer from the state. */
+/** Runs when the group's timer fires: applies the timeout, claims due deliveries, and sets the next timer from the state. */
 function woken(store: Store, input: WokenInput): Claimed {
   const head = open(store);
   if (head === undefined) return { claims: [] };
@@ -240,7 +240,7 @@ const expectedOfAck = ({ tasks }: AckInput): string[] => expectedMarks(tasks);
 const expectedOfDecrement = ({ op }: { op: string }): string[] => [answerName(op)];
 
 /**
- * The members that a step will probably read. Redis reads them with the head, by one command, which pays for the due line that
- * each write renews.
+ * The members that a transition probably reads. Redis reads them with the head in one command. The saved command pays
+ * for the write to the due queue that each write makes.
  */
 export const expected = { ack: expectedOfAck, decrement: expectedOfDecrement };

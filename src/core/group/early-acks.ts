@@ -3,48 +3,48 @@ import type { Store } from "../store.js";
 import { numbered, type TaskAck, taskName, type Verdict } from "./task-set.js";
 
 /**
- * Acks that came before their group's registration: kept for minutes and in number, and counted when it comes. Each has a
- * slot. An ack that counts no more gives its slot to the next one that needs it.
+ * Acks that arrive before their group is registered. They are kept for a limited time and in limited number, and the
+ * registration counts them. Each ack has a slot. An expired ack's slot is reused.
  */
 
-/** How many acks of one group may come before its registration. */
+/** How many acks of one group are kept before its registration. */
 export const MAX_EARLY = 10_000;
-/** How many more of them may bring a result or an error: a registration counts them all in one step. */
+/** How many acks with a result or an error are kept in addition. The registration counts them all in one transition. */
 export const MAX_EARLY_BODIES = 1_000;
-/** How many slots are read together in search of one that is over. */
+/** How many slots one read of the search for an expired ack loads. */
 const LOOKED_AT_ONCE = 16;
 
 /** The head of a group that is not registered. */
 export interface EarlyHead {
   state: "early";
-  /** The slots `y:1` and on, of acks alone. */
+  /** The slots `y:1`, `y:2`, …: acks without a result or an error. */
   plain: Slots;
-  /** The slots `z:1` and on, of acks with a result or an error. */
+  /** The slots `z:1`, `z:2`, …: acks with a result or an error. */
   bodies: Slots;
   /** How many acks were kept so far. */
   kept: number;
-  /** Until when the last of them counts. */
+  /** When the last early ack expires. */
   untilMs: number;
 }
 
 interface Slots {
   list: "y" | "z";
   used: number;
-  /** The slot at which the last search for one that is over ended. */
+  /** The slot where the last search for an expired ack ended. */
   at: number;
-  /** All slots are taken, and none is over before this instant. */
+  /** All slots are in use, and none expires before this instant. */
   fullUntilMs: number;
 }
 
 interface EarlyAck extends TaskAck {
   op: string;
-  /** Its place among all early acks: they count in the order in which they came. */
+  /** Its position among all early acks. They count in the order of arrival. */
   n: number;
-  /** When it stops counting. */
+  /** When the ack expires. */
   untilMs: number;
 }
 
-/** What an early ack is kept by. */
+/** The fields of an ack call that decide how the ack is kept. */
 interface EarlyInput {
   op: string;
   generation?: number;
@@ -77,8 +77,8 @@ function beginEarly(): EarlyHead {
 }
 
 /**
- * The slot of the task's ack: the one that stands, which keeps what was said first, as a registered group does; or one that
- * this ack is written to. `undefined`: there is no room.
+ * Returns the slot of the task's ack. A stored ack that has not expired keeps its first result or error, as in a
+ * registered group. Else this ack is written to a free slot. `undefined`: all slots are in use.
  */
 function slotOf(store: Store, head: EarlyHead, task: TaskAck, op: string): string | undefined {
   const slots = task.result === undefined && task.error === undefined ? head.plain : head.bodies;
@@ -125,13 +125,13 @@ function freeSlot(store: Store, head: EarlyHead, slots: Slots): string | undefin
   return undefined;
 }
 
-/** An early ack, whether it still counts or not. */
+/** Returns an early ack, expired or not. */
 function read(store: Store, name: string): EarlyAck | undefined {
   const text = store.get(name);
   return text === undefined ? undefined : decode<EarlyAck>(text);
 }
 
-/** The early acks that still count, in the order in which they came. */
+/** Returns the early acks that have not expired, in the order of arrival. */
 export function takeEarly(store: Store): EarlyAck[] {
   const head = store.head<EarlyHead>();
   if (head === undefined) return [];

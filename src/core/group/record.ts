@@ -18,33 +18,38 @@ import type { EarlyHead } from "./early-acks.js";
 import { type Marked, numbered, setMark, type TaskAck, taskName } from "./task-set.js";
 
 /**
- * A group of tasks (a fan-in) ends once: when all tasks were acked, by time (`lifetime.ts`), or by a cancel.
+ * A group of tasks (a fan-in) ends once: when all tasks were acked, by timeout (`lifetime.ts`), or by a cancel.
  *
- * An ack is membership in a set: `marks.ts` says how that is stored. While the group is not registered, the member `t:TASK`
- * names the early ack's slot. Other members: `reg` the registration, `meta`, `y:N` and `z:N` early acks, `e:N` errors,
- * `r:N` results, `x:OP` and `q:N` recent operations, `taker` the instance that runs the plain function, `redelivered` the
- * last call that had deliveries queued again, and the outbox's.
+ * An ack is membership in a set: `task-set.ts` describes how that is stored. Before the group is registered, the member
+ * `t:TASK` names the early ack's slot. Other members:
+ *
+ * - `reg`: the registration; `meta`: its metadata
+ * - `y:N` and `z:N`: early acks; `e:N`: errors; `r:N`: results
+ * - `x:OP` and `q:N`: recent operations
+ * - `taker`: the instance that runs the plain function
+ * - `redelivered`: the last call that queued deliveries again
+ * - `d:GENERATION` and `s:GENERATION`: the outbox
  */
 
-/** Where a group stands; anything but `open` is final. */
+/** The state of a group. Every state except `open` is final. */
 export type GroupState = "open" | "completed" | "failed" | "timed_out" | "cancelled";
 
-/** How many errors are kept word by word; the count goes on. */
+/** How many errors are kept as text. Later errors are counted only. */
 export const MAX_ERRORS = 100;
 
-/** What every step reads and writes, and no more: an ack is as cheap as this is small. */
+/** The fields that every transition reads and writes. Keep it small: each ack writes all of it. */
 export interface GroupHead extends OutboxHead, Marked, LifetimeHead {
   state: GroupState;
   generation: number;
   succeeded: number;
   failed: number;
   results: number;
-  /** The recent decrements, once there was one. */
+  /** The recent decrements. Absent before the first one. */
   decrements?: OpRing;
-  /** Its timeout has a target. */
+  /** The registration has a target for the timeout. */
   owes: boolean;
   reason?: string;
-  /** What the end was decided by: a member's name. */
+  /** The cause of the end: a member's name, or `deadline`, `cancel`, `decrement` or `register`. */
   endedBy?: string;
 }
 
@@ -63,10 +68,13 @@ export interface GroupView {
   delivery: DeliveryView;
 }
 
-/** What only registering again and the end need: the member `reg`. */
+/** The member `reg`: what only a second registration and the end of the group read. */
 export interface Registration {
   spec: string;
-  /** The calls that made the last generations, this one's at the end, and the generation that it restarted. */
+  /**
+   * `ops`: the calls that created the last generations, the current one last. `from`: the generation that this one
+   * restarted.
+   */
   ops: string[];
   from?: number;
   deliveryId: string;
@@ -74,8 +82,8 @@ export interface Registration {
 }
 
 /**
- * The group, with its end by time applied: the first step after that instant ends it, whichever step that is. Early acks
- * alone are not a group.
+ * Returns the group, with its timeout applied: the first transition after that instant ends the group. Returns
+ * `undefined` for a record that holds only early acks.
  */
 export function open(store: Store): GroupHead | undefined {
   const head = store.head<GroupHead | EarlyHead>();
@@ -87,26 +95,26 @@ export function open(store: Store): GroupHead | undefined {
   return head;
 }
 
-/** Stores the head and re-arms timer and TTL from the state, so that no step can forget either. */
+/** Stores the head. Sets timer and expiry from the state, so that no transition can forget either. */
 export function save(store: Store, head: GroupHead): void {
   const isOpen = head.state === "open";
   const isSilent = isOpen && head.deadlineAtMs === undefined;
   let wakeAtMs = nextDueMs(head);
-  /** The last instant at which the record is needed: its numbers must not come again. */
+  /** The last instant at which the record is needed. A generation must never be issued twice. */
   let neededMs = numbersUntilMs(store, head.generation);
   if (isOpen) {
     const atMs = endsAtMs(head);
-    // An end by silence without a target needs no timer: who reads within the next TTL applies it.
+    // An idle timeout without a target needs no timer: the next read within the TTL applies it.
     const isTimed = !isSilent || head.owes;
     if (isTimed && (wakeAtMs === undefined || atMs < wakeAtMs)) wakeAtMs = atMs;
     const lastMs = atMs + (head.owes ? OWED_MS : 0);
     if (lastMs > neededMs) neededMs = lastMs;
   }
-  // Deliveries outlive the rest: without timers they wait for a drain, and a dead letter waits for an operator.
+  // Deliveries outlive the group: without timers they wait for a drain, and a dead letter waits for an operator.
   const owedMs = owedUntilMs(head);
   if (owedMs !== undefined && owedMs > neededMs) neededMs = owedMs;
   store.put(head);
-  // Each ack puts the end by silence off. Timer and expiry follow seldom, so that an ack costs no more for it.
+  // Each ack extends the idle timeout. Timer and expiry are moved only now and then, to keep an ack cheap.
   store.wakeAt(wakeAtMs, isSilent);
   store.keepUntil(neededMs + head.ttlMs, isSilent ? Math.floor(head.ttlMs / 4) : 0);
 }
@@ -158,7 +166,7 @@ export function viewOf(store: Store, head: GroupHead): GroupView {
   return view;
 }
 
-/** Counts a task that is known not to have counted before, and ends the group when nothing more is needed. */
+/** Counts a task that has not counted yet. Ends the group when no task remains. */
 export function count(store: Store, head: GroupHead, task: TaskAck, op: string): void {
   touch(store, head);
   setMark(store, head, task.id, op);

@@ -8,14 +8,17 @@ import { takeEarly } from "./early-acks.js";
 import { count, end, type GroupHead, type GroupView, open, type Registration, save, viewOf } from "./record.js";
 import { markOf, taskName } from "./task-set.js";
 
-/** How a group comes to be: registered once, and anew only by who restarts it. */
+/** Registration of a group. A group is registered once; only a restart registers it anew. */
 
 export interface RegisterInput {
   op: string;
-  /** A digest of what makes the registration the same one: tasks or total, policy, durable targets. */
+  /**
+   * A digest of the tasks or the total, the policy and the durable targets. A registration with the same digest is the
+   * same one.
+   */
   spec: string;
   total: number;
-  /** The ids, all different, `total` of them; absent for tasks without a list. */
+  /** The task ids: all different, `total` of them. Absent for tasks without a list. */
   tasks?: string[];
   /** The tasks are the numbers from 0 to `total` - 1. */
   indexed?: boolean;
@@ -33,7 +36,7 @@ export interface RegisterOutput {
   view?: GroupView;
 }
 
-/** Of how many generations the calls that made them are remembered. */
+/** How many generations of an id have their creating calls remembered. */
 const REMEMBERED_OPS = 8;
 
 export function register(store: Store, input: RegisterInput): RegisterOutput {
@@ -44,7 +47,7 @@ export function register(store: Store, input: RegisterInput): RegisterOutput {
     return { outcome: "created", view: begin(store, undefined, input) };
   }
   const { spec, ops, from } = decode<Registration>(store.get("reg")!);
-  /** This very call made it, and its reply was lost. */
+  /** This call created the group, and its reply was lost. */
   const made = ops.includes(input.op);
   const isSameRestart = restart === undefined || (restart.from !== undefined && restart.from === from);
   if (made || (spec === input.spec && isSameRestart)) return { outcome: "exists", view: viewOf(store, head) };
@@ -57,7 +60,7 @@ export function register(store: Store, input: RegisterInput): RegisterOutput {
   return { outcome: "created", view: begin(store, { head, ops }, input) };
 }
 
-/** Begins a generation, and counts what came before it. */
+/** Starts a generation and counts the early acks. */
 function begin(store: Store, before: { head: GroupHead; ops: string[] } | undefined, input: RegisterInput): GroupView {
   const early = before === undefined ? takeEarly(store) : [];
   const owed = before === undefined ? [] : takeMembers(store, owedGenerations(before.head));
@@ -90,7 +93,7 @@ function begin(store: Store, before: { head: GroupHead; ops: string[] } | undefi
   if (input.metadata !== undefined) store.set("meta", input.metadata);
   for (const id of input.tasks ?? []) store.set(taskName(id), "");
 
-  // Without tasks there is nothing that an early ack could count for.
+  // A group without tasks has nothing that an early ack could count for.
   if (head.total <= 0) end(store, head, "completed", "register");
   for (const ack of early) {
     if (head.state === "open" && markOf(store, head, ack.id, ack.op) === "open") count(store, head, ack, ack.op);
@@ -100,7 +103,7 @@ function begin(store: Store, before: { head: GroupHead; ops: string[] } | undefi
   return viewOf(store, head);
 }
 
-/** The deliveries that an ended generation still owes. */
+/** Returns the members of pending deliveries and dead letters of earlier generations. */
 function takeMembers(store: Store, generations: readonly number[]): [string, string][] {
   const taken: [string, string][] = [];
   for (const generation of generations) {

@@ -10,49 +10,51 @@ export interface TaskAck {
   error?: string;
 }
 
-/** What became of an ack; `AckResult` of the tracker tells them apart. */
+/** The result of an ack. The tracker's `AckResult` explains each value. */
 export type Verdict = "accepted" | "duplicate" | "early" | "late" | "cancelled" | "unknown";
 
 /** The name of the n-th member of a list. */
 export const numbered = (list: string, n: number): string => `${list}:${formatInteger(n)}`;
 
 /**
- * Which tasks of a group have counted. A task that has a name, listed or not, is a member of its own, `t:TASK`: "" while it
- * is open, then the call that counted it. Tasks that are numbers share members, `b:N` for 256 of them, with a letter each: a
- * million tasks are a million bytes.
+ * Which tasks of a group have counted.
+ *
+ * A task with a name, listed or not, is a member of its own, `t:TASK`: "" while it is open, then the call that counted
+ * it. Numbered tasks share members: `b:N` holds one character for each of 256 tasks. A million tasks take a million
+ * bytes.
  */
 
-/** What the marks need of a group's head. */
+/** The fields of a group's head that the task set reads. */
 export interface Marked {
-  /** The tasks were listed: no other counts. */
+  /** The registration listed the tasks. No other task counts. */
   named: boolean;
-  /** The tasks are the numbers from 0 to `total` - 1; the calls of the last minute stand in `ring`. */
+  /** Present when the tasks are the numbers from 0 to `total` - 1. Remembers the calls of the last minute. */
   ring?: OpRing;
   total: number;
 }
 
-/** `mine`: this very call has counted it, and its reply was lost. */
+/** `mine`: this call counted the task, and its reply was lost. */
 export type Mark = "open" | "mine" | "counted";
 
-/** The most tasks that are told apart by number. */
+/** How many numbered tasks a group may have. */
 export const MAX_INDEXED = 1_000_000;
 const A_MEMBER = 256;
-/** A retry that comes after more others is told that its tasks had counted. They count once all the same. */
+/** How many calls the ring remembers. A retry after more calls gets `duplicate` for its own tasks; they still count once. */
 const MAX_CALLS = 1_000;
 const OPEN = ".";
 const COUNTED = "x";
 
 const memberName = (index: number): string => `b:${formatInteger(Math.floor(index / A_MEMBER))}`;
 
-/** The number that an id is; -1 when it is none of the group's. */
+/** Returns the task's number, or -1 when the id is not one of the group's numbers. */
 function indexOf(head: Marked, id: string): number {
   const index = Number(id);
   const isWhole = index >= 0 && index < head.total && Math.floor(index) === index;
-  // Written as numbers are: neither `01` nor `1e3`.
+  // Only the decimal form is accepted: not `01`, not `1e3`.
   return isWhole && formatInteger(index) === id ? index : -1;
 }
 
-/** Reads what `markOf` will look at, in one go. */
+/** Reads all members that `markOf` needs in one call. */
 export function loadMarks(store: Store, head: Marked | undefined, tasks: readonly { id: string }[]): void {
   const names: string[] = [];
   for (const { id } of tasks) {
@@ -65,7 +67,7 @@ export function loadMarks(store: Store, head: Marked | undefined, tasks: readonl
   store.load(names);
 }
 
-/** What `loadMarks` will read of these tasks, whichever way the group tells them apart. */
+/** Returns the members that `loadMarks` may read for these tasks, whether they are named or numbered. */
 export function expectedMarks(tasks: readonly { id: string }[]): string[] {
   const names: string[] = [];
   const listed: Record<string, boolean | undefined> = {};
@@ -80,7 +82,7 @@ export function expectedMarks(tasks: readonly { id: string }[]): string[] {
   return names;
 }
 
-/** `undefined` for a task that is none of the group's. */
+/** Returns `undefined` for a task that the group does not have. */
 export function markOf(store: Store, head: Marked, id: string, op: string): Mark | undefined {
   if (head.ring !== undefined) {
     const index = indexOf(head, id);
@@ -97,7 +99,7 @@ export function markOf(store: Store, head: Marked, id: string, op: string): Mark
   return mark === countedBy(op) ? "mine" : "counted";
 }
 
-/** Marks a task that is open. */
+/** Marks an open task as counted. */
 export function setMark(store: Store, head: Marked, id: string, op: string): void {
   if (head.ring === undefined) {
     store.set(taskName(id), countedBy(op));
@@ -111,8 +113,8 @@ export function setMark(store: Store, head: Marked, id: string, op: string): voi
 }
 
 /**
- * Keeps what its retry is told: a letter has no room for the call that set it. `others`: the tasks of this call that it did not
- * count.
+ * Remembers this call, so that its retry gets the same verdicts: the task set has no room for the id of the call.
+ * `others` are the tasks of this call that it did not count.
  */
 export function rememberCall(store: Store, head: Marked, op: string, others: readonly string[]): void {
   if (head.ring === undefined) return;
@@ -125,5 +127,5 @@ const listed = (id: string): string => `,${id},`;
 
 export const taskName = (id: string): string => `t:${id}`;
 
-/** Never "", whatever the call's id. */
+/** Never "", even if the call's id is "". */
 const countedBy = (op: string): string => `.${op}`;

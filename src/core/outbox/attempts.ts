@@ -13,27 +13,28 @@ import {
 } from "./deliveries.js";
 
 /**
- * The attempts at a delivery. A drainer claims it under a fenced lease (the attempt is stored before anything is sent), and
- * settles it. At least once, with an id fixed beforehand: the receiver makes the effect once.
+ * The attempts at a delivery. A drain claims the delivery under a lease with a fencing token, and stores the attempt
+ * before it sends anything. Then it settles the attempt. Deliveries are at least once; the delivery id is fixed in
+ * advance, so that the receiver can be idempotent.
  */
 
-/** What a drainer brings along. */
+/** The input of a `woken` transition: what the draining process can deliver. */
 export interface WokenInput {
-  /** The call's id: its copy is handed the same leases again. */
+  /** The id of the call. A repeated call gets the same leases again. */
   op?: string;
   /**
-   * The caller's incarnation, where one process at a time delivers (an object): a lease that an earlier incarnation
-   * holds ended with it.
+   * The caller's incarnation, where only one process at a time delivers (a Durable Object). Leases of an earlier
+   * incarnation are over.
    */
   sole?: string;
   routes?: string[];
   leaseMs?: number;
   retry?: RetryPolicy;
-  /** Another of the same process looks next: what this one lacks the handler for is left as it is. */
+  /** Another waker of the same process runs next. Deliveries without a handler here are left unchanged. */
   more?: boolean;
 }
 
-/** A delivery that the caller now holds the lease of. */
+/** A delivery whose lease the caller holds. */
 export interface Claim {
   generation: number;
   deliveryId: string;
@@ -48,9 +49,9 @@ export interface Claim {
   snapshot: string;
 }
 
-/** What a drain did to a delivery without an attempt. Its caller reports it. */
+/** A change that a drain made to a delivery without an attempt. The drain reports it as an event. */
 export interface Notice {
-  /** `unhandled`: drains lack the handler. `dead`: it became a dead letter. */
+  /** `unhandled`: drains lack the handler. `dead`: the delivery became a dead letter. */
   outcome: "unhandled" | "dead";
   deliveryId: string;
   route: string;
@@ -59,7 +60,7 @@ export interface Notice {
   error: string;
 }
 
-/** What a drain came to. */
+/** The result of a `woken` transition. */
 export interface Claimed {
   claims: Claim[];
   notices?: Notice[];
@@ -68,13 +69,16 @@ export interface Claimed {
 export interface SettleInput {
   generation: number;
   fence: number;
-  /** Absent: delivered. */
+  /** Absent: the attempt succeeded. */
   error?: string;
-  /** The error is final: no further attempt. */
+  /** No further attempt is made. */
   final?: boolean;
-  /** The receiver's wish: not before so many milliseconds. */
+  /** The receiver's Retry-After, in milliseconds: the next attempt does not begin earlier. */
   notBeforeMs?: number;
-  /** Nothing was sent: the claim is handed back and spends no attempt. The delivery comes up again in so many milliseconds. */
+  /**
+   * Nothing was sent: the drain gives the claim back, and the attempt does not count. The delivery becomes due again
+   * after this many milliseconds.
+   */
   handedBackMs?: number;
   retry: RetryPolicy;
   /** From 0 to 1, for the jitter. */
@@ -86,12 +90,12 @@ export const DEFAULT_LEASE_MS = 60_000;
 
 const PASS_BASE_MS = 5_000;
 const PASS_MAX_MS = 300_000;
-/** After a day of drains that lack its handler, a delivery is a dead letter. */
+/** After a day of drains without its handler, a delivery becomes a dead letter. */
 const UNHANDLED_MS = 86_400_000;
-/** How often it is reported meanwhile: an alert over the last hour stays on for as long as the handler is missing. */
+/** How often it is reported as `unhandled` meanwhile. An alert over the last hour stays on while the handler is missing. */
 const TELL_AGAIN_MS = 3_600_000;
 
-/** One drain of a record's outbox, and what it has come to so far. */
+/** The state of one drain of a record's outbox. */
 interface Drain {
   store: Store;
   outbox: Outbox;
@@ -100,7 +104,7 @@ interface Drain {
   notices: Notice[];
 }
 
-/** Claims what is due and what the drainer is able to deliver; puts off the rest without spending an attempt. */
+/** Claims the due deliveries that the draining process can deliver. Postpones the others without spending an attempt. */
 export function claim(store: Store, { outbox }: OutboxHead, input: WokenInput): Claimed {
   const claims: Claim[] = [];
   const notices: Notice[] = [];
@@ -123,12 +127,13 @@ function claimOne(drain: Drain, due: Due, delivery: Delivery): void {
     return;
   }
   if (input.routes?.includes(delivery.route) !== true) {
-    // What was handed back unsent is for who has room for it.
+    // A delivery that is not yet due was handed back unsent. A process with free capacity may claim it.
     if (input.more !== true && due.atMs <= store.nowMs) postponeUnhandled(drain, due, delivery);
     return;
   }
   const spent = delivery.attempts - delivery.base;
-  // An attempt that died with its holder failed like any other: a crash that comes again must not spend them all at once.
+  // The process that held the lease ended. Its attempt counts as failed, with backoff: a crash that repeats must not
+  // spend all attempts at once.
   if (due.leased && due.atMs > store.nowMs && spent > 1) {
     due.leased = false;
     due.atMs = store.nowMs + fullJitterMs(retry, spent, 1);
@@ -156,7 +161,7 @@ function isClaimable(due: Due, input: WokenInput, nowMs: number): boolean {
   return due.leased && input.sole !== undefined && due.holder !== input.sole;
 }
 
-/** The lease was given to a first copy of this very call, whose reply was lost. */
+/** Whether the lease belongs to an earlier copy of this call, whose reply was lost. */
 function isAgain(due: Due, input: WokenInput, nowMs: number): boolean {
   return due.leased && due.atMs > nowMs && input.op !== undefined && due.op === input.op;
 }
@@ -175,7 +180,7 @@ function claimOf(store: Store, generation: number, delivery: Delivery): Claim {
   };
 }
 
-/** Puts off a delivery whose handler the drainer lacks. The day counts from the first such drain in a row. */
+/** Postpones a delivery whose handler this process lacks. The day counts from the first such drain in a row. */
 function postponeUnhandled(drain: Drain, due: Due, delivery: Delivery): void {
   const { store, input, notices } = drain;
   const { nowMs } = store;
@@ -196,7 +201,7 @@ function postponeUnhandled(drain: Drain, due: Due, delivery: Delivery): void {
   due.atMs = nowMs + (pauseMs < PASS_MAX_MS ? pauseMs : PASS_MAX_MS);
 }
 
-/** Gives a delivery up without an attempt. `why` is reported; the status keeps the error of the last attempt. */
+/** Makes a delivery a dead letter without an attempt. `why` is reported; the status keeps the error of the last attempt. */
 function deadLetterByDrain(
   { store, outbox, input, notices }: Drain,
   generation: number,
@@ -211,7 +216,7 @@ function noticeOf({ id, route, attempts }: Delivery, outcome: Notice["outcome"],
   return { outcome, deliveryId: id, route, attempt: attempts, error };
 }
 
-/** Reports again what a first copy of this very call had to report: its reply was lost. */
+/** Reports again the notices of an earlier copy of this call, whose reply was lost. */
 function repeatNotices({ store, outbox, input, notices }: Drain): void {
   if (input.op === undefined) return;
   for (const { generation, unhandled } of outbox.due) {
@@ -226,11 +231,11 @@ function repeatNotices({ store, outbox, input, notices }: Drain): void {
   }
 }
 
-/** Ends an attempt. False: the lease had gone to another, or the delivery was settled otherwise; nothing changed. */
+/** Ends an attempt. Returns false, and changes nothing, when the lease was lost or the delivery was settled already. */
 export function settle(store: Store, { outbox }: OutboxHead, input: SettleInput): boolean {
   const delivery = read(store, input.generation);
   if (outbox === undefined || delivery === undefined) return false;
-  // This very call settled it, and its reply was lost.
+  // This call settled it, and its reply was lost.
   if (delivery.settled === input.fence) return (delivery.state === "delivered") === (input.error === undefined);
   if (delivery.state !== "pending" || delivery.fence !== input.fence) return false;
   if (input.handedBackMs !== undefined) {
@@ -258,14 +263,14 @@ export function settle(store: Store, { outbox }: OutboxHead, input: SettleInput)
   return true;
 }
 
-/** Ends a lease: the delivery is claimed again after a pause. */
+/** Ends a lease: the delivery can be claimed again after a pause. */
 function putOff(
   store: Store,
   outbox: Outbox,
   put: { generation: number; delivery: Delivery; pauseMs: number; unsent?: boolean },
 ): void {
   const { generation, delivery, pauseMs } = put;
-  // The attempt that has ended can settle nothing any more.
+  // The fencing token changes, so that the ended attempt can settle nothing.
   delivery.fence += 1;
   write(store, generation, delivery);
   for (const due of outbox.due) {
@@ -276,7 +281,7 @@ function putOff(
   }
 }
 
-/** Gives a delivery up: a dead letter, until it is redelivered. */
+/** Makes a delivery a dead letter, until it is redelivered. */
 function deadLetter(
   store: Store,
   outbox: Outbox,

@@ -3,29 +3,29 @@ import type { Store } from "../store.js";
 import { isWebhook } from "./routes.js";
 
 /**
- * A record's outbox: what it still owes to the world, one delivery a generation. The step that ends a group also writes
- * its delivery here; `attempts.ts` says how it is made.
+ * A record's outbox: its pending deliveries, one a generation. The transition that ends a group also queues its
+ * delivery here. `attempts.ts` makes the attempts.
  */
 
 /** Where a delivery goes. */
 export interface Target {
-  /** What a drainer must be able to do: `handler:NAME`, `url`, or `request`. */
+  /** The route that a process must be able to deliver to: `handler:NAME`, `url`, or `request`. */
   route: string;
-  /** What the drainer needs besides, opaque here. */
+  /** Further data for the process that delivers. The core does not read it. */
   body: string;
 }
 
-/** Targets by the end that they are for; `end` takes every end that has none of its own. */
+/** Targets by the end that they are for. `end` receives every end that has no target of its own. */
 export interface Targets {
   complete?: Target;
   timeout?: Target;
   end?: Target;
 }
 
-/** Where a delivery stands. `dead`: given up, until it is redelivered. */
+/** The state of a delivery. `dead`: a dead letter, until it is redelivered. */
 export type DeliveryState = "none" | "pending" | "delivered" | "dead";
 
-/** A delivery, stored as the member `d:GENERATION`; the status it tells of stands in `s:GENERATION`. */
+/** A delivery, stored as the member `d:GENERATION`. The member `s:GENERATION` holds the group's status that it reports. */
 export interface Delivery {
   id: string;
   type: string;
@@ -33,28 +33,31 @@ export interface Delivery {
   body: string;
   state: "pending" | "delivered" | "dead";
   attempts: number;
-  /** How many attempts there had been when it was (re)queued. */
+  /** How many attempts had been made when the delivery was queued, or queued again. */
   base: number;
-  /** The fencing token: of several claims only the newest may settle. */
+  /** The fencing token. Only the newest claim may settle. */
   fence: number;
-  /** The claim that settled last. */
+  /** The fencing token of the claim that settled last. */
   settled?: number;
   createdAtMs: number;
   queuedAtMs: number;
   lastError?: string;
 }
 
-/** A line of the outbox in the record's head: when to look at which delivery again. */
+/** An entry in the record's head: when to look at a delivery again. */
 export interface Due {
   generation: number;
   atMs: number;
-  /** An attempt is under way; at `atMs` its lease ends. Who holds it, and by which call. */
+  /**
+   * An attempt is under way, and its lease ends at `atMs`. `holder` is the incarnation that holds it; `op` is the call
+   * that claimed it.
+   */
   leased: boolean;
   holder?: string;
   op?: string;
   /** How many drains in a row lacked its handler. */
   passed: number;
-  /** Its last claim was handed back unsent: who has room for it need not wait until `atMs`. */
+  /** Its last claim was handed back unsent. A process with free capacity may claim it before `atMs`. */
   unsent?: boolean;
   /** Present while drains lack its handler. Each claim removes it. */
   unhandled?: Unhandled | undefined;
@@ -62,28 +65,28 @@ export interface Due {
 
 /** A row of drains that lack a delivery's handler. */
 export interface Unhandled {
-  /** When the first of them came. */
+  /** When the first of these drains ran. */
   sinceMs: number;
-  /** When it was last reported, and by which drainer's call. */
+  /** When the delivery was last reported as `unhandled`, and by which call. */
   toldAtMs: number;
   op?: string | undefined;
 }
 
-/** A line of the outbox about a dead letter. */
+/** An entry in the record's head about a dead letter. */
 export interface Dead {
   generation: number;
   atMs: number;
-  /** Present where a drain gave it up: by which call, and what that had to report. */
+  /** Present when a drain made it a dead letter without an attempt: the call, and the error that it reported. */
   told?: { op: string; error: string };
 }
 
-/** What a record owes, or has given up on, of this generation and of earlier ones. */
+/** The pending deliveries and the dead letters of this generation and of earlier ones. */
 export interface Outbox {
   due: Due[];
   dead: Dead[];
 }
 
-/** A head with an outbox, once there has been a delivery. */
+/** A head with an outbox. Absent before the first delivery. */
 export interface OutboxHead {
   outbox?: Outbox;
 }
@@ -95,9 +98,9 @@ export interface DeliveryView {
   lastError?: string;
 }
 
-/** More undelivered generations than this, dead letters among them, and a restart is refused. */
+/** A restart is refused while a record has this many undelivered generations, dead letters included. */
 export const MAX_OUTBOX = 16;
-/** For so long, past its time, a delivery waits for whoever drains, and a dead letter for whoever redelivers it. */
+/** How long an overdue delivery and a dead letter are kept: seven days. */
 export const OWED_MS = 604_800_000;
 
 const deliveryName = (generation: number): string => `d:${formatInteger(generation)}`;
@@ -112,12 +115,12 @@ export function write(store: Store, generation: number, delivery: Delivery): voi
   store.set(deliveryName(generation), encode(delivery));
 }
 
-/** The status at the end of the generation, as text. */
+/** Returns the group's status at the end of the generation, as text. */
 export function snapshotOf(store: Store, generation: number): string {
   return store.get(snapshotName(generation)) ?? "{}";
 }
 
-/** Queues a delivery, due at once. */
+/** Queues a delivery that is due at once. */
 export function enqueue(
   store: Store,
   head: OutboxHead,
@@ -140,7 +143,7 @@ export function enqueue(
   head.outbox.due.push({ generation: delivery.generation, atMs: store.nowMs, leased: false, passed: 0 });
 }
 
-/** The earliest instant at which the outbox wants to be looked at. */
+/** Returns when the next entry of the outbox is due. */
 export function nextDueMs({ outbox }: OutboxHead): number | undefined {
   let next: number | undefined;
   if (outbox === undefined) return next;
@@ -154,12 +157,12 @@ export function close(outbox: Outbox, generation: number): void {
   outbox.due = outbox.due.filter((due) => due.generation !== generation);
 }
 
-/** Forgets the dead letters that nobody has redelivered in their time. */
+/** Removes the dead letters that were not redelivered within seven days. */
 export function forgetDead({ outbox }: OutboxHead, nowMs: number): void {
   if (outbox !== undefined) outbox.dead = outbox.dead.filter(({ atMs }) => atMs + OWED_MS > nowMs);
 }
 
-/** What the outbox still owes: the generations whose delivery is pending or dead. */
+/** Returns the generations whose delivery is pending or dead. */
 export function owedGenerations({ outbox }: OutboxHead): number[] {
   const generations: number[] = [];
   if (outbox === undefined) return generations;
@@ -168,7 +171,7 @@ export function owedGenerations({ outbox }: OutboxHead): number[] {
   return generations;
 }
 
-/** The last instant at which somebody may still want to deliver; `undefined` when nothing is owed. */
+/** Returns when the last pending delivery or dead letter expires; `undefined` when there is none. */
 export function owedUntilMs({ outbox }: OutboxHead): number | undefined {
   let until: number | undefined;
   if (outbox === undefined) return until;
@@ -180,7 +183,7 @@ export function owedUntilMs({ outbox }: OutboxHead): number | undefined {
   return until;
 }
 
-/** Queues again this generation's delivery, dead or delivered, and the dead letters of earlier ones. */
+/** Queues again this generation's delivery, dead or delivered, and the dead letters of earlier generations. */
 export function redeliverAll(store: Store, { outbox }: OutboxHead, generation: number): void {
   if (outbox === undefined) return;
   const dead = outbox.dead;
@@ -192,8 +195,8 @@ export function redeliverAll(store: Store, { outbox }: OutboxHead, generation: n
 }
 
 /**
- * Queues a delivery again, with a fresh allowance of attempts. One that waits for its next attempt becomes due now; one
- * whose attempt is under way is left alone.
+ * Queues a delivery again, with a full number of attempts. A delivery that waits for its next attempt becomes due now.
+ * A delivery whose attempt is under way is left unchanged.
  */
 function requeue(store: Store, outbox: Outbox, generation: number): void {
   const delivery = read(store, generation);
@@ -203,7 +206,7 @@ function requeue(store: Store, outbox: Outbox, generation: number): void {
   }
   close(outbox, generation);
   delivery.state = "pending";
-  // An attempt from before, told of late, settles nothing of the new delivery.
+  // The fencing token changes, so that a late settlement of an earlier attempt has no effect.
   delivery.fence += 1;
   delivery.base = delivery.attempts;
   delivery.queuedAtMs = store.nowMs;
@@ -211,12 +214,12 @@ function requeue(store: Store, outbox: Outbox, generation: number): void {
   outbox.due.push({ generation, atMs: store.nowMs, leased: false, passed: 0 });
 }
 
-/** Why a delivery that drains pass by is not attempted. */
+/** Returns why drains postpone a delivery. */
 export function unhandledReason(route: string): string {
   return isWebhook(route) ? "no running instance sends webhooks" : `no running instance has ${route}`;
 }
 
-/** What a generation's status says of its delivery. An attempt's own error comes before the lack of a handler. */
+/** Returns the delivery part of a generation's status. The error of an attempt takes precedence over a missing handler. */
 export function describe(store: Store, { outbox }: OutboxHead, generation: number): DeliveryView {
   const delivery = read(store, generation);
   if (delivery === undefined) return { state: "none", attempts: 0 };
@@ -231,7 +234,7 @@ export function describe(store: Store, { outbox }: OutboxHead, generation: numbe
   return view;
 }
 
-/** The members of a generation's delivery, for a record that begins anew and takes them along. */
+/** Returns the members of a generation's delivery. A restarted record keeps them. */
 export function deliveryMembers(generation: number): string[] {
   return [deliveryName(generation), snapshotName(generation)];
 }

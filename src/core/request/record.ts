@@ -4,41 +4,46 @@ import { emptyRing, type OpRing } from "../recent-operations.js";
 import type { Store } from "../store.js";
 
 /**
- * What is stored of a request. A mark is membership in a set, like an ack: the member `t:LIFE:STAGE:ROOT` holds "" while a
- * registered root is open, `.OP` once it was marked by that call, `~OP` when it was marked before its registration, and
- * `.~OP` when that came too. `y:t:LIFE:STAGE:ROOT` holds what such an early mark brings, until the root is registered. Other
- * members: `e:N` errors, and those of the ring of operations.
+ * The head of a request's record. A mark is membership in a set, like an ack.
  *
- * An id may be used again as soon as it was cleaned up. For a minute the record then knows its last lives, so that a late
- * copy of a call that belongs to one of them changes nothing in the next.
+ * The member `t:LIFE:STAGE:ROOT` is "" while a registered root is open, and `.OP` once that call marked it. It is `~OP`
+ * when the mark came before the registration of the root, and `.~OP` once both came. `y:t:LIFE:STAGE:ROOT` holds the
+ * counts and next roots of such an early mark until the root is registered. Other members: `e:N` errors, and the ring
+ * of recent operations.
+ *
+ * An id may be used again as soon as it was cleaned up. Each use is an incarnation (`LIFE`, counted from 1). For a
+ * minute the record still knows the last ones: a late copy of their calls changes nothing in the next one.
  */
 export interface RequestHead {
-  /** When this use of the id began. */
+  /** When this incarnation began. */
   beganAtMs: number;
-  /** The stages of its last lives, by whose places their marks are named: this life is the one after them. */
+  /**
+   * The stages of earlier incarnations, in order. A mark's name holds the position of its incarnation and of its stage.
+   * The current incarnation comes after these.
+   */
   pastStages: string[][];
-  /** The calls that have registered the last lives, and those that have cleaned them up. */
+  /** `registeredBy`: the calls that registered the last incarnations. `cleanedBy`: the calls that cleaned them up. */
   registeredBy: string[];
   cleanedBy: string[];
-  /** Grows with every change; begins at the server's time, so that it never falls back. */
+  /** Grows with every change. Starts at the server's time, so that it never decreases. */
   version: number;
-  /** How many roots are registered, and how many of them are open. */
+  /** `roots`: how many roots are registered. `open`: how many of them are not marked. */
   roots: number;
   open: number;
-  /** How many marks wait for their root's registration, together with the roots that they hand on to. */
+  /** How many early marks are kept, plus the roots that they hand on to. */
   early: number;
-  /** It takes no roots but those that a registered root hands on to. */
+  /** The request takes no new roots, except those that a registered root hands on to. */
   sealed: boolean;
-  /** The calls that registered this life and have not abandoned it: 16 at most, then one name that no call has. */
+  /** The calls that registered this incarnation and have not abandoned it: at most 16, then one name that no call has. */
   callers: string[];
-  /** Its last caller has failed. The end stays readable; the next registration begins another life. */
+  /** Its last caller failed. The end stays readable; the next registration starts a new incarnation. */
   abandoned?: boolean;
-  /** It was cleaned up: for a moment those who wait still read how it ended, all others find nothing. */
+  /** The request was cleaned up. For a minute, waiters still read how it ended; all other calls find nothing. */
   cleaned?: boolean;
   stages: StageCounts[];
-  /** How many errors are kept word by word. */
+  /** How many errors are kept as text. */
   kept: number;
-  /** The calls of the last minute that belong to no root. */
+  /** The recent operations that belong to no root. */
   ring: OpRing;
   ttlMs: number;
   refreshedAtMs: number;
@@ -66,18 +71,21 @@ export interface StageRoots {
   roots: string[];
 }
 
-/** Why nothing was written: a documented cap was reached. */
+/** The limit that was reached. Nothing was written. */
 export type RequestRefusal = "roots" | "early" | "stages" | "counts";
 
-/** How many roots a request may have; how many stages; how many errors are kept word by word. */
+/** The limits of a request: roots, and further below stages and errors kept as text. */
 export const MAX_ROOTS = 100_000;
-/** How many marks may wait for their root's registration, with the roots that they hand on to: a room of their own. */
+/**
+ * How many marks may come before their root's registration, plus the roots that they hand on to. Counted apart from
+ * `MAX_ROOTS`.
+ */
 export const MAX_EARLY_MARKS = 10_000;
 export const MAX_STAGES = 64;
 export const MAX_ERRORS = 100;
-/** How many lives of an id in a row are known. */
+/** How many incarnations of an id in a row are remembered. */
 export const MAX_LIVES = 8;
-/** How many callers of one life are known. With more, the life cannot be abandoned. */
+/** How many callers of one incarnation are remembered. With more callers it cannot be abandoned. */
 export const MAX_CALLERS = 16;
 const MAX_COUNT = 1_000_000_000_000;
 
@@ -90,12 +98,15 @@ export function isComplete(head: RequestHead): boolean {
   return head.open <= 0 && (head.roots > 0 || head.sealed);
 }
 
-/** Complete for good. */
+/** Whether the request is complete and can take no more roots. */
 export function isFinal(head: RequestHead): boolean {
   return head.sealed && isComplete(head);
 }
 
-/** A new use of the id. The marks of the last lives stay, to be known again; of many in a row only so many. */
+/**
+ * Starts a new incarnation of the id. Keeps the marks of at most `MAX_LIVES` incarnations in a row, to recognize late
+ * copies.
+ */
 export function begin(store: Store, { op, ttlMs }: { op: string; ttlMs: number }): void {
   const past = store.head<RequestHead>();
   const known = past === undefined || past.pastStages.length >= MAX_LIVES - 1 ? undefined : past;
@@ -119,7 +130,7 @@ export function begin(store: Store, { op, ttlMs }: { op: string; ttlMs: number }
   });
 }
 
-/** Stores a change. A pending request lives on while it is written to; its TTL is put off every quarter of it at most. */
+/** Stores a change. Each write extends the TTL of a pending request, at most once a quarter of the TTL. */
 export function save(store: Store, head: RequestHead): void {
   head.version = nextNumber(store, head.version);
   if (isComplete(head)) {
@@ -136,7 +147,7 @@ export function keep(store: Store, head: RequestHead): void {
   store.keepUntil(fromMs + head.ttlMs);
 }
 
-/** The stage's place in the head, from 1; 0 when it is not there and no other may be added. */
+/** Returns the stage's position in the head, from 1. Adds the stage when it is new; returns 0 beyond `MAX_STAGES`. */
 export function stageNumber(head: RequestHead, name: string): number {
   let number = 0;
   for (const stage of head.stages) {
@@ -148,7 +159,7 @@ export function stageNumber(head: RequestHead, name: string): number {
   return number + 1;
 }
 
-/** A root's member in each life of the id that has the stage, the present one last. */
+/** Returns the root's member in each incarnation that has the stage, the current one last. */
 export function rootNames(head: RequestHead, stage: number, root: string): string[] {
   const { name } = head.stages[stage - 1]!;
   const names: string[] = [];
@@ -171,8 +182,8 @@ const rootName = (life: number, stage: number, root: string): string =>
   `t:${formatInteger(life)}:${formatInteger(stage)}:${root}`;
 
 /**
- * Registers roots that are not registered yet; returns how many those were, or why none was. A root whose mark came first is
- * done at once: its counts are added by this step, and so are the roots that it hands on to.
+ * Registers roots that are not registered yet. Returns how many, or the limit that was reached. A root with an early
+ * mark is done at once: this adds its counts and registers the roots that it hands on to.
  */
 export function addRoots(store: Store, head: RequestHead, added: readonly StageRoots[]): number | RequestRefusal {
   const waiting = added.slice();
@@ -202,16 +213,16 @@ export function addRoots(store: Store, head: RequestHead, added: readonly StageR
   return count;
 }
 
-/** What a mark brings: counts for its root's stage, and roots that take the work on. */
+/** The content of a mark: counts for the root's stage, and next roots that continue the work. */
 export interface Done {
   processed: number;
-  /** The root failed: counted in the very step that closes it. */
+  /** The root failed. Counted in the same step that closes the root. */
   error?: string;
-  /** Registered in the very step that closes the root. */
+  /** Registered in the same step that closes the root. */
   next?: StageRoots[];
 }
 
-/** Keeps the mark of a root that is not registered, with what it brings. */
+/** Keeps the mark of a root that is not registered yet, with its content. */
 export function keepEarlyMark(
   store: Store,
   head: RequestHead,
@@ -231,7 +242,7 @@ function takeEarlyMark(store: Store, head: RequestHead, name: string): Done {
   return done;
 }
 
-/** An early mark takes as much room as it may add roots. */
+/** How many places an early mark takes: one, plus one for each root that it hands on to. */
 function weightOf({ next = [] }: Done): number {
   let weight = 1;
   for (const { roots } of next) weight += roots.length;
@@ -240,7 +251,7 @@ function weightOf({ next = [] }: Done): number {
 
 const bodyName = (name: string): string => `y:${name}`;
 
-/** Adds to a stage's counts; false when one would leave its range. */
+/** Adds to a stage's counts. Returns false when a count exceeds its limit. */
 export function countIn(
   store: Store,
   head: RequestHead,

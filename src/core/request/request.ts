@@ -25,26 +25,26 @@ import {
 } from "./record.js";
 
 /**
- * A request waits for its roots: pieces of work, each in a stage, that others mark done or failed. It is complete when
- * every registered root was marked; until the first one is registered, or the request is sealed, it is pending.
+ * A request waits for its roots: pieces of work, each in a stage, that callers mark done or failed. It is complete when
+ * every registered root is marked. It is pending until the first root is registered or the request is sealed.
  */
 
 /**
- * What became of a call about a request. `late`: the request is sealed and complete, and stays as it is. `sealed`: it is
- * sealed and pending, and takes no new roots.
+ * The result of a call about a request. `late`: the request is sealed and complete, and does not change. `sealed`: the
+ * request is sealed and pending, and takes no new roots.
  */
 export type RequestVerdict = "accepted" | "duplicate" | "early" | "late" | "sealed" | "unknown";
 
 export interface RequestOutcome {
   verdict: RequestVerdict;
-  /** Whether the request is complete, once the call is done; absent when it is unknown. */
+  /** Whether the request is complete after the call; absent when it is unknown. */
   complete?: boolean;
   refused?: RequestRefusal;
 }
 
-/** For so long those who wait still read the end of a request that was cleaned up. */
+/** How long waiters can still read the end of a request that was cleaned up. */
 const CLEANED_MS = 60_000;
-/** How often progress is looked for: only the end is told at once. */
+/** How often a waiter looks for progress. Only the end is notified at once. */
 const PROGRESS_MS = 1_000;
 
 const UNKNOWN: RequestVerdict = "unknown";
@@ -53,7 +53,7 @@ function register(store: Store, input: { op: string; ttlMs: number }): RequestOu
   const before = store.head<RequestHead>();
   if (before === undefined) return began(store, input);
   const hasBegun = before.registeredBy.includes(input.op);
-  // A late copy of a known call begins no life.
+  // A late copy of a known call starts no new incarnation.
   const isKnown = hasBegun || recallOp(store, input.op) !== undefined;
   if (!isKnown && (before.cleaned === true || before.abandoned === true)) return began(store, input);
   if (before.cleaned === true) return { verdict: UNKNOWN };
@@ -66,11 +66,11 @@ function began(store: Store, input: { op: string; ttlMs: number }): RequestOutco
   return { verdict: "accepted", complete: false };
 }
 
-/** Adds a caller to a request that can still be abandoned. A sealed request was accepted and cannot. */
+/** Adds a caller to a request that can still be abandoned. A sealed request cannot be abandoned. */
 function join(store: Store, head: RequestHead, op: string): void {
   const { callers } = head;
   if (head.sealed || callers.length > MAX_CALLERS) return;
-  // No call has the empty name, so the list never becomes empty.
+  // No call has the empty name, so the list never becomes empty again.
   callers.push(callers.length === MAX_CALLERS ? "" : op);
   rememberOp(store, head.ring, op, "");
   store.put(head);
@@ -85,8 +85,8 @@ export interface AbandonInput {
 }
 
 /**
- * Removes a caller that has failed. With the last one the request ends, with an error, and its waiters resolve. It goes on
- * while another caller is at work, and when one was accepted, which its seal says.
+ * Removes a caller that failed. When the last caller is removed, the request ends with an error, and its waiters
+ * resolve. The request continues while it has another caller, or once it is sealed.
  */
 function abandon(store: Store, input: AbandonInput): RequestOutcome {
   const head = open(store);
@@ -132,8 +132,8 @@ function roots(store: Store, input: StageRoots & { op: string }): RequestOutcome
 }
 
 /**
- * Closes the request to new roots, but for those that a registered root hands on to. A request that is sealed and complete
- * stays so.
+ * Closes the request to new roots, except those that a registered root hands on to. A request that is sealed and
+ * complete stays complete.
  */
 function seal(store: Store, input: { op: string }): RequestOutcome & { view?: RequestView } {
   const head = open(store);
@@ -153,7 +153,7 @@ export interface MarkInput extends Done {
   op: string;
   stage: string;
   root: string;
-  /** A request that began later than this is another one than the caller means. */
+  /** A request that began after this instant is a different use of the id. The mark then has no effect. */
   begunBeforeMs?: number;
 }
 
@@ -186,7 +186,7 @@ function doneOf({ processed, error, next = [] }: MarkInput): Done {
   return done;
 }
 
-/** Closes a registered root, counts what it brings, and registers the roots that it hands on to. */
+/** Closes a registered root, adds its counts, and registers the roots that it hands on to. */
 function closeRoot(
   store: Store,
   head: RequestHead,
@@ -200,8 +200,8 @@ function closeRoot(
 }
 
 /**
- * What a call is told about a root that was marked before: the same again when it is the call that did it, in this life of
- * the id or in an earlier one. `undefined`: the root is not marked.
+ * Returns the verdict for a root that is already marked. The call that marked it, in this incarnation or an earlier
+ * one, gets its first verdict again. `undefined`: the root is not marked.
  */
 function verdictBefore(store: Store, names: readonly string[], op: string): RequestVerdict | undefined {
   let mark = "";
@@ -213,7 +213,7 @@ function verdictBefore(store: Store, names: readonly string[], op: string): Requ
   return mark === "" ? undefined : "duplicate";
 }
 
-/** Counts what belongs to no root: work on the way, another try, an error that ended nothing. */
+/** Adds counts that belong to no root: intermediate work, a retry, an error that ended nothing. */
 function record(
   store: Store,
   input: { op: string; stage: string; processed?: number; requeued?: number; error?: string },
@@ -230,7 +230,7 @@ function record(
   return { verdict: "accepted", complete: isComplete(head) };
 }
 
-/** Nothing of this step is written. */
+/** Discards everything that this transition wrote. */
 function refuse(store: Store, refused: RequestRefusal): RequestOutcome {
   store.discard();
   return { verdict: UNKNOWN, refused };
@@ -249,8 +249,9 @@ export interface Look {
 }
 
 /**
- * What a waiter looks at: ready once the request is complete, and at once when it is unknown. Whether it is complete and
- * what it counted come from the same look. Waiters keep a pending request alive, for 30 days after its last change at most.
+ * The output that a wait polls: ready once the request is complete, and at once when it is unknown. Completeness and
+ * counts come from the same atomic read. Waiters keep a pending request alive for at most 30 days after its last
+ * change.
  */
 function wait(store: Store, _input: object): Look {
   const head = store.head<RequestHead>();
@@ -261,7 +262,7 @@ function wait(store: Store, _input: object): Look {
   return { ready: false, version, recheckInMs: follow(store, head) };
 }
 
-/** Keeps a pending request alive for a caller that follows it; says when that caller has to look again. */
+/** Keeps a pending request alive for a waiting caller. Returns in how many milliseconds that caller must look again. */
 function follow(store: Store, head: RequestHead): number {
   if (isRenewable(store, head.version) && isRenewalDue(store, head.refreshedAtMs, head.ttlMs)) {
     keep(store, head);
@@ -272,8 +273,8 @@ function follow(store: Store, head: RequestHead): number {
 }
 
 /**
- * Ready once there is more to tell than at version `after`: the end at once, steps on the way within a second. Keeps a
- * pending request alive, as `wait` does.
+ * Ready once the version is higher than `after`: the end at once, progress within a second. Keeps a pending request
+ * alive, as `wait` does.
  */
 function progress(store: Store, input: { after: number }): Look {
   const head = store.head<RequestHead>();
@@ -287,8 +288,8 @@ function progress(store: Store, input: { after: number }): Look {
 }
 
 /**
- * Removes the request. Who waits for a complete one reads how it ended for a minute more; nobody sees zeros. What is stored
- * goes with that minute: until then late copies of its calls are known.
+ * Removes the request. Waiters of a complete request can read how it ended for a minute more, instead of zeros. The
+ * record is kept for that minute, so that late copies of its calls are recognized.
  */
 function cleanup(store: Store, input: { op: string }): { found: boolean } {
   const stood = store.head<RequestHead>();
