@@ -2,19 +2,19 @@ import { MAX_PAGE_BYTES } from "../core/limits.js";
 import type { TransitionName } from "../core/registry.js";
 import type { WatchableTransition } from "./backend.js";
 
-/** What clients, backends and the Worker must know of a transition besides its function. */
+/** The properties of a transition that clients, backends and the Worker need to know. */
 interface Access {
-  /** It reads: a lost answer loses nothing. It writes at most what time alone has decided, or a renewal. */
+  /** It reads, so a lost answer loses nothing. It writes only what time alone decides (a timeout) or a TTL renewal. */
   readonly reads?: true;
-  /** It may be watched: its output says `ready`. */
+  /** It can be watched: its output has `ready`. */
   readonly watchable?: true;
-  /** Only a drain runs it: it is never offered to a client. */
+  /** Only a drain runs it. Clients cannot call it. */
   readonly internal?: true;
-  /** What its answer holds, where that is more than a word: a status, or a page whose size the input may bound. */
+  /** The content of a large answer: a status, or a page whose size the input may limit. Absent for short answers. */
   readonly answer?: "status" | "page";
 }
 
-/** `watchable` stands with those whose output says `ready`, and with no other. */
+/** Requires `watchable` exactly where the output has `ready`. */
 type AccessOf<N> = Access & (N extends WatchableTransition ? { watchable: true } : { watchable?: never });
 
 const WRITE = {} as const;
@@ -25,7 +25,7 @@ const READ_STATUS = { reads: true, answer: "status" } as const;
 const WATCH_STATUS = { reads: true, answer: "status", watchable: true } as const;
 const DRAIN = { internal: true, answer: "status" } as const;
 
-/** Every transition. A new one has to be described here before the library compiles. */
+/** All transitions. The compiler refuses a transition that is missing here. */
 const ACCESS = {
   "kv.incr": WRITE,
   "kv.getInt": READ,
@@ -76,19 +76,19 @@ export type InternalTransition = {
 /** A transition that a client may run. */
 export type PublicTransition = Exclude<TransitionName, InternalTransition>;
 
-/** What an answer with a status takes, in bytes: mostly far less, and 122 KB with a hundred long errors. */
+/** How many bytes are reserved for an answer with a status. Most take far less; a hundred long errors take 122 KB. */
 const STATUS_BYTES = 32_768;
 
 function accessOf(name: string): Access {
   return Object.hasOwn(ACCESS, name) ? ACCESS[name as TransitionName] : WRITE;
 }
 
-/** Whether its answer is a page, whose size the input may bound. */
+/** Whether its answer is a page, whose size the input may limit. */
 export function isPaged(name: string): boolean {
   return accessOf(name).answer === "page";
 }
 
-/** Returns how much room of an answer is kept for a transition, in bytes; 0 for those that answer in a word. */
+/** Returns how many bytes of a batch's answer are reserved for a transition; 0 for short answers. */
 export function answerSize(name: string): number {
   const { answer } = accessOf(name);
   if (answer === undefined) return 0;
@@ -100,12 +100,12 @@ export function lostAnswer(name: TransitionName): "no" | "unknown" {
   return accessOf(name).reads === true ? "no" : "unknown";
 }
 
-/** Whether only a drain may run it: it is never offered to a client. */
+/** Whether only a drain may run it. Clients cannot call it. */
 export function isInternal(name: string): name is InternalTransition {
   return accessOf(name).internal === true;
 }
 
-/** Whether its output says `ready`. */
+/** Whether its output has `ready`. */
 export function isWatchable(name: string): name is WatchableTransition {
   return accessOf(name).watchable === true;
 }

@@ -2,8 +2,8 @@ import type { InputOf, MachineName, OutputOf, TransitionName } from "../core/reg
 import { checkInteger } from "../lib/validate.js";
 
 /**
- * What a coordinator is made over: it runs transitions, waits for their outputs, and wakes what is due. Four methods, the last of
- * which a backend whose records wake by themselves leaves out.
+ * The base of a coordinator: it runs transitions, watches their outputs, and runs due work. A backend whose records
+ * have their own timers omits the fourth method, `drain`.
  */
 export interface Backend extends Partial<Drainable> {
   /** Runs one transition on one record: atomic, in one round trip. */
@@ -14,11 +14,11 @@ export interface Backend extends Partial<Drainable> {
     options?: RunOptions,
   ): Promise<OutputOf<N>>;
   /**
-   * Resolves with the first output of the transition that says `ready`. Each look is atomic. Callers that ask the same share
-   * looks and the output, which is frozen.
+   * Resolves with the first output of the transition that is `ready`. Each read is atomic. Callers with the same
+   * transition, id and input share reads and the output, which is frozen.
    *
-   * @throws {CoordinationError} `wait_timeout` when the time is over; `limit_exceeded`, retryable, when the object holds 10,000
-   * waits.
+   * @throws {CoordinationError} `wait_timeout` after `timeoutMs`; `limit_exceeded`, retryable, when the object holds
+   * 10,000 waits.
    */
   watch<N extends WatchableTransition>(
     transition: N,
@@ -26,100 +26,110 @@ export interface Backend extends Partial<Drainable> {
     input: InputOf<N>,
     options: WatchOptions,
   ): Promise<OutputOf<N>>;
-  /** Adds a waker, which acts when a record of the machine wakes. Returns a function that removes it. */
+  /** Adds a waker, which delivers what a woken record of the machine claims. Returns a function that removes it. */
   onWake<M extends WakingMachine>(machine: M, wake: Wake<M>): () => void;
 }
 
-/** What can be drained. */
+/** A coordinator or backend that can be drained. */
 export interface Drainable {
-  /** Wakes what is due, where no timer of the backend does. Safe to run anywhere, at any time, by many at once. */
+  /** Runs due work, on backends without timers. Safe to call anywhere, at any time, concurrently. */
   drain(options?: DrainOptions): Promise<DrainReport>;
 }
 
-/** How one operation is run. */
+/** Options of one operation. */
 export interface RunOptions {
-  /** Ends the call; it rejects with `signal.reason`. A write may have landed. */
+  /** Ends the call, which rejects with `signal.reason`. A write may have been applied. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * Whether sending twice does no harm: by nature, or since the input carries an `op`. False: the call is tried once.
+   * Whether the call may be sent twice: it is idempotent, or its input carries an `op`. False: it is tried once.
    *
    * @default true
    */
   readonly resend?: boolean;
-  /** Keeps the caller's invocation alive for what the call sets off here, such as a delivery. */
+  /** Keeps the caller's invocation alive for work that the call starts here, such as a delivery. */
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 }
 
-/** How long a wait lasts. */
+/** Options of a wait. */
 export interface WatchOptions {
-  /** After so many milliseconds it rejects with `wait_timeout`. 0: looks once. */
+  /** Rejects with `wait_timeout` after this many milliseconds. 0: reads once. */
   readonly timeoutMs: number;
-  /** Ends the wait; it rejects with `signal.reason`. */
+  /** Ends the wait, which rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
   /** Unref timers, so that the wait does not keep the process alive. Default false. */
   readonly background?: boolean;
   /**
-   * How long past its time a wait may still read the end that a message announced and that it could not read in time. Only
-   * where the backend sends messages. Default 0.
+   * How long past its timeout a wait may still read an end that a notification announced, in milliseconds. Only on
+   * backends that send notifications. @default 0
    */
   readonly lastReadMs?: number;
 }
 
-/** Transitions that can be watched: their output says whether what was waited for has come. */
+/** Transitions that can be watched: their output has `ready`. */
 export type WatchableTransition = {
   [N in TransitionName]: OutputOf<N> extends { ready: boolean } ? N : never;
 }[TransitionName];
 
-/** What every watched output says. */
+/** The fields of every watched output. */
 export interface Watched {
   readonly ready: boolean;
-  /** Of two outputs the one with the lower number is the older one. */
+  /** The output with the lower number is older. */
   readonly version: number;
-  /** It may become ready in so many milliseconds though nobody writes. Relative: the caller's clock may be wrong. */
+  /**
+   * The output may become ready in this many milliseconds without a write. Relative, because the caller's clock may be
+   * wrong.
+   */
   readonly recheckInMs?: number;
 }
 
-/** Machines with timers: they have a `woken` step. */
+/** Machines with timers: they have a `woken` transition. */
 export type WakingMachine = {
   [M in MachineName]: `${M}.woken` extends TransitionName ? M : never;
 }[MachineName];
 
-/** One thing that a woken record asks for, such as a delivery that was claimed. */
+/** One piece of work that a woken record claims, such as a delivery. */
 export interface Work {
-  /** Where it goes, such as a handler or a host. Each destination has a share of the pool. */
+  /** Where the work goes, such as a handler or a host. Each destination has a share of the pool. */
   readonly destination: string;
   /** Whether an earlier attempt failed. */
   readonly isRetry: boolean;
-  /** Does it, and says whether it succeeded. */
+  /** Does the work. Returns whether it succeeded. */
   run(): Promise<boolean>;
-  /** Gives the claim back unsent, to be claimed again in `afterMs`. Without it the work keeps its turn, however long it waits. */
+  /**
+   * Gives the claim back unsent; it can be claimed again in `afterMs`. Work without this method stays in the queue,
+   * however long it waits.
+   */
   handBack?(afterMs: number): Promise<void>;
 }
 
-/** Does what a woken record claims, such as a tracker with its handlers. */
+/** A waker: does what a woken record claims. A tracker with handlers is one. */
 export interface Wake<M extends WakingMachine> {
-  /** What `woken` is told: what this one is able to do. */
+  /** Returns the input of `woken`: what this waker can deliver. */
   input(): InputOf<`${M}.woken`>;
-  /** Does it. A rejection is reported as an event; the record's own timer makes it good. */
+  /** Does the work. A rejection is reported as an event; the record's own timer repeats the work. */
   act(id: string, output: OutputOf<`${M}.woken`>): Promise<void>;
-  /** What `act` would do, in parts. With it the coordinator begins each part when its destination has room. */
+  /** Returns the work of `act` in parts. With it the coordinator begins each part when its destination has room. */
   works?(id: string, output: OutputOf<`${M}.woken`>): readonly Work[];
   /** Keeps the caller's invocation alive until the work is done, on platforms that end it with the response. */
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 }
 
-/** How much one drain does. */
+/** Limits of one drain. */
 export interface DrainOptions {
-  /** How many records to wake at most: 1 to 10,000. A record whose claims are handed back unsent does not count. @default 100 */
+  /**
+   * How many records to wake at most: 1 to 10,000. Does not count records whose claims are handed back unsent. @default
+   * 100
+   */
   readonly limit?: number | undefined;
   /** After how long the drain begins no more records, in milliseconds: 1 to 600,000. @default 10_000 */
   readonly budgetMs?: number | undefined;
   /**
-   * Takes the deliveries that are still under way when the drain begins no more: the drain then resolves without them. It must
-   * keep the process alive for them. Without it the drain waits until they have ended.
+   * Receives a promise of the deliveries that are still under way when the drain begins no more. The drain then
+   * resolves without them, and the function must keep the process alive for them. Without it the drain waits for these
+   * deliveries.
    */
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
-  /** Ends the drain; it rejects with `signal.reason`. */
+  /** Ends the drain, which rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -129,12 +139,12 @@ export function checkDrain({ limit = 1, budgetMs = 1 }: DrainOptions): void {
   checkInteger(budgetMs, "budgetMs", 1, 600_000);
 }
 
-/** What one drain did. */
+/** The result of one drain. */
 export interface DrainReport {
   /** How many records were woken. */
   readonly woken: number;
-  /** Whether records are left that were due: not looked at yet, or put off since they could not be woken. */
+  /** Whether due records are left: not reached yet, or postponed because a step failed. */
   readonly left: boolean;
-  /** When the next one comes due, as far as this drain could see. */
+  /** When the next record comes due, as far as this drain could see. */
   readonly nextDueAtMs: number | undefined;
 }

@@ -9,56 +9,59 @@ import { RESEND_WINDOW_MS, retryPauseMs } from "./retry.js";
 export interface Joinable {
   /** Operations on one record keep their order. */
   readonly record: string;
-  /** Operations of different groups never share a request. Default: all of one. */
+  /** Operations of different groups never share a request. Default: one group for all. */
   readonly group?: string;
-  /** How much of a request it takes. */
+  /** How much of a request the operation takes, in the units of `maxSize`. */
   readonly size: number;
-  /** How much of an answer it may take. Default 0. */
+  /** How much of an answer it may take. @default 0 */
   readonly answerSize?: number;
-  /** What a lost answer means. */
+  /** Whether the write may have been applied when its answer is lost. */
   readonly applied: "no" | "unknown";
   /** Whether it may be sent twice. */
   readonly resend: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
-/** What became of one operation of a request. */
+/** The outcome of one operation of a request. */
 export type Outcome<Value> =
   | { readonly value: Value }
-  /** `resend: false`: sending it again would not help, though the error may pass. */
+  /** `resend: false`: sending it again would not help, though the error is retryable. */
   | { readonly error: unknown; readonly resend?: boolean }
-  /** The answer had no room for it: it has spent no attempt. */
+  /** The answer had no room for it. This is not an attempt. */
   | { readonly noRoom: CoordinationError };
 
-/** How operations are sent. */
+/** Sends operations, with the limits of one request. */
 export interface Carrier<Op extends Joinable, Value> {
-  /** Limits of one request. An operation that is larger by itself has a request of its own. */
+  /** Limits of one request. A larger operation gets a request of its own. */
   readonly maxOps: number;
   readonly maxSize: number;
   /** Default: no limit. */
   readonly maxAnswerSize?: number;
-  /** How many requests of one turn are under way at once, in each group. */
+  /** How many requests of one turn run at once, in each group. */
   readonly lanes: number;
-  /** `maxAttempts` is that of each operation, in all the requests that carry it. */
+  /** `maxAttempts` counts the attempts of each operation, over all requests that carry it. */
   readonly retry: RetryPolicy;
-  /** Operations that have not been sent by then fail: the requests before them took too long. */
+  /** How long an operation waits for the requests before it, in milliseconds. After that it fails unsent. */
   readonly maxQueueMs: number;
   readonly clock: Clock;
   readonly random: () => number;
-  /** Sends them once, in their order. The signal aborts when no caller waits any more. Rejects when the whole request fails. */
+  /**
+   * Sends the operations once, in their order. The signal aborts when every caller has left. Rejects when the whole
+   * request fails.
+   */
   send(ops: readonly Op[], signal: AbortSignal): Promise<readonly Outcome<Value>[]>;
 }
 
-/** Workers open six connections at a time, and a wait may hold one. */
+/** Workers open at most six connections at a time, and a wait may hold one. */
 export const HTTP_LANES = 4;
 
 /**
- * Sends operations that begin in the same turn of the event loop together. Each keeps its own signal and its own outcome.
- * Operations on one record keep their order, unless one has to be sent again.
+ * Sends operations that begin in the same turn of the event loop together. Each keeps its own signal and its own
+ * outcome. Operations on one record keep their order, except those that are resent.
  *
- * The batcher owns the retries of its hop: no carrier sends again by itself. An operation is sent `retry.maxAttempts` times at
- * most. Several that got no answer are sent again by halves, one after the other: one that no server survives does not fail its
- * neighbours for ever.
+ * The batcher owns the retries of its hop: no carrier resends by itself. It sends an operation at most
+ * `retry.maxAttempts` times. When a request gets no answer, the batcher splits its operations into two halves and sends
+ * one after the other. So one operation that crashes the server does not fail the others for ever.
  */
 export class Joined<Op extends Joinable, Value> {
   readonly #carrier: Carrier<Op, Value>;
@@ -69,7 +72,7 @@ export class Joined<Op extends Joinable, Value> {
     this.#carrier = carrier;
   }
 
-  /** Returns the operation's value. Sends it again for a passing reason, where that is harmless. */
+  /** Returns the operation's value. Resends it after a retryable error, where `resend` allows that. */
   run(op: Op): Promise<Value> {
     return new Promise((resolve, reject) => {
       op.signal?.throwIfAborted();
@@ -95,7 +98,7 @@ export class Joined<Op extends Joinable, Value> {
     }
   }
 
-  /** One request, and further ones for the operations that have to be sent again. */
+  /** Sends one request, then further ones for the operations that are resent. */
   async #send(calls: readonly Call<Op, Value>[], attempt: number): Promise<void> {
     const { clock } = this.#carrier;
     const nowMs = clock.now();
@@ -120,17 +123,17 @@ export class Joined<Op extends Joinable, Value> {
     }
     await this.#send(left, attempt);
     if (again.length === 0) return;
-    // It rejects when no caller waits any more.
+    // Rejects when every caller has left.
     await pause({ limitMs, clock, signal }).catch(() => {});
     const middle = isInDoubt ? Math.ceil(again.length / 2) : again.length;
     await this.#send(again.slice(0, middle), attempt + 1);
     await this.#send(again.slice(middle), attempt + 1);
   }
 
-  /** What each operation that has no value failed with, and whether it is worth another attempt. */
+  /** Returns the failure of each operation without a value, and whether to resend it. */
   #failuresOf(outcomes: readonly Outcome<Value>[], attempt: number): (Failure | undefined)[] {
     const { retry, random } = this.#carrier;
-    // One pause for all that this request leaves to be sent again.
+    // One pause for all operations of this request that are resent.
     const jitter = random();
     const hasProgress = outcomes.some((outcome) => !("noRoom" in outcome));
     return outcomes.map((outcome) => {
@@ -153,7 +156,7 @@ export class Joined<Op extends Joinable, Value> {
   }
 }
 
-/** Whether there was no answer. One of the operations may be why. */
+/** Whether no answer came. One of the operations may be the cause. */
 function isDoubt(error: unknown): boolean {
   return !(error instanceof CoordinationError) || error.applied === "unknown";
 }
@@ -163,14 +166,14 @@ interface Failure {
   readonly error: unknown;
   /** The pause before another attempt; `undefined`: there is none. */
   readonly pauseMs: number | undefined;
-  /** The answer had no room for it, which is no attempt. The error is this operation's own. */
+  /** The answer had no room for the operation, which is not an attempt. Only this operation's caller gets the error. */
   readonly isUnspent: boolean;
 }
 
 /** An operation and its caller. */
 class Call<Op extends Joinable, Value> {
   readonly op: Op;
-  /** It has its outcome, or its caller has gone. */
+  /** The operation has its outcome, or its caller has left. */
   isOver = false;
   onGone = (): void => {};
   readonly #resolve: (value: Value) => void;
@@ -182,7 +185,7 @@ class Call<Op extends Joinable, Value> {
   };
   #firstSentMs: number | undefined;
   #lastError: unknown;
-  /** One attempt that may have been applied is enough. */
+  /** One earlier attempt may have been applied, so the outcome is unknown from then on. */
   #mayBeApplied = false;
 
   constructor(op: Op, resolve: (value: Value) => void, reject: (error: unknown) => void) {
@@ -192,7 +195,7 @@ class Call<Op extends Joinable, Value> {
     op.signal?.addEventListener("abort", this.#onAbort, { once: true });
   }
 
-  /** Returns whether it is to be sent now. Fails when that would be too late. */
+  /** Returns whether to send the operation now. Fails it when the resend window is over. */
   begin(nowMs: number): boolean {
     if (this.isOver) return false;
     this.#firstSentMs ??= nowMs;
@@ -206,7 +209,7 @@ class Call<Op extends Joinable, Value> {
     this.#resolve(value);
   }
 
-  /** Returns whether it is to be sent again. Else the error is told to the caller. */
+  /** Returns whether to resend the operation. Otherwise rejects the caller with the error. */
   hear({ error, pauseMs, isUnspent }: Failure): boolean {
     this.#lastError = error;
     if (error instanceof CoordinationError && error.applied === "unknown" && this.op.applied === "unknown") {
@@ -218,7 +221,7 @@ class Call<Op extends Joinable, Value> {
     return false;
   }
 
-  /** Each caller gets an error of its own for what befell several. */
+  /** Rejects the caller with an error object of its own, also when one failure affects several callers. */
   fail(error: unknown): void {
     const applied = this.#mayBeApplied ? "unknown" : "no";
     this.#fail(error instanceof CoordinationError ? withApplied(error, applied) : error);
@@ -239,14 +242,14 @@ function isOver(call: { readonly isOver: boolean }): boolean {
   return call.isOver;
 }
 
-/** The same error with another word on whether it was applied. */
+/** Returns the same error with a different `applied`. */
 export function retold(error: CoordinationError, applied: "no" | "unknown"): CoordinationError {
   const { code, message, retryable, retryAfterMs, cause } = error;
   const options = { retryable, retryAfterMs, applied };
   return new CoordinationError(code, message, cause === undefined ? options : { ...options, cause });
 }
 
-/** Returns a signal that aborts when the last caller has gone. */
+/** Returns a signal that aborts when the last caller has left. */
 function signalOf(calls: readonly { readonly isOver: boolean; onGone: () => void }[]): AbortSignal {
   const controller = new AbortController();
   for (const call of calls) {
@@ -273,7 +276,7 @@ function groupsOf<Item extends { readonly op: Joinable }>(items: readonly Item[]
   return groups.values();
 }
 
-/** What one request carries, and how much of a request and of an answer that is. */
+/** The operations of one request, and their size in the request and in the answer. */
 interface Part<Item> {
   readonly calls: Item[];
   size: number;
@@ -282,7 +285,10 @@ interface Part<Item> {
 
 type Limits = Pick<Carrier<Joinable, unknown>, "maxOps" | "maxSize" | "maxAnswerSize" | "lanes">;
 
-/** As few requests as hold them all, in lanes: one after the other. A record keeps to its lane, and so to its order. */
+/**
+ * Packs the operations into as few requests as possible, in lanes. The requests of a lane are sent one after the other.
+ * A record stays in its lane, so its operations keep their order.
+ */
 function lanesOf<Item extends { readonly op: Joinable }>(items: readonly Item[], limits: Limits): Part<Item>[][] {
   const { maxOps, maxSize, maxAnswerSize = Number.POSITIVE_INFINITY } = limits;
   const lanes: Part<Item>[][] = Array.from({ length: limits.lanes }, () => []);

@@ -1,17 +1,18 @@
 import type { Clock } from "../lib/clock.js";
 
-/** How long something may take, and who may end it sooner. */
+/** A time limit, with a signal that may end the work sooner. */
 export interface Limit {
   readonly limitMs: number;
   readonly signal: AbortSignal | undefined;
   readonly clock: Clock;
-  /** The timer keeps no process alive. */
+  /** Unref the timer, so that it does not keep the process alive. */
   readonly background?: boolean;
 }
 
 /**
- * The work's outcome; a rejection with what `late` makes once the time is over, or with the signal's reason on its abort,
- * even if the work never ends. The work's own signal then aborts with the same. Leaves no timer and no listener behind.
+ * Resolves with the work's outcome. Rejects with the error of `late` after `limitMs`, or with the signal's reason when
+ * it aborts. Rejects even if the work never ends. The work's own signal then aborts with the same reason. Does not
+ * leave a timer or a listener behind.
  */
 export function within<T>(
   { limitMs, signal, clock, background = false }: Limit,
@@ -36,12 +37,12 @@ export function within<T>(
     const onAbort = (): void => giveUp(signal?.reason);
     const cancel = clock.setTimer(() => giveUp(late()), limitMs, { background });
     signal?.addEventListener("abort", onAbort, { once: true });
-    // From an async function, so that work that throws at once ends here too.
+    // An async function, so that work that throws synchronously is cleaned up too.
     (async () => work(controller.signal))().finally(finish).then(resolve, reject);
   });
 }
 
-/** Resolves after `limitMs`; rejects with the signal's reason on its abort. */
+/** Resolves after `limitMs`. Rejects with the signal's reason when it aborts. */
 export async function pause(limit: Limit): Promise<void> {
   const over = {};
   try {
@@ -55,7 +56,7 @@ export async function pause(limit: Limit): Promise<void> {
   }
 }
 
-/** The work's outcome, or the signal's reason as soon as it aborts; the work itself goes on. */
+/** Resolves with the work's outcome. Rejects with the signal's reason as soon as it aborts; does not end the work. */
 export async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return work;
   let abort = (): void => {};

@@ -6,48 +6,57 @@ import { DrainRounds, drainOf } from "./drain-loop.js";
 import type { OnEvent } from "./events.js";
 import { hookOrWarning } from "./events.js";
 
-/** How `drainEvery` goes about it. */
+/** Options of `drainEvery`. */
 export interface DrainEveryOptions {
-  /** The longest pause between two drains, in milliseconds: 100 to a day. Default 10,000. Up to a tenth shorter, at random. */
+  /**
+   * The longest pause between two drains, in milliseconds: 100 to a day. A random part of up to a tenth is subtracted.
+   * @default 10_000
+   */
   readonly everyMs?: number | undefined;
   /**
-   * The shortest pause between two drains while nothing is left over, in milliseconds: 10 to `everyMs`. Default 1,000, or
-   * `everyMs` if that is less. It caps the cost; equal to `everyMs`, it makes the pace even.
+   * The shortest pause between two drains while no due work is left, in milliseconds: 10 to `everyMs`. Default 1,000,
+   * or `everyMs` if that is less. It limits the cost. Set it to `everyMs` for a fixed interval.
    */
   readonly minPauseMs?: number | undefined;
   /** How many records one drain wakes at most: 1 to 10,000. @default 100 */
   readonly limit?: number | undefined;
   /** After how long a drain begins no more records, in milliseconds: 1 to 600,000. @default 10_000 */
   readonly budgetMs?: number | undefined;
-  /** Ends everything at once, the drain under way too. Does not end deliveries under way. */
+  /** Stops at once and ends the drain under way. Does not end deliveries under way. */
   readonly signal?: AbortSignal | undefined;
-  /** Receives the drains that failed; what it throws is ignored. Default: a warning on the console, at most one a minute. */
+  /**
+   * Receives the drains that failed. Errors that it throws are ignored. Default: a warning on the console, at most one
+   * a minute.
+   */
   readonly onEvent?: OnEvent | undefined;
-  /** Default: the system's. */
+  /** Default: the system clock. */
   readonly clock?: Clock | undefined;
   /** From 0 to 1, for the jitter. Default `Math.random`. */
   readonly random?: (() => number) | undefined;
 }
 
 /**
- * Drains a coordinator again and again, for as long as this process lives: for Node servers and workers, where the
- * backend has no timer of its own (Redis, a custom store). Many processes may do it side by side.
+ * Drains a coordinator repeatedly, for as long as this process lives. For Node servers and workers on a backend without
+ * timers (Redis, a custom store). Many processes may run it at the same time.
  *
- * A record is woken at most `everyMs` after it came due, and the time that one drain takes to claim. Sooner where the last
- * drain saw it coming. Deliveries go on after their drain, and hold up no other: each handler and each webhook host has a share of
- * the places. The first drain comes after a random part of `everyMs`, so that processes which start together do
- * not drain together; the next one at once while something that was due is left. Two never claim at the same time.
+ * A record wakes at most `everyMs` after it came due, plus the time that one drain takes to claim. It wakes sooner when
+ * the last drain saw its due time. Deliveries continue after their drain and do not delay the next one: each handler
+ * and each webhook host has a share of the work pool. The first drain comes after a random part of `everyMs`, so that
+ * processes that start together do not drain together. The next drain follows at once while due work is left. Drains of
+ * one process never overlap.
  *
- * A drain that fails is told to `onEvent` as `drain_failed` and tried again, after a pause with full jitter that grows to
- * `everyMs`. Nothing is ever thrown later. Its timer keeps no process alive.
+ * A failed drain is reported to `onEvent` as `drain_failed`. It is retried after a pause with full jitter that grows to
+ * `everyMs`. Nothing is thrown after this function has returned. The timer is unref'd: it does not keep the process
+ * alive.
  *
- * What it does not promise: anything on platforms that freeze a process between requests (serverless functions). Call
- * `drain` from a schedule there.
+ * Does not work on platforms that freeze a process between requests (serverless functions). Call `drain` from a
+ * schedule there.
  *
- * @returns a function that stops it: no further drain begins. It resolves once the drain and the deliveries under way have
- * ended; those of an abort by `signal` are not waited for.
- * @throws {CoordinationError} `unsupported` for a coordinator that has no `drain`, since its backend rings by itself, and
- * where timers end with the request (Workers, edge functions); `invalid_input` for an option out of range.
+ * @returns a function that stops it: no further drain begins. It resolves once the drain and the deliveries under way
+ * have ended. After an abort by `signal` it does not wait for deliveries.
+ * @throws {CoordinationError} `unsupported` for a coordinator without `drain`, whose backend wakes its records by
+ * itself. `unsupported` also where timers end with the request (Workers, edge functions). `invalid_input` for an option
+ * out of range.
  * @example
  * ```ts
  * import { CompletionTracker, drainEvery } from "edge-coordinator";
@@ -72,7 +81,7 @@ export function drainEvery(coordinator: Drainable, options: DrainEveryOptions = 
   const rounds = new DrainRounds({ ...options, everyMs, isShared: true, clock, random, onEvent });
   let cancel = (): void => {};
   let underWay: Promise<void> = Promise.resolve();
-  /** Deliveries that outlast their drain. */
+  /** Deliveries that continue after their drain. */
   const deliveries = new Set<Promise<unknown>>();
   const waitUntil = (work: Promise<unknown>): void => {
     deliveries.add(work);

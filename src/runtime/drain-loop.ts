@@ -7,15 +7,18 @@ import { checkDrain, type DrainOptions, type DrainReport } from "./backend.js";
 import { within } from "./deadline.js";
 import { emit, type OnEvent } from "./events.js";
 
-/** How a series of drains is paced. */
+/** The intervals and limits of a series of drains. */
 export interface DrainRoundsOptions {
-  /** The longest pause between two drains, in milliseconds. 100 to a day. */
+  /** The longest pause between two drains, in milliseconds: 100 to a day. */
   readonly everyMs: number;
-  /** The shortest pause while nothing is left over, in milliseconds. 10 to `everyMs`. Default 1,000, or `everyMs` if less. */
+  /** The shortest pause while no due work is left, in milliseconds: 10 to `everyMs`. Default 1,000, or `everyMs` if less. */
   readonly minPauseMs?: number | undefined;
   readonly limit?: number | undefined;
   readonly budgetMs?: number | undefined;
-  /** Whether others drain the same queue at this pace: they are kept from doing it all at once. */
+  /**
+   * Whether other processes drain the same queue at this interval. Pauses are then jittered, so that they do not drain
+   * together.
+   */
   readonly isShared: boolean;
   readonly clock: Clock;
   /** From 0 to 1. */
@@ -27,19 +30,19 @@ const MIN_EVERY_MS = 100;
 const MAX_EVERY_MS = 86_400_000;
 const MIN_PAUSE_MS = 10;
 const DEFAULT_MIN_PAUSE_MS = 1_000;
-/** A drain that lasts longer is left to itself: platforms end an alarm, as an invocation, after 15 minutes. */
+/** A drain that lasts longer is abandoned: platforms end an alarm, like an invocation, after 15 minutes. */
 const MAX_DRAIN_MS = 840_000;
-/** By which part of itself a shared interval is shortened at most. */
+/** The largest fraction by which the jitter shortens a shared interval. */
 const SPREAD = 0.1;
-/** How long after its instant a record is looked for: a clock that is a little ahead would look in vain. */
+/** How long after its due time a record is looked for: the drain's clock may be a little ahead of the backend's. */
 const SLACK_MS = 50;
-/** A longer wish of the server's for patience is cut to this. */
+/** The longest `Retry-After` that is honored. A longer one is cut to this. */
 const MAX_RETRY_AFTER_MS = 900_000;
 
 /**
- * Returns the drain of a coordinator.
+ * Returns the `drain` function of a coordinator.
  *
- * @throws {CoordinationError} `unsupported` when it has none, `misconfigured` when it is no coordinator.
+ * @throws {CoordinationError} `unsupported` when it has none, `misconfigured` when it is not a coordinator.
  */
 export function drainOf(coordinator: Drainable): Drainable["drain"] {
   const { drain, run } = Object(coordinator) as { readonly drain?: unknown; readonly run?: unknown };
@@ -52,15 +55,15 @@ export function drainOf(coordinator: Drainable): Drainable["drain"] {
 }
 
 /**
- * One drain after another: says after each of them when to look again. `everyMs` after it at latest; sooner when a record
- * comes due before; at once when something that was due is left.
+ * Runs one drain after another, and decides the pause after each: at most `everyMs`. The pause is shorter when a record
+ * comes due before, and zero when due work is left.
  */
 export class DrainRounds {
   readonly #options: DrainRoundsOptions;
   readonly #minPauseMs: number;
-  /** How often in a row nothing was woken though something should have been. */
+  /** How many drains in a row woke nothing, though work was expected. */
   #inVain = 0;
-  /** Whether this look comes early, for a record's sake. */
+  /** Whether the next drain comes early, because a record was expected to come due. */
   #isEarly = false;
 
   /** @throws {CoordinationError} `invalid_input` for an option out of range. */
@@ -74,14 +77,14 @@ export class DrainRounds {
     this.#minPauseMs = minPauseMs;
   }
 
-  /** No pause is longer, after a failure neither. */
+  /** The longest possible pause, also after a failure. */
   get longestPauseMs(): number {
     return Math.max(this.#options.everyMs, MAX_RETRY_AFTER_MS);
   }
 
   /**
-   * Drains once, and resolves with the pause before the next time, in whole milliseconds. Never rejects. `waitUntil` takes the
-   * deliveries that are under way then; without it they are waited for.
+   * Drains once. Resolves with the pause before the next drain, in whole milliseconds. Never rejects. `waitUntil`
+   * receives the deliveries that are still under way; without it the drain waits for them.
    */
   async drain(
     coordinator: () => Drainable,
@@ -122,18 +125,19 @@ export class DrainRounds {
     const isInVain = woken === 0 && (left || this.#isEarly);
     this.#inVain = isInVain ? this.#inVain + 1 : 0;
     this.#isEarly = false;
-    // What is left and could not be woken now cannot be woken in a millisecond either.
+    // Work that could not be woken now is retried with backoff, not at once.
     if (left) return woken > 0 ? 0 : this.#backoffMs();
     const { everyMs, isShared, random } = this.#options;
     const longestMs = isShared ? everyMs * (1 - SPREAD * random()) : everyMs;
     const untilDueMs = this.#untilDueMs(nextDueAtMs);
-    // Where the clocks disagree, or others come first, early looks find nothing: each time the next one waits longer.
+    // Early drains find nothing when clocks differ, or when other processes claim first. Each such drain doubles the
+    // next pause.
     const pauseMs = Math.max(this.#minPauseMs * 2 ** Math.min(this.#inVain, 30), untilDueMs);
     this.#isEarly = pauseMs < longestMs;
     return Math.min(pauseMs, longestMs);
   }
 
-  /** By this clock, which may be another one than that of the instant. */
+  /** Returns the time until the instant by this clock, which may differ from the backend's clock. */
   #untilDueMs(dueAtMs: number | undefined): number {
     if (dueAtMs === undefined || !Number.isFinite(dueAtMs)) return Number.POSITIVE_INFINITY;
     const { clock, isShared, random } = this.#options;
@@ -147,7 +151,10 @@ export class DrainRounds {
     return Math.max(this.#backoffMs(), Math.min(retryAfterMs, MAX_RETRY_AFTER_MS));
   }
 
-  /** Grows from the shortest pause to the longest: after an outage the bound holds again at once. */
+  /**
+   * Grows from the shortest pause to `everyMs`, which stays the limit: after an outage the promised interval holds
+   * again at once.
+   */
   #backoffMs(): number {
     const { everyMs, random } = this.#options;
     const policy = { maxAttempts: 1, baseDelayMs: this.#minPauseMs, maxDelayMs: everyMs };

@@ -4,53 +4,57 @@ import { orAborted } from "./deadline.js";
 import type { Wakers } from "./wakers.js";
 import { Stop, type WorkPool } from "./work-pool.js";
 
-/** A record that is due, as a queue names it. */
+/** A due record, as an entry of a queue. */
 export interface DueLine {
   readonly machine: WakingMachine;
   readonly id: string;
   readonly atMs: number;
 }
 
-/** What one drain reads from its backend, page by page. */
+/** The due queue that one drain reads, page by page. */
 export interface DueQueue<Line extends DueLine> {
   /**
-   * The next lines that are due, `count` at most, none of them twice. An empty page: none of them can be woken by this version, ask
-   * again. `undefined`: nothing more is due.
-   * Where the backend can, it keeps them from other drains for a while.
+   * Returns the next due entries, at most `count`, none of them twice. An empty page: this version can wake none of its
+   * entries, so ask again. `undefined`: no more entries are due. Where the backend supports it, other drains do not get
+   * the returned entries for a while.
    */
   take(count: number): Promise<readonly Line[] | undefined>;
-  /** Has a line come up later that could not be woken. */
+  /** Postpones an entry whose record could not be woken. */
   putOff(line: Line): void | Promise<void>;
-  /** Returns lines that were taken and not begun. */
+  /** Returns entries that were taken and not begun. */
   giveBack(lines: readonly Line[]): void | Promise<void>;
-  /** Whether something is due that was not taken, and when the next line comes due, as far as was read. */
+  /**
+   * `isDue`: whether due entries are left that were not taken. `nextDueAtMs`: when the next entry comes due, as far as
+   * was read.
+   */
   outlook(): { readonly isDue: boolean; readonly nextDueAtMs: number | undefined };
 }
 
-/** How much one drain does, and how. */
+/** Limits of one drain, and what it runs with. */
 export interface DrainPace {
   /** Default: no limit. */
   readonly limit?: number;
-  /** Default: as long as it takes. */
+  /** Default: no limit. */
   readonly budgetMs?: number;
   readonly signal?: AbortSignal | undefined;
-  /** How many records are woken side by side. */
+  /** How many records are woken concurrently. */
   readonly atOnce: number;
   readonly clock: Clock;
   readonly wakers: Wakers;
-  /** Where deliveries run, if not in the coordinator's own pool. */
+  /** Where deliveries run. Default: the coordinator's own pool. */
   readonly pool?: WorkPool | undefined;
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 }
 
-/** One page of a queue holds so many lines at most. */
+/** How many entries one page of a queue holds at most. */
 const PAGE = 128;
 
 /**
- * Wakes what is due, each line once, until the limit, the time or the signal ends it. A line that could not be woken is put off;
- * it does not count, and neither does one whose claims were handed back: many of them would hide what stands behind them.
+ * Wakes due records, each once, until the limit, the budget or the signal ends it. An entry that could not be woken is
+ * postponed. Postponed entries and records whose claims were handed back do not count towards the limit: many of them
+ * would hide the entries after them.
  *
- * Rejects with the signal's reason on its abort, and with what the queue failed with.
+ * Rejects with the signal's reason when it aborts, or with the queue's error.
  */
 export async function drainQueue<Line extends DueLine>(queue: DueQueue<Line>, pace: DrainPace): Promise<DrainReport> {
   pace.signal?.throwIfAborted();
@@ -66,15 +70,15 @@ class Drain<Line extends DueLine> {
   /** Taken and not begun. */
   #lines: Line[] = [];
   #taking: Promise<void> | undefined;
-  /** More are asked for after an empty page: many more may stand behind it. */
+  /** How many entries to take at least. Doubles after an empty page, because many more such entries may follow. */
   #atLeast = 1;
   #isOver = false;
-  /** What the queue failed with. */
+  /** The queue's error. */
   #error: { readonly reason: unknown } | undefined;
   #underWay = 0;
   #woken = 0;
   #failed = 0;
-  /** What the woken records asked for and has not ended, and the records that wait for a place. */
+  /** `#running`: deliveries under way. `#parked`: records that wait for a place in the pool. */
   readonly #running = new Set<Promise<void>>();
   readonly #parked = new Set<Promise<void>>();
 
@@ -87,7 +91,7 @@ class Drain<Line extends DueLine> {
   async run(): Promise<DrainReport> {
     const { clock, budgetMs, signal, atOnce, waitUntil } = this.#pace;
     const stop = (): void => this.#stop.stop();
-    // However long the backend takes for it: a short budget wakes something too.
+    // Reading the first page does not count towards the budget, so that a short budget wakes something too.
     await this.#take();
     if (signal?.aborted) stop();
     if (budgetMs !== undefined) this.#stopAtMs = clock.now() + budgetMs;
@@ -95,7 +99,7 @@ class Drain<Line extends DueLine> {
     signal?.addEventListener("abort", stop);
     await Promise.all(Array.from({ length: atOnce }, () => this.#wakeEach()));
     if (this.#lines.length > 0) await this.#queue.giveBack(this.#lines);
-    // What waits for a place may have it until the time is over, where deliveries are waited for anyway.
+    // When the drain waits for its deliveries anyway, parked records may get a place until the budget ends.
     if (waitUntil === undefined) await Promise.all(this.#parked);
     cancel();
     signal?.removeEventListener("abort", stop);
@@ -127,7 +131,7 @@ class Drain<Line extends DueLine> {
     }
   }
 
-  /** The next line to wake, which is then under way. */
+  /** Returns the next entry to wake and counts it as under way. */
   async #next(): Promise<Line | undefined> {
     while (this.#mayBegin()) {
       const line = this.#lines.shift();

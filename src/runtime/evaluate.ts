@@ -4,14 +4,14 @@ import type { Changes, Rows } from "../core/store.js";
 import { openDraft } from "../core/transaction.js";
 import { CoordinationError } from "../errors.js";
 
-/** What one transition made of a record. */
+/** The result of one transition on a record. */
 export interface Evaluation<N extends TransitionName> {
   readonly output: OutputOf<N>;
-  /** What the backend writes, all of it or nothing. */
+  /** The backend writes all of it or nothing. */
   readonly changes: Changes;
 }
 
-/** Runs one transition on one record, in this process. It writes nothing. */
+/** Runs one transition on one record, in this process. Does not write. */
 export function evaluate<N extends TransitionName>(
   transition: N,
   input: InputOf<N>,
@@ -23,7 +23,7 @@ export function evaluate<N extends TransitionName>(
   return { output, changes: draft.changes() };
 }
 
-/** What a caller is told when `evaluate` throws: nothing was written. */
+/** Returns the error for a caller when `evaluate` throws. Nothing was written. */
 export function evaluationFailed(transition: TransitionName, cause: unknown): CoordinationError {
   if (cause instanceof CoordinationError) return cause;
   const reason = cause instanceof TransitionRefused ? cause.reason : "the transition failed";

@@ -2,17 +2,17 @@ import type { TransitionName } from "../core/registry.js";
 import { CoordinationError } from "../errors.js";
 
 /**
- * What happens outside of any call: for logs and metrics. Holds no payload. Its `error` is the text that was thrown, so it
- * holds a secret if a handler throws one: keep events in the owner's logs.
+ * Events outside of any call: for logs and metrics. An event holds no payload. Its `error` is the text that was thrown,
+ * which holds a secret if a handler throws one: keep events in the owner's logs.
  *
- * Without `onEvent` the console gets a line, at most one a minute, about `wake_failed`, `drain_failed`, and deliveries that are
- * `unhandled` or `dead`. `onEvent: () => {}` turns it off.
+ * Without `onEvent` the console gets a line about `wake_failed`, `drain_failed`, and deliveries that are `unhandled` or
+ * `dead`. It gets at most one line a minute. `onEvent: () => {}` turns it off.
  */
 export type CoordinatorEvent =
   | { readonly type: "wake_failed"; readonly machine: string; readonly id: string; readonly error: unknown }
   /**
-   * A drain of `drainEvery` or of an `AlarmClock` failed, a drain's `sweep` (`defineBackend`), or an object's alarm over its
-   * storage; it is tried again.
+   * Failed, and is retried: a drain of `drainEvery` or of an `AlarmClock`, a drain's `sweep` (`defineBackend`), or an
+   * object's alarm when its storage fails.
    */
   | { readonly type: "drain_failed"; readonly error: unknown }
   | {
@@ -22,26 +22,27 @@ export type CoordinatorEvent =
       /** The attempt that ended; for `unhandled`, how many were made before. */
       readonly attempt: number;
       /**
-       * `delivered`, `retry` and `dead` end an attempt. `stale`: another attempt had taken its place. `unhandled`: drains lack
-       * its handler, or webhooks; sent when that begins and then once an hour. `dead` also ends a day of that.
+       * `delivered`, `retry` and `dead` end an attempt. `stale`: another attempt had replaced it. `unhandled`: drains
+       * lack its handler, or webhooks; sent when that begins and then once an hour. `dead` is also sent after a day of
+       * `unhandled`.
        */
       readonly outcome: "delivered" | "retry" | "dead" | "stale" | "unhandled";
-      /** What the attempt failed with, up to 1,024 bytes, or why none was made. */
+      /** Why the attempt failed, up to 1,024 bytes, or why none was made. */
       readonly error?: string;
     }
-  /** The last step of a call that has done its work failed; time, or whoever comes next, makes it good. */
+  /** The call did its work, but its last step failed. A TTL or the next call repairs it. */
   | {
       readonly type: "followup_failed";
       readonly transition: TransitionName;
-      /** The record's id; of a claim or a version the caller's key, of several parts as their JSON. */
+      /** The record's id. For a claim or a version it is the caller's key; a key of several parts is their JSON. */
       readonly id: string;
       readonly error: unknown;
     };
 
-/** Hears of events. What it throws is ignored. */
+/** Receives events. Errors that it throws are ignored. */
 export type OnEvent = (event: CoordinatorEvent) => void;
 
-/** Calls the hook. A hook that fails must not stop the work that it is told of. */
+/** Calls the hook. A hook that throws does not stop the work that it reports. */
 export function emit(onEvent: OnEvent | undefined, event: CoordinatorEvent): void {
   try {
     onEvent?.(event);
@@ -54,9 +55,9 @@ export function emit(onEvent: OnEvent | undefined, event: CoordinatorEvent): voi
 const QUIET_MS = 60_000;
 
 /**
- * Returns the hook; without one, the default warning: a line on the console for what needs a person (a delivery without its
- * handler, a dead letter, a failed wake-up or drain), at most one a minute from each owner of a hook. A line holds ids and
- * this library's own texts: what a handler threw reaches hooks alone.
+ * Returns the hook. Without one, returns the default warning: a console line for events that need a person. These are a
+ * delivery without its handler, a dead letter, and a failed wake-up or drain. It writes at most one line a minute for
+ * each owner of a hook. A line holds ids and this library's own texts; only a hook receives what a handler threw.
  */
 export function hookOrWarning(
   onEvent: OnEvent | undefined,
@@ -80,7 +81,10 @@ export function hookOrWarning(
   };
 }
 
-/** `undefined`: the event needs nobody. Ids and handlers' names may hold line breaks, so they are quoted. */
+/**
+ * Returns the text of the warning; `undefined` when the event needs no action. Ids and handler names may hold line
+ * breaks, so they are quoted.
+ */
 function warningOf(event: CoordinatorEvent): string | undefined {
   const { type } = event;
   if (type === "delivery") {

@@ -7,16 +7,19 @@ import { WaitPauses } from "./wait-pauses.js";
 export interface LongPollOptions {
   readonly clock: Clock;
   readonly random: () => number;
-  /** The longest that one request waits. */
+  /** How long one request waits at most. */
   readonly maxHopMs: number;
-  /** One request, which waits at the other side for `hopMs` at most. `undefined`, or not ready: it is to be sent again. */
+  /**
+   * Sends one request, which waits on the server for at most `hopMs`. `undefined`, or an output that is not ready: send
+   * it again.
+   */
   hop(hopMs: number, signal: AbortSignal): Promise<Watched | undefined>;
 }
 
-/** How long after its time a wait still takes an answer that is on its way. */
+/** How long after its timeout a wait still takes an answer that is on its way. */
 export const GRACE_MS = 50;
 
-/** Notifies a loop of what the other side says to one request after another. */
+/** Sends one long poll after another, and passes each answer to the wait loop. */
 export function longPoll(loop: Notified, options: LongPollOptions): Listening {
   const controller = new AbortController();
   void keepAsking(loop, options, controller.signal);
@@ -36,7 +39,7 @@ async function keepAsking(
     loop.begins();
     try {
       loop.heard(await hop(hopMs, signal));
-      // An answer that comes long before its time, and ends no wait, must not be asked for in a loop.
+      // An early answer that ends no wait is followed by a pause. Else the requests would loop without a pause.
       if (clock.now() - beganAtMs < hopMs / 2) pauseMs = pauses.afterFailure();
       else pauses.succeeded();
     } catch (error) {
@@ -45,10 +48,10 @@ async function keepAsking(
     }
     if (pauseMs === 0 || signal.aborted) continue;
     try {
-      // The process lives as long as a waiter's own timer keeps it alive.
+      // An unref'd timer: the waiter's own timer keeps the process alive.
       await pause({ limitMs: pauseMs, signal, clock, background: true });
     } catch (error) {
-      // Aborted; or the platform has no timer left, and asking without a pause would never end.
+      // The signal aborted, or the platform has no timer left. Without a pause the requests would never end.
       if (!signal.aborted) loop.failed(error);
       return;
     }

@@ -1,7 +1,10 @@
-/** The shards that Redis keys and due queues are spread over. Fixed: another number would lose what is stored. */
+/** How many shards hold the Redis keys and due queues. Fixed: with another number, stored records are not found. */
 export const SHARDS = 64;
 
-/** Redis Cluster's hash-tag rule: what stands in the first non-empty `{…}`, else the whole key. */
+/**
+ * Returns the hash tag of a key, by Redis Cluster's rule: the text inside the first `{…}` if it is not empty, else the
+ * whole key.
+ */
 export function tagOf(key: string): string {
   const open = key.indexOf("{");
   if (open < 0) return key;
@@ -10,9 +13,9 @@ export function tagOf(key: string): string {
 }
 
 /**
- * The place that a record shares with others: raw keys live with all keys of their tag, small records (claims, versions)
- * with those of their namespace and shard, everything else alone. A Durable Object is made per place, and Redis keys are
- * sharded by it.
+ * Returns the place that a record shares with others. Raw keys share one with all keys of their hash tag. Small records
+ * (claims, versions) share one with those of their namespace and shard. Every other record has its own. Each place is
+ * one Durable Object, and decides the shard of a Redis key.
  */
 export function placeOf(machine: string, id: string): string {
   if (machine === "kv") return `{kv}${tagOf(id)}`;
@@ -20,23 +23,23 @@ export function placeOf(machine: string, id: string): string {
   return `{${machine}}${id}`;
 }
 
-/** One id of several parts. Injective, whatever the parts contain: each tells its length first. */
+/** Joins several parts to one id. Injective, whatever the parts contain: each part is preceded by its length. */
 export function joinParts(parts: readonly string[]): string {
   return parts.map((part) => `${part.length}:${part}`).join("");
 }
 
-/** The first part of a joined id, with its length; "" when the id is not one. */
+/** Returns the first part of a joined id, with its length; "" when the id is not joined. */
 function firstPartOf(id: string): string {
   const [length] = /^\d{1,3}:/.exec(id) ?? [];
   return length === undefined ? "" : id.slice(0, length.length + Number.parseInt(length, 10));
 }
 
-/** A record's name within its place or process. Injective: a machine's name holds no colon. */
+/** Returns a record's name within its place or process. Injective: a machine's name holds no colon. */
 export function recordName(machine: string, id: string): string {
   return `${machine}:${id}`;
 }
 
-/** The shard of a place, 0 to 63: FNV-1a over UTF-16 code units. */
+/** Returns the shard of a place, 0 to 63: FNV-1a over UTF-16 code units. */
 export function shardOf(place: string, shards = SHARDS): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < place.length; i++) {

@@ -2,11 +2,11 @@ import { CoordinationError } from "../errors.js";
 import { fullJitterMs, type RetryPolicy } from "../lib/backoff.js";
 import type { Clock } from "../lib/clock.js";
 
-/** The longest `Retry-After` that a call waits out by itself, in milliseconds. A longer one is the caller's to grant. */
+/** The longest `Retry-After` that a call waits out, in milliseconds. If it is longer, the call fails instead of retrying. */
 export const MAX_RETRY_AFTER_MS = 5_000;
 
 /**
- * For how long after it was first sent a write is sent again, in milliseconds. Records remember their writes for a minute
+ * How long after its first attempt a write may be resent, in milliseconds. Records remember their writes for a minute
  * (`src/core/recent-operations.ts`): a later copy would count twice.
  */
 export const RESEND_WINDOW_MS = 45_000;
@@ -19,7 +19,7 @@ export interface PausePolicy {
   readonly maxRetryAfterMs?: number;
 }
 
-/** Returns the pause before the next attempt, in milliseconds; `undefined` when the error is told instead. */
+/** Returns the pause before the next attempt, in milliseconds; `undefined` when the call fails instead. */
 export function retryPauseMs(error: unknown, attempt: number, options: PausePolicy): number | undefined {
   const { policy, random, maxRetryAfterMs = MAX_RETRY_AFTER_MS } = options;
   if (!(error instanceof CoordinationError) || !error.retryable || attempt >= policy.maxAttempts) return undefined;
@@ -34,7 +34,7 @@ export interface RetryOptions extends PausePolicy {
   readonly endsAtMs: number;
 }
 
-/** Returns what the work returns, and repeats it after faults that pass by themselves. Rejects with the last one. */
+/** Returns the result of the work, and repeats the work after retryable errors. Rejects with the last error. */
 export async function retry<T>(work: () => Promise<T>, options: RetryOptions): Promise<T> {
   const { clock, endsAtMs } = options;
   for (let attempt = 1; ; attempt++) {

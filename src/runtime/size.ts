@@ -2,8 +2,8 @@ import { MAX_ANSWER_BYTES } from "../core/limits.js";
 import { CoordinationError } from "../errors.js";
 
 /**
- * The answer of a batch has no room for this operation, after those before it. `applied` "no": it was not run. "unknown": it may
- * have been, and is told so when it is sent again.
+ * The answer of a batch has no room for this operation. `applied` "no": it was not run. "unknown": it may have been
+ * run; resending it returns the result.
  */
 export class NoRoom extends CoordinationError {
   constructor(applied: "no" | "unknown" = "no") {
@@ -13,10 +13,10 @@ export class NoRoom extends CoordinationError {
   }
 }
 
-/** What a number, a boolean, a name's quotes or a list's brackets take, roughly. */
+/** The approximate size of a number, a boolean, a name's quotes or a list's brackets. */
 const SMALL = 8;
 
-/** Returns how much a plain value takes, roughly: its texts in UTF-16 units, and a little for everything else. */
+/** Returns the approximate size of a plain value: its texts in UTF-16 units, and a little for everything else. */
 export function sizeOf(value: unknown): number {
   if (typeof value === "string") return value.length + SMALL;
   if (typeof value !== "object" || value === null) return SMALL;

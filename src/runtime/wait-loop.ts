@@ -5,37 +5,40 @@ import { endOfTurn } from "../lib/turn.js";
 import type { Watched, WatchOptions } from "./backend.js";
 import { type Polling, WaitPauses } from "./wait-pauses.js";
 
-/** Where a loop looks, and what notifies it. */
+/** The record that a loop reads, and its notifications. */
 export interface WaitSource {
-  /** Looks once. The signal aborts when the answer is no longer needed. A source in this process answers at once, without one. */
+  /**
+   * Reads once (a look). The signal aborts when the answer is no longer needed. A source in this process answers
+   * synchronously, without a signal.
+   */
   look(signal: AbortSignal | undefined): Watched | Promise<Watched>;
-  /** Begins to notify of what other processes write. `undefined`: not possible now, so it is tried again later. */
+  /** Starts notifications of writes by other processes. `undefined`: not possible now; the loop tries again later. */
   readonly listen?: ((loop: Notified) => Listening | undefined) | undefined;
-  /** Reads the output that a message brings, if the loop asks for just that. */
+  /** Returns the output that a notification carries, if it is the one that this loop waits for. */
   readonly read?: ((message: string) => Watched | undefined) | undefined;
-  /** How often to look besides. Without it: when notified, and at the instant that the output names. */
+  /** How often to look in addition. Without it the loop looks when notified, and at the instant that the output names. */
   readonly polling?: Polling | undefined;
   /** Listening begins with a look, as a long poll does. */
   readonly looksByListening?: boolean | undefined;
 }
 
-/** What a source notifies. */
+/** The part of a loop that a source calls. */
 export interface Notified {
-  /** The latest instant at which a waiter's time is over. */
+  /** The latest timeout of all waiters. */
   readonly endsAtMs: number;
-  /** The record may have changed. `message`: a write was announced, with its text where one came. */
+  /** The record may have changed. `message`: a notification of a write arrived, with its text if it has one. */
   notify(message?: { readonly text: string | undefined }): void;
-  /** A look of the source's own begins, whose output `heard` will bring. */
+  /** The source's own look begins. `heard` follows with its output. */
   begins(): void;
-  /** That look is over. `undefined`: there is nothing new. */
+  /** The source's own look has ended. `undefined`: there is nothing new. */
   heard(output: Watched | undefined): void;
-  /** Ends every wait with the error, unless the error may pass by itself. */
+  /** Ends every wait with the error, unless it is retryable. */
   failed(error: unknown): error is CoordinationError;
 }
 
 /** A subscription or a long poll. */
 export interface Listening {
-  /** Whether notifications come through, as far as can be known. */
+  /** Whether notifications arrive, as far as the source can know. */
   isLive(): boolean;
   leave(): void;
 }
@@ -46,15 +49,15 @@ export interface WaitLoopOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly signals: AbortListeners;
-  /** How long after its time a wait still takes an answer that is on its way. */
+  /** How long after its timeout a wait still takes an answer that is on its way. */
   readonly graceMs: number;
-  /** Called when the last waiter has left. The loop is over then. */
+  /** Called when the last waiter has left. The loop has then ended. */
   readonly onEmpty: () => void;
 }
 
-/** How one caller waits. */
+/** The options of one caller's wait. */
 export interface WaiterOptions extends WatchOptions {
-  /** Resolves with the last output when the time is over, though it is not ready. Default: rejects with `wait_timeout`. */
+  /** Resolves with the last output at the timeout, though it is not ready. Default: rejects with `wait_timeout`. */
   readonly resolvesLate?: boolean;
 }
 
@@ -62,7 +65,7 @@ export interface WaiterOptions extends WatchOptions {
 interface Waiter {
   readonly options: WaiterOptions;
   readonly endsAtMs: number;
-  /** How many looks had begun when it came. Those may not know what the caller knows. */
+  /** How many looks had begun when the waiter came. Their answers may be older than what the caller knows. */
   readonly looksBefore: number;
   mayReadLate: boolean;
   readonly resolve: (output: Watched) => void;
@@ -72,33 +75,34 @@ interface Waiter {
 }
 
 /**
- * Looks until the output is ready, for all callers that ask the same: at once, when notified, at the instant that the output
- * names, and from time to time. Failures that pass by themselves are waited out. Each caller keeps its own time and signal.
+ * Looks until the output is ready, for all callers with the same question: at once, when notified, at the instant that
+ * the output names, and at intervals. Retries after retryable errors. Each caller keeps its own timeout and signal.
  *
- * A caller believes an answer whose look began after the caller came. It believes another only if its version is not lower
- * than what such a look saw: an answer that is under way may be of an earlier life of the record.
+ * A caller accepts the answer of a look that began after the caller came. It accepts another answer only if its version
+ * is at least the one that such a look returned. An answer that is under way may belong to an earlier record of the
+ * same id.
  */
 export class WaitLoop implements Notified {
   readonly #options: WaitLoopOptions;
   readonly #source: WaitSource;
   readonly #pauses: WaitPauses;
   readonly #waiters = new Set<Waiter>();
-  /** Those of them that no look has answered which began after they came. */
+  /** The waiters that came after the last answered look began. */
   readonly #newcomers = new Set<Waiter>();
-  /** The lowest version that the others believe. */
+  /** The lowest version that the other waiters accept. */
   #version = Number.NEGATIVE_INFINITY;
-  /** How many of them keep the process alive. */
+  /** How many waiters keep the process alive. */
   #foreground = 0;
   #listening: Listening | undefined;
-  /** Ends the look that is under way. A local look needs none: where requests share memory, none may abort another's. */
+  /** Ends the look that is under way. A local look has none: where requests share memory, one must not abort another's. */
   #controller: AbortController | undefined;
   #looks = 0;
   #isLooking = false;
-  /** Something happened after the look began that is under way. */
+  /** A notification or a waiter came after the look under way began. */
   #isStale = false;
-  /** A look is due at the end of this turn. */
+  /** A look is scheduled for the end of this turn. */
   #isDue = false;
-  /** How many writes were announced, and how many of these a look has seen. */
+  /** `#announced`: how many writes were notified. `#seen`: how many of them the last look includes. */
   #announced = 0;
   #seen = 0;
   #isReadingLate = false;
@@ -172,7 +176,7 @@ export class WaitLoop implements Notified {
       cancelTimer: () => {},
       stopListening: () => {},
     };
-    // First what may throw: a wait that is refused leaves nothing behind.
+    // The calls that may throw come first: a wait that is refused leaves nothing behind.
     waiter.cancelTimer = clock.setTimer(() => this.#end(waiter), timeoutMs + graceMs, { background });
     if (signal !== undefined) {
       waiter.stopListening = signals.add(signal, () => {
@@ -201,7 +205,7 @@ export class WaitLoop implements Notified {
     this.#options.onEmpty();
   }
 
-  /** The waiter's time is over. One that was told of a write and could not read it in time has a little longer. */
+  /** Runs at the waiter's timeout. A waiter gets `lastReadMs` more if a notified write has not been read yet. */
   #end(waiter: Waiter): void {
     const { clock } = this.#options;
     const { timeoutMs, background = false, lastReadMs = 0, resolvesLate = false } = waiter.options;
@@ -217,7 +221,7 @@ export class WaitLoop implements Notified {
     else waiter.reject(timedOut(timeoutMs));
   }
 
-  /** Looks afresh: the look that is under way has had its time. */
+  /** Starts a new look in place of the one under way, which took too long. */
   #readLate(): void {
     if (this.#isReadingLate) return;
     this.#isReadingLate = true;
@@ -227,7 +231,7 @@ export class WaitLoop implements Notified {
     this.#look();
   }
 
-  /** Looks for those who came in this turn, once they all have come. */
+  /** Looks for the waiters of this turn, once all of them have come. */
   async #lookSoon(): Promise<void> {
     if (this.#isDue) return;
     this.#isDue = true;
@@ -274,7 +278,7 @@ export class WaitLoop implements Notified {
     this.#listen();
     const isNotified = this.#listening !== undefined || this.#foreground === 0;
     const isLive = this.#listening?.isLive() === true;
-    // A long poll looks again on the other side.
+    // During a long poll the server looks again.
     const looksElsewhere = this.#source.looksByListening === true;
     this.#lookAgainIn(() => {
       const pauseMs = this.#pauses.afterLook(output, { isNotified, isLive });
@@ -296,11 +300,11 @@ export class WaitLoop implements Notified {
     }
     const pauseMs = pause();
     if (pauseMs === undefined) return;
-    // The process lives as long as a waiter's own timer keeps it alive.
+    // An unref'd timer: the waiter's own timer keeps the process alive.
     this.#cancelPause = this.#options.clock.setTimer(() => this.#look(), pauseMs, { background: true });
   }
 
-  /** Hands an output to those who believe it. `number`: of its look. */
+  /** Resolves the waiters that accept this output. `number` is the number of its look; 0 for a notification. */
   #settle(output: Watched, number: number): void {
     for (const waiter of this.#newcomers) if (waiter.looksBefore < number) this.#newcomers.delete(waiter);
     if (number > 0) this.#version = output.version;
@@ -313,7 +317,7 @@ export class WaitLoop implements Notified {
     }
   }
 
-  /** A socket keeps the process alive: in the background it is enough to look from time to time. */
+  /** A socket keeps the process alive. Background waiters poll instead. */
   #needsListening(): boolean {
     return this.#foreground > 0 || (this.#source.looksByListening === true && this.#waiters.size > 0);
   }
@@ -328,21 +332,21 @@ export class WaitLoop implements Notified {
   }
 }
 
-/** A failure that is waited out. A bound that is reached is told at once. */
+/** Whether the error is retried. A timeout or a reached limit rejects at once. */
 function mayPass(error: unknown): error is CoordinationError {
   return error instanceof CoordinationError && error.retryable && !TOLD_AT_ONCE.has(error.code);
 }
 
 const TOLD_AT_ONCE: ReadonlySet<string> = new Set(["wait_timeout", "limit_exceeded"]);
 
-/** One output goes to many callers: none of them can change what the others read. */
+/** Freezes an output that many callers share, so that no caller changes what the others read. */
 function deepFreeze(value: unknown): void {
   if (typeof value !== "object" || value === null || Object.isFrozen(value)) return;
   Object.freeze(value);
   for (const inner of Object.values(value)) deepFreeze(inner);
 }
 
-/** What a wait rejects with once its time is over. */
+/** Returns the error of a wait that timed out. */
 export function timedOut(timeoutMs: number): CoordinationError {
   return new CoordinationError("wait_timeout", `not ready after ${timeoutMs} ms`, { retryable: true });
 }

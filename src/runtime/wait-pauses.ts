@@ -1,33 +1,33 @@
 import { fullJitterMs } from "../lib/backoff.js";
 import type { Watched } from "./backend.js";
 
-/** How often a wait looks by itself, since a notification may be lost. The pause doubles from `minMs` to `maxMs`. */
+/** How often a wait polls, since a notification may be lost. The pause doubles from `minMs` to `maxMs`. */
 export interface Polling {
   readonly minMs: number;
   readonly maxMs: number;
-  /** The longest pause of a wait that is notified of changes, or whose caller is in no hurry. */
+  /** The longest pause of a wait that is notified of changes, or whose callers all wait in the background. */
   readonly notifiedMaxMs: number;
 }
 
 const AFTER_FAILURE = { maxAttempts: 1, baseDelayMs: 250, maxDelayMs: 2_000 };
-/** A look that comes a moment before the named instant is wasted. */
+/** How long after the named instant the look comes. A look just before it would be wasted. */
 const RECHECK_LATE_MS = 10;
 
-/** How long a wait pauses before it looks again. */
+/** Decides how long a wait pauses before it looks again. */
 export class WaitPauses {
   readonly #polling: Polling | undefined;
   readonly #random: () => number;
   #pollMs: number;
   #failures = 0;
 
-  /** @param polling without it the wait looks when it is notified, and at the instant that its output names. */
+  /** @param polling without it the wait looks when notified, and at the instant that its output names. */
   constructor(polling: Polling | undefined, random: () => number) {
     this.#polling = polling;
     this.#random = random;
     this.#pollMs = polling?.minMs ?? 0;
   }
 
-  /** Begins again with the shortest pause between looks. */
+  /** Starts again with the shortest pause. */
   reset(): void {
     this.#pollMs = this.#polling?.minMs ?? 0;
   }
@@ -37,7 +37,10 @@ export class WaitPauses {
     this.#failures = 0;
   }
 
-  /** `undefined`: only a notification makes it look again. `isLive`: notifications are known to come through. */
+  /**
+   * Returns the pause after a look; `undefined`: only a notification starts the next look. `isLive`: notifications are
+   * known to arrive.
+   */
   afterLook(
     { recheckInMs }: Watched,
     { isNotified, isLive }: { readonly isNotified: boolean; readonly isLive: boolean },
@@ -52,7 +55,7 @@ export class WaitPauses {
     return recheckInMs === undefined ? jitteredMs : Math.min(jitteredMs, Math.max(recheckInMs, 0) + RECHECK_LATE_MS);
   }
 
-  /** 0.25 to 2 s, growing, or as long as the backend asks for. */
+  /** Returns the pause after a failure: 0.25 to 2 s, growing, or the backend's `retryAfterMs` if that is longer. */
   afterFailure({ retryAfterMs = 0 }: { readonly retryAfterMs?: number | undefined } = {}): number {
     this.#failures++;
     return Math.max(retryAfterMs, fullJitterMs(AFTER_FAILURE, this.#failures + 1, 0.5 + this.#random() / 2));

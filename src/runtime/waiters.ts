@@ -8,7 +8,7 @@ import type { WatchableTransition, Watched } from "./backend.js";
 import { recordName } from "./placement.js";
 import { timedOut, type WaiterOptions, WaitLoop, type WaitSource } from "./wait-loop.js";
 
-/** What a caller waits for: that the transition's output on this record is ready. */
+/** The question of a wait: is the transition's output on this record ready? */
 export interface Question<N extends WatchableTransition = WatchableTransition> {
   readonly transition: N;
   readonly id: string;
@@ -17,33 +17,34 @@ export interface Question<N extends WatchableTransition = WatchableTransition> {
 
 export interface WaitersOptions {
   readonly clock: Clock;
-  /** For waits that share a context for I/O: one timer of the platform for all of them. Default: `clock`. */
+  /** The clock of waits that share a context for I/O: it uses one platform timer for all of them. Default: `clock`. */
   readonly sharedClock?: Clock;
   /** From 0 to 1, for the jitter. */
   readonly random?: () => number;
-  /** Where a wait for this looks, and what notifies it. */
+  /** Returns the source of a wait for this question. */
   source(question: Question): WaitSource;
-  /** Looks once for a caller that does not wait, and repeats the look as any other read. */
+  /** Looks once for a caller with `timeoutMs` 0. Retries the look like any other read. */
   lookOnce(question: Question, signal: AbortSignal | undefined): Watched | Promise<Watched>;
-  /** Whether looks are answered in this process, at once and without I/O. Default false. */
+  /** Whether looks are answered in this process, synchronously and without I/O. @default false */
   readonly isLocal?: boolean;
-  /** Whether all callers share one context for I/O, as in a Durable Object. Default: not on edge platforms. */
+  /** Whether all callers share one context for I/O, as in a Durable Object. Default: false on edge platforms, else true. */
   readonly isOneContext?: boolean;
-  /** How long after its time a wait still takes an answer that is on its way. Default 0. */
+  /** How long after its timeout a wait still takes an answer that is on its way, in milliseconds. @default 0 */
   readonly graceMs?: number;
-  /** How many waits are held. Beyond it a wait is refused. */
+  /** How many waits may be open. Further waits are refused. Default: no limit. */
   readonly maxWaits?: number;
 }
 
 /**
- * All waits of a coordinator. Callers that ask the same share one look and one output.
+ * All waits of a coordinator. Callers with the same question share looks and output.
  *
- * On edge platforms a request's I/O ends with the request, and no other request may use it: there each wait looks for itself.
+ * On edge platforms the I/O of a request ends with the request, and no other request may use it. There each wait looks
+ * for itself.
  */
 export class Waiters {
   readonly #options: WaitersOptions;
   readonly #signals = new AbortListeners();
-  /** By the record's name, then by what is asked of it. */
+  /** The loops by the record's name, then by the question. */
   readonly #loops = new Map<string, Map<string, WaitLoop>>();
   #size = 0;
   #alone = 0;
@@ -60,7 +61,7 @@ export class Waiters {
   /**
    * Resolves with the first output that is ready. With a `timeoutMs` of 0 it looks once.
    *
-   * @throws {CoordinationError} `wait_timeout` when the time is over; `limit_exceeded`, retryable, beyond `maxWaits`;
+   * @throws {CoordinationError} `wait_timeout` after `timeoutMs`; `limit_exceeded`, retryable, beyond `maxWaits`;
    * `invalid_input` for an id or a `timeoutMs` out of range. Rejects with `signal.reason` when aborted.
    */
   async watch<N extends WatchableTransition>(question: Question<N>, options: WaiterOptions): Promise<OutputOf<N>> {
@@ -88,7 +89,7 @@ export class Waiters {
     }
   }
 
-  /** Makes the waits for the record look. `message`: a write was announced, with its text where one came. */
+  /** Makes the waits for the record look. `message`: a notification of a write arrived, with its text if it has one. */
   notify(record: string, message?: { readonly text: string | undefined }): void {
     const loops = this.#loops.get(record);
     if (loops === undefined || !(this.#options.isLocal || this.#shares())) return;

@@ -8,65 +8,66 @@ import { recordName } from "./placement.js";
 import { EDGE_POOL, type Placed, SERVER_POOL, type Stop, WorkPool } from "./work-pool.js";
 
 type AnyWake = Wake<WakingMachine>;
-/** One that was registered, with its works in parts. */
+/** A registered waker, with its work in parts. */
 type Waker = Omit<Required<AnyWake>, "act" | "waitUntil"> & Pick<AnyWake, "waitUntil">;
 type WokenName = `${WakingMachine}.woken`;
 type KeepAlive = NonNullable<AnyWake["waitUntil"]>;
 
 const LOOK_AGAIN_MS = 10_000;
 const MAX_LOOKED = 1_000;
-/** How many records are woken side by side after the calls that made them due. */
+/** How many records are woken concurrently after the calls that made them due. */
 const SOON_AT_ONCE = 32;
-/** How many more wait for that. What is beyond is left to a drain, or to the next call. */
+/** How many further records may queue for that. Beyond it they wait for a drain, or for the next call. */
 const MAX_SOON = 10_000;
 
-/** Longer than edge platforms let work outlive its response. */
+/** How long a request's pool is reused. Longer than edge platforms let work run after the response. */
 const REQUEST_MS = 60_000;
 
 /** How a call left its record. */
 interface Due {
-  /** This call made it due. */
+  /** This call made the record due. */
   readonly isFresh: boolean;
   /** Keeps the caller's invocation alive. */
   readonly waitUntil: KeepAlive | undefined;
 }
 
-/** What waking one record came to. */
+/** The result of waking one record. */
 export interface Woken {
-  /** `handed_back`: everything that was claimed was handed back unsent. `failed`: a step failed; the record may still be due. */
+  /** `handed_back`: all claims were handed back unsent. `failed`: a step failed, and the record may still be due. */
   readonly outcome: "woken" | "handed_back" | "failed";
-  /** Resolves when all that was begun has ended. Never rejects. */
+  /** Resolves when all work that began has ended. Never rejects. */
   readonly done: Promise<void>;
   /**
-   * Resolves when what was handed back was claimed again and has ended (true), or is left to other processes. Never rejects.
+   * Resolves to true when the claims that were handed back were claimed again and have ended. Resolves to false when
+   * they are left to other processes. Never rejects.
    */
   readonly parked: Promise<boolean>;
 }
 
 /** How a drain wakes one record. */
 export interface WakeOptions {
-  /** Where the works run. Default: the coordinator's own pool. */
+  /** Where the work runs. Default: the coordinator's own pool. */
   readonly pool?: WorkPool | undefined;
-  /** Once it stops, no claim and no record waits for a place. */
+  /** After it stops, no claim and no record waits for a place. */
   readonly stop?: Stop | undefined;
 }
 
 export interface WakersOptions {
-  /** Runs the `woken` step of one record. */
+  /** Runs the `woken` transition of one record. */
   run(
     machine: WakingMachine,
     id: string,
     input: InputOf<WokenName>,
   ): OutputOf<WokenName> | Promise<OutputOf<WokenName>>;
-  /** What the coordinator does by itself where no waker is registered. */
+  /** The coordinator's own waker, used when no waker is registered. */
   readonly own: AnyWake;
   readonly clock: Clock;
   readonly onEvent: OnEvent | undefined;
-  /** Default: that of a server. */
+  /** Default: a pool of the size for servers. */
   readonly pool?: WorkPool | undefined;
 }
 
-/** A record that waits to be woken after a call. */
+/** A record that is queued to be woken after a call. */
 interface Soon {
   readonly machine: WakingMachine;
   readonly id: string;
@@ -75,20 +76,21 @@ interface Soon {
 }
 
 /**
- * Wakes records: has those who registered, or the coordinator itself, claim what is due, and runs what they claimed in a pool.
+ * Wakes records: each registered waker, or the coordinator's own, claims due work. The claimed work runs in a pool.
  *
- * One rule for what this process cannot deliver: the last one asked puts it off. But where a call made the record due and
- * only the coordinator itself is asked, it stays as it is, since other processes may be near that can deliver it.
- * One rule for errors: each is reported as `wake_failed`, and the next one is asked all the same.
+ * The last waker postpones deliveries that this process cannot make. There is one exception: a call made the record
+ * due, and no waker is registered. Then the deliveries stay due, because another process may be able to make them.
+ *
+ * Each error is reported as `wake_failed`, and the next waker still runs.
  */
 export class Wakers {
   readonly #options: WakersOptions;
   readonly #pool: WorkPool;
-  /** When the coordinator itself last looked at records that stay due. */
+  /** When the coordinator's own waker last ran for records that stay due. */
   readonly #looked = new Map<string, number>();
   readonly #byMachine = new Map<string, Set<Waker>>();
   readonly #own: Waker;
-  /** How many were registered so far. */
+  /** How many wakers were registered so far. */
   #count = 0;
   readonly #soon = new Map<string, Soon>();
   #underWay = 0;
@@ -108,9 +110,9 @@ export class Wakers {
   }
 
   /**
-   * Has a record woken after a call; the caller waits for nothing. Where work ends with its request and no `waitUntil` keeps
-   * it alive, an attempt would be spent in vain: it is left to `drain`. By itself the coordinator looks when the record
-   * becomes due, and then every ten seconds at most: most of what stays due is for other processes.
+   * Wakes a record after a call, which does not wait for it. On edge platforms without a `waitUntil`, the request's end
+   * would cut the attempt short. The record is then left to `drain`. The coordinator's own waker runs when the record
+   * becomes due, and then at most every ten seconds: most records that stay due are for other processes.
    */
   wakeSoon(machine: WakingMachine, id: string, { isFresh, waitUntil }: Due): void {
     const wakers = this.#of(machine);
@@ -123,7 +125,7 @@ export class Wakers {
   }
 
   /**
-   * Runs `woken` for all who are registered, or for the coordinator itself. Resolves once what they claimed was begun or
+   * Runs `woken` for all registered wakers, or for the coordinator's own. Resolves once the claimed work began or was
    * handed back. Never rejects.
    */
   async wake(machine: WakingMachine, id: string, options: WakeOptions = {}): Promise<Woken> {
@@ -134,14 +136,17 @@ export class Wakers {
     return woken;
   }
 
-  /** A pool for one drain, where work ends with its request: there no request may wait for the work of another. */
+  /**
+   * Returns a pool for one drain, where work ends with its request: no request may wait for another request's work
+   * there.
+   */
   poolOfDrain(): WorkPool | undefined {
     return isEphemeral() ? new WorkPool(EDGE_POOL, this.#options.clock) : undefined;
   }
 
   /**
-   * The pool of one request, which is known by its `waitUntil`. Where all requests have the same, a pool is left behind after a
-   * while: a request that was killed frees no place.
+   * Returns the pool of one request, identified by its `waitUntil`. When all requests share one `waitUntil`, the pool
+   * is replaced after a while: a killed request never frees its places.
    */
   #poolOf(keeper: KeepAlive): WorkPool {
     const { clock } = this.#options;
@@ -153,7 +158,7 @@ export class Wakers {
     return pool;
   }
 
-  /** Whether the coordinator's own look at a record that stays due is not too soon after its last one. */
+  /** Whether the coordinator's own waker may run again for a record that stays due. */
   #mayLook(record: string): boolean {
     const nowMs = this.#options.clock.now();
     if (nowMs - (this.#looked.get(record) ?? 0) < LOOK_AGAIN_MS) return false;
@@ -170,7 +175,7 @@ export class Wakers {
     for (const waitUntil of new Set(keepers)) void this.#guard(machine, id, async () => waitUntil(work));
   }
 
-  /** Has a record woken when its turn comes; resolves when that is done. */
+  /** Queues a record to be woken. Resolves when that is done. */
   #queue(machine: WakingMachine, id: string): Promise<void> {
     const name = recordName(machine, id);
     let soon = this.#soon.get(name);
@@ -199,7 +204,7 @@ export class Wakers {
     }
   }
 
-  /** Wakes a record after a call, and resolves when what it asked for has ended. */
+  /** Wakes a record after a call. Resolves when its work has ended. */
   async #finish(
     machine: WakingMachine,
     id: string,
@@ -210,11 +215,11 @@ export class Wakers {
     const { done, parked } = await this.#wakeAll(machine, id, { ...options, wakers });
     onPlaced?.();
     await done;
-    // What waits for a place in a request's own pool ends with the request.
+    // A request's own pool ends with the request, so it waits for parked records too.
     if (options.pool !== undefined) await parked;
   }
 
-  /** The `woken` steps one after the other, what they claim side by side. Never rejects. */
+  /** Runs the `woken` transitions one after the other, and what they claim concurrently. Never rejects. */
   async #wakeAll(
     machine: WakingMachine,
     id: string,
@@ -228,7 +233,7 @@ export class Wakers {
     });
     for (const waker of wakers) {
       const isAsked = await this.#guard(machine, id, async () => {
-        // Only the last one puts off what this process cannot deliver.
+        // Only the last waker postpones what this process cannot deliver.
         const input = (waker === wakers.at(-1) ? waker : leaving(waker)).input();
         const output = await this.#options.run(machine, id, input);
         for (const work of waker.works(id, output)) placing.push(place(work));
@@ -246,7 +251,7 @@ export class Wakers {
     };
   }
 
-  /** Has the record claimed again once there is room for what was handed back. */
+  /** Claims the record again once there is room for what was handed back. */
   async #park(
     machine: WakingMachine,
     id: string,
@@ -261,7 +266,7 @@ export class Wakers {
     return woken?.outcome === "woken" || ((await woken?.parked) ?? false);
   }
 
-  /** The work; its failures are reported. */
+  /** Returns the same work; its failures are reported. */
   #guarded(machine: WakingMachine, id: string, work: Work): Work {
     const run = async (): Promise<boolean> => {
       let isSuccess = false;
@@ -277,7 +282,7 @@ export class Wakers {
     return { destination, isRetry, run, ...(work.handBack && { handBack }) };
   }
 
-  /** Reports what fails; says whether nothing did. */
+  /** Runs the work and reports its error. Returns whether it succeeded. */
   async #guard(machine: string, id: string, work: () => Promise<void>): Promise<boolean> {
     try {
       await work();
@@ -293,12 +298,12 @@ async function allOf(promises: readonly Promise<void>[]): Promise<void> {
   await Promise.all(promises);
 }
 
-/** The same, but what it cannot do is left as it is. */
+/** Returns the same waker, but it leaves deliveries that it cannot make unchanged. */
 function leaving({ input, works, waitUntil }: Waker): Waker {
   return { input: () => ({ ...input(), more: true }), works, waitUntil };
 }
 
-/** One that has no parts is a single work, of a destination of its own. */
+/** Returns a waker in parts. A waker without `works` becomes a single part with a destination of its own. */
 function inParts(wake: AnyWake, destination: string): Waker {
   const whole = async (id: string, output: OutputOf<WokenName>): Promise<boolean> => {
     await wake.act(id, output);

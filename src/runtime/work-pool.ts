@@ -1,25 +1,25 @@
 import type { Clock } from "../lib/clock.js";
 import type { Work } from "./backend.js";
 
-/** How many works run at once. */
+/** How much work runs at once. */
 export interface PoolSize {
-  /** In all, those that take long left out. */
+  /** In all, without work that takes long. */
   readonly places: number;
-  /** To one destination, however long they take. */
+  /** For one destination, including work that takes long. */
   readonly share: number;
-  /** In all, those that take long among them. */
+  /** In all, including work that takes long. */
   readonly most: number;
 }
 
-/** What became of a work that was given to a pool. */
+/** The result of giving work to a pool. */
 export interface Placed {
-  /** It was not begun, and will not be. */
+  /** The work did not begin, and will not. */
   readonly isHandedBack: boolean;
   /** Resolves when the work has ended. Never rejects. */
   readonly done: Promise<void>;
 }
 
-/** Tells those who wait for a place that they must wait no longer. An `AbortSignal` would warn of so many listeners. */
+/** Ends all waits for a place. Not an `AbortSignal`, which would warn about its many listeners. */
 export class Stop {
   isStopped = false;
   readonly #calls = new Set<() => void>();
@@ -29,23 +29,26 @@ export class Stop {
     for (const call of [...this.#calls]) call();
   }
 
-  /** Calls back when it stops; returns a function that calls it off. */
+  /** Calls back when it stops. Returns a function that removes the callback. */
   onStop(call: () => void): () => void {
     this.#calls.add(call);
     return () => this.#calls.delete(call);
   }
 }
 
-/** A process that lives long. */
+/** The size for a long-lived process. */
 export const SERVER_POOL: PoolSize = { places: 64, share: 32, most: 1_024 };
-/** Workers open six connections at a time, of which the backend needs some. */
+/** Workers open at most six connections at a time, and the backend needs some of them. */
 export const EDGE_POOL: PoolSize = { places: 4, share: 3, most: 4 };
 
-/** A work that takes longer than this gives its place to others. */
+/** Work that takes longer than this frees its place for other work. */
 const LONG_MS = 2_000;
-/** A claim waits this long for a place at most: its lease counts on it. */
+/** How long a claim waits for a place at most. Its lease includes this time. */
 export const MAX_WAIT_MS = 500;
-/** When a claim that was handed back comes up again: later the more of its destination were handed back before it. */
+/**
+ * The delay before a claim that was handed back becomes due again. It grows with the number of claims of the
+ * destination that were handed back before.
+ */
 const AGAIN_MS = 2_000;
 const MAX_AGAIN_MS = 300_000;
 /** How many idle destinations are remembered. */
@@ -53,17 +56,17 @@ const MAX_REMEMBERED = 1_000;
 /** How many records may wait for a place, unclaimed. */
 const MAX_PARKED = 10_000;
 
-/** What the pool knows of one destination. */
+/** The state of one destination. */
 interface Destination {
   readonly name: string;
   underWay: number;
   /** The last work failed. */
   hasFailed: boolean;
-  /** A claim waited in vain, and no quick work has ended since. */
+  /** A claim timed out waiting for a place, and no quick work has ended since. */
   isStuck: boolean;
-  /** About how many claims were handed back and have not come again. */
+  /** Approximately how many claims were handed back and have not been claimed again. */
   handedBack: number;
-  /** What to call when there is room, by record; and how many were called and are not here yet. */
+  /** `parked`: the function to call when there is room, by record. `called`: how many of these are still running. */
   readonly parked: Map<string, () => Promise<void>>;
   called: number;
 }
@@ -76,13 +79,13 @@ interface Waiting {
 }
 
 /**
- * Runs works that take an unknown time, such as handlers and webhooks, so that those that hang keep no others from theirs:
+ * Runs work of unknown duration, such as handlers and webhooks. Work that hangs does not block other destinations:
  *
  * - Each destination has a share. Destinations whose last work failed have half of the places together.
- * - A work that takes long gives its place to others, until `most` are under way.
- * - A claim waits half a second for a place at most. Then it is handed back, and so are, at once, those to the same
- *   destination that come after it, until a quick work of that destination ends. Their records may be parked meanwhile.
- * - First attempts go before retries.
+ * - Work that takes long frees its place for other work, until `most` are under way.
+ * - A claim waits at most half a second for a place. Then it is handed back. Later claims of the same destination are
+ *   handed back at once, until a quick work of that destination ends. Their records may be parked meanwhile.
+ * - First attempts run before retries.
  */
 export class WorkPool {
   readonly #size: PoolSize;
@@ -90,14 +93,14 @@ export class WorkPool {
   readonly #random: () => number;
   readonly #destinations = new Map<string, Destination>();
   readonly #waiting = new Set<Waiting>();
-  /** The destinations for which records are parked. */
+  /** The destinations with parked records. */
   readonly #parking = new Set<Destination>();
   #parked = 0;
   #underWay = 0;
-  /** Of those under way: those that take long, and the others whose destination had failed. */
+  /** Work under way: `#long` counts the work that takes long. `#suspect` counts the rest whose destination had failed. */
   #long = 0;
   #suspect = 0;
-  /** A claim waited in vain though its destination had room, and no quick work has ended since. */
+  /** A claim timed out though its destination had room, and no quick work has ended since. */
   #isStuck = false;
 
   constructor(size: PoolSize, clock: Clock, random: () => number = Math.random) {
@@ -106,10 +109,7 @@ export class WorkPool {
     this.#random = random;
   }
 
-  /**
-   * Resolves once the work has begun, has its claim handed back, or has waited for its time. `stop`: no claim waits any
-   * longer, or from now on at all.
-   */
+  /** Resolves once the work began, its claim was handed back, or its wait timed out. `stop`: claims wait no longer. */
   async place(work: Work, stop?: Stop): Promise<Placed> {
     const destination = this.#destination(work.destination);
     if (this.#hasRoom(destination)) return { isHandedBack: false, done: this.#begin(work, destination) };
@@ -123,8 +123,8 @@ export class WorkPool {
   }
 
   /**
-   * Calls `claim` once the destination has room: it claims again what was handed back of the record. Resolves when that is done, or
-   * the record is dropped: by `stop`, or since too many are parked.
+   * Calls `claim` once the destination has room; it claims again what was handed back of the record. Resolves when that
+   * is done. Also resolves when the record is dropped: by `stop`, or because too many are parked.
    */
   park(record: string, name: string, claim: () => Promise<void>, stop?: Stop): Promise<void> {
     const destination = this.#destination(name);
@@ -186,7 +186,7 @@ export class WorkPool {
     });
   }
 
-  /** `undefined`: the claim waited in vain. */
+  /** Resolves with `undefined` when the claim timed out waiting for a place. */
   #wait(work: Work, destination: Destination, stop: Stop | undefined): Promise<Placed | undefined> {
     return new Promise((resolve) => {
       let end = (): void => {};
