@@ -12,28 +12,28 @@ import { MAX_WAIT_MS } from "../runtime/work-pool.js";
 import type { DeliveryHost, NextAttempt, TargetKind } from "./targets/target-kind.js";
 
 export interface DelivererOptions {
-  /** Where the groups are. */
+  /** The backend that holds the groups. */
   readonly coordinator: Backend;
-  /** Where deliveries can go. */
+  /** The kinds of target that deliveries can go to. */
   readonly kinds: readonly TargetKind[];
-  /** What this instance delivers with. */
+  /** The handlers, webhooks and bindings of this instance. */
   readonly host: DeliveryHost;
-  /** This process's id, where it alone delivers. */
+  /** This process's incarnation, where only one process at a time delivers. */
   readonly sole?: string | undefined;
   readonly retry?: RetryPolicy | undefined;
-  /** How long one attempt may take. */
+  /** How long one attempt may take, in milliseconds. @default 30_000 */
   readonly attemptMs?: number | undefined;
 }
 
 const DEFAULT_ATTEMPT_MS = 30_000;
-/** How much longer than its attempt a lease lasts: the time to say how it went. */
+/** How much longer than its attempt a lease lasts: the time to settle the attempt. */
 const SETTLE_MS = 15_000;
 const SETTLE_AGAIN: RetryPolicy = { maxAttempts: 100, baseDelayMs: 250, maxDelayMs: 2_000 };
-/** What the record keeps of an error, and the events. */
+/** How many bytes of an error the record keeps, and how many an event holds. */
 const MAX_ERROR_BYTES = 256;
 const MAX_EVENT_ERROR_BYTES = 1_024;
 
-/** Delivers what a woken group's outbox hands out, on the routes that its host can take, and tells the group how it went. */
+/** Delivers the claims of a woken group on the routes that its host can deliver to. Settles each attempt with the group. */
 export class Deliverer implements Wake<"completion"> {
   readonly #options: DelivererOptions;
   readonly #attemptMs: number;
@@ -77,7 +77,7 @@ export class Deliverer implements Wake<"completion"> {
     }));
   }
 
-  /** One attempt and its settlement; says whether the attempt succeeded. */
+  /** Makes one attempt and settles it. Returns whether the attempt succeeded. */
   async #deliver(groupId: string, claim: Claim): Promise<boolean> {
     const leaseEndsMs = Date.now() + this.#attemptMs + SETTLE_MS;
     const failure = await this.#attempt(groupId, claim);
@@ -87,8 +87,8 @@ export class Deliverer implements Wake<"completion"> {
   }
 
   /**
-   * Tells the group how the attempt went. Repeats that through an outage of the backend for as long as the lease lasts: after
-   * it the attempt would be made again.
+   * Settles an attempt. Retries through an outage of the backend until the lease ends; after that the attempt would be
+   * made again.
    */
   #settle(groupId: string, claim: Claim, failure: object, leaseEndsMs: number) {
     const { coordinator } = this.#options;
@@ -103,7 +103,7 @@ export class Deliverer implements Wake<"completion"> {
     });
   }
 
-  /** One attempt; what it failed with, or nothing. */
+  /** Makes one attempt. Returns its failure, or `undefined`. */
   async #attempt(groupId: string, claim: Claim): Promise<Failure | undefined> {
     const attemptMs = this.#attemptMs;
     const kind = this.#kindOf(claim.route);
@@ -120,7 +120,7 @@ export class Deliverer implements Wake<"completion"> {
     }
   }
 
-  /** `undefined` for a route of a later version. */
+  /** Returns `undefined` for a route that only a later version knows. */
   #kindOf(route: string): TargetKind | undefined {
     return this.#options.kinds.find((kind) => kind.owns(route));
   }
@@ -138,7 +138,7 @@ export class Deliverer implements Wake<"completion"> {
     });
   }
 
-  /** A record that a drain gave up, or passed by: no attempt reports it. */
+  /** Reports a delivery that a drain gave up or postponed without an attempt. */
   #reportNotice(id: string, { route, error, ...notice }: Notice): void {
     const { host } = this.#options;
     const more = this.#kindOf(route)?.lacks?.(host);
@@ -146,17 +146,17 @@ export class Deliverer implements Wake<"completion"> {
   }
 }
 
-/** How an attempt failed. */
+/** The failure of an attempt. */
 interface Failure {
-  /** What the record is told, whose status tenants and callers read. */
+  /** The part that the record stores. Tenants and callers read it as part of the status. */
   readonly settlement: NextAttempt & { readonly error: string };
-  /** The text that was thrown, for the owner's events. */
+  /** The text that was thrown. Only the owner's events hold it. */
   readonly thrown: string;
 }
 
 /**
- * The message of a `CoordinationError` may be shown: it holds no value, token or body. A text of any other error may hold a
- * connection string or a payload, and is kept out of the record.
+ * Returns the failure of an attempt. The message of a `CoordinationError` is shown: it holds no value, token or body.
+ * The text of any other error may hold a connection string or a payload. The record does not store it.
  */
 function failureOf(error: unknown, kind: TargetKind | undefined): Failure {
   const message =

@@ -2,13 +2,16 @@ import type { GroupView } from "../core/group/record.js";
 import type { Claim } from "../core/outbox/attempts.js";
 import type { DeliveryState, DeliveryView } from "../core/outbox/deliveries.js";
 
-/** A group as one atomic step saw it. Its `state` says which fields hold what; any state but `open` is final. */
+/**
+ * A group's status, read atomically. Its `state` decides the type of the other fields. Every state except `open` is
+ * final.
+ */
 export type GroupStatus = OpenGroup | CompletedGroup | TimedOutGroup | CancelledGroup;
 
-/** What every state says. */
+/** The fields of every state. */
 interface GroupFields {
   readonly groupId: string;
-  /** Which registration of the id this is: grows with every restart, and never falls back. */
+  /** Which registration of the id this is. Grows with every restart and never decreases. */
   readonly generation: number;
   /** How many tasks were registered. */
   readonly total: number;
@@ -18,13 +21,13 @@ interface GroupFields {
   readonly failed: number;
   /** How many tasks neither succeeded nor failed. */
   readonly remaining: number;
-  /** The first 100 failures, in the order of their acks; `failed` is the true count. */
+  /** The first 100 failures, in the order of their acks. `failed` counts all of them. */
   readonly errors: readonly { readonly taskId: string; readonly message: string }[];
   /** The registration's `metadata`. */
   readonly metadata: unknown;
-  /** When an open group times out; null without a deadline. Milliseconds since 1970, by the backend's clock. */
+  /** When an open group times out, in milliseconds since 1970 by the backend's clock; null without a deadline. */
   readonly deadlineAtMs: number | null;
-  /** What became of the durable callback of this generation. */
+  /** The durable callback of this generation. */
   readonly delivery: DeliveryStatus;
 }
 
@@ -35,7 +38,7 @@ export interface OpenGroup extends GroupFields {
   readonly reason: null;
 }
 
-/** All of its tasks succeeded or failed. */
+/** A group whose tasks all succeeded or failed. */
 export interface CompletedGroup extends GroupFields {
   readonly state: "completed";
   /** No task failed. */
@@ -43,37 +46,40 @@ export interface CompletedGroup extends GroupFields {
   readonly reason: null;
 }
 
-/** Its deadline passed while tasks were open. */
+/** A group whose deadline passed while tasks were open. */
 export interface TimedOutGroup extends GroupFields {
   readonly state: "timed_out";
   readonly ok: false;
   readonly reason: null;
 }
 
-/** A caller cancelled it. */
+/** A group that a caller cancelled. */
 export interface CancelledGroup extends GroupFields {
   readonly state: "cancelled";
   readonly ok: false;
-  /** The reason of `cancel`. */
+  /** The reason that the caller gave to `cancel`. */
   readonly reason: string;
 }
 
-/** What became of the group's durable callback. */
+/** The state of a group's durable callback. */
 export interface DeliveryStatus {
-  /** `none`: nobody asked for one at this end, or the group is open. `dead`: given up, until `redeliver`. */
+  /**
+   * `none`: the group is open, or its registration has no durable callback for this end. `dead`: a dead letter, until
+   * `redeliver`.
+   */
   readonly state: DeliveryState;
-  /** Fixed at registration: the key that makes the effect of many attempts one. */
+  /** The idempotency key of the callback: fixed at registration, the same in all attempts. */
   readonly deliveryId: string | null;
-  /** How many attempts were begun. */
+  /** How many attempts began. */
   readonly attempts: number;
   /**
-   * Why the last attempt failed, or why none was made. Shows the message of a `CoordinationError`, and for any other error
-   * `the handler failed` or `the webhook failed`: callers and tenants read it.
+   * Why the last attempt failed, or why none was made. It shows the message of a `CoordinationError`. For any other
+   * error it is `the handler failed` or `the webhook failed`, because callers and tenants read it.
    */
   readonly lastError: string | null;
 }
 
-/** Returns the status of a group as callers receive it. The core's views keep to the union above. */
+/** Returns the status of a group as callers receive it. The union above describes every view that the core returns. */
 export function groupStatus(groupId: string, view: GroupView): GroupStatus {
   const status = {
     groupId,
@@ -102,7 +108,7 @@ function deliveryStatus(view: DeliveryView): DeliveryStatus {
   };
 }
 
-/** The group as it stood when it ended: the same words in every attempt of a delivery. */
+/** Returns the group's status at its end. It is the same in every attempt of a delivery. */
 export function statusAtEnd(groupId: string, { snapshot, deliveryId }: Claim): GroupStatus {
   const view = JSON.parse(snapshot) as GroupView;
   const errors = Array.isArray(view.errors) ? view.errors : [];

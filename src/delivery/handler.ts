@@ -1,49 +1,49 @@
 import type { Coordinator } from "../coordinator.js";
 import type { GroupStatus } from "./group-status.js";
 
-/** Handlers' names with the payloads that they take. */
+/** The names of handlers, with the types of their payloads. */
 export type Payloads = Record<string, unknown>;
 
-/** Which end a delivery tells of. */
+/** How the group ended. */
 export type GroupEventType = "group.completed" | "group.failed" | "group.timed_out" | "group.cancelled";
 
-/** One attempt to tell a handler that a group has ended. */
+/** One attempt to call a handler after a group ended. */
 export interface HandlerEvent<Payload = unknown> {
-  /** Which end it was. */
+  /** How the group ended. */
   readonly type: GroupEventType;
   /**
-   * Whose group it is: at the Worker, the tenant of the token that registered it. A payload is the registration's own word,
-   * so check what it names against the tenant. Undefined without tenants.
+   * The tenant that owns the group: at the Worker, the tenant of the token that registered it. The payload comes from
+   * the registration, so check what it names against the tenant. `undefined` without tenants.
    */
   readonly tenant: string | undefined;
-  /** The same in every attempt, and in no other delivery: make the effect idempotent on it. */
+  /** The idempotency key: the same in every attempt, and in no other delivery. */
   readonly deliveryId: string;
-  /** From 1. */
+  /** The number of the attempt, from 1. */
   readonly attempt: number;
-  /** What `cancel` was told. */
+  /** The reason that the caller gave to `cancel`; null for any other end. */
   readonly reason: string | null;
-  /** What the registration gave along. */
+  /** The payload of the registration. */
   readonly payload: Payload;
-  /** The group as it stood at its end. */
+  /** The group's status at its end. */
   readonly status: GroupStatus;
 }
 
-/** What a handler has at hand. */
+/** The second argument of a handler. */
 export interface HandlerContext<Env = unknown> {
-  /** What the tracker was given; in a Durable Object its bindings. */
+  /** The `env` that the tracker was given; in a Durable Object its bindings. */
   readonly env: Env;
   readonly coordinator: Coordinator;
-  /** Aborted when the attempt has taken its time: it counts as failed, and another may begin. */
+  /** Aborted when the attempt times out. The attempt then counts as failed, and another may begin. */
   readonly signal: AbortSignal;
   readonly waitUntil: (work: Promise<unknown>) => void;
 }
 
 /**
- * A durable callback. Called at least once. Returning settles the delivery; throwing causes another attempt.
- * An attempt may run while an earlier one that outlived its time still does.
+ * A durable callback. It is called at least once. Returning settles the delivery; throwing causes another attempt. An
+ * attempt that timed out may still run while the next one begins.
  *
- * The status is read by callers and tenants, so its `delivery.lastError` shows `the handler failed` and not the text that
- * was thrown. The text goes to `onEvent`. To show a text, throw a `CoordinationError` with it.
+ * Callers and tenants read the status. So its `delivery.lastError` shows `the handler failed` instead of the text that
+ * was thrown. `onEvent` receives the text. To show a text in the status, throw a `CoordinationError` with it.
  *
  * @example
  * ```ts
@@ -65,18 +65,18 @@ export type Handlers<T extends Payloads = Payloads, Env = unknown> = {
   readonly [Name in keyof T]?: Handler<T[Name], Env>;
 };
 
-/** The payloads of a map of handlers: what a client's tracker needs to know of handlers that run elsewhere. */
+/** The payload types of a map of handlers. Use it to type a client's tracker when the handlers run elsewhere. */
 export type PayloadsOf<H> = {
   [Name in keyof H]: H[Name] extends ((event: HandlerEvent<infer Payload>, ...rest: never[]) => unknown) | undefined
     ? Payload
     : never;
 };
 
-/** What sends signed webhooks; `webhookSender` of `edge-coordinator/webhook` makes one. */
+/** Sends signed webhooks. `webhookSender` of `edge-coordinator/webhook` creates one. */
 export interface Webhooks {
-  /** Refuses a URL that would not be sent to. */
+  /** Throws for a URL that `send` would refuse. */
   check(url: string): void;
-  /** Sends once; rejects unless the receiver answered 2xx. */
+  /** Sends once. Rejects unless the receiver answers 2xx. */
   send(message: {
     readonly url: string;
     readonly id: string;

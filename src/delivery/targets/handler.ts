@@ -5,7 +5,7 @@ import { statusAtEnd } from "../group-status.js";
 import type { GroupEventType, Handler, HandlerContext, HandlerEvent } from "../handler.js";
 import type { Attempt, DeliveryHost, TargetKind } from "./target-kind.js";
 
-/** A function of the instance that delivers, found by its name. */
+/** A function that the delivering instance registered under a name. */
 export const handlerTarget: TargetKind = {
   field: "handler",
   form: "{ handler, payload }",
@@ -19,12 +19,12 @@ export const handlerTarget: TargetKind = {
   destination: ({ route }) => route,
   send,
   withheld: "the handler failed",
-  // What a handler's own calls failed with says nothing about its delivery.
+  // An error code from a handler's own calls says nothing about the next attempt.
   next: () => ({}),
 };
 
 async function send({ groupId, claim, signal }: Attempt, host: DeliveryHost): Promise<void> {
-  // A claim of a handler that this instance lacks must fail, and not count as delivered: the cast throws.
+  // If this instance lacks the handler, the attempt must fail and not count as delivered. Calling `undefined` throws.
   const handler = host.handlers?.get(handlerOf(claim.route) ?? "") as Handler;
   const status = statusAtEnd(groupId, claim);
   const event: HandlerEvent = {
@@ -46,7 +46,7 @@ function contextOf(groupId: string, host: DeliveryHost, signal: AbortSignal): Ha
   return {
     env,
     signal,
-    // Made when a handler asks for it: an object without a binding of its own can still deliver.
+    // Created when a handler reads it: an object without a binding to itself can still deliver.
     get coordinator() {
       return (coordinator as NonNullable<typeof coordinator>)();
     },

@@ -5,16 +5,16 @@ import { requestRootTarget } from "./request-root.js";
 import type { TargetKind } from "./target-kind.js";
 import { webhookTarget } from "./webhook.js";
 
-/** Every kind of target that a delivery can go to. */
+/** All kinds of target that a delivery can go to. */
 export const TARGET_KINDS: readonly TargetKind[] = [handlerTarget, webhookTarget, requestRootTarget];
 
-/** The kinds that a backend delivers to by itself, with nobody's handlers. */
+/** The kinds that a backend delivers to by itself, without any handlers. */
 export const BACKEND_KINDS: readonly TargetKind[] = [requestRootTarget];
 
 /**
- * Returns what is stored of a registration's target.
+ * Returns a registration's target in the form that is stored.
  *
- * @throws {CoordinationError} `invalid_input` when it is of no kind or of several, or its kind refuses it.
+ * @throws {CoordinationError} `invalid_input` when the target is of no kind or of several, or its kind refuses it.
  */
 export function storeTarget(target: object, field: string, checkUrl: ((url: string) => void) | undefined): Target {
   const [kind, ...others] = TARGET_KINDS.filter((each) => Object.hasOwn(Object(target), each.field));

@@ -5,10 +5,10 @@ import { checkId, checkText, MAX_STAGE_BYTES, shortText } from "../../lib/valida
 import type { Attempt, DeliveryHost, TargetKind } from "./target-kind.js";
 
 const MAX_ERROR_BYTES = 1_024;
-/** By how much the clocks of two records may differ, and a request be registered after its group. */
+/** How far the clocks of the two records may differ. It also covers a request that is registered after its group. */
 const BEGUN_SLACK_MS = 60_000;
 
-/** A root of a request that waits for the group. */
+/** The root of a request that waits for the group. */
 export const requestRootTarget: TargetKind = {
   field: "requestRoot",
   form: "{ requestRoot }",
@@ -26,24 +26,25 @@ export const requestRootTarget: TargetKind = {
   destination: ({ route }) => route,
   send,
   withheld: "the handler failed",
-  // Only a request without room will never take the root.
+  // Only a reached limit is final: it keeps the request from ever taking the root. Other errors, such as a missing
+  // binding or token, may be fixed by the next deployment.
   next: ({ code, retryAfterMs }) => ({
     ...(code === "limit_exceeded" ? { final: true } : {}),
     ...(retryAfterMs === undefined ? {} : { notBeforeMs: retryAfterMs }),
   }),
 };
 
-/** Lets the request go: its root is done when the group succeeded, and failed otherwise. */
+/** Marks the root in the request: done when the group succeeded, failed otherwise. */
 async function send({ claim, signal }: Attempt, { requests }: DeliveryHost): Promise<void> {
   const { requestId, stage, rootId } = JSON.parse(claim.body) as { requestId: string; stage: string; rootId: string };
   const failure = failureAtEnd(JSON.parse(claim.snapshot) as GroupView);
-  // The delivery's id is the call's id: of many attempts one counts.
+  // The delivery's id is the idempotency key: of many attempts one counts.
   const input = {
     op: claim.deliveryId,
     stage,
     root: rootId,
     processed: failure === undefined ? 1 : 0,
-    // A request that began long after the group is another use of its id.
+    // A request that began long after the group is a different use of its id.
     begunBeforeMs: claim.generation + BEGUN_SLACK_MS,
     ...(failure === undefined ? {} : { error: failure }),
   };
@@ -52,7 +53,7 @@ async function send({ claim, signal }: Attempt, { requests }: DeliveryHost): Pro
     throw new CoordinationError("limit_exceeded", `the request has no room for more ${refused}`);
 }
 
-/** What the request is told of a group that did not succeed. */
+/** Returns the error that the request stores for a group that did not succeed; `undefined` when the group succeeded. */
 function failureAtEnd({ state, reason, failed, total, errors }: GroupView): string | undefined {
   if (state === "timed_out") return "the group timed out";
   if (state === "cancelled") return shortText(`the group was cancelled: ${reason ?? ""}`, "error", MAX_ERROR_BYTES);

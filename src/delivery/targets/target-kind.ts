@@ -6,19 +6,22 @@ import type { Backend } from "../../runtime/backend.js";
 import type { OnEvent } from "../../runtime/events.js";
 import type { Handler, Webhooks } from "../handler.js";
 
-/** What an instance brings along to deliver with. A backend's own brings only the way to its requests. */
+/**
+ * The handlers, senders and bindings of an instance that delivers. A backend that delivers by itself sets `requests`
+ * only.
+ */
 export interface DeliveryHost {
-  /** Where the requests are that wait for a group. */
+  /** The backend of the requests that wait for a group. */
   readonly requests: () => Backend;
   readonly handlers?: ReadonlyMap<string, Handler> | undefined;
-  /** What handlers see as `ctx.coordinator`. */
+  /** The `ctx.coordinator` of handlers. */
   readonly coordinator?: (() => Coordinator) | undefined;
-  /** What handlers see as `ctx.env`. */
+  /** The `ctx.env` of handlers. */
   readonly env?: unknown;
-  /** Whose groups these are. */
+  /** The tenant that owns the groups. */
   readonly tenant?: string | undefined;
   readonly webhooks?: Webhooks | undefined;
-  /** Why `webhooks` is missing, where it is set up wrongly. */
+  /** Why `webhooks` is missing, when its configuration is wrong. */
   readonly noWebhooks?: string | undefined;
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
   readonly onEvent?: OnEvent | undefined;
@@ -28,46 +31,46 @@ export interface DeliveryHost {
 export interface Attempt {
   readonly groupId: string;
   readonly claim: Claim;
-  /** Aborted when the attempt has taken its time. */
+  /** Aborted when the attempt times out. */
   readonly signal: AbortSignal;
 }
 
-/** What the failure of an attempt says about the next one. */
+/** The consequences of a failed attempt for the next one. */
 export interface NextAttempt {
-  /** No further attempt can do better. */
+  /** No further attempt is made. */
   readonly final?: true;
-  /** Not before so many milliseconds have passed. */
+  /** The next attempt does not begin before this many milliseconds. */
   readonly notBeforeMs?: number;
 }
 
 /**
- * A kind of target: how a registration names it, and how a delivery goes there. A new kind is one file here and one line in
- * `registry.ts`.
+ * A kind of target: how a registration names it, and how a delivery reaches it. To add a kind, add one file here and
+ * one line in `registry.ts`.
  */
 export interface TargetKind {
-  /** The field by which a registration's target is of this kind. */
+  /** The field that identifies a registration's target as this kind. */
   readonly field: string;
-  /** How a registration writes it, for errors. */
+  /** How a registration writes this kind. Errors show it. */
   readonly form: string;
   /**
-   * Returns what is stored of a registration's target.
+   * Returns a registration's target in the form that is stored.
    *
-   * @param checkUrl refuses a URL that would never be sent to.
+   * @param checkUrl throws for a URL that the webhook sender would refuse.
    * @throws {CoordinationError} `invalid_input` that names the field.
    */
   store(target: object, field: string, checkUrl: ((url: string) => void) | undefined): Target;
   /** Whether a stored route leads to this kind. */
   owns(route: string): boolean;
-  /** The routes on which this instance can deliver. */
+  /** Returns the routes that this instance can deliver to. */
   routes(host: DeliveryHost): readonly string[];
-  /** Where a delivery goes. Each destination has a share of the places for work. */
+  /** Returns the destination of a delivery, for the limits of the work pool: each destination has a share of it. */
   destination(claim: Claim): string;
-  /** Makes one attempt. A rejection has it tried again. */
+  /** Makes one attempt. A rejection causes another one. */
   send(attempt: Attempt, host: DeliveryHost): Promise<void>;
-  /** What callers and tenants read in place of an error that may hold a secret. */
+  /** The text that callers and tenants read instead of an error that may hold a secret. */
   readonly withheld: string;
-  /** What a `CoordinationError` of the receiver says about the next attempt. */
+  /** Returns the consequences of a `CoordinationError` of the attempt for the next one. */
   next(error: CoordinationError): NextAttempt;
-  /** Why this instance lacks the route, where it knows more than that. */
+  /** Returns why this instance cannot deliver to the route, if it knows more than that. */
   lacks?(host: DeliveryHost): string | undefined;
 }

@@ -7,7 +7,7 @@ import type { Attempt, DeliveryHost, TargetKind } from "./target-kind.js";
 
 const MAX_URL_BYTES = 2_048;
 
-/** A signed request to a URL. */
+/** A signed HTTP request to a URL. */
 export const webhookTarget: TargetKind = {
   field: "url",
   form: "{ url }",
@@ -23,7 +23,7 @@ export const webhookTarget: TargetKind = {
   destination: ({ route, body }) => (URL.canParse(body) ? `${route}:${new URL(body).host}` : route),
   send,
   withheld: "the webhook failed",
-  // The receiver has spoken. What a deployment lacks, a binding or a token, the next one may have.
+  // An error that is not retryable is final, such as for a 410 answer. No other refusal is: the receiver may recover.
   next: ({ retryable, retryAfterMs }) => ({
     ...(retryable ? {} : { final: true }),
     ...(retryAfterMs === undefined ? {} : { notBeforeMs: retryAfterMs }),
@@ -34,6 +34,7 @@ export const webhookTarget: TargetKind = {
 async function send({ groupId, claim, signal }: Attempt, { webhooks }: DeliveryHost): Promise<void> {
   const timestamp = new Date(claim.createdAtMs).toISOString();
   const body = JSON.stringify({ type: claim.type, timestamp, data: statusAtEnd(groupId, claim) });
-  // A claim that this instance cannot send must fail, and not count as delivered: the cast throws.
+  // If this instance has no sender, the attempt must fail and not count as delivered. The cast hides that the call
+  // throws.
   await (webhooks as Webhooks).send({ url: claim.body, id: claim.deliveryId, body, signal });
 }
