@@ -1,8 +1,8 @@
 import { CoordinationError } from "../errors.js";
 
 /**
- * Where a server answers, without a slash at its end. A token goes there: in the open to this machine at most, unless that is
- * allowed. Messages name neither the address nor what it holds, any of which may be a secret.
+ * Returns a server's URL without a slash at its end. The client sends a token there, so the URL must be https, or http
+ * to this machine. `allowHttp` permits http to any host. Messages hold no part of the URL, which may be a secret.
  *
  * @throws {CoordinationError} `misconfigured`
  */

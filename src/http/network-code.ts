@@ -1,6 +1,6 @@
 /**
- * Returns the platform's code for a network failure in brackets, such as ` (ECONNREFUSED)`; "" when it gives none. The
- * failure's message and the failure itself are left out: they may quote the address or the headers.
+ * Returns the platform's code for a network failure in brackets, such as ` (ECONNREFUSED)`; "" when it gives none. Does
+ * not return the failure's message or the failure itself: they may quote the address or the headers.
  */
 export function networkCode(error: unknown): string {
   const { code, cause } = Object(error) as { code?: unknown; cause?: unknown };

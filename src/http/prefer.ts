@@ -1,24 +1,25 @@
-/** What a caller prefers, as far as it is understood here. */
+/** The parts of a `Prefer` header that this library supports. */
 export interface Preferences {
-  /** How long to wait for the work, in seconds from when the request arrived; `undefined`: nothing was said. */
+  /** How long to wait for the work, in seconds from when the request arrived; `undefined`: not given. */
   readonly waitSec: number | undefined;
-  /** The caller would rather be told of the work's beginning now than of its end later. */
+  /** The caller prefers an answer now (202) over the result later. */
   readonly respondAsync: boolean;
 }
 
 /**
- * Reads a `Prefer` header. Of several wishes for one thing the first counts, and one that is not understood is passed over.
+ * Reads a `Prefer` header. If a preference is given more than once, the first counts. Unknown or malformed preferences
+ * are ignored.
  *
  * @see https://www.rfc-editor.org/rfc/rfc7240#section-4
  */
 export function preferencesOf(header: string | undefined): Preferences {
   let waitSec: number | undefined;
   let respondAsync = false;
-  // Commas within quotes part nothing; a quote that is never closed takes the rest.
+  // A comma within quotes is no separator. A quote that is never closed extends to the end.
   for (const preference of header?.match(/(?:[^,"]|"(?:[^"\\]|\\.?)*(?:"|$))+/gs) ?? []) {
     const wait = /^\s*wait\s*=\s*("?)(\d+)\1\s*(;|$)/i.exec(preference);
     if (wait !== null) waitSec ??= Number(wait[2]);
-    // An empty value is none.
+    // An empty value means no value.
     respondAsync ||= /^\s*respond-async\s*(=\s*(""\s*)?)?(;|$)/i.test(preference);
   }
   return { waitSec, respondAsync };

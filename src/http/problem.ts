@@ -1,6 +1,6 @@
 import { CoordinationError, type CoordinationErrorCode } from "../errors.js";
 
-/** What went wrong, for programs: the library's codes, and those that only HTTP has. */
+/** The `code` of a problem, for programs: the library's codes, and those that only HTTP has. */
 export type ProblemCode =
   | CoordinationErrorCode
   | "malformed"
@@ -31,7 +31,7 @@ const STATUS: Readonly<Record<ProblemCode, number>> = {
   wait_timeout: 504,
 };
 
-/** The status phrases that `about:blank` problems take as their titles. */
+/** The status phrases that are the titles of `about:blank` problems. */
 const TITLES: Readonly<Record<number, string>> = {
   400: "Bad Request",
   401: "Unauthorized",
@@ -50,10 +50,10 @@ const TITLES: Readonly<Record<number, string>> = {
   504: "Gateway Timeout",
 };
 
-/** When to come again, where nobody has said it. */
+/** The `Retry-After` when the error has none. */
 const RETRY_AFTER_MS = 1_000;
 
-/** A refusal that HTTP alone has a word for. `detail` never quotes what the caller sent. */
+/** A refusal that exists only in HTTP. `detail` never quotes what the caller sent. */
 export class Problem extends Error {
   override readonly name = "Problem";
   constructor(
@@ -65,7 +65,7 @@ export class Problem extends Error {
   }
 }
 
-/** What a caller may know of an error. */
+/** The part of an error that the caller receives. */
 interface Told {
   readonly code: ProblemCode;
   readonly detail: string;
@@ -87,12 +87,12 @@ function toldOf(error: unknown): Told {
   return { code: "internal", detail: "the server failed", retryable: false, applied: "unknown" };
 }
 
-/** Whether the error is one that was thrown on purpose. */
+/** Whether the error was thrown on purpose. */
 export function isExpected(error: unknown): boolean {
   return error instanceof Problem || error instanceof CoordinationError;
 }
 
-/** Problem details, and when to come again where it is worth while. */
+/** Problem details, and the `Retry-After` where a retry may succeed. */
 export interface ProblemDetails {
   readonly body: {
     readonly type: string;
@@ -108,13 +108,15 @@ export interface ProblemDetails {
 }
 
 /**
- * An error as problem details with a stable `code`, and `retryable` and `applied` as `CoordinationError` has them.
+ * Returns an error as problem details with a stable `code`, and with the `retryable` and `applied` of a
+ * `CoordinationError`.
  *
  * @see https://www.rfc-editor.org/rfc/rfc9457
  */
 export function problemOf(error: unknown): ProblemDetails {
   const { code, detail, retryable, applied, retryAfterMs, headers } = toldOf(error);
-  // A cap that gives way with time is the caller's pace; one that does not is the caller's input.
+  // A limit that passes with time is a matter of the caller's rate (429). Any other limit is a matter of the input
+  // (422).
   const status = code === "limit_exceeded" && retryable ? 429 : STATUS[code];
   const isPassing = status === 429 || status === 503;
   return {
@@ -124,7 +126,7 @@ export function problemOf(error: unknown): ProblemDetails {
   };
 }
 
-/** The answer that tells of an error. */
+/** Returns the HTTP response for an error. */
 export function problemResponse(error: unknown): Response {
   const { body, headers, retryAfterSec } = problemOf(error);
   const { status } = body;

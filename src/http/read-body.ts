@@ -1,12 +1,12 @@
 import type { Clock } from "../lib/clock.js";
 import { within } from "../runtime/deadline.js";
 
-/** The body is longer than its reader takes. */
+/** The body is longer than `maxBytes`. */
 export class BodyTooLarge extends Error {}
 
 /**
- * Reads a body to its end. What is announced as too large is not read, and neither is what comes after `maxBytes`, whatever
- * was announced. Sets no time: the caller's signal does.
+ * Reads a body to its end. Does not read a body whose `content-length` exceeds `maxBytes`, nor anything beyond
+ * `maxBytes`. Has no timeout: the caller's signal ends it.
  *
  * @throws {BodyTooLarge}
  */
@@ -16,7 +16,7 @@ export async function readBody(
   signal: AbortSignal,
 ): Promise<Uint8Array> {
   const reader = body?.getReader();
-  // Whether the sender hears of it or not: nothing more is read.
+  // Nothing more is read, even if the cancel itself fails.
   const leave = (): void => void reader?.cancel().catch(() => undefined);
   const refuse = (): BodyTooLarge => {
     leave();
@@ -37,23 +37,29 @@ export async function readBody(
   }
 }
 
-/** Chunks are copied and let go of: workerd makes 4 KB for each, and a sender may put one byte into it. */
+/**
+ * Copies chunks into one buffer instead of keeping them: workerd allocates 4 KB for each chunk, and a sender may send
+ * one byte a chunk.
+ */
 function grown(bytes: Uint8Array, needed: number, maxBytes: number): Uint8Array<ArrayBuffer> {
   const larger = new Uint8Array(Math.max(needed, Math.min(2 * bytes.length, maxBytes)));
   larger.set(bytes);
   return larger;
 }
 
-/** The longest answer that a client reads, in bytes. The longest one that a server of ours gives is about half of it. */
+/**
+ * How many bytes of a successful answer a client reads at most. The longest answer of this library's servers is about
+ * half of that.
+ */
 export const MAX_READ_BYTES = 16_777_216;
-/** What is read of an answer that is no success, and for how long: its status says enough. */
+/** How much of an unsuccessful answer is read, and for how long. Its status says enough. */
 const MAX_ERROR_BYTES = 65_536;
 const ERROR_MS = 1_000;
 
 /**
- * Returns an answer's text; "" for the body of an answer that is no success, when it is long, slow or broken.
+ * Returns an answer's text. For an unsuccessful answer it returns "" when the body is long, slow or broken.
  *
- * @throws {BodyTooLarge} for a success that is longer than `MAX_READ_BYTES`.
+ * @throws {BodyTooLarge} for a successful answer that is longer than `MAX_READ_BYTES`.
  */
 export async function readAnswer(response: Response, signal: AbortSignal, clock: Clock): Promise<string> {
   if (response.ok) return textOf(response, MAX_READ_BYTES, signal);
@@ -63,7 +69,7 @@ export async function readAnswer(response: Response, signal: AbortSignal, clock:
 }
 
 async function textOf(response: Response, maxBytes: number, signal: AbortSignal): Promise<string> {
-  // Some platforms' responses have no stream.
+  // The responses of some platforms have no stream.
   if (response.body === undefined) return response.text();
   return new TextDecoder().decode(await readBody(response, maxBytes, signal));
 }

@@ -1,15 +1,15 @@
 import type { CoordinationErrorCode, CoordinationErrorOptions } from "../errors.js";
 
-/** What an answer in place of a result means: an error's code, its text and its options. */
+/** The meaning of an answer that holds no result: an error's code, its text and its options. */
 export interface RemoteFault extends Omit<CoordinationErrorOptions, "cause"> {
   readonly code: CoordinationErrorCode;
-  /** What happened and what to do, without the name of the answering side. */
+  /** The cause and what to do, without the name of the server. */
   readonly says: string;
 }
 
-/** After a limit of the day or the month is reached: the longest `Retry-After` that is passed on. */
+/** The longest `Retry-After` that is passed on after a daily or monthly limit was reached. */
 const QUOTA_RETRY_MS = 3_600_000;
-/** Durable Objects count their requests over ten seconds. */
+/** How long to wait for an overloaded object. Durable Objects count their requests over ten seconds. */
 const OVERLOAD_RETRY_MS = 10_000;
 
 function passing(says: string, applied: "no" | "unknown" = "no"): RemoteFault {
@@ -23,8 +23,8 @@ function lasting(code: CoordinationErrorCode, says: string): RemoteFault {
 // ---- HTTP ----
 
 /**
- * Statuses below 500 that pass by themselves. A proxy's 408 or 409 does not prove that nothing was applied; 425 and 429 say
- * that the request was not processed.
+ * Retryable statuses below 500. A proxy's 408 or 409 does not prove that nothing was applied. 425 and 429 say that the
+ * request was not processed.
  */
 const PASSING_STATUS: Readonly<Record<number, "no" | "unknown">> = {
   408: "unknown",
@@ -33,7 +33,10 @@ const PASSING_STATUS: Readonly<Record<number, "no" | "unknown">> = {
   429: "no",
 };
 
-/** Statuses from 500 on that do not pass: the server cannot do it, is full, or the client has to log in to the network. */
+/**
+ * Statuses from 500 on that are not retryable: the server does not support the request, is full, or the client must log
+ * in to the network.
+ */
 const LASTING_5XX = [501, 505, 506, 507, 510, 511];
 
 const BY_STATUS: Readonly<Record<number, readonly [CoordinationErrorCode, string]>> = {
@@ -45,9 +48,9 @@ const BY_STATUS: Readonly<Record<number, readonly [CoordinationErrorCode, string
   507: ["backend_rejected", "is full (507): delete data, or raise its limit"],
 };
 
-/** Returns what an HTTP status says by itself. For answers that are not 2xx and whose body says no more. */
+/** Returns the meaning of an HTTP status alone. For answers that are not 2xx and whose body says no more. */
 export function faultOfStatus(status: number): RemoteFault {
-  // 0: how a browser shows a redirect that it was told not to follow.
+  // 0: a browser's status for a redirect that `redirect: "manual"` does not follow.
   if (status === 0 || (status >= 300 && status < 400)) {
     return lasting("misconfigured", "answered with a redirect, which is not followed: check url");
   }
@@ -61,7 +64,7 @@ export function faultOfStatus(status: number): RemoteFault {
 // ---- Redis ----
 
 /**
- * Words with which Redis refuses a command, or a script before its first write. They pass by themselves.
+ * Error words with which Redis refuses a command, or a script before its first write. All are retryable.
  *
  * @see https://redis.io/docs/latest/develop/reference/errors/common/
  */
@@ -77,13 +80,13 @@ const PASSING_WORDS: Readonly<Record<string, string>> = {
   TRYAGAIN: "the cluster moves its slots",
 };
 
-/** A request limit of the plan, by day or month. It passes, but not within any call. */
+/** A daily or monthly request limit of the plan. It is retryable, but not within one call. */
 const QUOTA = /^ERR max ((daily |monthly )?(requests?|commands?) limit|.*bandwidth)/;
-/** Upstash ends a script that takes too long. Whether it has written is not said. */
+/** Upstash ends a script that takes too long. The error does not say whether the script has written. */
 const SCRIPT_TIMEOUT = /^(ERR )?Error running script.*(timed out|timeout)/i;
 
 /**
- * What Redis, its proxies and Upstash say in whole sentences.
+ * Errors of Redis, its proxies and Upstash that are whole sentences.
  *
  * @see https://upstash.com/docs/redis/troubleshooting/max_requests_limit
  */
@@ -120,10 +123,10 @@ const TEXTS: readonly (readonly [RegExp, CoordinationErrorCode, "passes" | "last
   ],
 ];
 
-/** Where an error stands that was raised inside a script, in the text of servers that put their own words in front. */
+/** Where the error that a script raised begins, on servers that put their own words in front of it. */
 const INSIDE_SCRIPT = /: ?-?(?=[A-Z]{3,15} )/g;
 
-/** Returns what Redis says in place of a result. The text may quote keys and values: only its first word is passed on. */
+/** Returns the meaning of a Redis error. The text may quote keys and values, so only its first word is passed on. */
 export function faultOfRedis(text: string): RemoteFault {
   for (const part of partsOf(text)) {
     const [pattern, code, ends, says] = TEXTS.find(([known]) => known.test(part)) ?? [];
@@ -139,7 +142,7 @@ export function faultOfRedis(text: string): RemoteFault {
   return lasting("backend_rejected", `refused the command${word && ` (${word})`}`);
 }
 
-/** The text itself, and of a script's error what follows the server's words. */
+/** Returns the text itself, and for a script's error also what follows the server's own words. */
 function partsOf(text: string): string[] {
   if (!/^(ERR )?[^:]{0,40}script/i.test(text)) return [text];
   const head = text.slice(0, 500);
@@ -148,7 +151,7 @@ function partsOf(text: string): string[] {
 
 // ---- Durable Objects ----
 
-/** The platform's own marks on an error. */
+/** The properties that the platform sets on an error. */
 interface Marks {
   readonly retryable?: unknown;
   readonly overloaded?: unknown;
@@ -156,13 +159,13 @@ interface Marks {
   readonly remote?: unknown;
 }
 
-/** What the platform says where an error has lost its marks on its way through another object or Worker. */
+/** The platform's messages. They identify errors that lost these properties on the way through another object or Worker. */
 const PASSING_OBJECT =
   /^(Network connection lost|Durable Object reset because its code was updated|Cannot resolve Durable Object due to transient)/;
 
 /**
- * Returns what a failed call to a Durable Object says, and whether the same call may be sent again at once with a fresh stub.
- * An overloaded object never gets the same call again: that makes a bad day worse.
+ * Returns the meaning of a failed call to a Durable Object. `resend`: whether to resend the call at once with a fresh
+ * stub. Never resend to an overloaded object: that makes the overload worse.
  *
  * @see https://developers.cloudflare.com/durable-objects/best-practices/error-handling/
  */
@@ -184,7 +187,7 @@ export function faultOfObject(error: unknown): RemoteFault & { readonly resend: 
     const says = "the call or its answer is larger than one RPC may be: send or read less at a time";
     return final({ code: "limit_exceeded", says, retryable: false, applied: "unknown" });
   }
-  // The platform has no mark for an object whose class was made without SQLite.
+  // The platform sets no property for an object whose class was created without SQLite.
   if (message.includes("SQL is not enabled")) {
     return final(lasting("misconfigured", "the object's class needs new_sqlite_classes in [[migrations]]"));
   }
@@ -197,17 +200,17 @@ export function faultOfObject(error: unknown): RemoteFault & { readonly resend: 
   return { ...passing("the call to the object failed", "unknown"), resend };
 }
 
-/** Whether a call or its answer is more than an RPC may carry. The platform has no mark for it. */
+/** Whether a call or its answer exceeds the size limit of an RPC. The platform sets no property for it. */
 export function isTooLargeForRpc(error: unknown): boolean {
   return error instanceof Error && /RPC arguments or return values are limited to/i.test(error.message);
 }
 
-/** Whether the called object has no such method. */
+/** Whether the called object lacks the method. */
 export function lacksMethod(error: unknown): boolean {
   return (Object(error) as Marks).remote === true && error instanceof TypeError;
 }
 
-/** Returns what the storage of a Durable Object says; `undefined` when the error is none of its. */
+/** Returns the meaning of a storage error of a Durable Object; `undefined` for any other error. */
 export function faultOfStorage(error: unknown): RemoteFault | undefined {
   const message = error instanceof Error ? error.message : "";
   if (/SQLITE_FULL|disk is full/.test(message)) {

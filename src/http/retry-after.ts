@@ -1,8 +1,8 @@
-/** A longer `Retry-After` is cut to this, in milliseconds: an hour. */
+/** The longest `Retry-After`, in milliseconds: an hour. A longer one is cut to this. */
 const MAX_MS = 3_600_000;
 
 /**
- * Returns what a `Retry-After` header asks for, in milliseconds: seconds or an HTTP-date, never negative, at most an hour.
+ * Returns a `Retry-After` header (seconds or an HTTP-date) in milliseconds, never negative, at most an hour.
  * `undefined` when the header is missing or malformed.
  *
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3

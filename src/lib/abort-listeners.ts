@@ -4,13 +4,16 @@ interface Listener {
 }
 
 /**
- * Listens to the callers' signals, with one listener for each signal. Node prints `MaxListenersExceededWarning` at the
+ * Listens to callers' signals, with one listener for each signal. Node prints `MaxListenersExceededWarning` at the
  * eleventh listener of a signal, and eleven waits with one signal are ordinary use.
  */
 export class AbortListeners {
   readonly #bySignal = new WeakMap<AbortSignal, Listener>();
 
-  /** Calls `run` when the signal aborts, until the returned function is called. One that has aborted calls nothing. */
+  /**
+   * Calls `run` when the signal aborts. Returns a function that removes `run`. Does not call `run` for a signal that
+   * has already aborted.
+   */
   add(signal: AbortSignal, run: () => void): () => void {
     const listener = this.#bySignal.get(signal) ?? this.#listen(signal);
     // Two callers may add the same function.

@@ -1,17 +1,17 @@
-/** How a failed attempt is repeated. Attempts are counted from 1. */
+/** How a failed attempt is retried. Attempts are counted from 1. */
 export interface RetryPolicy {
-  /** Attempts in all, the first among them. 1 to 100. */
+  /** How many attempts are made in all, including the first: 1 to 100. */
   readonly maxAttempts: number;
-  /** The ceiling of the first pause, in milliseconds. It doubles with each attempt. */
+  /** The upper bound of the first pause, in milliseconds. It doubles with each attempt. */
   readonly baseDelayMs: number;
-  /** No pause's ceiling is longer, in milliseconds. */
+  /** The upper bound of every pause, in milliseconds. */
   readonly maxDelayMs: number;
 }
 
 /**
- * The pause after the `attempt`-th failure: anywhere between 0 and a ceiling that doubles ("full jitter").
+ * Returns the pause after the `attempt`-th failure: a random time between 0 and a bound that doubles ("full jitter").
  *
- * @param random from 0 (inclusive) to 1 (exclusive), handed in so that a transition stays a function of its input.
+ * @param random from 0 (inclusive) to 1 (exclusive). Passed in, so that a transition depends on its input alone.
  * @see https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
  */
 export function fullJitterMs(policy: RetryPolicy, attempt: number, random: number): number {

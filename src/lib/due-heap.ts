@@ -1,4 +1,4 @@
-/** Items by the instant at which they come due: a binary heap, the earliest first. */
+/** A binary heap of items by due time, the earliest first. */
 export class DueHeap<Item = string> {
   readonly #entries: { readonly name: Item; readonly atMs: number }[] = [];
 
@@ -6,7 +6,7 @@ export class DueHeap<Item = string> {
     return this.#entries.length;
   }
 
-  /** The earliest instant; `undefined` when nothing waits. */
+  /** The earliest due time; `undefined` when the heap is empty. */
   get nextAtMs(): number | undefined {
     return this.#entries[0]?.atMs;
   }
@@ -27,7 +27,7 @@ export class DueHeap<Item = string> {
     this.#entries.length = 0;
   }
 
-  /** Takes out the earliest entry if it is due. */
+  /** Removes and returns the earliest entry if it is due. */
   popDue(nowMs: number): { readonly name: Item; readonly atMs: number } | undefined {
     const entries = this.#entries;
     const first = entries[0];

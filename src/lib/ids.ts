@@ -1,4 +1,7 @@
-/** The id of one public call, made once and sent along however often the call is sent: 128 random bits, 32 hex digits. */
+/**
+ * Returns a new id for one public call: 128 random bits as 32 hex digits. Every resend of the call carries the same id
+ * (an idempotency key).
+ */
 export function newOp(): string {
   return crypto.randomUUID().replaceAll("-", "");
 }

@@ -1,19 +1,19 @@
 import { CoordinationError } from "../errors.js";
 
-/** The names of an interface's fields, each once: the compiler tells of one that is missing or too many. */
+/** The names of an interface's fields. The compiler reports a name that is missing or unknown. */
 export type Names<Options> = { readonly [Name in keyof Options]-?: true };
 
 /**
- * Refuses options that hold a name which is not known. `undefined` is no options.
+ * Refuses options with an unknown name. `undefined` means no options.
  *
- * @throws {CoordinationError} `invalid_input`, which names the option, and the known one that is nearest to it.
+ * @throws {CoordinationError} `invalid_input` that names the option, and the known option that is nearest to it.
  */
 export function checkOptions(options: unknown, known: Readonly<Record<string, true>>, field = "options"): void {
   if (options === undefined) return;
   if (typeof options !== "object" || options === null) throw invalid(`${field} must be an object`);
   for (const name of Object.keys(options)) {
     if (Object.hasOwn(known, name)) continue;
-    // A name that is not plain may be a secret.
+    // A name with other characters may be a secret, so the error does not show it.
     if (!/^[A-Za-z_]\w{0,31}$/.test(name)) throw invalid(`${field} has an unknown field`);
     const near = nearest(name, Object.keys(known));
     throw invalid(`${field} has an unknown field: ${name}${near === undefined ? "" : `; did you mean ${near}?`}`);

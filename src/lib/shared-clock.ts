@@ -7,19 +7,19 @@ interface Timer {
   readonly isBackground: boolean;
 }
 
-/** Cancelled timers leave the heap once they are most of it, and more than this. */
+/** Cancelled timers are removed from the heap once they are most of it and it holds more than this. */
 const COMPACT_FROM = 64;
 
 /**
- * A clock whose timers share one timer of the platform. workerd allows an object 10,000 timers, and a wait needs one for its
- * deadline.
+ * A clock whose timers share one timer of the platform. workerd allows an object 10,000 timers, and each wait needs one
+ * for its timeout.
  *
  * Not for requests of one Worker: there the platform's timer ends with the request that set it.
  */
 export class SharedClock implements Clock {
   readonly #clock: Clock;
   readonly #timers = new Set<Timer>();
-  /** The timers that are set, and some that were cancelled. */
+  /** The active timers, and some that were cancelled. */
   readonly #heap = new DueHeap<Timer>();
   /** How many of the timers keep the process alive. */
   #foreground = 0;
@@ -44,7 +44,7 @@ export class SharedClock implements Clock {
     try {
       this.#arm();
     } catch (error) {
-      // The platform has no timer left: the caller must not be called by the next one that it has.
+      // The platform has no timer left. The caller gets the error, so its timer must not fire later.
       cancel();
       throw error;
     }
@@ -63,7 +63,7 @@ export class SharedClock implements Clock {
     for (const timer of this.#timers) this.#heap.push(timer, timer.atMs);
   }
 
-  /** Sets the platform's timer to the earliest instant. It keeps the process alive while one of the timers does. */
+  /** Sets the platform's timer to the earliest due time. It keeps the process alive while one of the timers does. */
   #arm(): void {
     const atMs = this.#timers.size === 0 ? undefined : this.#heap.nextAtMs;
     const isBackground = this.#foreground === 0;
@@ -82,7 +82,7 @@ export class SharedClock implements Clock {
     for (let entry = this.#heap.popDue(nowMs); entry !== undefined; entry = this.#heap.popDue(nowMs)) {
       due.push(entry.name);
     }
-    // One that an earlier one of these cancels does not run.
+    // A due timer that an earlier one of these cancels does not run.
     for (const timer of due) if (this.#remove(timer)) timer.run();
     this.#arm();
   }

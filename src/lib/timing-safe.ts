@@ -1,12 +1,11 @@
 /**
- * Returns whether two texts are equal, in a time that does not tell where they differ: both are digested (HMAC-SHA-256 under
- * a key drawn for this call), and the digests, always 32 bytes, are compared to their end.
+ * Returns whether two texts are equal, without revealing where they differ by its duration. It digests both
+ * (HMAC-SHA-256 under a random key for this call) and compares all 32 bytes of the digests.
  *
  * For tokens and signatures. Does not hide how long the texts are. Workers allow it inside a request only, because it
  * needs randomness.
  *
- * @example
- * if (!(await timingSafeEqual(presented, token))) return new Response(null, { status: 401 });
+ * @example if (!(await timingSafeEqual(presented, token))) return new Response(null, { status: 401 });
  */
 export function timingSafeEqual(a: string, b: string): Promise<boolean> {
   return anyTimingSafeEqual([a], [b]);

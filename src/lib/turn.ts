@@ -1,10 +1,10 @@
-/** Public methods take a few steps of the microtask queue before they send. */
+/** Public methods take a few microtasks before they send. */
 const TURN_STEPS = 10;
 
 /**
- * Resolves so many steps of the microtask queue later that the other operations of this turn of the event loop have begun. A
- * longer wait, or one for a timer or an answer, must not be: where requests of a Worker share a coordinator, another of them
- * could come in between, and none may wait for what another has sent.
+ * Resolves after enough microtasks that the other operations of this turn of the event loop have begun. It must not
+ * wait longer, nor for a timer or I/O. Where requests of a Worker share a coordinator, another request could then come
+ * in between. A request must not wait for I/O of another request.
  */
 export async function endOfTurn(): Promise<void> {
   for (let step = 0; step < TURN_STEPS; step++) await null;

@@ -1,12 +1,12 @@
 import { CoordinationError } from "../errors.js";
 
-/** What an id or a raw key may measure, in bytes of UTF-8. */
+/** The largest id or raw key, in bytes of UTF-8. */
 export const MAX_ID_BYTES = 256;
-/** What the name of a stage may measure, in bytes of UTF-8. */
+/** The longest name of a stage, in bytes of UTF-8. */
 export const MAX_STAGE_BYTES = 64;
-/** What a handler's payload may measure, in bytes of UTF-8. */
+/** The largest payload of a handler, in bytes of UTF-8. */
 export const MAX_VALUE_BYTES = 65_536;
-/** What a list's item or a set's member may measure, in bytes of UTF-8: a page of a list holds 500 of the longest. */
+/** The largest item of a list or member of a set, in bytes of UTF-8. A page of a list holds 500 of the largest. */
 export const MAX_ITEM_BYTES = 2_048;
 
 const encoder = new TextEncoder();
@@ -16,52 +16,55 @@ function invalid(message: string): CoordinationError {
 }
 
 function isWellFormed(text: string): boolean {
-  // A surrogate without its other half has no UTF-8 form: two different ids would be stored as one.
+  // A lone surrogate has no UTF-8 form: two different ids would be stored as one.
   return !/[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/.test(text);
 }
 
-/** Bytes of UTF-8, without encoding what cannot fit anyway. */
+/**
+ * Returns the length in bytes of UTF-8. Does not encode a text that is too long anyway; then returns its length in
+ * UTF-16 units.
+ */
 function byteLength(text: string, limit: number): number {
   return text.length > limit ? text.length : encoder.encode(text).length;
 }
 
-/** Returns what is wrong with a text; `undefined`: nothing. */
+/** Returns why a text is invalid; `undefined` when it is valid. */
 function faultOf(value: unknown, maxBytes: number): string | undefined {
   if (typeof value !== "string") return "must be a string";
   if (byteLength(value, maxBytes) > maxBytes) return `must be at most ${maxBytes} bytes`;
   return isWellFormed(value) ? undefined : "holds half of a surrogate pair";
 }
 
-/** Returns whether a text has a UTF-8 form of at most `maxBytes`. Empty is fine. Throws nothing, and so costs little. */
+/** Returns whether a value is a text with a UTF-8 form of at most `maxBytes`; it may be empty. Does not throw. */
 export function isText(value: unknown, maxBytes: number): value is string {
   return faultOf(value, maxBytes) === undefined;
 }
 
-/** Returns whether a value is 1 to 256 bytes of well-formed text. Throws nothing, and so costs little. */
+/** Returns whether a value is 1 to 256 bytes of well-formed text. Does not throw. */
 export function isId(value: unknown): value is string {
   return value !== "" && isText(value, MAX_ID_BYTES);
 }
 
-/** Refuses what is not 1 to 256 bytes of well-formed text. */
+/** Throws `invalid_input` unless the value is 1 to 256 bytes of well-formed text. */
 export function checkId(value: unknown, field: string): asserts value is string {
   if (value === "") throw invalid(`${field} must not be empty`);
   checkText(value, field, MAX_ID_BYTES);
 }
 
-/** Refuses a text that is too long, or that has no UTF-8 form. Empty is fine. */
+/** Throws `invalid_input` unless the value is well-formed text of at most `maxBytes`; it may be empty. */
 export function checkText(value: unknown, field: string, maxBytes = MAX_VALUE_BYTES): asserts value is string {
   const fault = faultOf(value, maxBytes);
   if (fault !== undefined) throw invalid(`${field} ${fault}`);
 }
 
-/** Refuses what is not a whole number from `min` to `max`. */
+/** Throws `invalid_input` unless the value is a whole number from `min` to `max`. */
 export function checkInteger(value: unknown, field: string, min: number, max: number): asserts value is number {
   if (!Number.isSafeInteger(value) || (value as number) < min || (value as number) > max) {
     throw invalid(`${field} must be a whole number from ${min} to ${max}`);
   }
 }
 
-/** Refuses what is not a number from `min` to `max`; fractions are fine. */
+/** Throws `invalid_input` unless the value is a number from `min` to `max`; fractions are allowed. */
 export function checkNumber(value: unknown, field: string, min: number, max: number): asserts value is number {
   if (typeof value !== "number" || !(value >= min && value <= max)) {
     throw invalid(`${field} must be a number from ${min} to ${max}`);
@@ -71,7 +74,7 @@ export function checkNumber(value: unknown, field: string, min: number, max: num
 /** The longest TTL and timeout, in seconds: a year. */
 export const MAX_SEC = 31_536_000;
 
-/** Seconds, more than 0 and at most a year, as whole milliseconds. */
+/** Returns seconds as whole milliseconds. Throws `invalid_input` unless they are more than 0 and at most a year. */
 export function checkTtlSec(value: unknown, field: string): number {
   if (typeof value !== "number" || !(value > 0 && value <= MAX_SEC)) {
     throw invalid(`${field} must be more than 0 and at most ${MAX_SEC} seconds`);
@@ -79,14 +82,17 @@ export function checkTtlSec(value: unknown, field: string): number {
   return Math.max(1, Math.round(value * 1000));
 }
 
-/** A prefix of keys. Braces end it, so that two prefixes never share a key. */
+/**
+ * Throws `invalid_input` unless the value can be a prefix of keys. Braces are not allowed: the key's hash tag begins
+ * with one, so two prefixes never share a key.
+ */
 export function checkKeyPrefix(value: unknown, field: string): asserts value is string {
   checkText(value, field, MAX_ID_BYTES);
   if (/[{}]/.test(value)) throw invalid(`${field} must not hold { or }`);
 }
 
 /**
- * A user's value as JSON text.
+ * Returns a user's value as JSON text.
  *
  * @throws {CoordinationError} `invalid_input` when it has no JSON form or is longer than `maxBytes`.
  */
@@ -95,17 +101,17 @@ export function toJson(value: unknown, field: string, maxBytes = MAX_VALUE_BYTES
   try {
     text = JSON.stringify(value);
   } catch {
-    // A cycle or a BigInt; the engine's message may quote the value.
+    // A cycle or a BigInt. The engine's message may quote the value.
   }
   if (text === undefined) throw invalid(`${field} has no JSON form`);
   if (byteLength(text, maxBytes) > maxBytes) throw invalid(`${field} must be at most ${maxBytes} bytes of JSON`);
   return text;
 }
 
-/** A text cut to so many bytes of UTF-8, between two characters; half surrogates replaced. */
+/** Returns a text cut to at most `maxBytes` of UTF-8, between two characters. Lone surrogates are replaced. */
 export function shortText(text: unknown, field: string, maxBytes: number): string {
   if (typeof text !== "string") throw invalid(`${field} must be a string`);
-  // No character takes less than a byte: what is beyond cannot be kept.
+  // Each UTF-16 unit takes at least one byte, so later units cannot fit.
   const bytes = encoder.encode(text.slice(0, maxBytes));
   if (bytes.length <= maxBytes) return new TextDecoder().decode(bytes);
   let end = maxBytes;
