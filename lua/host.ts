@@ -1,4 +1,4 @@
-/** The twin of `src/core/host.ts` inside Redis. */
+/** The Lua version of `src/core/host.ts`, for Redis. */
 
 declare const cjson: {
   readonly encode: (this: void, value: object) => string;
@@ -17,12 +17,12 @@ export function formatInteger(value: number): string {
   return string.format("%.0f", value + 0);
 }
 
-/** Lua's texts are bytes. */
+/** Lua's strings are bytes. */
 export function byteLength(text: string): number {
   return text.length;
 }
 
-/** The client finds the mark in the error's text. */
+/** The client recognizes the prefix in the error's text. */
 export function refuse(reason: string): never {
   return error(`refused:${reason}`, 0);
 }

@@ -3,13 +3,15 @@ import type { Changes, Rows, Store, Transition } from "../src/core/store";
 import { openDraft } from "../src/core/transaction";
 
 /**
- * One transition on one Redis hash: field `h` is the head, every member's field has a colon in its name.
+ * Runs one transition on one Redis hash. Field `h` is the head. The field name of every member has a colon.
  *
  * KEYS[1] the record, KEYS[2] the due queue of its shard
- * ARGV[1] the name of the step, ARGV[2] its input (JSON), ARGV[3] the record's name in the due queue and in messages
- * ARGV[4] the channel of its messages, ARGV[5] milliseconds added to the clock, for tests; "0"
- * Returns one mark and the output (JSON): `!` when this step made the record due, `+` when it was due before, else `=`.
- * When waiters are notified, a line break follows, and what their message brings: the caller's own waiters need no message.
+ * ARGV[1] the name of the step, ARGV[2] its input (JSON), ARGV[3] the record's name in the due queue and in notifications
+ * ARGV[4] the channel of its notifications, ARGV[5] milliseconds added to the clock, for tests; "0"
+ *
+ * Returns one mark and the output (JSON). The mark is `!` when this step made the record due, `+` when it was due
+ * before, else `=`. When waiters are notified, a line break and the notification's text follow: the caller's own
+ * waiters need no notification.
  */
 
 /** @noSelf */
@@ -23,15 +25,15 @@ declare const KEYS: string[];
 declare const ARGV: string[];
 declare function tonumber(this: void, text: string): number;
 
-/** What a machine's watchers look at. */
+/** The transition that a machine's waiters watch. */
 type Wait = Transition<object, { readonly ready: boolean }>;
-/** Which members a step will probably read: they come with the head, by one command. */
+/** Returns the members that a step probably reads. They are read with the head, in one command. */
 type Expected = (input: never) => string[];
 
-/** A longer output is not sent to all who listen: those whom it concerns come and read it. */
+/** A longer output is not sent to all subscribers. Those that need it read it. */
 const MAX_NEWS = 2_048;
 
-/** A Lua call takes some 8,000 values at most. */
+/** How many values one Lua call takes. The limit is about 8,000. */
 const CHUNK = 2_000;
 
 function readMany(key: string, names: readonly string[]): (string | false)[] {
@@ -43,7 +45,7 @@ function readMany(key: string, names: readonly string[]): (string | false)[] {
   return values;
 }
 
-/** What one run of a script works on. */
+/** The keys and the clock of one run of the script. */
 interface Place {
   readonly key: string;
   readonly due: string;
@@ -52,17 +54,18 @@ interface Place {
   readonly realMs: number;
 }
 
-/** By how much of its record's life a queue outlives it, so that its end is not put off at every write. */
+/** The fraction of its record's remaining life by which a queue outlives it. So not every write has to extend the queue. */
 const SPARE = 0.25;
 
-/** Has the queue last as long as the record. It ends with its last line, also if that is never drained. */
+/** Keeps the queue at least as long as the record. The queue expires after its last record, even if it is never drained. */
 function keepQueue({ due, realMs }: Place, untilMs: number | undefined): void {
   if (untilMs === undefined) {
     redis.call("PERSIST", due);
     return;
   }
   const leftMs = redis.call("PTTL", due) as number;
-  // A queue of other lines without an end was begun by an earlier version: it is not known how long these are needed.
+  // An earlier version wrote queues without an expiry. How long the other lines of such a queue are needed is unknown,
+  // so it keeps no expiry.
   if (leftMs >= 0 ? realMs + leftMs >= untilMs : redis.call("ZCARD", due) !== 1) return;
   redis.call("PEXPIREAT", due, formatInteger(untilMs + SPARE * (untilMs - realMs)));
 }
@@ -98,20 +101,20 @@ function commit(changes: Changes, place: Place): void {
     else if (!changes.cleared) redis.call("PERSIST", key);
   }
   if (changes.wakeAtMs !== undefined) {
-    // At every write: a line that was evicted or deleted is there again.
+    // At every write, which restores a line that was evicted or deleted.
     const added = redis.call("ZADD", due, formatInteger(changes.wakeAtMs), member);
     if (added === 1 || changes.untilChanged) keepQueue(place, changes.untilMs);
   } else if (changes.wakeChanged) redis.call("ZREM", due, member);
 }
 
-/** The output of `wait`, if it is what waiters wait for, and short. */
+/** Returns the output of `wait`, if it is ready and short; else "". */
 function newsOf(store: Store, wait?: Wait): string {
   const output = wait?.(store, {});
   const text = output?.ready === true ? encode(output) : "";
   return text.length <= MAX_NEWS ? text : "";
 }
 
-/** The record, read in one go with the members that are expected. */
+/** Reads the record with the expected members in one command. */
 function rowsOf(key: string, expected: readonly string[]): Rows {
   const names = ["h", ...expected];
   const values = readMany(key, names);
@@ -137,7 +140,7 @@ function rowsOf(key: string, expected: readonly string[]): Rows {
   };
 }
 
-/** `wait`: the machine's step of that name, if it has one. `expected`: what the step will probably read. */
+/** `wait`: the machine's transition of that name, if it has one. `expected`: the members that the step probably reads. */
 export function run(transition: Transition<never, object>, wait?: Wait, expected?: Expected): string {
   const [key, due] = KEYS as [string, string];
   const [step, text, member, channel, skewMs] = ARGV as [string, string, string, string, string];
@@ -155,7 +158,7 @@ export function run(transition: Transition<never, object>, wait?: Wait, expected
     redis.call("PUBLISH", channel, encode(news === "" ? [member] : [member, news]));
     told = `\n${news}`;
   }
-  // A record that is gone leaves its line in the queue to whoever is sent there by it.
+  // A record that is gone leaves its line in the queue. The drain that takes the line removes it.
   if (step === "woken" && changes.wakeAtMs === undefined && !changes.wakeChanged) redis.call("ZREM", due, member);
   const isDue = changes.wakeAtMs !== undefined && changes.wakeAtMs <= nowMs;
   const mark = !isDue ? "=" : changes.wakeChanged ? "!" : "+";

@@ -15,13 +15,13 @@ import type {
   WatchOptions,
 } from "./runtime/backend.js";
 
-/** What one call may carry. */
+/** How many members, items or keys one call may carry. */
 const MAX_BATCH = 10_000;
 
-/** Workers open six connections at a time. */
+/** Workers open at most six connections at a time. */
 const DELETES_AT_ONCE = 6;
 
-/** How often a list is read from its beginning, since it was deleted and made anew between two pages. */
+/** How often a list is read again from its beginning, because it was deleted and recreated between two pages. */
 const MAX_RESTARTS = 10;
 
 interface KeyReply {
@@ -29,7 +29,7 @@ interface KeyReply {
   readonly refused?: "wrong_kind" | "out_of_range" | "full";
 }
 
-/** What a coordinator is made with besides its backend. */
+/** Options of a coordinator over any backend. */
 export interface CoordinatorOptions {
   /**
    * Whether other processes see the same state.
@@ -38,38 +38,45 @@ export interface CoordinatorOptions {
    */
   readonly isDistributed?: boolean | undefined;
   /**
-   * How long raw keys outlive their last write, and ended groups their end, in seconds. At most a year; 0: raw keys stay.
+   * How long raw keys are kept after their last write, and ended groups after their end, in seconds. At most a year; 0:
+   * raw keys do not expire.
    *
    * @default 3600
    */
   readonly ttlSec?: number | undefined;
-  /** The deadline of groups that give none, in seconds; 0 for none. Default: the tracker's. */
+  /** The default timeout of groups, in seconds; 0 for none. Default: the tracker's. */
   readonly completionTimeoutSec?: number | undefined;
 }
 
 /**
- * Shared state that stateless callers agree on. Every operation is atomic, takes one round trip, and is decided by the
- * backend's clock. Raw keys live `defaultTtlSec` after their last write, or as `expire` says.
+ * Shared state for stateless callers. Every operation is atomic, takes one round trip, and uses the backend's clock.
+ * Raw keys expire `defaultTtlSec` after their last write, or as `expire` sets.
  *
- * Ids and keys are 1 to 256 bytes of UTF-8. A raw key's kind, a number, a set, a list or a flag, is that of its first write.
+ * Ids and keys are 1 to 256 bytes of UTF-8. The first write decides a raw key's kind: a number, a set, a list or a
+ * flag.
  *
- * Any call rejects with `invalid_input` for an argument out of range, before anything is sent, and with what the backend says
- * or suffers, such as `backend_unavailable`. `limit_exceeded` may also say that one request is larger than the backend takes.
+ * Any call rejects with `invalid_input` for an argument out of range, before it sends anything. It rejects with the
+ * backend's errors, such as `backend_unavailable`. `limit_exceeded` may also mean that one request is larger than the
+ * backend accepts.
  *
- * `MemoryCoordinator`, `UpstashCoordinator` and the others are made over backends of their own. A test double or another
- * backend implements the methods of `Backend`: `new Coordinator(backend)` gives it the rest.
+ * `MemoryCoordinator`, `UpstashCoordinator` and the others come with their own backends. A test double or another
+ * backend implements the methods of `Backend`: `new Coordinator(backend)` adds the rest.
  */
 export class Coordinator implements Backend {
   /** Whether other processes see the same state. */
   readonly isDistributed: boolean;
-  /** How long a raw key outlives its last write, and an ended group its end, in seconds. 0: raw keys stay. */
+  /**
+   * How long raw keys are kept after their last write, and ended groups after their end, in seconds. 0: raw keys do not
+   * expire.
+   */
   readonly defaultTtlSec: number;
-  /** The deadline of groups that give none, in seconds; 0 for none. */
+  /** The default timeout of groups, in seconds; 0 for none. */
   readonly completionTimeoutSec?: number;
   readonly #backend: Backend;
 
   /**
-   * @throws {CoordinationError} `misconfigured` for what is no backend, `invalid_input` for an option out of range.
+   * @throws {CoordinationError} `misconfigured` when `backend` is not a backend, `invalid_input` for an option out of
+   * range.
    */
   constructor(backend: Backend, options: CoordinatorOptions = {}) {
     for (const name of ["run", "watch", "onWake"] as const) {
@@ -99,11 +106,11 @@ export class Coordinator implements Backend {
   }
 
   /**
-   * Resolves with the first output of the transition that says `ready`. Each look is atomic. Callers that ask the same share
-   * looks and the output, which is frozen.
+   * Resolves with the first output of the transition that is `ready`. Each read is atomic. Callers with the same
+   * transition, id and input share reads and the output, which is frozen.
    *
-   * @throws {CoordinationError} `wait_timeout` when the time is over; `limit_exceeded`, retryable, when the object holds 10,000
-   * waits.
+   * @throws {CoordinationError} `wait_timeout` after `timeoutMs`; `limit_exceeded`, retryable, when the object holds
+   * 10,000 waits.
    */
   watch<N extends WatchableTransition>(
     transition: N,
@@ -115,19 +122,20 @@ export class Coordinator implements Backend {
   }
 
   /**
-   * Adds a waker, which acts when a record of the machine wakes. Returns a function that removes it.
+   * Adds a waker, which delivers what a woken record of the machine claims. Returns a function that removes it.
    *
-   * @throws {CoordinationError} `unsupported` where the backend delivers by itself; the message says where handlers belong.
+   * @throws {CoordinationError} `unsupported` where the backend delivers by itself; the message says where to register
+   * handlers.
    */
   onWake<M extends WakingMachine>(machine: M, wake: Wake<M>): () => void {
     return this.#backend.onWake(machine, wake);
   }
 
   /**
-   * Adds `delta` (a safe integer, default 1) and returns the sum. A key that is not there counts as 0.
+   * Adds `delta` (a safe integer, default 1) and returns the sum. A missing key counts as 0.
    *
-   * @throws {CoordinationError} `conflict` for a key of another kind; `limit_exceeded` when the sum would be no safe integer:
-   * the number stays as it is.
+   * @throws {CoordinationError} `conflict` for a key of another kind. `limit_exceeded` when the sum is not a safe
+   * integer; the number then stays unchanged.
    */
   async incr(key: string, delta = 1): Promise<number> {
     checkId(key, "key");
@@ -136,7 +144,7 @@ export class Coordinator implements Backend {
   }
 
   /**
-   * The number under the key; 0 when unset.
+   * Returns the number under the key; 0 when it is missing.
    *
    * @throws {CoordinationError} `conflict` for a key of another kind.
    */
@@ -146,8 +154,8 @@ export class Coordinator implements Backend {
   }
 
   /**
-   * Makes the key, a flag, unless one of any kind exists; says whether it did. It lives for `ttlSec`: more than 0, at most a
-   * year.
+   * Creates the key as a flag, unless a key of any kind exists. Returns whether it did. The key expires after `ttlSec`:
+   * more than 0, at most a year.
    */
   async setIfAbsent(key: string, ttlSec: number): Promise<boolean> {
     checkId(key, "key");
@@ -156,11 +164,11 @@ export class Coordinator implements Backend {
   }
 
   /**
-   * Adds to a set; returns how many were new. Up to 10,000 members a call, each of up to 2,048 bytes; without any it does
-   * nothing.
+   * Adds members to a set. Returns how many were new. Takes up to 10,000 members a call, each of up to 2,048 bytes;
+   * without members it does nothing.
    *
-   * @throws {CoordinationError} `conflict` for a key of another kind; `limit_exceeded` when the set would hold more than
-   * 100,000: none is added.
+   * @throws {CoordinationError} `conflict` for a key of another kind. `limit_exceeded` when the set would hold more
+   * than 100,000 members; none is added then.
    */
   async sadd(key: string, ...members: string[]): Promise<number> {
     checkId(key, "key");
@@ -169,8 +177,8 @@ export class Coordinator implements Backend {
   }
 
   /**
-   * Takes from a set; returns how many were there. Up to 10,000 members a call, each of up to 2,048 bytes. A set that becomes
-   * empty is gone.
+   * Removes members from a set. Returns how many were removed. Takes up to 10,000 members a call, each of up to 2,048
+   * bytes. A set without members is deleted.
    *
    * @throws {CoordinationError} `conflict` for a key of another kind.
    */
@@ -181,7 +189,7 @@ export class Coordinator implements Backend {
   }
 
   /**
-   * How many members the set has; 0 when unset.
+   * Returns how many members the set has; 0 when it is missing.
    *
    * @throws {CoordinationError} `conflict` for a key of another kind.
    */
@@ -191,10 +199,10 @@ export class Coordinator implements Backend {
   }
 
   /**
-   * Appends to a list; returns its length. 1 to 10,000 items a call, each of up to 2,048 bytes.
+   * Appends items to a list. Returns the list's length. Takes 1 to 10,000 items a call, each of up to 2,048 bytes.
    *
-   * @throws {CoordinationError} `conflict` for a key of another kind; `limit_exceeded` when the list would hold more than
-   * 10,000: none is appended.
+   * @throws {CoordinationError} `conflict` for a key of another kind. `limit_exceeded` when the list would hold more
+   * than 10,000 items; none is appended then.
    */
   async rpush(key: string, ...values: string[]): Promise<number> {
     checkId(key, "key");
@@ -204,11 +212,11 @@ export class Coordinator implements Backend {
   }
 
   /**
-   * Returns the whole list, oldest first; an empty one when unset. One round trip a megabyte: a list only grows at its end, so
-   * that its pages are the list as it is at the last of them.
+   * Returns the whole list, oldest first; an empty one when it is missing. Takes one round trip a megabyte. The result
+   * is the list as it was at the last round trip, because a list grows only at its end.
    *
-   * @throws {CoordinationError} `conflict` for a key of another kind, and for a list that was deleted and made anew ten times
-   * while it was read.
+   * @throws {CoordinationError} `conflict` for a key of another kind. `conflict`, retryable, for a list that was
+   * deleted and recreated more than ten times while it was read.
    */
   async lrange(key: string): Promise<string[]> {
     checkId(key, "key");
@@ -218,7 +226,7 @@ export class Coordinator implements Backend {
       const { life, next: from = 0 } = page;
       page = await this.run("kv.lrange", key, life === undefined ? {} : { from, life });
       if (page.values === undefined) throw refusal(page.refused);
-      // Pages of one life are one list: it only grows at its end.
+      // Pages with the same `life` belong to the same list, which only grows at its end.
       const goesOn = life === undefined || page.life === life;
       if (!goesOn) restarts++;
       values = goesOn ? values.concat(page.values) : page.values;
@@ -229,8 +237,8 @@ export class Coordinator implements Backend {
   }
 
   /**
-   * Sets the TTL of a key of any kind, which later writes leave alone; false when there is no such key. `ttlSec` is more than
-   * 0, at most a year.
+   * Sets the TTL of a key of any kind. Later writes do not change it. Returns false when the key is missing. `ttlSec`
+   * is more than 0, at most a year.
    */
   async expire(key: string, ttlSec: number): Promise<boolean> {
     checkId(key, "key");
@@ -238,9 +246,11 @@ export class Coordinator implements Backend {
   }
 
   /**
-   * Removes up to 10,000 keys of any kind; returns how many were there. Runs once per key: not atomic over several. When one
-   * of them fails, the call rejects with that, and `applied` is `"unknown"` if others are gone already. What remains of a
-   * deleted key for a minute are the ids of its latest 1,000 operations, so that a late copy of one changes nothing.
+   * Removes up to 10,000 keys of any kind. Returns how many existed. Each key is a separate operation: not atomic over
+   * several keys. When one operation fails, the call rejects with its error. `applied` is then `"unknown"` if other
+   * keys were already removed.
+   *
+   * For a minute a deleted key keeps the ids of its latest 1,000 operations. A late copy of one changes nothing.
    */
   async delete(...keys: string[]): Promise<number> {
     if (keys.length > MAX_BATCH) throw new CoordinationError("invalid_input", `keys must hold at most ${MAX_BATCH}`);
@@ -258,17 +268,20 @@ export class Coordinator implements Backend {
     return deleted;
   }
 
-  /** What every write of a raw key carries. */
+  /** Returns the input that every write of a raw key carries. */
   #write(): { op: string; ttlMs: number } {
     return { op: newOp(), ttlMs: Math.round(this.defaultTtlSec * 1000) };
   }
 }
 
-/** A coordinator whose due records wait for a drain: by a schedule, `drainEvery`, `drainRoutes` or an `AlarmClock`. */
+/**
+ * A coordinator on a backend without timers. A drain wakes its due records: by a schedule, `drainEvery`, `drainRoutes`
+ * or an `AlarmClock`.
+ */
 export class DrainableCoordinator extends Coordinator implements Drainable {
   readonly #drain: Drainable["drain"];
 
-  /** @throws {CoordinationError} `misconfigured` for a backend without `drain`, and what `Coordinator` throws. */
+  /** @throws {CoordinationError} `misconfigured` for a backend without `drain`, and the errors of `Coordinator`. */
   constructor(backend: Backend & Drainable, options: CoordinatorOptions = {}) {
     super(backend, options);
     if (typeof backend.drain !== "function") {
@@ -278,17 +291,17 @@ export class DrainableCoordinator extends Coordinator implements Drainable {
   }
 
   /**
-   * Wakes what is due, where no timer of the backend does. Safe to run anywhere, at any time, by many at once.
+   * Runs due work, on backends without timers. Safe to call anywhere, at any time, concurrently.
    *
-   * @throws {CoordinationError} `invalid_input` for an option out of range; whatever `run` throws when the queue cannot be
-   * read.
+   * @throws {CoordinationError} `invalid_input` for an option out of range. The errors of `run` when the queue cannot
+   * be read.
    */
   drain(options?: DrainOptions): Promise<DrainReport> {
     return this.#drain(options);
   }
 }
 
-/** Says whether a coordinator of any kind can be drained. */
+/** Returns whether a coordinator of any kind can be drained. */
 export function isDrainable(coordinator: Coordinator): coordinator is DrainableCoordinator {
   return coordinator instanceof DrainableCoordinator;
 }
@@ -300,7 +313,7 @@ function checkTexts(values: readonly string[], field: string): void {
   for (const [i, value] of values.entries()) checkText(value, `${field}[${i}]`, MAX_ITEM_BYTES);
 }
 
-/** The failure of one call of several, others of which were applied. */
+/** Returns the failure of one call of several, when others were applied. */
 function inDoubt(error: unknown): unknown {
   return error instanceof CoordinationError ? withApplied(error, "unknown") : error;
 }

@@ -24,10 +24,10 @@ export type CoordinationErrorCode =
   | "misconfigured"
   | "unsupported";
 
-/** What an error says besides its code and its message. */
+/** The optional fields of an error. */
 export interface CoordinationErrorOptions {
   /**
-   * Whether the same call may succeed later, unchanged.
+   * Whether the same call may succeed later without changes.
    *
    * @default false
    */
@@ -38,7 +38,7 @@ export interface CoordinationErrorOptions {
    * @default "no"
    */
   readonly applied?: "no" | "unknown";
-  /** How long the backend asks to wait, in milliseconds. */
+  /** How long the backend asks the caller to wait, in milliseconds. */
   readonly retryAfterMs?: number | undefined;
   readonly cause?: unknown;
 }
@@ -54,18 +54,18 @@ export interface CoordinationErrorJson {
 }
 
 /**
- * The one error class of this library, for misuse and faults. Expected outcomes (a duplicate, a late ack) are return values.
- * Its message never holds a key's value, a token or a body.
+ * The one error class of this library, for misuse and faults. Expected outcomes (a duplicate, a late ack) are return
+ * values. Its message never holds a key's value, a token or a body.
  */
 export class CoordinationError extends Error {
   override readonly name = "CoordinationError";
-  /** What went wrong, for programs. */
+  /** The kind of error, for programs. */
   readonly code: CoordinationErrorCode;
-  /** Whether the same call may succeed later, unchanged. */
+  /** Whether the same call may succeed later without changes. */
   readonly retryable: boolean;
   /** `"no"`: nothing was written. `"unknown"`: the write may have been applied. */
   readonly applied: "no" | "unknown";
-  /** How long the backend asks to wait, in milliseconds. */
+  /** How long the backend asks the caller to wait, in milliseconds. */
   readonly retryAfterMs: number | undefined;
 
   constructor(code: CoordinationErrorCode, message: string, options: CoordinationErrorOptions = {}) {
@@ -76,14 +76,14 @@ export class CoordinationError extends Error {
     this.retryAfterMs = options.retryAfterMs;
   }
 
-  /** Returns what `JSON.stringify` writes of the error. Does not contain the cause or the stack, which may hold secrets. */
+  /** Returns the fields that `JSON.stringify` writes. Does not contain the cause or the stack, which may hold secrets. */
   toJSON(): CoordinationErrorJson {
     const { name, code, message, retryable, applied, retryAfterMs } = this;
     return { name, code, message, retryable, applied, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
   }
 }
 
-/** Returns an error of its own for one of several callers, with what is known of that caller's write. */
+/** Returns a copy of an error for one of several callers, with `applied` for that caller's write. */
 export function withApplied(error: CoordinationError, applied: "no" | "unknown"): CoordinationError {
   const { code, message, retryable, retryAfterMs } = error;
   const cause = "cause" in error ? { cause: error.cause } : {};
