@@ -212,8 +212,8 @@ export class Coordinator implements Backend {
   }
 
   /**
-   * Returns the whole list, oldest first; an empty one when it is missing. Takes one round trip a megabyte. The result
-   * is the list as it was at the last round trip, because a list grows only at its end.
+   * Returns the whole list, oldest first; an empty one when it is missing. Takes one round trip a megabyte. A list
+   * grows only at its end. So the result is the list as it was at the last round trip.
    *
    * @throws {CoordinationError} `conflict` for a key of another kind. `conflict`, retryable, for a list that was
    * deleted and recreated more than ten times while it was read.

@@ -10,6 +10,7 @@ import type { Store, Transition } from "./store.js";
 export const machines = { kv, completion, request, coalesce, dedupe, stats };
 
 export type Machines = typeof machines;
+/** The name of a machine, such as `"completion"`. */
 export type MachineName = keyof Machines;
 
 /** A transition's name, such as `"completion.ack"`. */

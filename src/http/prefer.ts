@@ -2,7 +2,7 @@
 export interface Preferences {
   /** How long to wait for the work, in seconds from when the request arrived; `undefined`: not given. */
   readonly waitSec: number | undefined;
-  /** The caller prefers an answer now (202) over the result later. */
+  /** The caller prefers an early answer over waiting for the result. */
   readonly respondAsync: boolean;
 }
 

@@ -83,8 +83,8 @@ export function checkTtlSec(value: unknown, field: string): number {
 }
 
 /**
- * Throws `invalid_input` unless the value can be a prefix of keys. Braces are not allowed: the key's hash tag begins
- * with one, so two prefixes never share a key.
+ * Throws `invalid_input` unless the value can be a prefix of keys. In a key a brace ends the prefix, so a prefix must
+ * not hold one: two prefixes never share a key.
  */
 export function checkKeyPrefix(value: unknown, field: string): asserts value is string {
   checkText(value, field, MAX_ID_BYTES);

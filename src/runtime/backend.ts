@@ -60,7 +60,9 @@ export interface WatchOptions {
   readonly background?: boolean;
   /**
    * How long past its timeout a wait may still read an end that a notification announced, in milliseconds. Only on
-   * backends that send notifications. @default 0
+   * backends that send notifications.
+   *
+   * @default 0
    */
   readonly lastReadMs?: number;
 }
@@ -117,8 +119,9 @@ export interface Wake<M extends WakingMachine> {
 /** Limits of one drain. */
 export interface DrainOptions {
   /**
-   * How many records to wake at most: 1 to 10,000. Does not count records whose claims are handed back unsent. @default
-   * 100
+   * How many records to wake at most: 1 to 10,000. Does not count records whose claims are handed back unsent.
+   *
+   * @default 100
    */
   readonly limit?: number | undefined;
   /** After how long the drain begins no more records, in milliseconds: 1 to 600,000. @default 10_000 */

@@ -10,6 +10,7 @@ import { hookOrWarning } from "./events.js";
 export interface DrainEveryOptions {
   /**
    * The longest pause between two drains, in milliseconds: 100 to a day. A random part of up to a tenth is subtracted.
+   *
    * @default 10_000
    */
   readonly everyMs?: number | undefined;
@@ -42,8 +43,8 @@ export interface DrainEveryOptions {
  * A record wakes at most `everyMs` after it came due, plus the time that one drain takes to claim. It wakes sooner when
  * the last drain saw its due time. Deliveries continue after their drain and do not delay the next one: each handler
  * and each webhook host has a share of the work pool. The first drain comes after a random part of `everyMs`, so that
- * processes that start together do not drain together. The next drain follows at once while due work is left. Drains of
- * one process never overlap.
+ * processes that start together do not drain together. The next drain follows at once while due work is left. The
+ * drains of one `drainEvery` never overlap.
  *
  * A failed drain is reported to `onEvent` as `drain_failed`. It is retried after a pause with full jitter that grows to
  * `everyMs`. Nothing is thrown after this function has returned. The timer is unref'd: it does not keep the process

@@ -304,7 +304,10 @@ export class WaitLoop implements Notified {
     this.#cancelPause = this.#options.clock.setTimer(() => this.#look(), pauseMs, { background: true });
   }
 
-  /** Resolves the waiters that accept this output. `number` is the number of its look; 0 for a notification. */
+  /**
+   * Resolves the waiters that accept this output. `number` is the number of its look; 0 for an output that the source
+   * received by itself.
+   */
   #settle(output: Watched, number: number): void {
     for (const waiter of this.#newcomers) if (waiter.looksBefore < number) this.#newcomers.delete(waiter);
     if (number > 0) this.#version = output.version;

@@ -156,7 +156,7 @@ function wait(
   input: WaitInput,
 ): { ready: boolean; version: number; recheckInMs?: number; view?: GroupView } {
   const head = open(store);
-  // Generations start at the server's time, so a group that is registered later has a higher version.
+  // Generations start at the server's time, so a group that is registered later is not older.
   if (head === undefined) return { ready: input.generation !== undefined, version: store.nowMs };
   const version = head.generation;
   if (!isMeant(head, input)) return { ready: true, version };
