@@ -34,20 +34,20 @@ import { type OperationSettings, RecordOperations } from "./operation.js";
 import type { Evaluated } from "./step.js";
 
 const CONTENTION: RetryPolicy = { maxAttempts: 100, baseDelayMs: 10, maxDelayMs: 500 };
-/** How many records a drain wakes side by side. */
+/** How many records a drain wakes concurrently. */
 const WAKES_AT_ONCE = 8;
-/** How often a call is repeated after failures of the store. */
+/** How many failures of the store one call survives. */
 const PATIENCE = 2;
 const POLLING = { minMs: 50, maxMs: 2_000, notifiedMaxMs: 5_000 };
-/** What a record may hold unless its store says otherwise: each write costs all of it. */
+/** The default for the largest record, in bytes. Each write loads and stores the whole record. */
 const MAX_RECORD_BYTES = 1_048_576;
-/** How much shares one load and one compare-and-set: few enough not to hold the event loop up. */
+/** Limits of one load and one compare-and-set, small enough not to block the event loop. */
 const MAX_OPS = 1_000;
 const MAX_SIZE = 262_144;
-/** The operations of a record repeat themselves. */
+/** One attempt: `RecordOperations` retries by itself. */
 const ONCE: RetryPolicy = { maxAttempts: 1, baseDelayMs: 0, maxDelayMs: 0 };
 
-/** How an operation is run. */
+/** Options of one operation. */
 type OperationOptions = Pick<Operation, "signal" | "resend" | "patience"> & { readonly background?: boolean };
 type Outcome<N extends TransitionName> = Omit<Evaluated, "output"> & { readonly output: OutputOf<N> };
 
@@ -61,7 +61,7 @@ export class CustomBackend implements Backend {
   readonly #onEvent: OnEvent;
   readonly #waiters: Waiters;
   readonly #wakers: Wakers;
-  /** What this process could not wake, and until when it passes it by. */
+  /** The records that this process could not wake, each with the time until which drains skip it. */
   readonly #putOff = new Map<string, number>();
 
   constructor(definition: BackendDefinition) {
@@ -163,7 +163,7 @@ export class CustomBackend implements Backend {
     return {
       polling: POLLING,
       look: async (signal) => {
-        // The loop looks again by itself, and the waiters' own timers keep the process alive.
+        // The wait loop polls again by itself, so no retry. The waiters' own timers keep the process alive, so `background`.
         const options = { signal, resend: true, patience: 0, background: true };
         const outcome = await this.#operate(transition, id, input, options);
         this.#wakeIfDue(transition, id, outcome, undefined);
@@ -173,7 +173,7 @@ export class CustomBackend implements Backend {
     };
   }
 
-  /** `undefined`: the store does not notify, or not now. Looking from time to time is enough. */
+  /** Returns `undefined` when the store does not notify, or `subscribe` threw. The wait then polls only. */
   #listen(name: string, loop: Notified): Listening | undefined {
     const definition = this.#definition;
     if (definition.subscribe === undefined) return undefined;
@@ -190,7 +190,7 @@ export class CustomBackend implements Backend {
       try {
         unsubscribe();
       } catch {
-        // The wait has come to its end all the same.
+        // The wait has ended, so a failed unsubscribe does not matter.
       }
     };
     return { isLive: () => false, leave };
@@ -206,7 +206,7 @@ export class CustomBackend implements Backend {
     this.#wakers.wakeSoon(machineOf(transition) as WakingMachine, id, { isFresh: due === "fresh", waitUntil });
   }
 
-  /** For stores that say what is due. */
+  /** Wakes what is due. For stores that define `due`. */
   async drain(options: DrainOptions = {}): Promise<DrainReport> {
     checkDrain(options);
     const { limit = 100, budgetMs = 10_000, signal, waitUntil } = options;
@@ -229,7 +229,7 @@ export class CustomBackend implements Backend {
     return report;
   }
 
-  /** What has expired can go at the next drain too: a sweep that fails must not hide what was woken. */
+  /** A failed sweep does not fail the drain: the next drain can remove what has expired. */
   async #sweep(nowMs: number, signal: AbortSignal | undefined): Promise<void> {
     try {
       await this.#ask(signal, (inner) => this.#store.sweep(nowMs, inner));
@@ -243,7 +243,7 @@ export class CustomBackend implements Backend {
     emit(this.#onEvent, { type: "drain_failed", error });
   }
 
-  /** One question to the store that is about no record. */
+  /** Calls a function of the store that concerns no single record. */
   #ask<T>(signal: AbortSignal | undefined, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const limit: Limit = { limitMs: this.#settings.callTimeoutMs, signal, clock: this.#clock };
     const late = () =>

@@ -1,15 +1,15 @@
 import type { TransitionName } from "../../core/registry.js";
 import type { Joinable } from "../../runtime/batcher.js";
 
-/** One call of a transition. Calls of one record that begin in a turn share a load and a compare-and-set. */
+/** One call of a transition. Calls on one record that begin in the same turn share a load and a compare-and-set. */
 export interface Operation extends Joinable {
   readonly transition: TransitionName;
-  /** As text, so that no evaluation can change it for the next. */
+  /** JSON text, so that no evaluation can change the input for the next one. */
   readonly input: string;
-  /** How many failures of the store it lives with, the last one not among them. */
+  /** How many failures of the store are retried. One more fails the call. */
   readonly patience: number;
-  /** Its timers keep no process alive. */
+  /** True: timers of this call are unref'd, so that they do not keep the process alive. */
   readonly background: boolean;
-  /** When its time is over. */
+  /** When the call times out, in milliseconds since 1970. */
   readonly endsAtMs: number;
 }

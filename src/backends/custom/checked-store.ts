@@ -3,7 +3,7 @@ import { type Clock, systemClock } from "../../lib/clock.js";
 import type { BackendDefinition, DueRecord, NextRecord } from "./definition.js";
 import { RecordText } from "./record.js";
 
-/** A record as it was read, and the time at which it is judged. */
+/** A record as it was read, and the current time for the transition. */
 export interface Seen {
   readonly nowMs: number;
   readonly record: StoredRecord | undefined;
@@ -12,11 +12,11 @@ export interface Seen {
 export interface StoredRecord {
   readonly version: string;
   readonly data: string;
-  /** The write that made it. */
+  /** Names the write that stored this record. */
   readonly stamp: string | undefined;
 }
 
-/** The definition's functions, none of whose answers is taken on trust. They reject with `CoordinationError` alone. */
+/** The definition's functions, with every return value checked. They reject with `CoordinationError` alone. */
 export class CheckedStore {
   readonly #definition: BackendDefinition;
   readonly #clock: Clock;
@@ -27,7 +27,7 @@ export class CheckedStore {
   }
 
   async read(name: string, signal: AbortSignal): Promise<Seen> {
-    // Side by side where the time comes from afar; the time of this machine is taken last.
+    // Concurrently when `now` is remote. This machine's clock is read after the load instead.
     const [reply, askedMs] = await Promise.all([
       called("load", "no", () => this.#definition.load(name, { signal })),
       this.#definition.now === undefined ? undefined : this.now(signal),
@@ -39,7 +39,7 @@ export class CheckedStore {
     return { nowMs, record: { version, data, stamp: RecordText.parse(data).stamp } };
   }
 
-  /** Whatever it rejects with, unless `applied` is "no", the write may have landed. */
+  /** A rejection means that the write may have been applied, unless its `applied` is "no". */
   async compareAndSet(
     name: string,
     version: string | null,
@@ -60,7 +60,7 @@ export class CheckedStore {
     return Math.floor(ms);
   }
 
-  /** What wants to be woken, and how many lines are none: one that is malformed must not hide the others. */
+  /** Returns the records of the due list, and how many entries are malformed. A malformed entry does not hide the others. */
   async due(limit: number, signal: AbortSignal): Promise<{ lines: readonly DueRecord[]; malformed: number }> {
     const reply: unknown = await called("due", "no", () => this.#definition.due?.(limit, { signal }));
     if (!Array.isArray(reply)) throw strange("due", "a list of { name, atMs }");

@@ -3,20 +3,20 @@ import { CustomBackend } from "./backend.js";
 import { type BackendDefinition, checkDefinition } from "./definition.js";
 
 /**
- * A coordinator over any store that can replace a text if nobody else did so meanwhile: `load` and `compareAndSet` are
- * enough for every machine, and with `due` it has `drain`.
+ * Returns a coordinator over any store that has an atomic compare-and-set of a text. `load` and `compareAndSet` are enough
+ * for all trackers. `due` adds `drain`.
  *
- * It promises what the store keeps. A read is one call of the store, a write two. Operations on one record that begin in the
- * same turn of the event loop share them: 400 acks of one group at once are one load and one compare-and-set. Of several
- * instances that write one record at once, one wins and the others begin again, so that a record takes few such writes a second
- * (some 8 on a local D1, some 40 with a store that is 20 ms away). A record is one text, read and written as a whole, of
- * 1 MB at most unless `maxRecordBytes` says otherwise: for more than some 20,000 tasks, register `indexed` ones.
+ * The store decides consistency and durability. A read is one call of the store, a write is two. Operations on one record
+ * that begin in the same turn of the event loop share these calls: 400 concurrent acks of one group are one load and one
+ * compare-and-set. When several instances write one record at once, one write succeeds and the others retry. A record
+ * therefore takes few such writes a second: about 8 on a local D1, about 40 with a store that is 20 ms away. A record is one
+ * text, read and written as a whole, of at most 1 MB (see `maxRecordBytes`). For more than about 20,000 tasks, register
+ * `indexed` ones.
  *
- * Nothing rings by itself: any call that touches a record which is due wakes it, and `drain` wakes all that are. Call
- * `drain` from a schedule, or deadlines and second attempts wait for the next call that happens by. A `sweep` that fails at
- * a drain's end fails no drain: `onEvent` is told of it, as `drain_failed`. A wait looks from
- * time to time (50 ms to 2 s); this instance's own writes, and those that `subscribe` tells of, it hears at once, except
- * that on edge platforms a request hears nothing of another's.
+ * Does not run timers. A call that touches a due record wakes it, and `drain` wakes all due records. Call `drain` on a
+ * schedule. Without it, deadlines and retries wait for the next call on their record. A failed `sweep` does not fail the
+ * drain: `onEvent` receives `drain_failed`. A wait polls every 50 ms to 2 s. Writes of this instance, and writes that
+ * `subscribe` reports, end a wait at once. On edge platforms, one request is not notified of another request's writes.
  *
  * @throws {CoordinationError} `misconfigured` for a function that is missing, `invalid_input` for a number out of range.
  *

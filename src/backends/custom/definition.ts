@@ -4,53 +4,53 @@ import type { Clock } from "../../lib/clock.js";
 import { checkInteger, checkNumber, MAX_SEC } from "../../lib/validate.js";
 import type { OnEvent } from "../../runtime/events.js";
 
-/** One record as a store keeps it. */
+/** One record as the store keeps it. */
 export interface BackendRecord {
   /**
-   * Changes with every write, and never comes back, not even when the record is removed and made again: a counter that
-   * starts anew with each life of a record would let an old write through. Never read, only compared.
+   * Changes with every write and is never used again, not even after the record is removed and created again. A counter that
+   * restarts for a recreated record would accept a stale write. The library only compares versions.
    */
   readonly version: string;
   /** The text of the last `compareAndSet`, unchanged. */
   readonly data: string;
 }
 
-/** What `compareAndSet` is to store in place of what is there. */
+/** The record that `compareAndSet` stores in place of the current one. */
 export interface NextRecord extends BackendRecord {
-  /** A fresh one, never used before. A store that counts its own versions (an ETag, a versionstamp) need not keep it. */
+  /** A new version, never used before. A store that has its own versions (an ETag, a versionstamp) need not keep it. */
   readonly version: string;
-  /** From this instant on (milliseconds since 1970) nobody misses the record, and the store should remove it; null: it stays. */
+  /** When the record expires, in milliseconds since 1970: the store should remove it then. Null: it does not expire. */
   readonly expiresAtMs: number | null;
-  /** When it wants to be woken, for `due`; null for never. */
+  /** When the record must be woken, in milliseconds since 1970, for `due`. Null: never. */
   readonly wakeAtMs: number | null;
 }
 
-/** A record that wants to be woken. */
+/** A record that must be woken, and when. */
 export interface DueRecord {
   readonly name: string;
   readonly atMs: number;
 }
 
-/** What each call of a store is given last. */
+/** Options that every store function receives as its last argument. */
 export interface StoreCallOptions {
-  /** Aborts when nobody waits for the answer any more: for a `fetch`. It need not be heeded. */
+  /** Aborts when no caller waits for the answer any more. Pass it to `fetch`. The store may ignore it. */
   readonly signal: AbortSignal;
 }
 
 /**
- * A store of versioned texts, and how it is used. What its functions throw is `backend_unavailable`, and tried again
- * where that is harmless, unless it is a `CoordinationError` of their own.
+ * A store of versioned texts, and how the coordinator uses it. An error that a function throws becomes
+ * `backend_unavailable`, and is retried where a retry is safe. A `CoordinationError` of the store is passed on as it is.
  *
  * A name is 1 to 800 characters of printable ASCII without a space. Names are compared byte for byte: upper and lower
- * case differ. A prefix, for several coordinators in one table, is the functions' own affair.
+ * case differ. To share one table between several coordinators, add a prefix in these functions.
  */
 export interface BackendDefinition {
-  /** The record as the last successful `compareAndSet` left it (never a replica's older one), or null. */
+  /** Returns the record that the last successful `compareAndSet` stored, or null. It must not read from a stale replica. */
   load(name: string, options: StoreCallOptions): Promise<BackendRecord | null>;
   /**
-   * Stores `next` if the record still has this version, in one atomic step; `version` null: if there is no such record;
-   * `next` null: removes it. False: it was another version, and nothing was written, however often this call was sent.
-   * Whoever cannot tell must throw.
+   * Stores `next` if the record still has this version, in one atomic step. With `version` null it stores only if there is no
+   * such record. With `next` null it removes the record. Returns false when the version differed and no copy of this call
+   * wrote anything. Throws when the store cannot tell.
    */
   compareAndSet(
     name: string,
@@ -59,59 +59,71 @@ export interface BackendDefinition {
     options: StoreCallOptions,
   ): Promise<boolean>;
   /**
-   * The clock that decides, in milliseconds since 1970; asked beside each `load`. Give the store's own, so that one clock
-   * decides for all. Default: the clock of each machine, and deadlines are as exact as those agree.
+   * Returns the time for all decisions, in milliseconds since 1970. Called with each `load`. Use the store's clock, so that all
+   * machines use the same one. Default: each machine's own clock, so deadlines are as exact as these clocks agree.
    */
   now?(options: StoreCallOptions): number | Promise<number>;
   /**
-   * The `limit` records that want to be woken first, the earliest first, whether or not their time has come. With it the
-   * coordinator has `drain`. It may lag behind the records.
+   * Returns the `limit` records with the earliest wake time, earliest first, due or not. Adds `drain` to the coordinator. The
+   * list may lag behind the records.
    */
   due?(limit: number, options: StoreCallOptions): Promise<readonly DueRecord[]>;
   /**
-   * Has `due` list the record at `atMs`, and changes nothing else of it, its version neither: for a record that a drain cannot wake,
-   * such as one of a later version. Without it each process passes such records by for half a minute, and reads `due` further.
+   * Moves the record to `atMs` in the list of `due`. Changes neither the record nor its version. Called for a record that a
+   * drain cannot wake, such as one of a later library version. Without it, each process skips such a record for 30 seconds
+   * and reads further entries of `due`.
    */
   putOff?(name: string, atMs: number, options: StoreCallOptions): Promise<unknown>;
   /**
-   * Removes what expired before `nowMs`, for stores that do not do so by themselves. Called at the end of each `drain`; when
-   * it fails, `onEvent` hears `drain_failed`, and the drain reports what it has woken.
+   * Removes records that expired before `nowMs`, for stores without their own expiry. Called at the end of each `drain`. When
+   * it fails, `onEvent` receives `drain_failed`, and the drain still returns its report.
    */
   sweep?(nowMs: number, options: StoreCallOptions): Promise<unknown>;
   /**
-   * Has `ring` called after writes of this record by anybody, until the returned function is called. A ring too many or
-   * too few does no harm: each wait also looks from time to time.
+   * Calls `ring` after each write of this record by any process, until the returned function is called. Extra or missing calls
+   * are harmless: each wait also polls.
    */
   subscribe?(name: string, ring: () => void): () => void;
 
-  /** Whether other processes see the same store. Default true. */
+  /**
+   * Whether other processes see the same store.
+   *
+   * @default true
+   */
   readonly isDistributed?: boolean | undefined;
   /**
-   * How long raw keys outlive their last write, and ended groups their end, in seconds; 0: raw keys stay. At most a year,
-   * default 3600.
+   * How long raw keys are kept after their last write, and ended groups after their end, in seconds. 0: raw keys do not
+   * expire. At most a year.
+   *
+   * @default 3600
    */
   readonly ttlSec?: number | undefined;
-  /** The deadline of groups that give none, in seconds; 0 for none. At most a year. */
+  /** The deadline of groups that set none, in seconds; 0 for none. At most a year. */
   readonly completionTimeoutSec?: number | undefined;
-  /** How long an operation may take with all its attempts, in milliseconds. 1 to 600,000, default 10,000. */
+  /**
+   * How long an operation may take with all its attempts, in milliseconds: 1 to 600,000.
+   *
+   * @default 10_000
+   */
   readonly callTimeoutMs?: number | undefined;
   /**
-   * The longest `data` that the store takes, in bytes of UTF-8. What would make a record longer is `limit_exceeded`. Each write
-   * loads and stores the whole record: a larger bound takes larger groups, and makes each ack of such a group cost more.
+   * The largest `data` that the store accepts, in bytes of UTF-8. An operation that would make a record larger fails with
+   * `limit_exceeded`. Each write loads and stores the whole record: larger records make each ack slower.
    *
-   * @default 1,048,576: some 20,000 listed tasks, or 1,000,000 that are `indexed`
+   * @default 1,048,576: about 20,000 listed tasks, or 1,000,000 that are `indexed`
    */
   readonly maxRecordBytes?: number | undefined;
   /**
-   * How an operation is repeated when others were first. Default: 100 attempts, pauses of at most 10 ms, doubling up to
-   * 500 ms.
+   * How an operation is retried after a compare-and-set conflict.
+   *
+   * @default 100 attempts, with pauses of at most 10 ms, doubling up to 500 ms
    */
   readonly contention?: RetryPolicy | undefined;
-  /** Receives events; what it throws is ignored. Default: a warning on the console, at most one a minute. */
+  /** Receives events. Errors that it throws are ignored. Default: a warning on the console, at most one a minute. */
   readonly onEvent?: OnEvent | undefined;
-  /** For timers, and for the time where `now` is not given. Default: the system's. */
+  /** Runs timers, and gives the time when `now` is not defined. Default: the system's clock. */
   readonly clock?: Clock | undefined;
-  /** From 0 to 1, for the jitter. Default `Math.random`. */
+  /** Returns a number from 0 to 1, for the jitter. Default `Math.random`. */
   readonly random?: (() => number) | undefined;
 }
 

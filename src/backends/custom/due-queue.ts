@@ -5,42 +5,42 @@ import type { DueLine, DueQueue } from "../../runtime/drain.js";
 import type { DueRecord } from "./definition.js";
 import { partsOfName } from "./names.js";
 
-/** How far one drain looks into the store's list. */
+/** How many entries of the store's list one drain reads at most. */
 const MAX_LINES = 20_000;
-/** How long a record stays out of the way that could not be woken. */
+/** How long a record that could not be woken is skipped. */
 const PUT_OFF_MS = 30_000;
 
-/** A record in the store's list. */
+/** An entry of the store's due list. */
 export interface StoreLine extends DueLine {
   readonly name: string;
 }
 
-/** What a drain works with. */
+/** Options of a `StoreDueQueue`. */
 export interface StoreDueOptions {
-  /** The time by which records are due. */
+  /** Records are due up to this time. */
   readonly nowMs: number;
   readonly random: () => number;
-  /** The records that this process has put off by itself, until when. */
+  /** The records that this process skips, each with the time until which it does. */
   readonly putOff: Map<string, number>;
-  /** The store's list, and how many of its lines name no record. */
+  /** Reads the store's list. `malformed` counts the entries that name no record. */
   due(limit: number): Promise<{ readonly lines: readonly DueRecord[]; readonly malformed: number }>;
-  /** Has the store list a record later, where it can. */
+  /** Moves a record to a later time in the store's list, if the store can. */
   readonly putOffInStore?: (name: string, atMs: number) => Promise<void>;
   onFailure(error: unknown): void;
 }
 
 /**
- * The due list of a custom store. It has no cursor: each page asks for as many more lines as are passed by. Drains that run at the
- * same time begin at different lines of a page, and find done what others have woken when they ask for the next one.
+ * The due list of a custom store. It has no cursor: each page asks for as many extra entries as were skipped. Concurrent
+ * drains begin at different entries of a page. Their next page no longer lists what another drain has woken.
  */
 export class StoreDueQueue implements DueQueue<StoreLine> {
   readonly #options: StoreDueOptions;
   readonly #taken = new Set<string>();
-  /** As it was listed last. */
+  /** The entries of the last page that the store returned. */
   #listed: readonly DueRecord[] = [];
-  /** More is due than was listed last. */
+  /** True: more records are due than the last page held. */
   #isCut = true;
-  /** How many of the lines that were listed last were passed by. */
+  /** How many entries of the last page were skipped. */
   #passedBy = 0;
   #isTold = false;
 
@@ -53,7 +53,7 @@ export class StoreDueQueue implements DueQueue<StoreLine> {
   async take(count: number): Promise<StoreLine[] | undefined> {
     const { nowMs, random } = this.#options;
     if (!this.#isCut || this.#listed.length >= MAX_LINES) return undefined;
-    // One more than is taken, to see whether something is left.
+    // One more than needed, to see whether more entries are due.
     const asked = Math.min(count + this.#passedBy + 1, MAX_LINES);
     const { lines, malformed } = await this.#options.due(asked);
     const due = lines.filter(({ atMs }) => atMs <= nowMs);
@@ -62,7 +62,7 @@ export class StoreDueQueue implements DueQueue<StoreLine> {
     this.#listed = lines;
     this.#passedBy = due.length - fresh.length + malformed;
     this.#isCut = fresh.length > page.length || (due.length === lines.length && lines.length + malformed >= asked);
-    // Behind many of them stand many more.
+    // The whole page was skipped, so many more such entries may follow.
     if (page.length === 0) this.#passedBy *= 2;
     if (malformed > 0) this.#tell("a line that is no { name, atMs }");
     const start = Math.floor(random() * page.length);
@@ -97,11 +97,11 @@ export class StoreDueQueue implements DueQueue<StoreLine> {
     return !this.#taken.has(name) && !this.#options.putOff.has(name);
   }
 
-  /** `undefined`: this version cannot wake it. */
+  /** Returns `undefined` for a record that this version cannot wake. */
   #read({ name, atMs }: DueRecord): StoreLine | undefined {
     const parts = partsOfName(name);
     if (parts === undefined) this.#tell("a name that it was never given");
-    // Another version has such a machine, and its drains see the record later.
+    // Another version of the library may have this machine. Its drains see the record later.
     if (parts === undefined || findTransition(`${parts.machine}.woken`) === undefined) return undefined;
     return { name, atMs, machine: parts.machine as WakingMachine, id: parts.id };
   }
@@ -117,7 +117,7 @@ export class StoreDueQueue implements DueQueue<StoreLine> {
     if (putOff.size < MAX_LINES) putOff.set(name, atMs);
   }
 
-  /** Once a drain. */
+  /** Reports at most once a drain. */
   #tell(what: string): void {
     if (!this.#isTold)
       this.#options.onFailure(new CoordinationError("backend_rejected", `the backend's due gave ${what}`));

@@ -1,14 +1,14 @@
 import { recordName } from "../../runtime/placement.js";
 
 /**
- * A record's name in the store: the machine, a colon, and the id percent-encoded, so that no store, path or collation can
- * take two ids for one. Injective: a machine's name holds no colon.
+ * Returns a record's name in the store: the machine, a colon, and the percent-encoded id. The encoding keeps two ids from
+ * becoming one in any path or collation. Injective: a machine's name holds no colon.
  */
 export function storeName(machine: string, id: string): string {
   return recordName(machine, encodeURIComponent(id));
 }
 
-/** The parts of a name; `undefined` when it is none. */
+/** Returns the parts of a name; `undefined` when the text is not a record's name. */
 export function partsOfName(name: string): { readonly machine: string; readonly id: string } | undefined {
   const colon = name.indexOf(":");
   if (colon < 1) return undefined;

@@ -11,7 +11,7 @@ import type { CheckedStore, Seen } from "./checked-store.js";
 import type { NextRecord } from "./definition.js";
 import { type Evaluated, type Step, takeStep } from "./step.js";
 
-/** What all operations of a coordinator have in common. */
+/** Settings that all operations of a coordinator share. */
 export interface OperationSettings {
   readonly store: CheckedStore;
   readonly clock: Clock;
@@ -24,20 +24,20 @@ export interface OperationSettings {
 const RESEND: RetryPolicy = { maxAttempts: Number.POSITIVE_INFINITY, baseDelayMs: 100, maxDelayMs: 1_000 };
 
 /**
- * Operations on one record: load, evaluate one after the other, compare-and-set, and from the beginning when another write was
- * first. Each evaluation begins from what is stored then; a result is never written onto another record than it was made from.
+ * Operations on one record: load, evaluate one after the other, compare-and-set. After a conflict they start over. Each
+ * evaluation begins from the record as it is stored then. A result is only written over the version that it was made from.
  *
- * A reply that is lost is looked for: each write carries a stamp, and a record that bears it says that the write landed.
- * While the record has its old version, sending again is harmless too: of two writes onto one version one can win.
+ * Recovers from lost replies: each write carries a stamp, and a record with that stamp proves that the write was applied.
+ * While the record has its old version, sending again is safe too: only one of two writes over one version succeeds.
  */
 export class RecordOperations {
   readonly #settings: OperationSettings;
   readonly #name: string;
   readonly #operations: readonly Operation[];
   readonly #outcomes = new Map<Operation, Outcome<Evaluated>>();
-  /** What each write that was sent would answer, by its stamp. */
+  /** The results of each write that was sent, by its stamp. */
   readonly #sent = new Map<string, ReadonlyMap<Operation, Evaluated>>();
-  /** The writes among them without an answer, the version that the last of them was for, and what came instead. */
+  /** The writes among them without an answer. The fields below hold the version that the last one expected, and its error. */
   readonly #unanswered = new Set<string>();
   #unansweredVersion: string | null = null;
   #firstSentMs = Number.POSITIVE_INFINITY;
@@ -51,7 +51,7 @@ export class RecordOperations {
     this.#operations = operations;
   }
 
-  /** Returns what became of each, in their order. Never rejects. */
+  /** Returns the outcome of each operation, in their order. Never rejects. */
   async run(signal: AbortSignal): Promise<Outcome<Evaluated>[]> {
     const { clock } = this.#settings;
     const limitMs = Math.max(1, Math.min(...this.#operations.map(({ endsAtMs }) => endsAtMs)) - clock.now());
@@ -64,7 +64,7 @@ export class RecordOperations {
     return this.#operations.map((operation) => this.#outcomes.get(operation) as Outcome<Evaluated>);
   }
 
-  /** Those that have no outcome yet. */
+  /** The operations that have no outcome yet. */
   get #open(): Operation[] {
     return this.#operations.filter((operation) => !this.#outcomes.has(operation));
   }
@@ -88,7 +88,7 @@ export class RecordOperations {
 
   async #attempt(signal: AbortSignal): Promise<void> {
     const seen = await this.#settings.store.read(this.#name, signal);
-    // The callers have been told that it is over: nothing may be written any more.
+    // The callers have received a timeout error: nothing may be written after it.
     signal.throwIfAborted();
     this.#findLanded(seen);
     const open = this.#open.filter((operation) => operation.signal?.aborted !== true);
@@ -98,15 +98,15 @@ export class RecordOperations {
     if (step.next === undefined || (await this.#send(seen, step, step.next, signal))) this.#succeed(step.evaluated);
   }
 
-  /** Looks whether an earlier write is what is stored now. */
+  /** Checks whether the stored record is the result of an earlier write. */
   #findLanded({ record }: Seen): void {
     const landed = this.#sent.get(record?.stamp ?? "");
     if (landed !== undefined) this.#succeed(landed);
     else if (this.#unanswered.size > 0 && (record === undefined || record.version !== this.#unansweredVersion)) {
-      // A record that was written over knows its operations for a minute.
+      // An overwritten record remembers its operations for a minute.
       const isKnown = this.#settings.clock.now() <= this.#firstSentMs + RESEND_WINDOW_MS;
       for (const operation of this.#open) {
-        // It may have landed and been overwritten: evaluating again might count it twice.
+        // The write may have been applied and overwritten: evaluating it again might count it twice.
         if (!operation.resend || !isKnown) this.#fail(operation, this.#lostBy);
       }
     }
@@ -158,7 +158,7 @@ export class RecordOperations {
     for (const operation of this.#open) this.#fail(operation, error);
   }
 
-  /** With what is known of the whole operation: one of its writes may have landed without an answer. */
+  /** Sets `applied` for the whole operation: one of its earlier writes may have been applied without an answer. */
   #fail(operation: Operation, error: unknown): void {
     const applied = this.#unanswered.size > 0 ? lostAnswer(operation.transition) : "no";
     this.#outcomes.set(operation, { error: error instanceof CoordinationError ? retold(error, applied) : error });

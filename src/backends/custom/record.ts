@@ -1,19 +1,19 @@
 import type { Changes, Rows } from "../../core/store.js";
 import { CoordinationError } from "../../errors.js";
 
-/** The layout of a record's text. A record of a later layout is refused, never misread. */
+/** The layout version of a record's text. A record with a later layout is refused. */
 const LAYOUT = 2;
-/** What a header takes besides the head, at most. */
+/** The largest size of a header without the head, in bytes. */
 const HEADER_BYTES = 120;
-/** After so many searches, an index of all lines is cheaper than another one. */
+/** After so many searches, one index of all lines is cheaper than another search. */
 const MAX_SEARCHES = 64;
 
 /** The first line of a record's text. */
 interface Header {
   readonly layout: number;
-  /** The write that made it: an operation that lost its reply finds here that it landed. */
+  /** Names the write that stored the record. An operation that lost its reply looks for its stamp here. */
   readonly stamp: string;
-  /** How long the rest is: a store that cuts a text must not go unnoticed. */
+  /** The length of the lines after the header, to detect a store that truncates texts. */
   readonly length: number;
   readonly head: string;
 }
@@ -26,19 +26,19 @@ interface Line {
 }
 
 /**
- * A record as one text: a header, and a line for each member with its name and value in JSON, which escapes line breaks and
- * tabs. One operation looks at a few members. To search the text for their lines, and to cut it there, takes a fraction of the
- * time that it takes to parse and write every member of a large record.
+ * A record as one text: a header, then a line for each member. The line holds the name and the value as JSON, which escapes
+ * line breaks and tabs. One operation reads a few members. Searching the text for their lines, and cutting it there, is much
+ * faster than parsing and writing every member of a large record.
  */
 export class RecordText {
   readonly #stamp: string | undefined;
   #head: string | undefined;
-  /** The lines as they were read. */
+  /** The member lines, as they were read. */
   #lines: string;
   #index: Map<string, Line> | undefined;
-  /** What was searched for so far. */
+  /** The lines that were searched for so far. */
   readonly #found = new Map<string, Line | undefined>();
-  /** What was written since; `false` for a member that was removed. */
+  /** The members that were written since; `false` for a member that was removed. */
   readonly #written = new Map<string, string | false>();
 
   private constructor(stamp: string | undefined, head: string | undefined, lines: string) {
@@ -47,12 +47,12 @@ export class RecordText {
     this.#lines = lines;
   }
 
-  /** A record that is not there. */
+  /** Returns an empty record, for one that does not exist. */
   static none(): RecordText {
     return new RecordText(undefined, undefined, "");
   }
 
-  /** @throws {CoordinationError} `backend_rejected` for a text that `write` did not make. */
+  /** @throws {CoordinationError} `backend_rejected` for a text that `write` did not produce. */
   static parse(data: string): RecordText {
     const end = data.indexOf("\n");
     const lines = end < 0 ? "" : data.slice(end);
@@ -63,12 +63,12 @@ export class RecordText {
     return new RecordText(stamp, head, lines);
   }
 
-  /** The write that made the record; `undefined` when there is none. */
+  /** Names the write that stored the record; `undefined` when there is none. */
   get stamp(): string | undefined {
     return this.#stamp;
   }
 
-  /** What a draft reads from. */
+  /** The rows that a transition's draft reads. */
   get rows(): Rows {
     return { readHead: () => this.#head, read: (names) => this.#read(names) };
   }
@@ -85,7 +85,11 @@ export class RecordText {
     for (const [i, name] of changes.names.entries()) this.#written.set(name, changes.values[i] ?? false);
   }
 
-  /** How many bytes of UTF-8 the record takes after these changes, and a few more. `bytes`: before them, 0 for none. */
+  /**
+   * Returns an upper bound of the record's size after these changes, in bytes of UTF-8.
+   *
+   * @param bytes the record's size before the changes, 0 for none.
+   */
   bytesAfter(bytes: number, { cleared, head, names, values }: Changes): number {
     let after = cleared || bytes === 0 ? HEADER_BYTES : bytes;
     if (head !== undefined) after += bytesOf(JSON.stringify(head));
@@ -99,7 +103,7 @@ export class RecordText {
     return after;
   }
 
-  /** The text after the changes; `undefined` when no record is left. */
+  /** Returns the text after the changes; `undefined` when the record is removed. */
   write(stamp: string): string | undefined {
     const head = this.#head;
     if (head === undefined) return undefined;
@@ -108,7 +112,7 @@ export class RecordText {
     return JSON.stringify(header) + lines;
   }
 
-  /** Every member, by its name. */
+  /** Returns every member by its name. */
   members(): Map<string, string> {
     const names = new Set([...this.#indexed().keys()].map((name) => JSON.parse(name) as string));
     for (const name of this.#written.keys()) names.add(name);
@@ -150,7 +154,7 @@ export class RecordText {
     return { from, valueFrom: from + start.length, to: end < 0 ? this.#lines.length : end };
   }
 
-  /** All lines by their names, in JSON. */
+  /** Returns all lines by their names, in JSON. */
   #indexed(): Map<string, Line> {
     if (this.#index !== undefined) return this.#index;
     const index = new Map<string, Line>();
@@ -167,7 +171,7 @@ export class RecordText {
     return index;
   }
 
-  /** The lines without those of members that were written since. */
+  /** Returns the lines without the members that were written since. */
   #cut(): string {
     const found: Line[] = [];
     for (const name of this.#written.keys()) {
@@ -205,7 +209,7 @@ function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // The engine's own error quotes the text.
+    // The JSON parser's own error quotes the text.
     return undefined;
   }
 }

@@ -7,24 +7,24 @@ import type { Seen } from "./checked-store.js";
 import type { NextRecord } from "./definition.js";
 import { bytesOf, RecordText } from "./record.js";
 
-/** What one operation's transition made of the record. */
+/** The result of one operation's transition. */
 export interface Evaluated {
   readonly output: OutputOf<TransitionName>;
-  /** The record wants to be woken: `fresh`, since this very step made it due, or `still`. */
+  /** Set when the record is due: `fresh` when this operation made it due, `still` when it was due before. */
   readonly due: "fresh" | "still" | undefined;
   readonly isNotified: boolean;
 }
 
-/** One evaluation: what the operations are answered, once the record is stored. */
+/** One evaluation of several operations. The callers receive these results once the record is stored. */
 export interface Step {
   readonly stamp: string;
   readonly evaluated: ReadonlyMap<Operation, Evaluated>;
   readonly failed: ReadonlyMap<Operation, CoordinationError>;
-  /** `undefined`: nothing changes. */
+  /** `undefined`: nothing to write. */
   readonly next: NextRecord | null | undefined;
 }
 
-/** How much longer a header becomes by the digits of its numbers, at most. */
+/** How many bytes the numbers of a header can add at most. */
 const DIGITS = 8;
 
 interface Options {
@@ -33,14 +33,14 @@ interface Options {
 }
 
 /**
- * Runs the operations' transitions on the record, one after the other. One that fails, or would make the record too large,
- * changes nothing.
+ * Runs the transitions of several operations on the record, in order. An operation that fails, or would make the record too
+ * large, changes nothing.
  */
 export function takeStep(seen: Seen, operations: readonly Operation[], options: Options): Step {
   const step = stepOf(seen, operations, { ...options, isBounded: false });
   const data = step.next?.data;
   const { maxBytes } = options;
-  // A UTF-16 unit takes three bytes at most.
+  // A UTF-16 unit takes at most three bytes of UTF-8.
   if (data === undefined || data.length * 3 <= maxBytes || bytesOf(data) <= maxBytes) return step;
   return stepOf(seen, operations, { ...options, isBounded: true });
 }

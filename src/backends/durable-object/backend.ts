@@ -27,15 +27,15 @@ import { callObject, failureOf, type JoinableCall, outputOf } from "./object-cal
 import type { DurableObjectOptions } from "./options.js";
 import { MAX_HOP_MS, type ObjectMethods, type ObjectReply, type WatchReply } from "./protocol.js";
 
-/** The same where a client that leaves cannot tell the object. */
+/** The same limit for a client that cannot end its wait in the object when it leaves. */
 const SILENT_HOP_MS = 10_000;
 
-/** Limits of one RPC, which carries 32 MiB each way. */
+/** Limits of one RPC. The platform accepts 32 MiB each way. */
 const MAX_CALLS = 128;
 const MAX_SIZE = 8_388_608;
 const RESEND: RetryPolicy = { maxAttempts: 3, baseDelayMs: 50, maxDelayMs: 200 };
 
-/** Runs transitions by calls of the objects that have the records. */
+/** Runs transitions by calls of the objects that hold the records. */
 export class DurableObjectBackend implements Backend {
   readonly #options: DurableObjectOptions;
   readonly #keyPrefix: string;
@@ -80,9 +80,9 @@ export class DurableObjectBackend implements Backend {
   /**
    * Runs one transition in the record's object. Calls on one object that begin in the same turn share an RPC.
    *
-   * @throws {CoordinationError} `backend_unavailable` when the object gives no answer; `rate_limited` when it is overloaded, and
-   * then the call is not sent again. `applied` is "unknown" for writes in both. `backend_rejected` for a transition that
-   * failed inside the object.
+   * @throws {CoordinationError} `backend_unavailable` when the object does not answer. `rate_limited` when the object is
+   * overloaded: the call is not retried. In both cases `applied` is "unknown" for writes. `backend_rejected` when the
+   * transition fails inside the object.
    */
   async run<N extends TransitionName>(
     transition: N,
@@ -107,7 +107,7 @@ export class DurableObjectBackend implements Backend {
     return (await within(limit, () => faultOf(noAnswer(), applied), run)) as OutputOf<N>;
   }
 
-  /** Waits in the object, hop by hop; a lost connection is taken up again within the wait's time. */
+  /** Waits in the object, one long poll after another. Reconnects after a lost connection, within the wait's time. */
   async watch<N extends WatchableTransition>(
     transition: N,
     id: string,
@@ -132,12 +132,12 @@ export class DurableObjectBackend implements Backend {
     return {
       looksByListening: true,
       listen: (loop) => longPoll(loop, { clock, random, maxHopMs, hop: (...hop) => this.#hop(question, ...hop) }),
-      // The loop looks again by itself.
+      // The wait loop polls again by itself.
       look: (signal) => this.run(transition, id, input, { signal, resend: false }),
     };
   }
 
-  /** One wait inside the object. When the signal aborts before its time is over, the object is told. */
+  /** One long poll in the object. When the signal aborts first, the client ends the wait in the object. */
   async #hop(question: Question, hopMs: number, signal: AbortSignal): Promise<Watched> {
     const { transition, id, input } = question;
     const [clock, ticket] = [this.#clock, newOp()];
@@ -148,7 +148,7 @@ export class DurableObjectBackend implements Backend {
     };
     signal.addEventListener("abort", leave);
     try {
-      // A silent object ends the hop, not the wait.
+      // When the object does not answer, this poll ends and the wait goes on.
       const limit: Limit = { limitMs: hopMs + this.#callTimeoutMs, signal, clock, background: true };
       let reply: WatchReply | undefined;
       const take = (large: ObjectReply): void => {
@@ -163,7 +163,7 @@ export class DurableObjectBackend implements Backend {
     }
   }
 
-  /** An object that is gone, or that runs an earlier version, ends the wait by itself at the end of the hop. */
+  /** Ends a wait in the object. When this call fails, the wait ends by itself at the poll's timeout. */
   #leave(stub: ObjectMethods, ticket: string): void {
     const work = (async () => stub.leave(ticket))().catch(() => {});
     this.#options.waitUntil?.(work);
@@ -174,7 +174,7 @@ export class DurableObjectBackend implements Backend {
     return callObject(this.#object(call.transition, call.id), ops);
   }
 
-  /** Returns a stub for one call: a stub that is kept breaks with its object, and other requests may not use it. */
+  /** Returns a stub for one call. A stored stub breaks with its object, and other requests may not use it. */
   #object(transition: TransitionName, id: string): ObjectMethods {
     const { jurisdiction, locationHint } = this.#options;
     const name = this.#keyPrefix + placeOf(machineOf(transition), id);
@@ -189,11 +189,11 @@ export class DurableObjectBackend implements Backend {
   }
 }
 
-/** The answer did not come in time. */
+/** The object did not answer in time. */
 class NoAnswer extends Error {}
 const noAnswer = (): NoAnswer => new NoAnswer();
 
-/** What a failed call says, with what is known of its write. */
+/** Returns the error for a failed call, with `applied` for its write. */
 function faultOf(error: unknown, applied: "no" | "unknown"): CoordinationError {
   if (error instanceof NoAnswer) {
     const message = "the object did not answer in time";

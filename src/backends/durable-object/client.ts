@@ -3,12 +3,12 @@ import { DurableObjectBackend } from "./backend.js";
 import type { DurableObjectOptions } from "./options.js";
 
 /**
- * Coordination in Durable Objects: one object for each group and each raw key's tag, linearizable, with its own timer.
- * An operation is one RPC; those on one object that begin in the same turn share it. Cheap to make, per request or once: it
- * keeps no stub and no timer between calls.
+ * Coordination in Durable Objects: one object for each group and each raw key's tag. Linearizable; each object runs its own
+ * timers. An operation is one RPC. Operations on one object that begin in the same turn share it. Cheap to construct, per
+ * request or once: it keeps no stub and no timer between calls.
  *
- * Calls that the platform marks as retryable are sent again, at most twice, where that is harmless. Handlers and
- * webhooks run inside the object: give them to the `CoordinatorObject`.
+ * Calls that the platform marks as retryable are sent again, at most twice, where a retry is safe. Handlers and webhooks
+ * run inside the object: configure them on the `CoordinatorObject`.
  *
  * @example
  * ```ts

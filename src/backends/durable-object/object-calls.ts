@@ -6,12 +6,12 @@ import type { ObjectCall, ObjectMethods, ObjectReply } from "./protocol.js";
 
 type Refusal = Extract<ObjectReply, { readonly ok: false }>;
 
-/** A call on an object that may share an RPC with others. */
+/** A call of an object that can share an RPC with other calls. */
 export interface JoinableCall extends Joinable {
   readonly call: ObjectCall;
 }
 
-/** Makes the calls by one RPC, in their order. Rejects with the fault that befell them all and may be sent again. */
+/** Makes the calls by one RPC, in their order. Rejects when the whole RPC fails and can be retried. */
 export async function callObject(
   stub: ObjectMethods,
   ops: readonly JoinableCall[],
@@ -23,7 +23,7 @@ export async function callObject(
     const replies: unknown = await stub.runMany(calls);
     return calls.map((_, i) => outcomeOf(Object(replies)[i]));
   } catch (error) {
-    // An object that still runs an earlier version while one is deployed. Its answers may be larger than an RPC carries.
+    // The object may run an earlier version during a deploy. Its answers may be larger than one RPC carries.
     if (calls.length > 1 && (lacksMethod(error) || isTooLargeForRpc(error))) return callOneByOne(stub, calls);
     const failure = failureOf(error);
     if (failure.resend) throw failure.error;
@@ -41,7 +41,7 @@ async function runAlone(stub: ObjectMethods, { transition, id, input }: ObjectCa
   return stub.run(transition, id, input);
 }
 
-/** The platform's texts are left out: they may quote what the object's own code threw. */
+/** Leaves out the platform's messages: they may quote what the object's own code threw. */
 export function failureOf(error: unknown): { readonly error: CoordinationError; readonly resend: boolean } {
   if (error instanceof CoordinationError) return { error, resend: error.retryable };
   const { resend, code, says, ...options } = faultOfObject(error);
@@ -60,7 +60,7 @@ function outcomeOf(reply: unknown): Outcome<object> {
   return { error: new CoordinationError(code as CoordinationErrorCode, String(message), options) };
 }
 
-/** The output of a reply, or the error that it tells of. */
+/** Returns a reply's output, or throws the error that it carries. */
 export function outputOf<Output>(reply: ObjectReply): Output {
   const outcome = outcomeOf(reply);
   if ("value" in outcome) return outcome.value as Output;

@@ -1,23 +1,30 @@
 import type { Clock } from "../../lib/clock.js";
 
-/** The part of a Durable Object binding that is used; every `DurableObjectNamespace` has it. */
+/** The used part of a Durable Object binding. Every `DurableObjectNamespace` fits. */
 export interface ObjectNamespace {
   idFromName(name: string): object;
   get(id: object, options?: { locationHint?: string }): object;
   jurisdiction(jurisdiction: string): ObjectNamespace;
 }
 
-/** What a `DurableObjectCoordinator` is made with. */
+/** Options of a `DurableObjectCoordinator`. */
 export interface DurableObjectOptions {
   /** The binding whose class extends `CoordinatorObject`. */
   readonly namespace: ObjectNamespace;
-  /** Begins the name of every object, so that several coordinators can share a binding. Without `{` and `}`. Default `coord:`. */
+  /**
+   * The prefix of every object's name, so that several coordinators can share a binding. Without `{` and `}`. Default `coord:`.
+   */
   readonly keyPrefix?: string;
-  /** How long raw keys outlive their last write, and ended groups their end, in seconds; 0: raw keys stay. Default 3600. */
+  /**
+   * How long raw keys are kept after their last write, and ended groups after their end, in seconds. 0: raw keys do not
+   * expire.
+   *
+   * @default 3600
+   */
   readonly ttlSec?: number;
-  /** The deadline of groups that give none, in seconds; 0 for none. */
+  /** The deadline of groups that set none, in seconds; 0 for none. */
   readonly completionTimeoutSec?: number;
-  /** Where an object is made that does not exist yet, such as `"weur"`. A wish, not a promise. */
+  /** Where a new object is created, such as `"weur"`. A hint: the platform may choose another place. */
   readonly locationHint?: string | undefined;
   /** Where the objects must stay, such as `"eu"`. The same key in another jurisdiction is another object. */
   readonly jurisdiction?: string | undefined;
@@ -28,13 +35,13 @@ export interface DurableObjectOptions {
    */
   readonly callTimeoutMs?: number;
   /**
-   * Keeps the invocation alive until the object knows that a wait was aborted: `(work) => ctx.waitUntil(work)`, or `waitUntil`
-   * of `cloudflare:workers`. With it, and with the request's signal given to the wait, a client that leaves ends its wait in
-   * the object at once (compatibility flag `enable_request_signal`). Without it, the wait ends there after 10 s at most.
+   * Keeps the invocation alive until the object has ended an aborted wait: `(work) => ctx.waitUntil(work)`, or `waitUntil` of
+   * `cloudflare:workers`. Pass the request's signal to the wait as well. A client that disconnects then ends its wait in the
+   * object at once (compatibility flag `enable_request_signal`). Without this option, the wait ends there after 10 s at most.
    */
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
-  /** Default: the system's. */
+  /** Runs timers. Default: the system's clock. */
   readonly clock?: Clock;
-  /** From 0 to 1, for the jitter. Default `Math.random`. */
+  /** Returns a number from 0 to 1, for the jitter. Default `Math.random`. */
   readonly random?: () => number;
 }

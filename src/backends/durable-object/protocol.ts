@@ -1,10 +1,10 @@
 import type { TransitionName } from "../../core/registry.js";
 import type { CoordinationErrorCode } from "../../errors.js";
 
-/** The longest that one call waits inside the object. */
+/** The longest time that one call waits inside the object. */
 export const MAX_HOP_MS = 25_000;
 
-/** What the object answers. Errors travel as values: one that is thrown over RPC loses its class and its fields. */
+/** The object's reply. Errors are values: an error that is thrown over RPC loses its class and its fields. */
 export type ObjectReply =
   | { readonly ok: true; readonly output: object }
   | {
@@ -12,36 +12,36 @@ export type ObjectReply =
       readonly code: CoordinationErrorCode;
       readonly message: string;
       readonly retryable: boolean;
-      /** The call was not run: the answers to the calls before it took all the room. */
+      /** True: the call was not run, because earlier answers filled the reply. */
       readonly noRoom?: boolean;
     };
 
-/** What the object answers to a wait: the reply, or that `take` was called with it. */
+/** The object's reply to a wait: the reply itself, or `isTaken` when `take` was called with it. */
 export type WatchReply = ObjectReply | { readonly ok: true; readonly isTaken: true };
 
-/** What a client gives along with a wait. */
+/** What the client passes with a wait. */
 export interface WatchClient {
   /** Names the wait, for `leave`. */
   readonly ticket: string;
-  /** Takes a large reply. The object waits for it, so that few of them are on their way at once. */
+  /** Receives a large reply. The object waits until this call ends, so that it sends few large replies at once. */
   take(reply: ObjectReply): void | Promise<void>;
 }
 
-/** One operation, as it travels to the object. */
+/** One operation, as it is sent to the object. */
 export interface ObjectCall {
   readonly transition: TransitionName;
   readonly id: string;
   readonly input: unknown;
 }
 
-/** The methods of a `CoordinatorObject` that are called from outside. */
+/** The methods of a `CoordinatorObject` that clients call. */
 export interface ObjectMethods {
   /** Runs one public transition. */
   run(transition: string, id: string, input: unknown): ObjectReply | Promise<ObjectReply>;
-  /** Runs several, in their order, each by itself and with a reply of its own. Stops at some MB of answers. */
+  /** Runs several transitions in their order, each atomic and with its own reply. Stops after some MB of answers. */
   runMany(calls: readonly ObjectCall[]): ObjectReply[] | Promise<ObjectReply[]>;
-  /** Waits until the transition's output is `ready`, or for `timeoutMs`: then the last output comes as it is. */
+  /** Waits until the transition's output is `ready`. After `timeoutMs` it returns the last output. */
   watch(transition: string, id: string, input: unknown, timeoutMs: number, client?: WatchClient): Promise<WatchReply>;
-  /** Ends the wait that has this ticket: its client has gone. */
+  /** Ends the wait with this ticket, after its client has disconnected. */
   leave(ticket: string): void | Promise<void>;
 }

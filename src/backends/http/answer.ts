@@ -6,7 +6,7 @@ import { parseRetryAfter } from "../../http/retry-after.js";
 import { lostAnswer } from "../../runtime/access.js";
 import type { Outcome } from "../../runtime/batcher.js";
 
-/** The part of the Worker's problem details that is read. */
+/** The fields of the Worker's problem details that the client reads. */
 interface ProblemBody {
   readonly code: string;
   readonly detail: string;
@@ -14,7 +14,7 @@ interface ProblemBody {
   readonly applied: "no" | "unknown";
 }
 
-/** The problems' codes that are, or stand for, one of the library's. */
+/** The Worker's problem codes, each with the library's error code for it. */
 const CODES: ReadonlyMap<string, CoordinationErrorCode> = new Map([
   ...(
     [
@@ -35,17 +35,18 @@ const CODES: ReadonlyMap<string, CoordinationErrorCode> = new Map([
   ["request_timeout", "backend_unavailable"],
 ]);
 
-/** What an answer is judged by. */
+/** What the client knows about the request when it reads an answer. */
 export interface Asked {
   readonly applied: "no" | "unknown";
   readonly token: string;
-  /** When it came, for a dated `Retry-After`. */
+  /** When the answer arrived, for a `Retry-After` that is a date. */
   readonly nowMs: number;
 }
 
 /**
- * The `output` of the Worker's answer; `null` of a watch whose time is over. Anything else is thrown as what it says or seems to
- * be. The Worker answers for what an output holds: `protocol` says that client and Worker mean the same by it.
+ * Returns the `output` of the Worker's answer; `null` for a watch that timed out. Throws the error that the answer reports,
+ * or `unexpectedAnswer` for an answer in another form. Does not check the fields of an output: an equal `protocol` means
+ * that client and Worker agree on them.
  */
 export function readAnswer(response: Response, text: string, asked: Asked): object | null {
   const { output } = bodyOf(response, text, asked);
@@ -53,7 +54,7 @@ export function readAnswer(response: Response, text: string, asked: Asked): obje
   throw unexpectedAnswer(asked.applied);
 }
 
-/** What became of each operation of a batch. */
+/** Returns the outcome of each operation of a batch. */
 export function readOutcomes(
   response: Response,
   text: string,
@@ -90,7 +91,7 @@ function bodyOf(response: Response, text: string, asked: Asked): Readonly<Record
   return body;
 }
 
-/** The Worker's own words count more than the status, which a proxy may have set. */
+/** Returns the error of an answer. The Worker's problem code takes precedence over the status, which a proxy may have set. */
 function faultOf(
   status: number,
   retryAfter: string | null,
@@ -103,7 +104,7 @@ function faultOf(
   const isOwnRefusal = told !== undefined && status < 500;
   return new CoordinationError(
     told ?? fault.code,
-    // An answer that echoes its request must not have the token logged.
+    // The detail may echo the request: errors must not log the token.
     detail === "" || detail.includes(token) ? `the Worker ${fault.says}` : detail.slice(0, 300),
     {
       retryable: problem.retryable === undefined ? fault.retryable === true : problem.retryable === true,
@@ -121,7 +122,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** Something that is no answer of the Worker's. */
+/** Returns the error for an answer that did not come from the Worker. */
 export function unexpectedAnswer(applied: "no" | "unknown"): CoordinationError {
   return new CoordinationError("backend_rejected", "unexpected answer from the Worker: check url", { applied });
 }

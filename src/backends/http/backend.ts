@@ -28,25 +28,25 @@ import type { HttpFetch, HttpOptions } from "./options.js";
 /** One transition on one record. */
 interface Operation extends Joinable {
   readonly transition: TransitionName;
-  /** What `/v1/run` takes. */
+  /** The body of a `/v1/run` request. */
   readonly body: string;
 }
 
-/** The longest that one request waits at the Worker. */
+/** The longest time that one request waits at the Worker. */
 const MAX_HOP_MS = 25_000;
-/** How long after its time a hop's answer is waited for, before it counts as lost. */
+/** How long after its timeout a long poll may still answer, before it counts as lost. */
 const HOP_SLACK_MS = 5_000;
 
-/** Limits of one batch: as many operations as the Worker takes, and less in bytes. */
+/** Limits of one batch: as many operations as the Worker takes, and fewer bytes than it takes. */
 const MAX_OPS = 100;
 const MAX_SIZE = 260_000;
-/** The Worker divides the room of a batch's answer by its pages: of so many, each has this much. */
+/** The size limit of a page of results in a batch. The Worker divides its answer's limit among the pages, at most 32 here. */
 const PAGE_SHARE = 131_072;
-/** What an operation takes besides its id and its input. */
+/** The size of an operation without its id and its input, in bytes. */
 const SIZE_AROUND = 64;
-/** How long a Worker that takes no batch gets its operations one by one. */
+/** How long operations are sent one by one after a Worker answered that it has no `/v1/batch`. */
 const SINGLY_MS = 600_000;
-/** Statuses that say that nothing of the batch was begun. */
+/** Statuses that mean that the Worker ran no operation of the batch. */
 const REFUSED_WHOLE = [400, 404, 405, 413, 415, 422];
 
 const RESEND: RetryPolicy = { maxAttempts: 3, baseDelayMs: 100, maxDelayMs: 400 };
@@ -61,7 +61,7 @@ export class HttpBackend implements Backend {
   readonly #random: () => number;
   readonly #joined: Joined<Operation, object>;
   readonly #waiters: Waiters;
-  /** Until then the Worker is asked for one operation at a time. */
+  /** Until this time each operation is sent in a request of its own. */
   #singlyUntilMs = 0;
 
   constructor(options: HttpOptions) {
@@ -74,7 +74,7 @@ export class HttpBackend implements Backend {
     checkInteger(requestTimeoutMs, "requestTimeoutMs", 1, 300_000);
     this.#token = token;
     const { fetch: own } = options;
-    // A platform's own refuses to be called as a method of something else.
+    // The platform's `fetch` fails when it is called as a method of another object.
     this.#fetch = (url, init) => (own ?? fetch)(url, init);
     this.#requestTimeoutMs = requestTimeoutMs;
     this.#clock = options.clock ?? systemClock;
@@ -100,9 +100,9 @@ export class HttpBackend implements Backend {
   }
 
   /**
-   * Runs one transition at the Worker. Those that begin in the same turn share a request.
+   * Runs one transition at the Worker. Transitions that begin in the same turn share a request.
    *
-   * @throws {CoordinationError} what the Worker answered; `backend_unavailable` when it gave no answer, or one cut short.
+   * @throws {CoordinationError} the Worker's error; `backend_unavailable` when there is no answer, or an incomplete one.
    */
   async run<N extends TransitionName>(
     transition: N,
@@ -125,7 +125,7 @@ export class HttpBackend implements Backend {
     return output as OutputOf<N>;
   }
 
-  /** Waits at the Worker, hop by hop; a lost connection is taken up again within the wait's time. */
+  /** Waits at the Worker, one long poll after another. Reconnects after a lost connection, within the wait's time. */
   async watch<N extends WatchableTransition>(
     transition: N,
     id: string,
@@ -150,20 +150,20 @@ export class HttpBackend implements Backend {
       looksByListening: true,
       listen: (loop) =>
         longPoll(loop, { clock, random, maxHopMs: MAX_HOP_MS, hop: (...hop) => this.#hop(question, ...hop) }),
-      // The loop looks again by itself.
+      // The wait loop polls again by itself.
       look: (signal) => this.run(transition, id, input, { signal, resend: false }),
     };
   }
 
-  /** One wait at the Worker. `undefined`: its time is over. */
+  /** One long poll at the Worker. Returns `undefined` when it timed out. */
   async #hop({ transition, id, input }: Question, hopMs: number, signal: AbortSignal): Promise<Watched | undefined> {
-    // A silent Worker ends the hop, not the wait.
+    // When the Worker does not answer, this poll ends and the wait goes on.
     const limit: Limit = { limitMs: hopMs + HOP_SLACK_MS, signal, background: true, clock: this.#clock };
     const output = await this.#post("watch", transition, JSON.stringify({ id, input, timeoutMs: hopMs }), limit);
     return output === null ? undefined : (output as Watched);
   }
 
-  /** One request for them all; one for each, where the Worker takes no batch, or not this one. */
+  /** Sends the operations in one request, or one by one where the Worker refuses batches, or this one. */
   async #send(operations: readonly Operation[], signal: AbortSignal): Promise<readonly Outcome<object>[]> {
     const [only] = operations;
     if (operations.length === 1 && only !== undefined) return [{ value: await this.#sendOne(only) }];
@@ -187,7 +187,7 @@ export class HttpBackend implements Backend {
     return output;
   }
 
-  /** `undefined`: refused as a whole, before anything was done. */
+  /** Returns `undefined` when the Worker refused the whole batch and ran nothing. */
   #sendBatch(operations: readonly Operation[], signal: AbortSignal): Promise<readonly Outcome<object>[] | undefined> {
     const items = operations.map(({ transition, body }) => `{"transition":"${transition}",${body.slice(1)}`);
     const transitions = operations.map(({ transition }) => transition);
@@ -196,24 +196,24 @@ export class HttpBackend implements Backend {
       const { status } = response;
       // A Worker of an earlier version.
       if (status === 404 || status === 405) this.#singlyUntilMs = this.#clock.now() + SINGLY_MS;
-      // What is wrong with one of them is not said to the others.
+      // A refused batch is sent one by one, so that only the wrong operation gets the error.
       return REFUSED_WHOLE.includes(status) ? undefined : readOutcomes(response, text, { ...asked, transitions });
     });
   }
 
-  /** One request, and its answer's `output`. */
+  /** Sends one request and returns its answer's `output`. */
   #post(verb: "run" | "watch", transition: TransitionName, body: string, limit: Limit): Promise<object | null> {
     return this.#exchange(`${verb}/${transition.replace(".", "/")}`, body, limit, readAnswer);
   }
 
-  /** One request. Ends with the answer, the limit or the signal, whichever is first. */
+  /** Sends one request. Ends with the answer, the timeout or the signal, whichever is first. */
   #exchange<Answer>(
     path: string,
     body: string,
     limit: Limit,
     read: (response: Response, text: string, asked: Asked) => Answer,
   ): Promise<Answer> {
-    // A watch writes nothing. For what is joined, the batcher knows which operations only read.
+    // A watch writes nothing. The batcher knows which operations of a batch only read.
     const applied = path.startsWith("watch") ? "no" : "unknown";
     const late = (): CoordinationError =>
       new CoordinationError("backend_unavailable", "the Worker did not answer in time", { retryable: true, applied });

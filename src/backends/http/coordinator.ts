@@ -5,9 +5,10 @@ import type { HttpOptions } from "./options.js";
 /**
  * Coordination over HTTP, by the Worker of `edge-coordinator/worker`: for any runtime with `fetch`.
  *
- * An operation is one request. Operations that begin in the same turn of the event loop share a request. A call is sent three
- * times at most, where that is harmless; the Worker does not repeat it towards its object. Redirects are not followed: they
- * would carry the token along. An answer is read up to 16 MiB. Handlers and webhooks run in the Worker's object.
+ * An operation is one request. Operations that begin in the same turn of the event loop share a request. A call is sent at
+ * most three times, where a retry is safe. The Worker does not retry: each request makes one call of the object. Redirects
+ * are not followed, because they would forward the token. The client reads at most 16 MiB of an answer. Handlers and
+ * webhooks run in the Worker's object.
  *
  * @example
  * ```ts

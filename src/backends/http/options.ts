@@ -1,26 +1,30 @@
 import type { Clock } from "../../lib/clock.js";
 
-/** The part of `fetch` that is called. */
+/** The used part of `fetch`. */
 export type HttpFetch = (url: string, init: RequestInit) => Promise<Response>;
 
-/** What an `HttpCoordinator` is made with. */
+/** Options of an `HttpCoordinator`. */
 export interface HttpOptions {
-  /** Where the Worker answers, such as `https://coordinator.example.workers.dev`: https, or http to this machine. */
+  /** The Worker's address, such as `https://coordinator.example.workers.dev`. https, or http on localhost. */
   readonly url: string;
-  /** The bearer token that the Worker knows. */
+  /** The bearer token, as in the Worker's `COORDINATOR_TOKEN` or `COORDINATOR_TOKENS`. */
   readonly token: string;
-  /** Default: the platform's. */
+  /** Sends requests. Default: the platform's `fetch`. */
   readonly fetch?: HttpFetch;
-  /** How long one request may take, in milliseconds. 1 to 300,000, default 30,000. */
+  /** How long one request may take, in milliseconds: 1 to 300,000. Default 30,000. */
   readonly requestTimeoutMs?: number;
-  /** How long raw keys outlive their last write, and ended groups their end, in seconds. At most a year, default 3600. */
+  /**
+   * How long raw keys are kept after their last write, and ended groups after their end, in seconds. At most a year.
+   *
+   * @default 3600
+   */
   readonly ttlSec?: number;
-  /** The deadline of groups that give none, in seconds; 0 for none. */
+  /** The deadline of groups that set none, in seconds; 0 for none. */
   readonly completionTimeoutSec?: number;
-  /** Development only, default false: http to any host. The token then travels in the open. */
+  /** Development only, default false: allows http to any host. The token is then sent unencrypted. */
   readonly allowHttp?: boolean;
-  /** Default: the system's. */
+  /** Runs timers. Default: the system's clock. */
   readonly clock?: Clock;
-  /** From 0 to 1, for the jitter. Default `Math.random`. */
+  /** Returns a number from 0 to 1, for the jitter. Default `Math.random`. */
   readonly random?: () => number;
 }

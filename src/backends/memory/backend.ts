@@ -27,24 +27,24 @@ interface MemoryRecord {
   readonly members: Map<string, string>;
   untilMs: number | undefined;
   wakeAtMs: number | undefined;
-  /** The instants under which the record stands in the heaps. */
+  /** The times under which the record is in the heaps. */
   queuedUntilMs: number | undefined;
   queuedWakeMs: number | undefined;
 }
 
-/** How many expired records one write removes at most: each write makes one, so this keeps up. */
+/** How many expired records one write removes at most. A write adds at most one record, so this keeps up. */
 const PRUNE_PER_WRITE = 2;
-/** A heap this small is not worth tidying. */
+/** Heaps with fewer lines are not compacted. */
 const COMPACT_FROM = 1_000;
-/** How many records are woken side by side. */
+/** How many records are woken concurrently. */
 const WAKES_AT_ONCE = 32;
-/** How many records are woken in one turn of the event loop, and how many lines are looked at for that. */
+/** How many records are woken in one turn of the event loop, and how many lines are read for that. */
 const WAKES_A_TURN = 64;
 const LOOKS_A_TURN = 2_000;
-/** How long a record waits that could not be woken. */
+/** How long a record that could not be woken is skipped. */
 const PUT_OFF_MS = 30_000;
 
-/** Runs transitions in this process, wakes what is due by one timer, and keeps records in a map. */
+/** Runs transitions in this process, wakes due records with one timer, and keeps records in a map. */
 export class MemoryBackend implements Backend {
   readonly #clock: Clock;
   readonly #records = new Map<string, MemoryRecord>();
@@ -67,14 +67,14 @@ export class MemoryBackend implements Backend {
     });
     this.#wakers = new Wakers({
       run: (machine, recordId, input) => this.#apply(`${machine}.woken`, recordId, input),
-      // Lets requests go that wait for a group, where no tracker delivers.
+      // Marks the roots of requests that wait for a group, when no tracker of this coordinator delivers.
       own: new Deliverer({ coordinator: this, kinds: BACKEND_KINDS, host: { requests: () => this, onEvent } }),
       clock,
       onEvent,
     });
   }
 
-  /** How many records are held, those among them that have expired and were not removed yet. */
+  /** How many records are in memory, with expired ones that were not removed yet. */
   get size(): number {
     return this.#records.size;
   }
@@ -127,7 +127,7 @@ export class MemoryBackend implements Backend {
   }
 
   #commit(name: string, changes: Changes, nowMs: number): void {
-    // By the draft's time: a record that it found alive must not go in halves.
+    // Use the draft's time: a record that it read as alive must not be removed in part.
     this.#prune(nowMs);
     this.#compact();
     if (changes.cleared) this.#records.delete(name);
@@ -155,7 +155,7 @@ export class MemoryBackend implements Backend {
     this.#queue(name, record);
   }
 
-  /** Keeps one line a record in each heap, at its instant or before; a line that comes up too early is put back. */
+  /** Adds a line for the record to each heap, at its time or earlier. A line that comes up too early is queued again. */
   #queue(name: string, record: MemoryRecord): void {
     const { untilMs, wakeAtMs } = record;
     if (untilMs !== undefined && (record.queuedUntilMs === undefined || untilMs < record.queuedUntilMs)) {
@@ -169,7 +169,7 @@ export class MemoryBackend implements Backend {
     this.#arm();
   }
 
-  /** Drops the lines of records that are gone, once they are most of the heaps. */
+  /** Drops the lines of removed records, once they are the majority. */
   #compact(): void {
     if (this.#untilHeap.size + this.#wakeHeap.size <= 4 * this.#records.size + COMPACT_FROM) return;
     this.#untilHeap.clear();
@@ -181,7 +181,7 @@ export class MemoryBackend implements Backend {
     }
   }
 
-  /** Removes a few records that have expired: work in proportion to the writes, no sweep that stops the world. */
+  /** Removes a few expired records at each write, so that no long sweep blocks the event loop. */
   #prune(nowMs: number): void {
     for (let i = 0; i < PRUNE_PER_WRITE; i++) {
       const entry = this.#untilHeap.popDue(nowMs);
@@ -199,12 +199,12 @@ export class MemoryBackend implements Backend {
     if (this.#isDraining || atMs === undefined || (this.#timer !== undefined && this.#timer.atMs <= atMs)) return;
     this.#timer?.cancel();
     const nowMs = this.#clock.now();
-    // What is due now, such as the callback of a group that has just ended, is done before the process goes.
+    // A due record keeps the process alive until its work is done, such as the callback of a group. A later timer is unref'd.
     const cancel = this.#clock.setTimer(() => void this.#drainDue(), atMs - nowMs, { background: atMs > nowMs });
     this.#timer = { atMs, cancel };
   }
 
-  /** Wakes what is due, a part of it in each turn of the event loop. Deliveries go on after it. */
+  /** Wakes due records, some in each turn of the event loop. Deliveries continue after it. */
   async #drainDue(): Promise<void> {
     this.#timer = undefined;
     this.#isDraining = true;

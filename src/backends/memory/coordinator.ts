@@ -3,8 +3,8 @@ import { MemoryBackend } from "./backend.js";
 import type { MemoryOptions } from "./options.js";
 
 /**
- * Coordination within one process: for tests, development, and servers that are alone. Nothing outlives the process,
- * and no other process sees it. Its timers keep no process alive, but for what is due already.
+ * Coordination within one process: for tests, development, and single servers. State is lost when the process ends, and no
+ * other process sees it. Timers are unref'd, except for records that are due: they do not keep the process alive.
  */
 export class MemoryCoordinator extends Coordinator {
   readonly #backend: MemoryBackend;
@@ -16,7 +16,7 @@ export class MemoryCoordinator extends Coordinator {
     this.#backend = backend;
   }
 
-  /** How many records are held, those among them that have expired and were not removed yet. */
+  /** How many records are in memory, with expired ones that were not removed yet. */
   get size(): number {
     return this.#backend.size;
   }

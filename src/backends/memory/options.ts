@@ -1,14 +1,14 @@
 import type { Clock } from "../../lib/clock.js";
 import type { OnEvent } from "../../runtime/events.js";
 
-/** What a `MemoryCoordinator` is made with. */
+/** Options of a `MemoryCoordinator`. */
 export interface MemoryOptions {
-  /** How long raw keys outlive their last write, in seconds; 0 (the default): until they are deleted. At most a year. */
+  /** How long raw keys are kept after their last write, in seconds, at most a year. 0 (the default): until they are deleted. */
   readonly ttlSec?: number;
-  /** The deadline of groups that give none, in seconds. */
+  /** The deadline of groups that set none, in seconds. */
   readonly completionTimeoutSec?: number;
-  /** Default: the system's. */
+  /** Gives the time and runs timers. Default: the system's clock. */
   readonly clock?: Clock;
-  /** Receives events; what it throws is ignored. Default: a warning on the console, at most one a minute. */
+  /** Receives events. Errors that it throws are ignored. Default: a warning on the console, at most one a minute. */
   readonly onEvent?: OnEvent | undefined;
 }

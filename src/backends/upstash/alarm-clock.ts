@@ -6,7 +6,7 @@ import { DrainRounds, drainOf } from "../../runtime/drain-loop.js";
 import type { CoordinatorEvent } from "../../runtime/events.js";
 import { emit, hookOrWarning } from "../../runtime/events.js";
 
-/** The part of a Durable Object's state that is used; every `DurableObjectState` has it. */
+/** The used part of a Durable Object's state. Every `DurableObjectState` fits. */
 export interface ClockState {
   readonly storage: {
     getAlarm(): Promise<number | null>;
@@ -15,50 +15,50 @@ export interface ClockState {
   };
 }
 
-/** The part of an `AlarmClock`'s binding that is used; every `DurableObjectNamespace` has it. */
+/** The used part of an `AlarmClock`'s binding. Every `DurableObjectNamespace` fits. */
 export interface ClockNamespace {
   idFromName(name: string): object;
   get(id: object, options?: { locationHint?: string }): ClockStub;
 }
 
-/** The part of a Durable Object's stub that is used. */
+/** The used part of a Durable Object's stub. */
 export interface ClockStub {
   fetch(url: string, init: { method: string }): Promise<{ readonly status: number; json(): Promise<unknown> }>;
 }
 
-/** Which clock of a binding is meant, and where it is made. */
+/** Which clock of a binding to call, and where to create it. */
 export interface ClockPlace {
-  /** One object each: for several databases or prefixes behind one binding. Default `"clock"`. */
+  /** The object's name: one object for each database or prefix behind one binding. Default `"clock"`. */
   readonly name?: string | undefined;
-  /** Where an object is made that does not exist yet, such as `"weur"`: near the database. A wish, not a promise. */
+  /** Where a new object is created, such as `"weur"`: near the database. A hint: the platform may choose another place. */
   readonly locationHint?: string | undefined;
 }
 
-/** How soon the alarm rings again of an object that died over its work. While it lives, alarms wait for each other. */
+/** When the alarm fires again if the object crashes during its work. Alarms of a running object never overlap. */
 const GUARD_MS = 10_000;
-/** Until somebody has corrected fields that are out of range. */
+/** The pause after a failed drain or an option out of range, until the class is fixed. */
 const BROKEN_PAUSE_MS = 60_000;
 
 /**
- * A Durable Object whose alarm drains Redis, for Workers over Upstash: Redis has no timer, and a Worker has none that
- * outlives its request. Extend it, say which coordinator to drain, bind the class with `new_sqlite_classes`, and start
- * it: one object, which goes on until it is stopped, through evictions and deploys.
+ * A Durable Object whose alarm drains Redis, for Workers over Upstash: Redis has no timers, and a Worker's timers end with
+ * its request. Extend it, return the coordinator to drain, bind the class with `new_sqlite_classes`, and start it. One
+ * object runs until it is stopped, through evictions and deploys.
  *
- * **Lateness.** A record is woken at most `everyMs` after it came due, plus the time of one drain (`budgetMs` and the
- * attempts under way then), plus the platform's own: mostly milliseconds, up to a minute in a failover. Sooner where the
- * last drain saw it coming, and while something is left, at once. An object that dies over its work rings again after ten
- * seconds.
+ * **Lateness.** A record is woken at most `everyMs` after its due time, plus the time of one drain (`budgetMs` and the
+ * attempts that are running then). The platform adds its own delay: mostly milliseconds, up to a minute in a failover. The
+ * clock fires earlier when the last drain found a record that is due soon, and at once while records are left. An object
+ * that crashes during its work fires again after ten seconds.
  *
- * **Cost.** A drain that finds nothing is one request with 65 Redis commands: 5,760 drains and 374,400 commands a day at 15
- * seconds, besides 5,760 alarms and 11,520 rows written in the object. Records that come due one after another make it
- * 86,400 drains at most (`minPauseMs`). Each record that is woken costs its own.
+ * **Cost.** A drain that finds nothing is one request with 65 Redis commands. At 15 seconds a day has 5,760 drains and
+ * 374,400 commands, besides 5,760 alarms and 11,520 rows written in the object. Records that come due one after another
+ * cause at most 86,400 drains a day (`minPauseMs`). Each record that is woken adds its own cost.
  *
- * A drain that fails is told to `onEvent` as `drain_failed` and tried again, after a pause with full jitter that grows to
- * `everyMs`: nothing of it leaves the alarm, since the platform drops one that failed seven times. The object stores nothing
- * but its alarm; a start puts back one that was lost all the same. What it does not promise: exactly one drain at a time.
- * Claims are fenced, so that two do no harm.
+ * A failed drain goes to `onEvent` as `drain_failed` and is retried, after a pause with full jitter that grows to
+ * `everyMs`. The alarm itself never fails because of it: the platform drops an alarm that failed seven times. The object
+ * stores only its alarm. A start sets a lost alarm again. Does not promise that only one drain runs at a time: claims are
+ * fenced, so concurrent drains are harmless.
  *
- * Declare `everyMs` and the others as fields: they are read when the clock first rings.
+ * Declare `everyMs` and the other settings as fields: they are read when the clock first fires.
  *
  * @typeParam Env the Worker's bindings.
  * @example
@@ -89,7 +89,7 @@ const BROKEN_PAUSE_MS = 60_000;
  * @see https://developers.cloudflare.com/durable-objects/api/alarms/
  */
 export abstract class AlarmClock<Env = unknown> {
-  /** For the compiler alone: what `DurableObjectNamespace<…>` asks of its class. */
+  /** For the compiler alone: `DurableObjectNamespace<…>` requires this property of its class. */
   declare readonly __DURABLE_OBJECT_BRAND: never;
 
   protected readonly ctx: ClockState;
@@ -97,13 +97,13 @@ export abstract class AlarmClock<Env = unknown> {
   /** The longest pause between two drains, in milliseconds: 100 to a day. Default 15,000. */
   protected readonly everyMs: number = 15_000;
   /**
-   * The shortest pause while nothing is left over, in milliseconds: 10 to `everyMs`. Default 1,000, or `everyMs` if less. It
-   * caps the cost; equal to `everyMs`, it makes the pace even.
+   * The shortest pause when the last drain left nothing due, in milliseconds: 10 to `everyMs`. It limits the cost. Equal to
+   * `everyMs`, it makes all pauses equal. Default 1,000, or `everyMs` if less.
    */
   protected readonly minPauseMs: number | undefined = undefined;
-  /** How many records one alarm wakes at most: 1 to 10,000. Each takes two or more of its invocation's subrequests. */
+  /** How many records one alarm wakes at most: 1 to 10,000. Each takes two or more of the invocation's subrequests. */
   protected readonly limit: number = 100;
-  /** After how long an alarm begins no more of them, in milliseconds: 1 to 600,000. */
+  /** After this time an alarm wakes no more records, in milliseconds: 1 to 600,000. */
   protected readonly budgetMs: number = 30_000;
 
   readonly #warn = hookOrWarning(undefined, () => this.now());
@@ -116,11 +116,11 @@ export abstract class AlarmClock<Env = unknown> {
   }
 
   /**
-   * Starts the clock of this binding; does nothing to one that runs. One request to the object: call it from a cron
-   * trigger, from the request that registers, or once after a deploy.
+   * Starts the clock of this binding; does nothing when the clock is running. Sends one request to the object. Call it from
+   * a cron trigger, from the request that registers, or once after a deploy.
    *
-   * @throws {CoordinationError} what `coordinator(env)` throws in the object; `invalid_input` for its fields;
-   * `unsupported` for a coordinator without `drain`; `misconfigured` for a binding of something else;
+   * @throws {CoordinationError} the error of `coordinator(env)` in the object; `invalid_input` for a field out of range;
+   * `unsupported` for a coordinator without `drain`; `misconfigured` when the binding is not an `AlarmClock`;
    * `backend_unavailable` when the object cannot be reached; `rate_limited` when it is overloaded.
    */
   static async start(namespace: ClockNamespace, place: ClockPlace = {}): Promise<void> {
@@ -128,16 +128,16 @@ export abstract class AlarmClock<Env = unknown> {
   }
 
   /**
-   * Stops the clock of this binding, until it is started again. A drain under way still ends.
+   * Stops the clock of this binding until it is started again. A running drain still finishes.
    *
-   * @throws {CoordinationError} `misconfigured` for a binding of something else; `backend_unavailable` when the object cannot
-   * be reached; `rate_limited` when it is overloaded.
+   * @throws {CoordinationError} `misconfigured` when the binding is not an `AlarmClock`; `backend_unavailable` when the object
+   * cannot be reached; `rate_limited` when it is overloaded.
    */
   static async stop(namespace: ClockNamespace, place: ClockPlace = {}): Promise<void> {
     await tell("stop", namespace, place);
   }
 
-  /** Answers `start` and `stop`: a plain class has no RPC. Whoever holds the binding may call it. */
+  /** Answers `start` and `stop`: a plain class has no RPC. Every holder of the binding may call it. */
   async fetch(request: Request): Promise<Response> {
     const { pathname } = new URL(request.url);
     if (request.method !== "POST") return new Response(null, { status: 405 });
@@ -147,33 +147,33 @@ export abstract class AlarmClock<Env = unknown> {
     return new Response(null, { status: 204 });
   }
 
-  /** Drains, and rings again. Rejects only when the object's own storage fails. */
+  /** Drains, and sets the next alarm. Rejects only when the object's own storage fails. */
   async alarm(): Promise<void> {
     const { storage } = this.ctx;
-    // Before the work: should the object die over it, the alarm rings in its next life.
+    // Before the work: if the object crashes during it, the alarm fires in its next instance.
     await storage.setAlarm(this.now() + GUARD_MS);
     const pauseMs = await this.#drain();
-    // Somebody has stopped the clock meanwhile.
+    // `stop` was called during the drain.
     if ((await storage.getAlarm()) === null) return;
-    // An alarm that is set to this very instant from inside an alarm may stall.
+    // An alarm that is set to the current time from inside an alarm may stall.
     await storage.setAlarm(this.now() + Math.max(1, pauseMs));
   }
 
   /**
-   * The coordinator to drain, with the trackers whose handlers run here. Called once in the object's life, at its first
-   * alarm or start; again if it threw.
+   * Returns the coordinator to drain, with the trackers whose handlers run here. Called once for each instance of the object,
+   * at its first alarm or start. Called again if it threw.
    */
   protected abstract coordinator(env: Env): Drainable;
 
   /**
-   * Receives the drains that failed. Override it to log or count, and give it to the coordinator and its trackers as well.
-   * The default writes a line to the console, at most one a minute.
+   * Receives failed drains. Override it to log or count, and pass it to the coordinator and its trackers as well. The default
+   * writes a warning to the console, at most one a minute.
    */
   protected onEvent(event: CoordinatorEvent): void {
     this.#warn(event);
   }
 
-  /** The clock of every pause, in milliseconds since 1970. Override it in tests. */
+  /** Returns the time for all pauses, in milliseconds since 1970. Override it in tests. */
   protected now(): number {
     return Date.now();
   }
@@ -189,7 +189,7 @@ export abstract class AlarmClock<Env = unknown> {
     }
     const standsAtMs = await storage.getAlarm();
     const nowMs = this.now();
-    // One that stands too far off is of a version whose pauses were longer.
+    // An alarm further in the future was set by a version with longer pauses.
     if (standsAtMs === null || standsAtMs > nowMs + longestPauseMs) await storage.setAlarm(nowMs + 1);
     return new Response(null, { status: 204 });
   }
@@ -208,7 +208,7 @@ export abstract class AlarmClock<Env = unknown> {
     return this.#made;
   }
 
-  /** Late, since a subclass's fields are not there yet while this class's constructor runs. */
+  /** Runs late, since a subclass's fields are not set while this class's constructor runs. */
   #pace(): DrainRounds {
     this.#rounds ??= new DrainRounds({
       everyMs: this.everyMs,
@@ -224,13 +224,13 @@ export abstract class AlarmClock<Env = unknown> {
   }
 }
 
-/** What went wrong at a start, as it travels. */
+/** The error of a failed start, as the object sends it. */
 interface Problem {
   readonly code: CoordinationErrorCode;
   readonly message: string;
 }
 
-/** Errors of others may hold anything: their messages stay in the object. */
+/** Returns the error to send. Messages of errors that are not ours may hold anything, so they stay in the object. */
 function problemOf(error: unknown): Problem {
   if (error instanceof CoordinationError) return { code: error.code, message: error.message };
   return { code: "misconfigured", message: "coordinator(env) of the alarm clock failed" };

@@ -36,18 +36,18 @@ import { readOutput, type ScriptReply } from "./reply.js";
 import { isTransition, Scripts } from "./scripts.js";
 import { Subscriptions } from "./subscription.js";
 
-/** How many records a drain wakes side by side. They share requests. */
+/** How many records a drain wakes concurrently. They share requests. */
 const WAKES_AT_ONCE = 32;
 const MAX_REQUEST_TIMEOUT_MS = 600_000;
 const POLLING = { minMs: 500, maxMs: 5_000, notifiedMaxMs: 5_000 };
 const RESEND = { maxAttempts: 3, baseDelayMs: 100, maxDelayMs: 1_000 };
-/** Limits of one request: far less than the 10 MB that Upstash takes, however its characters are written. */
+/** Limits of one request: far less than the 10 MB that Upstash accepts, even with escaped characters. */
 const MAX_OPS = 128;
 const MAX_SIZE = 262_144;
-/** What an operation takes besides its input. */
+/** The size of an operation without its input, in bytes. */
 const SIZE_AROUND = 512;
 
-/** Runs transitions as scripts of Redis, and keeps what is due in sorted sets. */
+/** Runs transitions as Redis scripts, and keeps due records in sorted sets. */
 export class UpstashBackend implements Backend, Drainable {
   readonly #clockSkewMs: () => number;
   readonly #prefix: string;
@@ -61,7 +61,7 @@ export class UpstashBackend implements Backend, Drainable {
   readonly #clock: Clock;
 
   /**
-   * @throws {CoordinationError} `misconfigured` without an address and a token, or for a client that hides them;
+   * @throws {CoordinationError} `misconfigured` without an address and a token, or for a client that does not expose them;
    * `invalid_input` for an option out of range.
    */
   constructor(options: UpstashOptions, clockSkewMs: () => number) {
@@ -118,11 +118,11 @@ export class UpstashBackend implements Backend, Drainable {
   }
 
   /**
-   * Runs a transition until its output says `ready`: looks at once, at every message about the record, and from time to time
-   * (0.5 to 5 s) in case one is lost; in the background only so. Passing failures of the backend are waited out.
+   * Runs a transition until its output is `ready`. Runs it at once, at every message about the record, and every 0.5 to 5 s in
+   * case a message is lost. In the background it only polls. Retries passing failures of the backend.
    *
-   * @throws {CoordinationError} `wait_timeout` after `timeoutMs`; `invalid_input` when that is not 0 to a year; at once what
-   * does not pass by itself, such as `unauthorized`. Rejects with `signal.reason` when aborted.
+   * @throws {CoordinationError} `wait_timeout` after `timeoutMs`; `invalid_input` when that is not 0 to a year. Errors that do
+   * not pass by themselves, such as `unauthorized`, are thrown at once. Rejects with `signal.reason` when aborted.
    */
   async watch<N extends WatchableTransition>(
     transition: N,
@@ -157,7 +157,7 @@ export class UpstashBackend implements Backend, Drainable {
   #source({ transition, id, input }: Question): WaitSource {
     const [machine, step] = partsOf(transition);
     const { channel, name } = keysOf(this.#prefix, machine, id);
-    // A message brings the end that `wait` reports. It is an answer to all who ask for no other generation.
+    // The message holds the output of `wait` at the end. Waits for any generation or for that one take it as their answer.
     const { background: _, generation, ...asked } = input as { readonly background?: boolean; generation?: number };
     const isPlain = step === "wait" && JSON.stringify(asked) === "{}";
     const read = (text: string): Watched | undefined => {
@@ -166,14 +166,14 @@ export class UpstashBackend implements Backend, Drainable {
     };
     return {
       polling: POLLING,
-      // The loop looks again by itself.
+      // The wait loop polls again by itself.
       look: (signal) => this.run(transition, id, input, { signal, resend: false }),
       listen: (loop) => this.#subscriptions.join(channel, name, (news) => loop.notify(news)),
       ...(isPlain && { read }),
     };
   }
 
-  /** One request of its own, and again like any operation. */
+  /** Sends one request that is not batched, and retries it like any operation. */
   #request<T>(send: (signal: AbortSignal) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     const sendOne = async (_: unknown, sent: AbortSignal): Promise<Outcome<T>[]> => {
       const outcome = send(sent).then((value) => ({ value }));
@@ -183,7 +183,7 @@ export class UpstashBackend implements Backend, Drainable {
     return joined.run({ record: "", size: 0, applied: "no", resend: true, signal });
   }
 
-  /** One transition, and again where that is allowed. */
+  /** Runs one transition, and retries it where that is safe. */
   async #evaluate(transition: TransitionName, id: string, input: unknown, options: RunOptions): Promise<ScriptReply> {
     const [machine, step] = partsOf(transition);
     checkId(id, "id");
@@ -200,7 +200,7 @@ export class UpstashBackend implements Backend, Drainable {
       resend: options.resend !== false,
       signal: options.signal,
     });
-    // This instance's own waiters need not wait for the message.
+    // Waiters of this instance receive the result without the message.
     if (reply.news !== undefined) this.#waiters.notify(recordName(machine, id), { text: reply.news || undefined });
     return reply;
   }

@@ -6,29 +6,29 @@ import { within } from "../../runtime/deadline.js";
 import { type Applied, explainStatus, Refused, unavailable, unexpectedReply } from "./failure.js";
 import type { Endpoint, UpstashFetch } from "./options.js";
 
-/** How one call is sent. */
+/** Options of one call. */
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
-  /** What a lost answer means. */
+  /** What to report as `applied` when the answer is lost. */
   readonly applied: Applied;
 }
 
-/** A command of Redis and its arguments. */
+/** A Redis command and its arguments. */
 export type Command = readonly (string | number)[];
 
-/** What Redis answers to one command. */
+/** The answer of Redis to one command. */
 export interface Answer {
   readonly result?: unknown;
-  /** Redis's error. It may quote keys and values: never show it. */
+  /** The Redis error. It may quote keys and values: never show it. */
   readonly error?: string;
 }
 
-/** A longer line of a subscription's stream is not one of this library's messages. */
+/** The longest line of a subscription's stream, in characters. This library sends no longer messages. */
 const MAX_LINE = 65_536;
 
 /**
- * The commands of @upstash/redis over a requester of ours. Its own HTTP client sends again by itself, lets an aborted read
- * resolve, hides status and Retry-After, and quotes the whole command in its errors.
+ * The commands of @upstash/redis over our own requester. The package's HTTP client retries by itself, resolves an aborted
+ * read, hides status and Retry-After, and quotes the whole command in its errors.
  */
 class Commands extends Redis {
   constructor(requester: Requester) {
@@ -44,41 +44,41 @@ class Commands extends Redis {
   }
 }
 
-/** How a client sends. */
+/** Options of a `Client`. */
 export interface ClientOptions {
   readonly requestTimeoutMs: number;
   readonly fetch: UpstashFetch | undefined;
   readonly clock: Clock;
 }
 
-/** Sends requests to one database, each once and within a time. Errors hold only what is safe to show. */
+/** Sends requests to one database, each once and with a timeout. Its errors quote neither keys, values nor the token. */
 export class Client {
   readonly #endpoint: Endpoint;
   readonly #requestTimeoutMs: number;
   readonly #fetch: UpstashFetch;
   readonly #clock: Clock;
-  /** Lets a replica answer only when it has caught up with what this client has seen. */
+  /** With this token, a replica answers only after it has caught up with this client's writes. */
   #syncToken = "";
 
   constructor(endpoint: Endpoint, options: ClientOptions) {
     this.#endpoint = endpoint;
     this.#requestTimeoutMs = options.requestTimeoutMs;
     this.#clock = options.clock;
-    // A platform's own refuses to be called as a method of something else.
+    // The platform's `fetch` fails when it is called as a method of another object.
     this.#fetch = (url, init) => (options.fetch ?? fetch)(url, init);
   }
 
   /**
-   * Returns the library's commands for one call. They reject with a `CoordinationError`, with `Refused` for a refusal by Redis
-   * itself, or with the signal's reason.
+   * Returns the library's commands for one call. They reject with a `CoordinationError`, with `Refused` when Redis itself
+   * refuses a command, or with the signal's reason.
    */
   commands(call: CallOptions): Redis {
     return new Commands({ request: (request) => this.#request(request, call) });
   }
 
   /**
-   * Runs commands in their order, each for itself, by one request: a single one as itself, several as a pipeline. Rejects when
-   * the whole request fails.
+   * Sends commands in one request: one command directly, several as a pipeline. They run in their order, and one that fails
+   * does not stop the others. Rejects when the whole request fails.
    */
   async ask(commands: readonly Command[], call: CallOptions): Promise<readonly Answer[]> {
     if (commands.length === 1) {
@@ -94,7 +94,7 @@ export class Client {
     return answers.map(answerOf);
   }
 
-  /** Streams a channel's events to `onEvent` until the server ends the stream; rejects when it breaks or is aborted. */
+  /** Passes a channel's events to `onEvent` until the server ends the stream. Rejects when the stream breaks or is aborted. */
   async subscribe(channel: string, signal: AbortSignal, onEvent: (text: string) => void): Promise<void> {
     const init = { headers: { accept: "text/event-stream" }, signal };
     const response = await this.#post(["subscribe", encodeURIComponent(channel)], init);
@@ -122,7 +122,7 @@ export class Client {
     const [response, text] = await this.#exchange(path, JSON.stringify(body), call);
     const reply = parsed(text);
     if (!response.ok) throw explainStatus(response, Object(reply).error, call.applied);
-    // A proxy's page, or an answer that was cut short.
+    // A proxy's error page, or a truncated answer.
     if (reply === undefined) throw unavailable("answered without JSON", call.applied);
     this.#syncToken = response.headers.get("upstash-sync-token") ?? this.#syncToken;
     const isBatch = path[0] === "pipeline";
@@ -130,7 +130,7 @@ export class Client {
     throw refusedOr(reply, call.applied);
   }
 
-  /** One request and the whole text of its answer. */
+  /** Sends one request and returns the whole text of its answer. */
   #exchange(path: readonly string[], body: string, { signal, applied }: CallOptions): Promise<[Response, string]> {
     const limitMs = this.#requestTimeoutMs;
     const late = () => unavailable(`did not answer within ${limitMs} ms`, applied);
@@ -156,9 +156,9 @@ export class Client {
       ...init,
       method: "POST",
       headers: { ...this.#endpoint.headers, ...headers },
-      // A redirect would carry the token on, and turn the POST into a GET.
+      // A redirect would forward the token, and turn the POST into a GET.
       redirect: "manual",
-      // Frameworks that patch fetch store answers; older Workers know no such option and throw.
+      // Frameworks that patch fetch cache answers. Older Workers throw for this option.
       ...("cache" in Request.prototype ? { cache: "no-store" as const } : {}),
     });
   }
@@ -172,7 +172,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** An entry without a result and an error has an unreadable result. */
+/** An entry with neither a result nor an error counts as an unreadable result. */
 function answerOf(entry: unknown): Answer {
   const { result, error } = Object(entry) as { readonly result?: unknown; readonly error?: unknown };
   return typeof error === "string" ? { error } : { result };
@@ -182,7 +182,7 @@ function hasResult(reply: unknown): boolean {
   return typeof reply === "object" && reply !== null && "result" in reply;
 }
 
-/** The error of an answer that holds no result. */
+/** Returns the error of an answer without a result. */
 function refusedOr(reply: unknown, applied: Applied): Error {
   const text = (reply as { error?: unknown } | null)?.error;
   return typeof text === "string" ? new Refused(text) : unexpectedReply(applied);

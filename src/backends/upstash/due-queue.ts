@@ -11,12 +11,12 @@ export interface ShardLine extends DueLine {
   readonly name: string;
 }
 
-/** One shard, as far as it was read. */
+/** One shard: its first line and whether more are due. */
 interface Shard {
   readonly key: string;
-  /** Its first line that was not taken. */
+  /** The time of its first line that was not taken. */
   nextAtMs: number;
-  /** No more than that line is due. */
+  /** True: at most that line is due. */
   isLone: boolean;
 }
 
@@ -25,29 +25,29 @@ export interface DueQueueOptions {
   readonly scripts: Scripts;
   readonly prefix: string;
   readonly skewMs: number;
-  /** The drain's. */
+  /** The signal of the drain. */
   readonly signal: AbortSignal | undefined;
-  /** Sends one request, and again like any operation. */
+  /** Sends one request, and retries it like any operation. */
   request<T>(send: (signal: AbortSignal) => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
 }
 
 /**
- * How long no other drain sees a line that was taken, and up to 8 s more. So long a line that could not be woken stays out of the way, and so
- * late are the lines of a drain that died.
+ * How long a taken line is hidden from other drains, plus up to 8 s. A line that could not be woken is skipped for this time.
+ * Lines of a crashed drain come up again after it.
  */
 const TAKEN_MS = 30_000;
-/** As many lines of one shard are taken by one script, where that many may be due. */
+/** How many lines one script takes of a shard with several due lines, at least. */
 const MIN_SHARE = 16;
 
 /**
- * The due queue of a key prefix, 64 sorted sets. One request reads the time and the first two lines of each; what is due is then
- * taken page by page. The script that takes lines moves them behind the others, so that drains which run at the same time get
- * different ones, and lines of machines that this version does not know hide none behind them.
+ * The due queue of a key prefix, 64 sorted sets. One request reads the time and the first two lines of each. Due lines are
+ * then taken page by page. The script that takes lines moves them behind the others. Concurrent drains thus take different
+ * lines, and lines of machines that this version does not know do not block the others.
  */
 export class ShardedDueQueue implements DueQueue<ShardLine> {
   readonly #options: DueQueueOptions;
   #shards: Shard[] | undefined;
-  /** The server's time, less that of this machine. */
+  /** The server's time minus this machine's time. */
   #aheadMs = 0;
 
   constructor(options: DueQueueOptions) {
@@ -86,10 +86,10 @@ export class ShardedDueQueue implements DueQueue<ShardLine> {
       .sort((a, b) => a.atMs - b.atMs);
   }
 
-  /** Nothing to do: no drain sees the line for as long as it is taken. */
+  /** Nothing to do: a taken line stays hidden for 30 seconds anyway. */
   putOff(): void {}
 
-  /** A line that cannot be returned comes up by itself, later. */
+  /** Returns untaken lines. When this fails, the lines come up again later. */
   async giveBack(lines: readonly ShardLine[]): Promise<void> {
     const byKey = new Map<string, (string | number)[]>();
     for (const { key, name, atMs } of lines) {
@@ -97,7 +97,7 @@ export class ShardedDueQueue implements DueQueue<ShardLine> {
       const shard = this.#shards?.find((one) => one.key === key);
       if (shard !== undefined) shard.nextAtMs = Math.min(shard.nextAtMs, atMs);
     }
-    // Though the drain was aborted.
+    // Without the drain's signal: an aborted drain returns its lines too.
     await this.#ask([...byKey.values()], "unknown", undefined).catch(() => {});
   }
 
@@ -136,14 +136,15 @@ export class ShardedDueQueue implements DueQueue<ShardLine> {
 }
 
 /**
- * Up to 8 s, by which one call is told from others: one of 33 million values. A sorted set keeps it exactly, with its part of a
- * millisecond. Two calls that drew the same would wake the same lines, which costs a look each.
+ * Returns a random number up to 8 s, one of 33 million values, that makes a call's `untilMs` unique. A sorted set keeps its
+ * fraction of a millisecond exactly. Two calls with the same number would wake the same lines: harmless, but one more call
+ * for each line.
  */
 function spread(): number {
   return (1 + Math.floor(Math.random() * 33_554_431)) / 4_096;
 }
 
-/** The lines that the script has taken of a shard, and what it showed besides. */
+/** Returns the lines that the script took from a shard, and records the shard's next line. */
 function takenOf(shard: Shard, pairs: readonly Pair[], { most, nowMs }: { most: number; nowMs: number }): ShardLine[] {
   const taken = pairs.slice(0, most).filter(({ atMs }) => atMs <= nowMs);
   const next = pairs[taken.length];
@@ -152,7 +153,7 @@ function takenOf(shard: Shard, pairs: readonly Pair[], { most, nowMs }: { most: 
   return taken.flatMap(({ name, atMs }) => {
     const colon = name.indexOf(":");
     const machine = name.slice(0, colon);
-    // Another version has such a machine, and its drains see the line when it comes up again.
+    // Another version of the library has this machine. Its drains see the line when it comes up again.
     if (!isTransition(`${machine}.woken`)) return [];
     return [{ key: shard.key, name, machine: machine as WakingMachine, id: name.slice(colon + 1), atMs }];
   });

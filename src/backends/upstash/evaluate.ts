@@ -12,8 +12,8 @@ interface Failed {
 }
 
 /**
- * Runs several in one request. Each is atomic and fails by itself. Rejects when the whole request failed; what that means for
- * the writes among them is added for each caller by `Joined`.
+ * Runs several transitions in one request. Each is atomic and fails by itself. Rejects when the whole request failed.
+ * `Joined` then sets `applied` for each caller.
  */
 export async function evaluate(
   evaluations: readonly Evaluation[],

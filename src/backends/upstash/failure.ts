@@ -3,7 +3,7 @@ import { faultOfRedis, faultOfStatus, type RemoteFault } from "../../http/remote
 import { parseRetryAfter } from "../../http/retry-after.js";
 
 /**
- * What Redis answered in place of a result. Its text may quote keys and values, so that it never leaves this folder: callers see
+ * An error that Redis returned. Its text may quote keys and values, so it never leaves this folder: callers receive
  * `explainRefusal`.
  */
 export class Refused extends Error {
@@ -12,7 +12,7 @@ export class Refused extends Error {
   }
 }
 
-/** Whether a write may have been applied whose answer was lost; `"no"` for a read. */
+/** Whether a write with a lost answer may have been applied; `"no"` for a read. */
 export type Applied = "no" | "unknown";
 
 export function unavailable(what: string, applied: Applied): CoordinationError {
@@ -24,10 +24,10 @@ export function unexpectedReply(applied: Applied): CoordinationError {
   return new CoordinationError("backend_rejected", message, { applied });
 }
 
-/** Returns what an answer says that is not 2xx: what Redis says in its body, or what the status says. */
+/** Returns the error of an answer that is not 2xx: the Redis error in its body, or the meaning of the status. */
 export function explainStatus({ status, headers }: Response, error: unknown, applied: Applied): Error {
   const retryAfterMs = parseRetryAfter(headers.get("retry-after"), Date.now());
-  // 400 is how the REST server hands on what Redis refused. Other statuses are its own, but for what Redis says of its limits.
+  // The REST server answers 400 with an error of Redis. Other statuses are its own, unless the body is a limit error of Redis.
   if (typeof error === "string" && (status === 400 || faultOfRedis(error).code !== "backend_rejected")) {
     return new Refused(error);
   }
@@ -46,7 +46,7 @@ function faultError({ code, says, ...options }: RemoteFault, applied = options.a
   return new CoordinationError(code, `Upstash ${says}`, { ...options, ...(applied === undefined ? {} : { applied }) });
 }
 
-/** Puts what Redis refused into words of ours. */
+/** Replaces an error of Redis with one of ours, and returns any other error unchanged. */
 export function explained(error: unknown): unknown {
   return error instanceof Refused ? explainRefusal(error) : error;
 }

@@ -3,16 +3,16 @@ import { placeOf, recordName, SHARDS, shardOf } from "../../runtime/placement.js
 
 const CHANNELS = 16;
 
-/** Where one record lives. */
+/** The Redis keys of one record. */
 export interface RecordKeys {
-  /** Its name in the due queue, and the text of its messages. */
+  /** The record's name in the due queue, and in its messages. */
   readonly name: string;
   readonly record: string;
   readonly due: string;
   readonly channel: string;
 }
 
-/** Both keys share a hash tag, so that a cluster keeps them together. */
+/** Returns a record's keys. Both share a hash tag, so that a cluster stores them in one slot. */
 export function keysOf(prefix: string, machine: MachineName, id: string): RecordKeys {
   const place = placeOf(machine, id);
   const name = recordName(machine, id);
@@ -21,7 +21,7 @@ export function keysOf(prefix: string, machine: MachineName, id: string): Record
   return { name, record: `${prefix}{${shard}}:${name}`, due: dueKey(prefix, shard), channel };
 }
 
-/** The due queues of all shards. */
+/** Returns the keys of the due queue, one for each shard. */
 export function dueKeys(prefix: string): string[] {
   return Array.from({ length: SHARDS }, (_, shard) => dueKey(prefix, shard));
 }

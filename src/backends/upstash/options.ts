@@ -7,46 +7,46 @@ import type { OnEvent } from "../../runtime/events.js";
 /** A client of @upstash/redis, from any of its entry points. */
 export type UpstashRedis = Pick<Redis, "evalsha" | "eval" | "pipeline">;
 
-/** The part of `fetch` that is called. */
+/** The used part of `fetch`. */
 export type UpstashFetch = (url: string, init: RequestInit) => Promise<Response>;
 
-/** What an `UpstashCoordinator` is made with: `url` and `token`, or a client that has them. */
+/** Options of an `UpstashCoordinator`: `url` and `token`, or a client that holds them. */
 export interface UpstashOptions {
   /**
-   * A client whose address, token and headers are used. It is never changed, and its own settings for retries, signals,
-   * pipelining and deserialization do not apply. In place of `url` and `token`.
+   * A client that replaces `url` and `token`: its address, token and headers are used. It is never changed. Its own settings
+   * for retries, signals, pipelining and deserialization do not apply.
    */
   readonly redis?: UpstashRedis | undefined;
-  /** `UPSTASH_REDIS_REST_URL`: https, or http to this machine. */
+  /** The database's REST address, as in `UPSTASH_REDIS_REST_URL`. https, or http on localhost. */
   readonly url?: string | undefined;
-  /** `UPSTASH_REDIS_REST_TOKEN`. A read-only token will not do. */
+  /** The token, as in `UPSTASH_REDIS_REST_TOKEN`. Must not be read-only. */
   readonly token?: string | undefined;
-  /** Default: the platform's. With `redis` too, whose own is never called. */
+  /** Sends requests, also with `redis`, whose own HTTP client is never called. Default: the platform's `fetch`. */
   readonly fetch?: UpstashFetch | undefined;
-  /** What all keys and channels begin with: at most 256 bytes, no braces. Default `"coord:"`. */
+  /** The prefix of all keys and channels: at most 256 bytes, no braces. Default `"coord:"`. */
   readonly keyPrefix?: string | undefined;
-  /** How long raw keys outlive their last write, in seconds: 0 (for ever) to a year. Default 3,600. */
+  /** How long raw keys are kept after their last write, in seconds, at most a year. 0: for ever. Default 3,600. */
   readonly ttlSec?: number | undefined;
-  /** The deadline of groups that give none, in seconds; 0 for none. At most a year. */
+  /** The deadline of groups that set none, in seconds; 0 for none. At most a year. */
   readonly completionTimeoutSec?: number | undefined;
   /**
-   * Whether scripts say that they lock their own keys only, which keeps Upstash from locking the whole database and which a
-   * stock Redis refuses. Default `"auto"`: says so until the server refuses it.
+   * Whether scripts declare that they lock only their own keys. Upstash then does not lock the whole database. A stock Redis
+   * refuses this flag. Default `"auto"`: sets it until the server refuses it.
    */
   readonly keyLocking?: "auto" | boolean | undefined;
-  /** Development only, default false: http to any host. The token then travels in the open. */
+  /** Development only, default false: allows http to any host. The token is then sent unencrypted. */
   readonly allowHttp?: boolean | undefined;
   /** How long one HTTP request may take, in milliseconds: 1 to 600,000. Default 10,000. */
   readonly requestTimeoutMs?: number | undefined;
-  /** Receives events; what it throws is ignored. Default: a warning on the console, at most one a minute. */
+  /** Receives events. Errors that it throws are ignored. Default: a warning on the console, at most one a minute. */
   readonly onEvent?: OnEvent | undefined;
-  /** For timers, such as the end of a request's time. Deadlines go by the server's clock. Default: the system's. */
+  /** Runs timers, such as request timeouts. Deadlines of records use the server's clock. Default: the system's clock. */
   readonly clock?: Clock | undefined;
 }
 
-/** Where requests go, and what each of them carries. */
+/** The address and the headers of requests. */
 export interface Endpoint {
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
 }
@@ -55,7 +55,7 @@ function misconfigured(message: string): CoordinationError {
   return new CoordinationError("misconfigured", message);
 }
 
-/** @throws {CoordinationError} `misconfigured` */
+/** @throws {CoordinationError} `misconfigured` when there is no usable address or token. */
 export function endpointOf({ redis, url, token, allowHttp }: UpstashOptions): Endpoint {
   if (redis !== undefined && (url !== undefined || token !== undefined)) {
     throw misconfigured("redis takes the place of url and token: give one or the other");
@@ -68,13 +68,13 @@ export function endpointOf({ redis, url, token, allowHttp }: UpstashOptions): En
   return checked(url, { authorization: `Bearer ${token}` }, allowHttp === true);
 }
 
-/** Reads the address and the headers that the client itself would send. */
+/** Reads the address and the headers that the client itself sends. */
 function fromClient(redis: object, allowHttp: boolean): Endpoint {
   const client: unknown = Reflect.get(redis, "client");
   const { baseUrl: url, headers } = (client ?? {}) as { baseUrl?: unknown; headers?: unknown };
   const own: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers ?? {})) {
-    // Its encoding, telemetry and session are its own affair.
+    // Headers for its encoding, telemetry and session apply to its own requests only.
     if (typeof value === "string" && !/^upstash-/i.test(name)) own[name.toLowerCase()] = value;
   }
   if (typeof url !== "string" || url === "" || !own.authorization) {

@@ -3,18 +3,18 @@ import { hexDigest } from "../../lib/digest.js";
 import type { Answer, Command } from "./client.js";
 import { scripts, statements } from "./scripts.gen.js";
 
-/** Tells a server that locks by key that a script declares all of its keys. A stock Redis refuses it. */
+/** Declares that a script names all of its keys, for a server that locks by key. A stock Redis refuses it. */
 export const KEY_LOCKING = "#!lua flags=allow-key-locking\n";
 
-/** What Redis before 7, and Redis 7, say to a script that begins with a flag they do not know. */
+/** The errors of Redis before 7, and of Redis 7, for a script with an unknown flag. */
 const FLAG_REFUSED = /script shebang|unexpected symbol near '#'/;
 
 /**
- * Takes lines of one shard of the due queue: moves them to a later instant, so that no other drain sees them until then. That
- * instant is the call's own: a copy of the call, whose first reply was lost, finds the same lines by it.
+ * Takes lines of one shard of the due queue: moves them to a later time, which hides them from other drains until then. That
+ * time is unique to the call. A copy of the call, after a lost reply, finds the same lines by it.
  *
  * KEYS[1] the shard; ARGV[1] how many at most, ARGV[2] now, ARGV[3] until when, in milliseconds since 1970
- * Returns its first lines with their instants from before, one more than it takes at most.
+ * Returns its first lines with their earlier times, at most one more than it takes.
  */
 const TAKE = `local again = redis.call("ZRANGEBYSCORE", KEYS[1], ARGV[3], ARGV[3])
 if #again > 0 then
@@ -40,15 +40,15 @@ end
 if #moved > 0 then redis.call("ZADD", KEYS[1], unpack(moved)) end
 return lines`;
 
-/** A script: of a transition, or the one that takes lines of the due queue. */
+/** The name of a script: a transition, or `take` for the script that takes lines of the due queue. */
 export type ScriptName = TransitionName | "take";
 
-/** Whether this version has the transition. */
+/** Returns whether this version has the transition. */
 export function isTransition(name: string): name is TransitionName {
   return Object.hasOwn(scripts, name);
 }
 
-/** The Lua of a script: what it needs and nothing else. */
+/** Returns the Lua of a script, with only the functions that it needs. */
 export function scriptOf(name: ScriptName): string {
   return name === "take" ? TAKE : scripts[name].map((number) => statements[number]).join("\n");
 }
@@ -65,19 +65,19 @@ export interface ScriptCall {
   readonly args: readonly string[];
 }
 
-/** Has commands run in their order, by one request. */
+/** Sends commands in one request. They run in their order. */
 export type Ask = (commands: readonly Command[]) => Promise<readonly Answer[]>;
 
-/** A script is unknown by its digest, with and without the flag, before it is sent as a text. */
+/** The most rounds of one run: the digest may be unknown with and without the flag, and then the text is sent. */
 const MAX_ROUNDS = 4;
 
-/** Runs the transitions' scripts: by their digest, with the text once the server does not know it. */
+/** Runs the transitions' scripts by their digest. Sends the text when the server does not know the digest. */
 export class Scripts {
   readonly #isAuto: boolean;
   #locksKeys: boolean;
-  /** Those that were run, by their first line and their transition. */
+  /** The scripts that were run, by their flag and name. */
   readonly #made = new Map<string, Script>();
-  /** The digests that the server knew. */
+  /** The digests that the server knows. */
   readonly #known = new Set<string>();
 
   constructor(keyLocking: "auto" | boolean) {
@@ -85,7 +85,7 @@ export class Scripts {
     this.#locksKeys = keyLocking !== false;
   }
 
-  /** The raw answers. Those that came before a request failed count; the rest have its error. */
+  /** Returns the raw answers. When a request fails, earlier answers are kept and the rest have its error. */
   async run(calls: readonly ScriptCall[], ask: Ask): Promise<(Answer | { readonly failure: unknown })[]> {
     const answers: (Answer | { readonly failure: unknown })[] = [];
     let left = [...calls.keys()];
@@ -108,7 +108,7 @@ export class Scripts {
     return answers;
   }
 
-  /** Whether the script was not even read, so that it can be sent in another way. */
+  /** Returns whether the server did not run the script, so that the call can be sent in another form. */
   #isUnread({ error }: Answer, sha: string, missing: Set<string>): boolean {
     if (error === undefined) this.#known.add(sha);
     else if (error.startsWith("NOSCRIPT")) {
@@ -123,8 +123,8 @@ export class Scripts {
   }
 
   /**
-   * The first call of a script that the server lacks brings the text. So does that of one that it may lack and that some
-   * record shares with other calls: none of these must overtake another.
+   * Returns the commands. The first call of a script that the server lacks sends the text. If several calls concern one record
+   * and the server may lack their script, the text is sent as well: a failed call must not be overtaken.
    */
   #commands(calls: readonly ScriptCall[], scripts: readonly Script[], missing: ReadonlySet<string>): Command[] {
     const callsOn = new Map<string, number>();
@@ -137,7 +137,7 @@ export class Scripts {
     return calls.map(({ keys, args }, i) => {
       const { lua, sha } = scripts[i] as Script;
       const rest = [keys.length, ...keys, ...args];
-      // Whoever comes first brings it, for all that follow.
+      // The first call sends the text, for all later ones.
       return lacking.delete(sha) ? ["eval", lua, ...rest] : ["evalsha", sha, ...rest];
     });
   }
@@ -154,7 +154,7 @@ export class Scripts {
     const made = this.#made.get(name);
     if (made !== undefined) return made;
     const lua = flags + scriptOf(transition);
-    // A result, not a promise: requests that share a coordinator must not wait for each other's.
+    // Caches a result, not a promise: requests that share a coordinator must not wait for each other's promises.
     const script = { lua, sha: await hexDigest("SHA-1", lua) };
     this.#made.set(name, script);
     return script;

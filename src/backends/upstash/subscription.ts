@@ -6,19 +6,19 @@ import type { Listening } from "../../runtime/wait-loop.js";
 import type { Client } from "./client.js";
 
 const RECONNECT = { maxAttempts: 1, baseDelayMs: 500, maxDelayMs: 15_000 };
-/** A stream that stood so long was sound: what ends it later begins a new count. */
+/** A stream that was open for this long was healthy. A later failure starts the reconnect backoff anew. */
 const SOUND_MS = 15_000;
 
 /** A message about a record. */
 export interface News {
-  /** What the record's `wait` says now, as text: when that is ready, and short. */
+  /** The output of the record's `wait` as text, when it is ready and short. */
   readonly text: string | undefined;
 }
 
-/** Called when the record may have changed. Without news: as a precaution. */
+/** Called when the record may have changed. Without `news` the waiter only polls, as a precaution. */
 export type Notify = (news?: News) => void;
 
-/** Which record's messages are for whom. */
+/** A waiter and the record that it waits for. */
 interface Listener {
   readonly record: string;
   readonly notify: Notify;
@@ -32,20 +32,22 @@ interface Channel {
 }
 
 /**
- * One stream a channel, shared by those who wait, closed with the last of them. A message that is lost costs time, never
- * truth.
+ * One stream for each channel, shared by its waiters, closed with the last of them. A lost message only delays a waiter,
+ * because waiters also poll.
  */
 export class Subscriptions {
   readonly #client: Client;
   readonly #channels = new Map<string, Channel>();
-  /** Edge platforms end a request's streams with it, and let no other request touch them: there each wait has its own. */
+  /**
+   * Edge platforms end a request's streams with the request, and forbid other requests to use them. There each wait has its own.
+   */
   readonly #mayShare = !isEphemeral();
 
   constructor(client: Client) {
     this.#client = client;
   }
 
-  /** Notifies of each message about the record, and once the stream is open: earlier messages were not received. */
+  /** Calls `notify` for each message about the record, and once when the stream opens: earlier messages were not received. */
   join(name: string, record: string, notify: Notify): Listening {
     const channel = this.#channels.get(name) ?? this.#open(name);
     const { listeners, controller } = channel;
@@ -74,26 +76,29 @@ export class Subscriptions {
       try {
         await this.#client.subscribe(channel.name, signal, (text) => hear(channel, text));
       } catch {
-        // Those who wait go on by looking from time to time.
+        // The waiters continue by polling.
       }
       const wasLive = channel.isLive;
       channel.isLive = false;
-      // A wait that relied on the stream looks now, and more often from here on.
+      // Waits that relied on the stream poll now, and more often until it is open again.
       if (wasLive) for (const { notify } of [...channel.listeners]) notify();
       if (Date.now() - sinceMs >= SOUND_MS) failures = 1;
       const limitMs = fullJitterMs(RECONNECT, failures, Math.random());
       try {
-        // The process lives as long as a waiter's own timer keeps it alive.
+        // An unref'd timer: each waiter's own timer keeps the process alive.
         await pause({ limitMs, signal, clock: systemClock, background: true });
       } catch {
-        // Aborted; or the platform has no timer left, and the waits look from time to time.
+        // Aborted, or the platform has no timers left. The waits continue by polling.
         return;
       }
     }
   }
 }
 
-/** `subscribe,<channel>,1` once, then `message,<channel>,<text>`: see `newsOf` in `lua/`. A channel's name may hold commas. */
+/**
+ * Reads an event: `subscribe,<channel>,1` once, then `message,<channel>,<text>` (see `newsOf` in `lua/`). A channel's name may
+ * hold commas.
+ */
 function hear(channel: Channel, event: string): void {
   if (event.startsWith(`subscribe,${channel.name},`)) {
     channel.isLive = true;
@@ -106,7 +111,7 @@ function hear(channel: Channel, event: string): void {
   for (const listener of [...channel.listeners]) if (listener.record === record) listener.notify({ text });
 }
 
-/** Anybody who has the token may publish: what is no message of ours is about nothing. */
+/** Every holder of the token can publish: a text that is not one of our messages is ignored. */
 function readMessage(text: string): readonly (string | undefined)[] {
   try {
     const message: unknown = JSON.parse(text);

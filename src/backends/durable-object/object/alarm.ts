@@ -1,8 +1,8 @@
 /**
- * The object's one alarm. What stands is kept in memory, so that a write which needs no earlier one costs nothing.
+ * The object's one alarm. Its time is cached in memory, so that a write which needs no earlier alarm costs nothing.
  *
- * Its writes belong to the transaction of whatever was written in the same turn, before any await: an alarm is never
- * lost between a commit and its arming.
+ * Set the alarm in the same turn as the record's write, before any await. Both are then one transaction, so that no alarm
+ * is lost between a commit and `setAlarm`.
  */
 export class ObjectAlarm {
   readonly #storage: DurableObjectStorage;
@@ -12,7 +12,7 @@ export class ObjectAlarm {
     this.#storage = storage;
   }
 
-  /** Reads what stands. Call it before anything else, with the object's input held back. */
+  /** Reads the alarm's time from storage. Call it first, while the object's input is blocked. */
   async load(): Promise<void> {
     this.#standingMs = (await this.#storage.getAlarm()) ?? undefined;
   }
@@ -21,17 +21,17 @@ export class ObjectAlarm {
     return this.#standingMs !== undefined;
   }
 
-  /** The alarm is ringing: it stands no more. */
+  /** Call it when the alarm fires: no alarm is set any more. */
   rang(): void {
     this.#standingMs = undefined;
   }
 
-  /** Has it ring at `atMs` or before. */
+  /** Sets the alarm to `atMs`, unless it is set to an earlier time. */
   arm(atMs: number): void {
     if (this.#standingMs === undefined || atMs < this.#standingMs) this.set(atMs);
   }
 
-  /** Has it ring at `atMs`, whatever stood before; `undefined`: not at all. */
+  /** Sets the alarm to `atMs`, in place of any other time; `undefined`: deletes it. */
   set(atMs: number | undefined): void {
     if (atMs === this.#standingMs) return;
     void (atMs === undefined ? this.#storage.deleteAlarm() : this.#storage.setAlarm(atMs));

@@ -15,23 +15,23 @@ import { type PoolSize, WorkPool } from "../../../runtime/work-pool.js";
 import type { ObjectAlarm } from "./alarm.js";
 import type { SqliteRecords } from "./records.js";
 
-/** How long an emptied object without any timer stays, in case it is written to again. */
+/** How long an empty object without a timer is kept, in case of another write. */
 const TIDY_MS = 10_000;
-/** Workers open six connections at a time: more deliveries at once would only wait for each other. */
+/** Workers open six connections at a time: more concurrent deliveries would only queue. */
 const OBJECT_POOL: PoolSize = { places: 6, share: 4, most: 6 };
 
 export interface LocalOptions {
   readonly records: SqliteRecords;
   readonly alarm: ObjectAlarm;
   readonly now: () => number;
-  /** How many waits are held. */
+  /** How many waits may be open at once. */
   readonly maxWaits: number;
-  /** Called in the transaction that makes the tables. */
+  /** Called in the transaction that creates the tables. */
   readonly onFirstWrite: () => void;
   readonly onEvent: OnEvent;
 }
 
-/** The backend of one object's own records: what runs inside it, without a round trip. */
+/** The backend inside one object: runs transitions on the object's own records, without a round trip. */
 export class LocalBackend implements Backend {
   readonly #options: LocalOptions;
   readonly #waiters: Waiters;
@@ -51,7 +51,7 @@ export class LocalBackend implements Backend {
     const clock: Clock = { now: options.now, setTimer: systemClock.setTimer };
     this.wakers = new Wakers({
       run: (machine, id, input) => this.#wake(machine, id, input),
-      // Deadlines count though the object's options for deliveries are wrong.
+      // Deadlines work even when the object's delivery options are invalid.
       own: { input: () => ({}), act: async () => {} },
       pool: new WorkPool(OBJECT_POOL, clock),
       clock,
@@ -95,10 +95,10 @@ export class LocalBackend implements Backend {
   }
 
   /**
-   * Runs one transition, commits it together with the alarm that it needs, and has those look who wait for the record.
+   * Runs one transition, commits it together with the alarm that it needs, and notifies the waits for the record.
    *
    * @throws {CoordinationError} `backend_rejected` when the transition fails or the storage is full, `limit_exceeded` for a value
-   * that no row holds. Nothing is written.
+   * too large for a row. Nothing is written.
    */
   apply<N extends TransitionName>(transition: N, id: string, input: InputOf<N>): OutputOf<N> {
     const { records, now, onFirstWrite } = this.#options;

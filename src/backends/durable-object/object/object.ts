@@ -31,39 +31,39 @@ import { LocalBackend } from "./local-backend.js";
 import { SqliteRecords } from "./records.js";
 import { answer, faultReply, noRoomReply } from "./reply.js";
 
-/** How many waits one object holds. */
+/** How many waits may be open in one object. */
 export const MAX_WATCHES = 10_000;
 
 const DEFAULT_KEY_PREFIX = "coord:";
-/** How many expired records are removed in one turn of the event loop, and by one alarm at most. */
+/** How many expired records are removed in one turn of the event loop, and by one alarm. */
 const SWEEP_A_TURN = 500;
 const SWEEP_AN_ALARM = 10_000;
 /**
- * How long the next sweep waits when there was no more to remove: longer the more records it will look through, so that an
- * object of many reads a few hundred rows a second at most for it.
+ * The pause before the next sweep when all expired records were removed. The pause grows with the number of records, so
+ * that a large object reads at most a few hundred rows a second for sweeps.
  */
 const SWEEP_PAUSE_MS = 10_000;
 const SWEEP_PAUSE_A_RECORD_MS = 10;
-/** After how long an alarm begins no more deliveries: the platform ends it after 15 minutes. */
+/** After this time an alarm begins no more deliveries: the platform stops an alarm after 15 minutes. */
 const ALARM_BUDGET_MS = 60_000;
-/** How many records are woken side by side, and in one turn of the event loop. */
+/** How many records are woken concurrently, and in one turn of the event loop. */
 const WAKES_AT_ONCE = 6;
 const WAKES_A_TURN = 64;
-/** How soon an alarm rings again whose object died over its work; while it lives, alarms wait for each other. */
+/** When the alarm fires again if the object crashes during its work. Alarms of a running object never overlap. */
 const GUARD_MS = 2_000;
-/** After a record could not be woken at all, its next try. */
+/** When a record that could not be woken is tried again. */
 const PUT_OFF_MS = 30_000;
 
 /**
- * The Durable Object behind a `DurableObjectCoordinator`: the records in SQLite, their timers in its alarm, and the
- * place where durable callbacks run. Extend it, name your handlers, and bind it with `new_sqlite_classes`.
+ * The Durable Object behind a `DurableObjectCoordinator`: records in SQLite, timers in its alarm, and durable callbacks.
+ * Extend it, declare your handlers, and bind it with `new_sqlite_classes`.
  *
- * Handlers run from the alarm with the object's `env`, at least once, also after a crash or a deploy. They run one alarm
- * after another: an object that waits for a slow handler still answers calls, and rings again when it is done.
- * An object whose records have all expired removes its storage and ceases to exist.
+ * Handlers run from the alarm with the object's `env`, at least once, also after a crash or a deploy. Alarms run one after
+ * another. While a handler is slow, the object still answers calls; the next alarm fires when the handler is done. An
+ * object whose records have all expired deletes its storage and ceases to exist.
  *
- * Whoever holds the binding is trusted. Declare `handlers`, `webhooks`, `retry` and `attemptTimeoutSec` as fields, not
- * as getters: fields are out of reach of RPC.
+ * The object trusts every caller that has the binding. Declare `handlers`, `webhooks`, `retry` and `attemptTimeoutSec` as
+ * fields, not as getters: RPC cannot read fields.
  *
  * @example
  * ```ts
@@ -81,24 +81,32 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
   /** Durable callbacks by the names that registrations use. */
   declare readonly handlers?: { readonly [name: string]: Handler<never, Env> | undefined };
   /**
-   * Sends the webhooks of registrations that name a URL: `webhookSender(…)`, or what gives one for the client's key prefix,
-   * where clients do not trust each other with one secret. Without it they wait for a day and are dead letters then. A
-   * function that throws means without; events and the console say why.
+   * Sends the webhooks of registrations that name a URL: `webhookSender(…)`. Or a function that returns a sender for the
+   * client's key prefix, so that each tenant has its own secret. Without a sender, webhooks wait for a day and then become
+   * dead letters. If the function throws, webhooks wait as well; events and the console give the reason.
    */
   declare readonly webhooks?: Webhooks | ((keyPrefix: string) => Webhooks | undefined) | undefined;
-  /** How deliveries are repeated. Default 12 attempts, 1 s to 15 min, full jitter. */
+  /**
+   * How deliveries are retried, with full jitter.
+   *
+   * @default 12 attempts, 1 s to 15 min
+   */
   declare readonly retry?: RetryPolicy;
-  /** How long one attempt of a delivery may take, in seconds. Default 30, 0.001 to 840. */
+  /**
+   * How long one attempt of a delivery may take, in seconds: 0.001 to 840.
+   *
+   * @default 30
+   */
   declare readonly attemptTimeoutSec?: number;
 
   readonly #records: SqliteRecords;
   readonly #alarm: ObjectAlarm;
   readonly #local: LocalBackend;
-  /** Which life of the object this is: an attempt that an earlier one had begun ended with it. */
+  /** Identifies this instance of the object in memory. Attempts of an earlier instance ended with it. */
   readonly #incarnation = newOp();
   readonly #warn = hookOrWarning(undefined, () => this.now());
   readonly #replies = new LargeReplies();
-  /** The waits that a client can end, by their tickets. */
+  /** The open waits by the tickets with which a client ends them. */
   readonly #open = new Map<string, AbortController>();
   #isFresh = true;
   #keyPrefix: string | undefined;
@@ -119,14 +127,14 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     void ctx.blockConcurrencyWhile(() => this.#load());
   }
 
-  /** Runs one public transition, atomically. Never rejects for what the caller did: faults are values. */
+  /** Runs one public transition, atomically. Never rejects for an error of the caller: errors are values. */
   run(transition: string, id: string, input: unknown): ObjectReply {
     return answer(() => this.#local.apply(publicTransition(transition), id, input as never));
   }
 
   /**
-   * Runs several, in their order: each is atomic by itself, and has a reply of its own. Once their answers take 4 MB, the
-   * others are not run: their replies say so, before they take any memory.
+   * Runs several transitions in their order. Each is atomic by itself and has its own reply. Once the answers take 4 MB, the
+   * remaining calls are not run, and their replies say so. This limits memory.
    */
   runMany(calls: readonly ObjectCall[]): ObjectReply[] {
     let size = 0;
@@ -140,8 +148,8 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
 
   /**
    * Resolves once the transition's output is `ready`, or after `timeoutMs` (25,000 at most) with the last output. The write
-   * that makes it ready resolves it in the same turn. `leave` with the same `ticket` ends it at once. Beyond 10,000 waits it
-   * answers `limit_exceeded`, retryable.
+   * that makes the output ready resolves the wait in the same turn. `leave` with the same `ticket` ends the wait at once.
+   * Returns `limit_exceeded`, retryable, beyond 10,000 open waits.
    */
   async watch(
     transition: string,
@@ -168,40 +176,40 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     }
   }
 
-  /** Ends a wait whose client has gone. */
+  /** Ends a wait whose client has disconnected. */
   leave(ticket: string): void {
     this.#open.get(ticket)?.abort();
   }
 
   /**
-   * Removes what has expired, wakes what is due, and rings again at the next instant that matters. It never rejects: the
-   * platform gives up on an alarm that fails seven times, and everything here has its own time to be tried again.
+   * Removes expired records, wakes due ones, and sets the next alarm. Never rejects: the platform drops an alarm after seven
+   * failures, and every record here has its own retry time.
    */
   override async alarm(): Promise<void> {
     this.#alarm.rang();
     try {
       await this.#ring();
     } catch (error) {
-      // The storage itself failed: what is due is not even known.
+      // The storage failed: the due records are not even known.
       this.#alarm.arm(this.now() + PUT_OFF_MS);
       this.#emit({ type: "drain_failed", error });
     }
   }
 
   /**
-   * Receives every attempt of a delivery, and what failed outside of any call. Override it to log or count. The default
-   * writes a line to the console, at most one a minute from an object, for what needs a person.
+   * Receives every attempt of a delivery, and failures outside of any call. Override it to log or count. The default writes a
+   * warning to the console, at most one a minute from an object, for events that need an operator.
    */
   protected onEvent(event: CoordinatorEvent): void {
     this.#warn(event);
   }
 
-  /** Returns whose groups these are, which handlers find as `tenant`. Default: undefined, no tenants. */
+  /** Returns the tenant of a key prefix, which handlers receive as `tenant`. Default: undefined, no tenants. */
   protected tenantOf(_keyPrefix: string): string | undefined {
     return undefined;
   }
 
-  /** The clock of every decision, in milliseconds since 1970. Override it in tests. */
+  /** Returns the time for every decision, in milliseconds since 1970. Override it in tests. */
   protected now(): number {
     return Date.now();
   }
@@ -212,8 +220,8 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
   }
 
   /**
-   * The binding of this very class, for handlers that coordinate on and for requests that wait for a group: in a
-   * jurisdiction, that of it. Default `env.COORDINATOR`.
+   * Returns the binding of this class, for handlers that use the coordinator and for requests that wait for a group. In a
+   * jurisdiction, return the namespace of that jurisdiction. Default `env.COORDINATOR`.
    */
   protected namespace(env: Env): ObjectNamespace {
     const { COORDINATOR } = Object(env) as { COORDINATOR?: ObjectNamespace };
@@ -224,31 +232,34 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     return COORDINATOR;
   }
 
-  /** The coordinator that handlers find as `ctx.coordinator`: one like the client's. Override it for other options. */
+  /**
+   * Returns the coordinator that handlers receive as `ctx.coordinator`, configured like the client's. Override it for other
+   * options.
+   */
   protected handlerCoordinator(keyPrefix: string): Coordinator {
     return new DurableObjectCoordinator({ namespace: this.namespace(this.env), keyPrefix });
   }
 
   async #load(): Promise<void> {
     await this.#alarm.load();
-    // The platform drops an alarm that it could not run seven times; who comes next puts it back.
+    // The platform drops an alarm that failed seven times. The next call of the object sets it again.
     if (!this.#alarm.isStanding && this.#records.exists) this.#rearm(new Set(), false);
   }
 
   async #ring(): Promise<void> {
     const nowMs = this.now();
     const failed = new Set<string>();
-    // In a new life, attempts of the last one are looked at too, though their leases would last.
+    // After a restart, also wake records whose attempts an earlier instance began: their leases have not expired yet.
     const due = this.#isFresh ? this.#records.timed() : this.#records.due(nowMs);
     this.#isFresh = false;
     const expired = this.#records.expired(nowMs, SWEEP_AN_ALARM);
-    // Before the first await: should the object die from here on, the alarm rings in its next life, and soon.
+    // Before the first await: if the object crashes from here on, the alarm soon fires in its next instance.
     if (due.length > 0 || expired.length > SWEEP_A_TURN) this.#alarm.arm(nowMs + GUARD_MS);
     await Promise.all([this.#sweep(expired, nowMs), this.#wakeAll(due, failed)]);
     this.#rearm(failed, expired.length < SWEEP_AN_ALARM);
   }
 
-  /** Removes what has expired, a part of it in each turn. */
+  /** Removes expired records, some in each turn of the event loop. */
   async #sweep(expired: readonly string[], nowMs: number): Promise<void> {
     for (let from = 0; from < expired.length; from += SWEEP_A_TURN) {
       if (from > 0) await nextTurn();
@@ -256,7 +267,7 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     }
   }
 
-  /** Wakes records, and waits until what they asked for has ended. */
+  /** Wakes records, and waits for the deliveries that they started. */
   async #wakeAll(due: readonly string[], failed: Set<string>): Promise<void> {
     let from = 0;
     const queue: DueQueue<DueLine> = {
@@ -278,7 +289,7 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     await drainQueue(queue, { budgetMs, atOnce: WAKES_AT_ONCE, clock, wakers: this.#local.wakers });
   }
 
-  /** Late, since a subclass's fields are not there yet while this class's constructor runs. */
+  /** Runs late, since a subclass's fields are not set while this class's constructor runs. */
   #makeTrackers(id: string): void {
     if (this.#hasTrackers) return;
     const { handlers, retry, attemptTimeoutSec } = this;
@@ -305,27 +316,27 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
       deliver(this.#local, options, place);
     } catch (error) {
       this.#report("completion", id, error);
-      // Deadlines still count. Deliveries wait, and are reported, as they are for any handler that is missing.
+      // Deadlines still work. Deliveries wait and are reported, like those without a handler.
       deliver(this.#local, bare, place);
     }
     this.#hasTrackers = true;
   }
 
-  /** Webhooks that are set up wrongly must not take handlers and deadlines down with them. */
+  /** Returns the sender. Invalid webhook settings do not break handlers and deadlines. */
   #webhooks(id: string): { readonly webhooks: Webhooks | undefined; readonly noWebhooks?: string } {
     const { webhooks } = this;
     if (typeof webhooks !== "function") return { webhooks };
     try {
       return { webhooks: webhooks(this.#prefix()) };
     } catch (error) {
-      // Told with the delivery that needs them: most groups need none.
+      // Reported with the delivery that needs webhooks: most groups need none.
       if (error instanceof CoordinationError) return { webhooks: undefined, noWebhooks: error.message };
       this.#report("completion", id, error);
       return { webhooks: undefined, noWebhooks: "the object's webhooks function failed" };
     }
   }
 
-  /** Sets the alarm to the next instant that matters, or ends an object that holds nothing. */
+  /** Sets the next alarm, or deletes the storage of an object without records. */
   #rearm(failed: ReadonlySet<string>, isSwept: boolean): void {
     const records = this.#records;
     const nowMs = this.now();
@@ -346,13 +357,13 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     this.#alarm.set(instants.length === 0 ? undefined : Math.max(nowMs + 1, Math.min(...instants)));
   }
 
-  /** What the client put before the tag in this object's name. */
+  /** Returns the part of the object's name that the client put before the tag. */
   #prefix(): string {
     this.#keyPrefix ??= prefixOf(this.ctx.id.name) ?? this.#records.own ?? DEFAULT_KEY_PREFIX;
     return this.#keyPrefix;
   }
 
-  /** An object that its alarm has started does not know its own name: what is not the default is stored with it. */
+  /** An object that was started by its alarm does not know its own name. A prefix other than the default is therefore stored. */
   #rememberPrefix(): void {
     const prefix = this.#prefix();
     if (prefix !== DEFAULT_KEY_PREFIX) this.#records.own = prefix;
@@ -379,7 +390,7 @@ function lineOf(record: string): DueLine {
   return { machine: record.slice(0, colon) as WakingMachine, id: record.slice(colon + 1), atMs: 0 };
 }
 
-/** Lets calls of the object be answered in between. */
+/** Yields to the event loop, so that the object answers calls in between. */
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }

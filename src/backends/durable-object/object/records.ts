@@ -1,6 +1,6 @@
 import type { Changes, Rows } from "../../../core/store.js";
 
-/** Statements carry at most 100 bound parameters; one is the record's name, or an instant. */
+/** Statements take at most 100 bound parameters. One is the record's name, or a time. */
 const CHUNK = 99;
 
 const SCHEMA = [
@@ -17,7 +17,7 @@ const OUTLOOK =
   "SELECT count(*) AS count, min(until) AS expiry, min(wake) AS wake, " +
   "min(wake) FILTER (WHERE wake > ?) AS next FROM records";
 
-/** How many records there are; when the first expires, or has expired; the first wake-up, and the first that is not due. */
+/** The number of records, the first expiry, the first wake time, and the first wake time in the future. */
 interface Outlook {
   readonly count: number;
   readonly expiryMs: number | undefined;
@@ -25,25 +25,25 @@ interface Outlook {
   readonly nextWakeMs: number | undefined;
 }
 
-/** The member under which the object keeps its own key prefix. No record is called so: their names hold a colon. */
+/** The record name under which the object stores its own key prefix. No other record has this name: names hold a colon. */
 const OWN = "";
 
 /**
- * The records of one object, in SQLite. A row a head and a row a member, and no further index, so that an ack writes two
- * rows; what is due, or has expired, is found by looking through the heads.
+ * The records of one object, in SQLite: one row for a head and one row for a member. There is no further index, so an ack
+ * writes two rows. A scan of the heads finds due and expired records.
  *
- * The tables are made by the first write: an object that was only asked holds nothing.
+ * The first write creates the tables: an object that has only been read stores nothing.
  */
 export class SqliteRecords {
   readonly #storage: DurableObjectStorage;
-  /** Whether the tables are there; `undefined`: nobody looked yet. */
+  /** Whether the tables exist; `undefined`: not checked yet. */
   #made: boolean | undefined;
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
   }
 
-  /** Runs `work` with all of its writes or, when it throws, none. */
+  /** Runs `work` in a transaction: when it throws, none of its writes are kept. */
   transaction<Result>(work: () => Result): Result {
     try {
       return this.#storage.transactionSync(work);
@@ -77,36 +77,36 @@ export class SqliteRecords {
     }
   }
 
-  /** The records that are to be woken by now, the longest overdue first. */
+  /** Returns the records that are due, the longest overdue first. */
   due(nowMs: number): string[] {
     const query = "SELECT name FROM records WHERE wake <= ? ORDER BY wake";
     return this.#select<{ name: string }>(query, nowMs).map(({ name }) => name);
   }
 
-  /** The records that have a timer, the earliest first. */
+  /** Returns the records that have a timer, the earliest first. */
   timed(): string[] {
     const query = "SELECT name FROM records WHERE wake IS NOT NULL ORDER BY wake";
     return this.#select<{ name: string }>(query).map(({ name }) => name);
   }
 
-  /** Records that have expired, `limit` at most. */
+  /** Returns records that have expired, at most `limit`. */
   expired(nowMs: number, limit: number): string[] {
     const query = "SELECT name FROM records WHERE until <= ? LIMIT ?";
     return this.#select<{ name: string }>(query, nowMs, limit).map(({ name }) => name);
   }
 
-  /** Removes those of the records that have expired. */
+  /** Removes those of the given records that have expired. */
   sweep(records: readonly string[], nowMs: number): void {
     for (let i = 0; i < records.length; i += CHUNK) {
       const names = records.slice(i, i + CHUNK);
-      // A record may have begun anew since it was looked up.
+      // A record may have been created again since it was looked up.
       const expired = `SELECT name FROM records WHERE name IN (${names.map(() => "?").join()}) AND until <= ?`;
       this.#exec(`DELETE FROM members WHERE record IN (${expired})`, ...names, nowMs);
       this.#exec(`DELETE FROM records WHERE name IN (${expired})`, ...names, nowMs);
     }
   }
 
-  /** What the next alarm depends on, in one reading of the heads. */
+  /** Returns what the next alarm depends on, with one scan of the heads. */
   outlook(nowMs: number): Outlook {
     const [row] = this.#select<Record<"count" | "expiry" | "wake" | "next", number | null>>(OUTLOOK, nowMs);
     return {
@@ -117,7 +117,7 @@ export class SqliteRecords {
     };
   }
 
-  /** A text about the object itself, that lives as long as its tables. */
+  /** A text about the object itself, kept as long as its tables. */
   get own(): string | undefined {
     const values = this.#readMembers(OWN, [OWN]);
     return values[0] === false ? undefined : values[0];
@@ -128,7 +128,7 @@ export class SqliteRecords {
     this.#exec(PUT_MEMBER, OWN, OWN, value);
   }
 
-  /** Removes everything, the tables too: the object ceases to exist. */
+  /** Deletes everything, with the tables: the object ceases to exist. */
   forget(): void {
     this.#made = undefined;
     void this.#storage.deleteAll();

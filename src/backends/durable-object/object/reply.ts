@@ -2,7 +2,7 @@ import { CoordinationError } from "../../../errors.js";
 import { NoRoom } from "../../../runtime/size.js";
 import type { ObjectReply } from "../protocol.js";
 
-/** Returns what the work returned, or the fault that it ended in, as a value. */
+/** Returns the result of the work, or its error as a value. */
 export function answer(work: () => object): ObjectReply {
   try {
     return { ok: true, output: work() };
@@ -11,7 +11,7 @@ export function answer(work: () => object): ObjectReply {
   }
 }
 
-/** Errors without their causes, which may quote what was stored. */
+/** Returns an error without its cause, which may quote stored data. */
 export function faultReply(error: unknown): ObjectReply {
   if (error instanceof CoordinationError) {
     return { ok: false, code: error.code, message: error.message, retryable: error.retryable };
@@ -19,7 +19,7 @@ export function faultReply(error: unknown): ObjectReply {
   return { ok: false, code: "backend_rejected", message: "the object failed", retryable: false };
 }
 
-/** The reply to a call that was not run, since the answer has no room for it. */
+/** Returns the reply for a call that was not run, because the answer is full. */
 export function noRoomReply(): ObjectReply {
   const { code, message, retryable } = new NoRoom();
   return { ok: false, code, message, retryable, noRoom: true };
