@@ -16,39 +16,39 @@ export interface RedisClient {
   readonly pipeline: (...args: never[]) => unknown;
 }
 
-/** What a config cannot hold: live things. Those that the chosen backend does not need are left alone. */
+/** Options that a config cannot hold, such as clients and bindings. Options of other backends than the chosen one are ignored. */
 export interface CreateCoordinatorOptions {
   /**
-   * Where secrets and bindings are found: the `env` of a Worker, `process.env`. When it is given, nothing else is read; when
-   * it is not, secrets are looked up in `process.env`, where the platform has one.
+   * Where secrets and bindings are found: the `env` of a Worker, or `process.env`. When it is given, no other environment is
+   * read. Default: `process.env`, where the platform has it.
    */
   readonly env?: object | undefined;
-  /** Custom backends by the name that `config.backend` chooses them by. A built-in name is refused. */
+  /** Custom backends by the names that `config.backend` uses. A built-in name is refused. */
   readonly backends?: CustomBackends | undefined;
   /** A client of @upstash/redis in place of `upstash.url` and `upstash.token`: its address and token are used. */
   readonly redis?: RedisClient | undefined;
   /** A Durable Object namespace in place of `durableObject.binding`. */
   readonly namespace?: ObjectNamespace | undefined;
-  /** For `"durable-object"`: keeps the invocation alive until the object knows that a wait was aborted. */
+  /** For `"durable-object"`: keeps the invocation alive until the object has ended an aborted wait. */
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
   /**
-   * Told of what happens without a caller, by the backends that act in this process, `"memory"` and `"upstash"`: a record
-   * that could not be woken, above all by `drain`. What it throws is ignored. The objects behind the other two tell their own
-   * class, and a custom backend whomever it was made with. Give it to trackers as well.
+   * Receives events of the backends `"memory"` and `"upstash"`, which run in this process, such as a record that `drain` could
+   * not wake. Errors that it throws are ignored. The objects behind `"durable-object"` and `"http"` report to the `onEvent` of
+   * their class, and a custom backend reports by its own options. Pass it to trackers as well.
    */
   readonly onEvent?: OnEvent | undefined;
 }
 
 /**
- * Makes the coordinator that a config describes, and loads its backend alone. Nothing is sent yet: a wrong token shows in the
- * first call. With the backend `"memory"` each call makes a state of its own, so make it once.
+ * Returns the coordinator that a config describes. Loads only the code of its backend. Sends nothing yet: the first call
+ * shows a wrong token. With the backend `"memory"` each call creates a separate state, so call it once.
  *
- * A secret in the config goes before one in the environment, field by field. Workers hand in their `env`. A bundler follows
- * every `import()`: where @upstash/redis is not installed, mark it external.
+ * A secret in the config takes precedence over one in the environment, field by field. Workers pass their `env`. A bundler
+ * follows every `import()`: where @upstash/redis is not installed, mark it external.
  *
- * @param config what `parseConfig` takes, or what it returned. Default: all defaults, which means memory.
- * @throws {CoordinationError} `misconfigured`, naming the field, for everything that is wrong; the message holds no value. What
- * a custom backend threw is its `cause`.
+ * @param config the input of `parseConfig`, or its result. Default: all defaults, which means memory.
+ * @throws {CoordinationError} `misconfigured` for every wrong setting. The message names the field and holds no value. The
+ * error of a custom backend is the `cause`.
  *
  * @example
  * ```ts
@@ -117,7 +117,7 @@ async function upstash(config: ParsedConfig, options: CreateCoordinatorOptions):
   return made("redis: ", () => new UpstashCoordinator({ redis: redis as UpstashRedis, ...rest }));
 }
 
-/** The one backend that needs a package which may not be there. */
+/** Loads the one backend that needs a package which may not be installed. */
 async function loadUpstash(): Promise<typeof import("../backends/upstash/index.js")> {
   try {
     return await import("../backends/upstash/index.js");
@@ -156,7 +156,7 @@ async function http(config: ParsedConfig, { env }: CreateCoordinatorOptions): Pr
   return made("http.", () => new HttpCoordinator({ ...endpoint, ...settings, completionTimeoutSec }));
 }
 
-/** Runs a constructor. Its faults begin with an option's name: `place` makes that the config's. */
+/** Runs a constructor. Its errors begin with an option's name: `place` turns that into the config's field. */
 function made<C extends Coordinator>(place: string, build: () => C): C {
   try {
     return build();

@@ -2,11 +2,11 @@ import type { Coordinator } from "../coordinator.js";
 import type { BuiltInBackend, ParsedConfig } from "./config.js";
 import { misconfigured } from "./misconfigured.js";
 
-/** A backend of the user's own: a class with this static method, a module that exports it, or a plain object. */
+/** A custom backend: a class with this static method, a module that exports it, or a plain object. */
 export interface CustomBackend {
   /**
-   * Makes the coordinator. It should read `completionTimeoutSec` and its own `customParams`, and decides itself what it
-   * makes of them. What it throws becomes the `cause` of a `misconfigured` error.
+   * Returns the coordinator. It should read `completionTimeoutSec` and its own `customParams`, and decides how to use them. An
+   * error that it throws becomes the `cause` of a `misconfigured` error.
    */
   fromConfig(config: ParsedConfig): Coordinator | Promise<Coordinator>;
 }
@@ -21,7 +21,7 @@ const BUILT_IN: Readonly<Record<BuiltInBackend, true>> = {
   http: true,
 };
 
-/** What every coordinator can be asked to do. */
+/** The methods that every coordinator must have. */
 type Method = {
   [K in keyof Coordinator]-?: Coordinator[K] extends (...args: never) => unknown ? K : never;
 }[keyof Coordinator];
@@ -42,7 +42,7 @@ const METHODS: Readonly<Record<Method, true>> = {
   onWake: true,
 };
 
-/** Refuses a custom backend whose name is a built-in one's, chosen or not: one of the two could never be reached. */
+/** Refuses a custom backend with a built-in name, chosen or not: only one of the two could be reached. */
 export function checkNames(backends: CustomBackends): void {
   if (typeof backends !== "object" || backends === null) throw misconfigured("backends must be an object");
   for (const name of Object.keys(backends)) {
@@ -50,7 +50,7 @@ export function checkNames(backends: CustomBackends): void {
   }
 }
 
-/** The coordinator of the custom backend that the config chooses. */
+/** Returns the coordinator of the custom backend that the config chooses. */
 export async function fromCustom(config: ParsedConfig, backends: CustomBackends): Promise<Coordinator> {
   const name = config.backend;
   if (!Object.hasOwn(backends, name)) throw unknownName(backends);
@@ -60,13 +60,13 @@ export async function fromCustom(config: ParsedConfig, backends: CustomBackends)
   try {
     made = await backend.fromConfig(config);
   } catch (error) {
-    // Its text is the user's, and may quote what stands in customParams.
+    // The message is the user's, and may quote values of customParams.
     throw misconfigured(`backends.${name}.fromConfig threw, see the cause`, error);
   }
   return checked(made, name);
 }
 
-/** What was given as `backend` is not shown: it may be a secret in the wrong place. */
+/** Does not show the value of `backend`: it may be a secret in the wrong field. */
 function unknownName(backends: CustomBackends): Error {
   const own = Object.keys(backends).join(", ") || "there is none";
   return misconfigured(`backend must be ${Object.keys(BUILT_IN).join(", ")}, or a name in backends (${own})`);

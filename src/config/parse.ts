@@ -27,7 +27,7 @@ const milliseconds = (max: number, byDefault: number) =>
   );
 
 const ttlSec = seconds(3_600);
-/** One that knows no "for ever". */
+/** In seconds, without 0 (for ever). */
 const finiteTtlSec = z._default(
   z.number().check(
     z.refine((value) => value > 0 && value <= MAX_SEC, {
@@ -46,7 +46,7 @@ function isKeyPrefix(value: string): boolean {
   }
 }
 
-/** The types are written out, not inferred, so that an editor shows them and a user's build needs no types of zod. */
+/** The types are written out, not inferred. An editor then shows them, and a user's build needs no types of zod. */
 const schema: z.ZodMiniType<ParsedConfig, CoordinatorConfig> = z.strictObject({
   backend: z._default(text, "memory"),
   upstash: z.prefault(
@@ -90,10 +90,10 @@ const schema: z.ZodMiniType<ParsedConfig, CoordinatorConfig> = z.strictObject({
 });
 
 /**
- * Checks a config and puts the defaults in. It reads no environment, so what it returns holds no secret but those that
- * `input` holds. Whether an address answers, and whether a custom backend exists, is left to `createCoordinator`.
+ * Returns a checked config with its defaults. Reads no environment, so its result holds only the secrets of `input`. Does not
+ * check whether an address answers or a custom backend exists: `createCoordinator` does.
  *
- * @param input a `CoordinatorConfig` of any origin, such as parsed JSON; a result of this function comes back equal.
+ * @param input a `CoordinatorConfig` of any origin, such as parsed JSON. A result of this function comes back equal.
  * @throws {CoordinationError} `misconfigured`: the message names every wrong field and what it must be, and no value.
  *
  * @example
@@ -125,7 +125,7 @@ const KINDS: Readonly<Record<string, string>> = {
 function wrong(issue: z.core.$ZodRawIssue): string {
   if (issue.code === "invalid_type") return `must be ${KINDS[issue.expected] ?? "of another type"}`;
   if (issue.code === "unrecognized_keys") {
-    // What is no plain name may be a secret that slipped into a name's place.
+    // Only a plain name is shown: any other text may be a secret in the place of a name.
     const [name = ""] = issue.keys;
     return /^[A-Za-z_][A-Za-z0-9_]{0,31}$/.test(name) ? `has an unknown field: ${name}` : "has an unknown field";
   }
