@@ -2,35 +2,35 @@ import type { Context, Next } from "hono";
 import { CoordinationError, type CoordinationErrorCode } from "../errors.js";
 import { type Problem, problemResponse } from "../http/problem.js";
 
-/** What `coordinationErrors()` returns: for `app.onError`, and for `app.use`. */
+/** The return type of `coordinationErrors()`: for `app.onError`, and for `app.use`. */
 export interface CoordinationErrorHandler {
   (error: Error, c: Context): Response;
   (c: Context, next: Next): Promise<void>;
 }
 
-/** What `coordinationErrors` is made with. */
+/** Options of `coordinationErrors`. */
 export interface CoordinationErrorsOptions {
   /**
-   * Told of every error that is answered with a 5xx, for logs: the client reads little of it. Those of `drainRoutes` and
-   * `requestStatusRoutes` too. What it throws is ignored.
+   * Receives every error that is answered with a 5xx, for logs: the client sees few details. Also receives those of
+   * `drainRoutes` and `requestStatusRoutes`. Errors that it throws are ignored.
    */
   readonly onError?: ((error: Error, c: Context) => void) | undefined;
 }
 
-/** A client that has gone reads no answer; logs show this one. */
+/** The status in logs for a client that has disconnected. */
 const CLIENT_CLOSED = 499;
 
 /**
  * Answers a `CoordinationError` with problem details: its status, a stable `code`, `retryable` and `applied`, and
  * `Retry-After` where it helps.
  *
- * What is the server's fault does not look like the client's, and says nothing of the server: `unauthorized` (the backend
- * knows the server's token no more) is a 502 `backend_rejected`, `rate_limited` (the backend has too much to do) a 503
- * `backend_unavailable`, and neither these nor `misconfigured`, a 500, show their messages. `onError` hears of the error as
- * it was thrown. `invalid_input` stays a 422: as a rule it is an id that came with the request.
+ * Does not show errors of the server as errors of the client, nor their messages. `unauthorized` (the backend refuses the
+ * server's token) becomes a 502 `backend_rejected`. `rate_limited` (the backend is overloaded) becomes a 503
+ * `backend_unavailable`. The messages of these, and of `misconfigured` (500), are replaced. `onError` receives the original
+ * error. `invalid_input` stays a 422: it is usually an id that came with the request.
  *
- * - `app.onError(coordinationErrors())`: an `HTTPException` gives its own response, any other error a plain 500 that says
- *   nothing of it.
+ * - `app.onError(coordinationErrors())`: an `HTTPException` gives its own response, any other error a plain 500 without
+ *   details.
  * - `app.use(coordinationErrors())`, for some routes: other errors are left to the app. Hono's own error handler logs the
  *   error before this one sees it.
  *
@@ -55,8 +55,8 @@ export function coordinationErrors(options: CoordinationErrorsOptions = {}): Coo
 }
 
 /**
- * A fault of a mounted route. It goes up to the application's error handler, so that its `onError` hears of it; one that
- * does not know it takes its response, as it does of an `HTTPException`.
+ * A 5xx error of a mounted route. It goes to the application's error handler, so that its `onError` receives it. A handler
+ * that does not know this class calls `getResponse`, as for an `HTTPException`.
  */
 class RouteFault extends Error {
   override readonly name = "RouteFault";
@@ -68,7 +68,7 @@ class RouteFault extends Error {
   }
 }
 
-/** For routes that are mounted: what is no `CoordinationError` is the app's, and of the server's faults it is told. */
+/** Wraps a mounted route: answers a `CoordinationError` itself, or throws a `RouteFault` for a 5xx. Passes other errors on. */
 export function withOwnErrors(route: (c: Context) => Promise<Response>): (c: Context) => Promise<Response> {
   return async function ownErrors(c) {
     try {
@@ -83,7 +83,7 @@ export function withOwnErrors(route: (c: Context) => Promise<Response>): (c: Con
   };
 }
 
-/** Returns the problem as an answer, with the headers that middleware has set. */
+/** Returns a response for the problem, with the headers that middleware has set. */
 export function refusal(c: Context, problem: Problem): Response {
   return ofContext(c, problemResponse(problem));
 }
@@ -103,7 +103,7 @@ function answerTo(thrown: Error, c: Context, { onError }: CoordinationErrorsOpti
     try {
       onError?.(error, c);
     } catch {
-      // Nobody is left to tell.
+      // An error of the hook is ignored.
     }
   }
   return ofContext(c, response);
@@ -115,7 +115,7 @@ function thrownOf<E extends Error | undefined>(error: E): E | CoordinationError 
 
 const REFUSED = ["backend_rejected", "the backend refused the server"] as const;
 const AWAY = ["backend_unavailable", "the backend cannot answer now"] as const;
-/** The server's faults, as a client may know them. */
+/** The code and message that a client sees for each error of the server. */
 const PUBLIC: { readonly [Code in CoordinationErrorCode]?: readonly [CoordinationErrorCode, string] } = {
   unauthorized: REFUSED,
   backend_rejected: REFUSED,
@@ -124,7 +124,7 @@ const PUBLIC: { readonly [Code in CoordinationErrorCode]?: readonly [Coordinatio
   misconfigured: ["misconfigured", "the server is misconfigured"],
 };
 
-/** What the client may know of it. */
+/** Returns the error that the client may see. */
 function publicOf(error: CoordinationError): CoordinationError {
   const told = PUBLIC[error.code];
   return told === undefined ? error : new CoordinationError(...told, error);
@@ -146,8 +146,8 @@ function gone(c: Context): Response {
 /** Returns the response with the headers that middleware has set, such as CORS. The response's own headers win. */
 function ofContext(c: Context, response: Response): Response {
   const merged = c.newResponse(response.body, response);
-  // Hono merges the old answer's headers into a new one, and lets the old ones win: so the old answer goes first.
-  // The new one must follow at once: without it Hono takes the context for answered, and makes an empty 200.
+  // Hono merges the old response's headers into a new one, and prefers the old ones. So remove the old response first.
+  // Set the new one at once: without it Hono treats the context as answered and returns an empty 200.
   c.res = undefined;
   c.res = merged;
   return merged;

@@ -9,23 +9,25 @@ import { drainOf } from "../runtime/drain-loop.js";
 import { refusal, withOwnErrors } from "./coordination-errors.js";
 import { coordinatorOf } from "./settings.js";
 
-/** What `drainRoutes` is made with. */
+/** Options of `drainRoutes`. */
 export interface DrainRoutesOptions {
-  /** What is drained, with the handlers of its groups; as a function it is asked once per request that has the secret. */
+  /**
+   * The coordinator to drain, with the handlers of its groups. A function is called once for each request with a valid secret.
+   */
   readonly coordinator: Drainable | ((c: Context) => Drainable);
   /**
-   * What the caller must send as a bearer token: 16 to 512 visible ASCII characters. While it is replaced, the new and the
-   * old one (up to 10), separated by spaces. `undefined` is refused like an empty one: the route is never open.
+   * The bearer token of the caller: 16 to 512 visible ASCII characters. During a rotation, the new and the old one (up to
+   * 10), separated by spaces. `undefined` is refused like an empty one: the route is never open.
    */
   readonly secret: string | undefined | ((c: Context) => string | undefined);
-  /** How many records one pass wakes at most: 1 to 10,000. Default 100. */
+  /** How many records one drain wakes at most: 1 to 10,000. Default 100. */
   readonly limit?: number | undefined;
   /**
-   * For how long new records are begun, in milliseconds: 1 to 600,000. Default 10,000. What was begun is finished, so leave
-   * your handlers their time within what the platform allows.
+   * For how long the route begins to wake further records, in milliseconds: 1 to 600,000. Default 10,000. Deliveries that have
+   * begun still finish, so leave your handlers enough of the platform's time limit.
    */
   readonly budgetMs?: number | undefined;
-  /** Default: the system's. */
+  /** Runs timers. Default: the system's clock. */
   readonly clock?: Clock | undefined;
 }
 
@@ -33,18 +35,19 @@ const SECRET = /^[!-~]{16,512}$/;
 const MAX_SECRETS = 10;
 
 /**
- * A route for schedules (`GET` by Vercel Cron, `POST` by QStash): wakes what is due, again and again while something is left
- * and the time lasts, and answers `{ woken, left, nextDueAtMs }`.
+ * Returns a route for schedules (`GET` by Vercel Cron, `POST` by QStash). It drains the coordinator until no record is due or
+ * `budgetMs` is over, and answers `{ woken, left, nextDueAtMs }`.
  *
- * Give the coordinator a tracker with the handlers of all its groups. A drain puts a delivery off whose handler it lacks, and
- * hides it so from others; after a day of such drains it is a dead letter.
+ * Give the coordinator a tracker with the handlers of all its groups. A drain that lacks a handler postpones the delivery,
+ * also for other drains. After a day of such drains it is a dead letter.
  *
- * The caller proves itself by `Authorization: Bearer SECRET`; one that cannot reaches neither the coordinator nor its
- * storage. Calls at the same time do no harm, and neither does one that is repeated. A fault (5xx) is answered through the
- * application's error handler, so that it can be logged.
+ * The caller sends `Authorization: Bearer SECRET`. A request without a valid secret calls neither the coordinator nor its
+ * storage. Concurrent and repeated calls are harmless. A 5xx goes through the application's error handler, so that it can
+ * be logged.
  *
- * @throws {CoordinationError} `misconfigured` when the secret is missing, or none: at once for a text, at the request (500)
- * for a function. `invalid_input` for an option out of range. A coordinator without `drain` is answered `unsupported` (501).
+ * @throws {CoordinationError} `misconfigured` when the secret is missing or malformed: at once for a text, at the request
+ * (500) for a function. `invalid_input` for an option out of range. A coordinator without `drain` is answered `unsupported`
+ * (501).
  * @see https://vercel.com/docs/cron-jobs/manage-cron-jobs#securing-cron-jobs
  * @example
  * ```ts
@@ -74,7 +77,7 @@ export function drainRoutes(options: DrainRoutesOptions): Hono {
   return app;
 }
 
-/** Pass after pass, while the last one left something over that can be woken. */
+/** Drains again and again, while the last drain woke records and left others. */
 async function drainWithin(
   coordinator: Drainable,
   limit: number,
@@ -87,13 +90,13 @@ async function drainWithin(
   for (let leftMs = budgetMs; ; ) {
     const report = await drain({ limit, budgetMs: Math.ceil(leftMs) });
     woken += report.woken;
-    // Read once: what is decided by must be what is asked for.
+    // Read the clock once: the check and the next drain must use the same value.
     leftMs = untilMs - clock.now();
     if (!report.left || report.woken === 0 || leftMs <= 0) return { ...report, woken };
   }
 }
 
-/** The secrets that are valid now; a refusal tells nothing of them. */
+/** Returns the secrets that are valid now. The error does not quote them. */
 function liveSecrets(text: unknown): readonly string[] {
   if (text === undefined || text === "") {
     throw new CoordinationError("misconfigured", "drainRoutes: secret is not set, such as CRON_SECRET");
@@ -105,7 +108,7 @@ function liveSecrets(text: unknown): readonly string[] {
 }
 
 /**
- * Every live secret is compared, and to its end: the time it takes tells neither how much of one was right, nor which.
+ * Compares every secret to its last byte, so that the time taken does not reveal how much of one matched, or which one.
  *
  * @see https://www.rfc-editor.org/rfc/rfc6750
  */

@@ -6,34 +6,34 @@ import { emit } from "../runtime/events.js";
 import type { QueueStatus } from "../trackers/request-status.js";
 import type { RequestWaitTracker } from "../trackers/request-wait.js";
 
-/** What is waited for, and how long. */
+/** What to wait for, and how long. */
 export interface EndWait<S extends string> {
   readonly tracker: RequestWaitTracker<S>;
   /** The record's id. */
   readonly id: string;
-  /** What is left of the client's wait, in milliseconds; 0: one look. */
+  /** The rest of the client's wait, in milliseconds; 0: read once. */
   readonly waitMs: number;
-  /** What is left of the longest wait that is granted to anybody; below 0 when the handler took longer. */
+  /** The rest of `maxWaitMs`, in milliseconds; below 0 when the handler took longer. */
   readonly leftMs: number;
   readonly signal: AbortSignal;
   readonly clock: Clock;
   readonly onEvent: OnEvent | undefined;
 }
 
-/** For so long the seal is waited for, though nobody waits for more; and even where the handler took all the time. */
+/** How long to wait for the seal when the client did not ask to wait. The second is for a handler that used all the time. */
 const SEAL_MS = 1_000;
 const LATE_SEAL_MS = 50;
-/** Longer than before its end a wait begins its last look. */
+/** A wait begins its last read less than this time before it is over. */
 const LAST_LOOK_MS = 1_000;
 
 /**
- * Seals the request, and waits for its end; once the client has gone it only seals. Resolves with its counts, or with null
- * when it is not known to be complete: it is still pending, the client has gone, or the backend failed or stalled, which
- * `onEvent` is told. Never rejects, and never takes longer than it may.
+ * Seals the request, and waits for its end. After the client has disconnected it only seals. Returns the counts, or null
+ * when the request is still pending, the client has disconnected, or the backend failed or stalled. `onEvent` receives a
+ * failure. Never rejects, and never exceeds its time limit.
  */
 export async function endInTime<S extends string>(wait: EndWait<S>): Promise<QueueStatus<S> | null> {
   const { tracker, id, leftMs, clock, onEvent } = wait;
-  // Who has gone waits for nothing, but his request must not stay pending.
+  // A client that has disconnected does not wait, but its request must not stay pending.
   const [waitMs, signal] = wait.signal.aborted ? [0, undefined] : [wait.waitMs, wait.signal];
   const limitMs = Math.max(waitMs, Math.min(SEAL_MS, Math.max(leftMs, LATE_SEAL_MS)));
   const untilMs = clock.now() + waitMs;
@@ -45,8 +45,8 @@ export async function endInTime<S extends string>(wait: EndWait<S>): Promise<Que
       const timeoutMs = untilMs - clock.now();
       if (status !== null || timeoutMs <= 0) return status;
       step = "request.wait";
-      // An unknown one too: its end can be read for a moment after it was cleaned up.
-      // Only the end counts here, so the deadline comes before the wait's last look.
+      // Wait for an unknown request too: its end can be read for a moment after it was cleaned up.
+      // Only the end counts here, so the timeout comes before the wait's last read.
       const end = await within({ limitMs: timeoutMs, signal: ended, clock }, timeIsOver, (over) =>
         tracker.waitForRequest(id, { timeoutMs: timeoutMs + LAST_LOOK_MS, signal: over }),
       );
@@ -67,8 +67,8 @@ export interface Abandonment<S extends string> extends Pick<EndWait<S>, "tracker
 }
 
 /**
- * Ends a request whose handler has failed, so that its waiters resolve. Never rejects; a failure goes to `onEvent`. Takes
- * a second at most, since the client waits for its error answer.
+ * Ends a request whose handler has failed, so that its waiters resolve. Never rejects: `onEvent` receives a failure. Takes
+ * at most a second, since the client waits for its error response.
  */
 export async function abandonInTime<S extends string>(failed: Abandonment<S>): Promise<void> {
   const { tracker, id, clock, onEvent, ...failure } = failed;
@@ -79,9 +79,9 @@ export async function abandonInTime<S extends string>(failed: Abandonment<S>): P
   }
 }
 
-/** A wait that nobody knows the end of. */
+/** Returns the error for a wait that timed out. */
 export function timeIsOver(): CoordinationError {
-  // It was accepted, and may be done by now.
+  // The request was accepted, and may be complete by now.
   return new CoordinationError("wait_timeout", "the request was not complete in time; it goes on", {
     retryable: true,
     applied: "unknown",
@@ -92,7 +92,7 @@ export function isTimeOver(error: unknown): boolean {
   return error instanceof CoordinationError && error.code === "wait_timeout";
 }
 
-/** The work's outcome, or an error once the backend has been silent for too long. */
+/** Returns the result of the work, or rejects when the backend does not answer in time. */
 export function answered<T>(limit: Limit, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   return within(limit, () => silent(limit.limitMs), work);
 }

@@ -2,16 +2,16 @@ import type { Clock } from "../lib/clock.js";
 import { within } from "../runtime/deadline.js";
 import { headersWithout } from "./answer.js";
 
-/** Larger bodies are passed on as they are. */
+/** Larger bodies are passed on unchanged. */
 const MAX_BYTES = 1_048_576;
-/** A body that is not there by then is a stream, and passed on as it is. */
+/** A body that takes longer to read is a stream, and passed on unchanged. */
 const READ_MS = 1_000;
-/** What is no longer true of a body that has changed. */
+/** Headers that are wrong once the body has changed. */
 const STALE = /^(content-length|((content|repr)-)?digest|etag)$/;
 
 /**
- * The response with one field more, when its body is a JSON object in memory that has no such field. Any other response is
- * as it was. The body's own text stays as it is, to the last digit of its numbers.
+ * Adds a field to a response whose body is a JSON object in memory without that field. Returns any other response unchanged.
+ * Appends to the body's text, so that the digits of its numbers stay as they are.
  */
 export async function withJsonField(response: Response, field: string, value: object, clock: Clock): Promise<Response> {
   if (response.body === null || !isPlainJson(response)) return response;
@@ -24,7 +24,7 @@ export async function withJsonField(response: Response, field: string, value: ob
 
 function isPlainJson({ headers, status }: Response): boolean {
   const isJson = /^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(headers.get("content-type") ?? "");
-  // A part of a representation is no object, whatever its type says.
+  // A 206 holds a part of a representation, which is not a JSON object.
   return isJson && status !== 206 && !headers.has("content-encoding");
 }
 
@@ -41,13 +41,13 @@ function addField(text: string | undefined, field: string, value: object): strin
   return `${text.slice(0, text.lastIndexOf("}"))}${comma}${JSON.stringify(field)}:${JSON.stringify(value)}}`;
 }
 
-/** The whole of a body; `undefined` when it is too large, too slow, broken, or no UTF-8: its other reader will see. */
+/** Returns the whole body; `undefined` when it is too large, too slow, broken, or not UTF-8. The client still reads the copy. */
 async function textOf(body: ReadableStream<Uint8Array>, clock: Clock): Promise<string | undefined> {
   const reader = body.getReader();
   try {
     return await within({ limitMs: READ_MS, signal: undefined, clock }, unreadable, () => readAll(reader));
   } catch {
-    // Settles with the other reader only.
+    // This promise settles only when the other reader ends, so do not await it.
     reader.cancel().catch(() => {});
     return undefined;
   }

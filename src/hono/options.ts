@@ -9,7 +9,7 @@ import type { OnEvent } from "../runtime/events.js";
  * @typeParam S the stages' names; inferred from `stages`.
  */
 export interface RequestOptions<S extends string = string> {
-  /** Where the requests are; as a function it is asked once per request, as Workers need it. */
+  /** The coordinator of the requests. A function is called once for each request, as Workers need it. */
   readonly coordinator: Coordinator | ((c: Context) => Coordinator);
   /** The stages that work passes through: 1 to 64, each of 1 to 64 bytes. */
   readonly stages: readonly S[];
@@ -34,29 +34,29 @@ export interface RequestOptions<S extends string = string> {
   readonly requestId?: ((c: Context) => string | undefined) | undefined;
   /** The longest that a response is held back, in milliseconds, from the arrival of the request: 0 to 600,000. Default 20,000. */
   readonly maxWaitMs?: number | undefined;
-  /** What a client is answered whose wait was too short: 202 with a `Location` (the default), or 504. */
+  /** The answer to a client whose wait timed out: 202 with a `Location` (the default), or 504. */
   readonly onTimeout?: "accepted" | "gateway-timeout" | undefined;
   /**
    * Where `requestStatusRoutes` are mounted, for `Location`: the whole path with its `basePath`, or an http(s) address. For
-   * a path with parameters it is a function: `` (c) => `/orgs/${encodeURIComponent(c.req.param("id"))}/requests` ``.
+   * a path with parameters, give a function: `` (c) => `/orgs/${encodeURIComponent(c.req.param("id"))}/requests` ``.
    *
    * @default "/requests"
    */
   readonly statusPath?: string | ((c: Context) => string) | undefined;
-  /** The field that a JSON response gains once the request is complete; false for none. Default `"queueStatus"`. */
+  /** The field that is added to a JSON response once the request is complete; false for none. Default `"queueStatus"`. */
   readonly queueStatusField?: string | false | undefined;
   /**
-   * How long a request is kept after its last write or its end, in seconds: 1 to a year. Default: the coordinator's, else
-   * 3,600.
+   * How long a request is kept after its last write or its end, in seconds: 1 to a year. Default: the coordinator's `ttlSec`,
+   * else 3,600.
    */
   readonly ttlSec?: number | undefined;
-  /** After how long an event stream ends, for the client to come again: 1,000 to 3,600,000 ms. Default 60,000. */
+  /** How long one event stream lasts before the client must reconnect: 1,000 to 3,600,000 ms. Default 60,000. */
   readonly maxStreamMs?: number | undefined;
   /**
    * Called with `followup_failed` when a step fails and the client gets no error for it: it gets the handler's answer, or
    * an event stream that says when to connect again. An error of the hook is ignored.
    */
   readonly onEvent?: OnEvent | undefined;
-  /** Default: the system's. */
+  /** Gives the time and runs timers. Default: the system's clock. */
   readonly clock?: Clock | undefined;
 }

@@ -5,37 +5,37 @@ import { emit } from "../runtime/events.js";
 import type { RequestProgress, RequestWaitTracker } from "../trackers/request-wait.js";
 import { isTimeOver, timeIsOver } from "./end-in-time.js";
 
-/** What a stream tells of, and to whom. */
+/** The request that a stream reports, and its client. */
 export interface ProgressSource<S extends string> {
   readonly tracker: RequestWaitTracker<S>;
   /** The record's id. */
   readonly id: string;
-  /** How the request stands now. */
+  /** The request's progress now. */
   readonly seen: RequestProgress<S>;
-  /** The version that the client knows already. */
+  /** The version that the client has received already. */
   readonly after: number;
-  /** The client's. */
+  /** Aborts when the client disconnects. */
   readonly signal: AbortSignal;
   readonly maxStreamMs: number;
   readonly clock: Clock;
   readonly onEvent: OnEvent | undefined;
 }
 
-/** Proxies end connections on which nothing happens. */
+/** The pause between comments: proxies close idle connections. */
 const HEARTBEAT_MS = 15_000;
 const HEARTBEAT = ":\n\n";
-/** The pause before a browser connects again. A `retry` field alone is no event. */
+/** How long a browser waits before it reconnects. A `retry` field alone is not an event. */
 const RETRY_MS = 1_000;
 const RETRY = retryAfter(RETRY_MS);
-/** The same after a fault. A longer `retryAfterMs` of the fault counts, up to the maximum. */
+/** The same after an error. A longer `retryAfterMs` of the error is used, up to the maximum. */
 const FAULT_RETRY_MS = 3_000;
 const MAX_RETRY_MS = 60_000;
 /** How many `unknown` events a client gets before the 404. The pause doubles each time: 31 s in all. */
 const MAX_UNKNOWN = 5;
 
 /**
- * The progress of a request as server-sent events, until it is complete, the time is over, or the client goes. Made one
- * at a time, when the client has taken the last: a slow client gets fewer steps and no queue grows.
+ * Returns a request's progress as server-sent events, until it is complete, `maxStreamMs` is over, or the client disconnects.
+ * Produces an event only when the client reads: a slow client gets fewer events, and no queue grows.
  */
 export function progressStream<S extends string>(source: ProgressSource<S>): ReadableStream<Uint8Array> {
   const { signal, onEvent, id } = source;
@@ -50,7 +50,7 @@ export function progressStream<S extends string>(source: ProgressSource<S>): Rea
       const { done, value } = await texts.next();
       if (!done) return controller.enqueue(encoder.encode(value));
     } catch (error) {
-      // The client comes again, and goes on where it was.
+      // The client reconnects, and continues after its last event.
       const transition = "request.progress";
       if (!stopped.signal.aborted) emit(onEvent, { type: "followup_failed", transition, id, error });
     } finally {
@@ -61,7 +61,7 @@ export function progressStream<S extends string>(source: ProgressSource<S>): Rea
   return new ReadableStream<Uint8Array>({ pull, cancel: stop }, { highWaterMark: 0 });
 }
 
-/** The pieces of one stream: events, and comments while nothing happens. */
+/** Yields the texts of one stream: events, and comments while nothing changes. */
 async function* progressTexts<S extends string>(
   { tracker, id, seen, after, clock, maxStreamMs }: ProgressSource<S>,
   stopped: AbortSignal,
@@ -76,7 +76,7 @@ async function* progressTexts<S extends string>(
     if (limitMs <= 0) return;
     let next: RequestProgress<S> | null;
     try {
-      // Bounded here as well: where the backend is silent, the connection is kept alive all the same.
+      // The timeout applies here as well: if the backend does not answer, comments still keep the connection alive.
       next = await within({ limitMs, signal: stopped, clock }, timeIsOver, (signal) =>
         tracker.progress(id, version, { timeoutMs: limitMs, signal }),
       );
@@ -85,7 +85,7 @@ async function* progressTexts<S extends string>(
       yield HEARTBEAT;
       continue;
     }
-    // Expired or cleaned up.
+    // The request has expired, or was cleaned up.
     if (next === null) {
       yield unknownText(1);
       return;
@@ -107,8 +107,8 @@ export function retryText(afterMs: number | undefined): string {
 }
 
 /**
- * Returns the stream for an unknown request, whose registration may come a moment later. The event's id counts the
- * attempts. Returns `undefined` after the last one.
+ * Returns the stream for an unknown request, which may be registered a moment later. The event's id counts the attempts.
+ * Returns `undefined` after the last one.
  */
 export function unknownAgain(lastEventId: string): string | undefined {
   const told = /^unknown-(\d)$/.exec(lastEventId)?.[1];

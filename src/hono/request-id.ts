@@ -8,7 +8,7 @@ import { joinParts } from "../runtime/placement.js";
 /** The owner of a request, read from the context; `"public"` for clients that are not authenticated. */
 export type Scope = ((c: Context) => string) | "public";
 
-/** What a scope may measure, in bytes of UTF-8. */
+/** The largest scope, in bytes of UTF-8. */
 const MAX_SCOPE_BYTES = 2_048;
 /** Scopes of these characters and up to this length stay readable; others are stored as their digest. */
 const PLAIN_SCOPE = /^[!-~]{1,48}$/;
@@ -18,8 +18,8 @@ const KEY = /^[ -~]{1,255}$/;
 /** RFC 8941, section 3.3.3: a quoted string, with a backslash before a quote or a backslash. */
 const QUOTED = /^"((?:[ !#-[\]-~]|\\["\\])*)"$/;
 /**
- * Keys that serve as public ids unchanged: they are safe in a path and in a header. A key that looks like a digest is not
- * one of them, so that no key equals the public id of another key.
+ * Keys that serve as public ids unchanged: they are safe in a path and in a header. Keys that look like a digest do not match,
+ * so that no key equals the public id of another key.
  */
 const PLAIN_KEY = /^(?!\.{1,2}$|sha256-)[A-Za-z0-9._~=+:-]{1,128}$/;
 const DIGESTED_KEY = /^sha256-[0-9a-f]{64}$/;
@@ -28,7 +28,7 @@ const SERVER_MADE = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-
 
 const OWN_ID = "the request's id";
 
-/** The options that decide on a request's id. */
+/** The options that determine a request's id. */
 export interface Identification {
   readonly scope: Scope;
   /** The application's own function. */
@@ -58,7 +58,7 @@ export async function publicIdIn(segment: string | undefined, scope: Scope): Pro
 function clientKey(c: Context): string | undefined {
   const key = c.req.header("idempotency-key");
   if (key === undefined) return usable(c.req.header("x-request-id"), "X-Request-Id");
-  // By its draft the key is a quoted string; most clients send it bare.
+  // In the header's draft the key is a quoted string; most clients send it without quotes.
   const text = key.startsWith('"') ? QUOTED.exec(key)?.[1]?.replace(/\\(["\\])/g, "$1") : key;
   return usable(text ?? "", "Idempotency-Key, bare or in quotes,");
 }
@@ -77,7 +77,7 @@ async function publicForm(key: string): Promise<string> {
  * Returns the id of a request's record. It holds the scope with its length, so that no two pairs of scope and id share a
  * record. In the public scope it is the server-made UUID, which holds no colon and so equals no pair.
  *
- * @throws {CoordinationError} `misconfigured` for a scope that is missing: it must not become everybody's.
+ * @throws {CoordinationError} `misconfigured` for a missing scope: the request must not become readable for all clients.
  */
 export async function recordIdOf(c: Context, scope: Scope, publicId: string): Promise<string> {
   if (scope === "public") return publicId;
@@ -90,7 +90,7 @@ export async function recordIdOf(c: Context, scope: Scope, publicId: string): Pr
   return joinParts([await shortScope(value), publicId]);
 }
 
-/** Longer than any plain scope, so that none can pass for a digest. */
+/** A digest is longer than any plain scope, so that no scope equals a digest. */
 async function shortScope(scope: string): Promise<string> {
   return PLAIN_SCOPE.test(scope) ? scope : `#${await hexDigest("SHA-256", scope)}`;
 }

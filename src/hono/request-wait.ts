@@ -13,25 +13,25 @@ import { publicIdOf, recordIdOf } from "./request-id.js";
 import { type Settings, settingsOf } from "./settings.js";
 import { type Wish, wishOf } from "./wish.js";
 
-/** What a handler behind `requestWait` finds in `c.var.requestWait`. */
+/** The value of `c.var.requestWait` in a handler behind `requestWait`. */
 export interface RequestWait<S extends string = string> {
   /**
-   * What goes into messages: workers mark with it, by a plain `RequestWaitTracker`, and need no scope. It is the public id
-   * with the scope in front, if there is one.
+   * The id to put into messages. Workers mark roots with it, by a plain `RequestWaitTracker`, and need no scope. It is the
+   * public id, with the scope in front if there is one.
    */
   readonly id: string;
   /**
-   * What the client knows: `X-Request-Id`, and the end of `Location`. It is the client's key when that consists of 1 to
-   * 128 of the characters `A-Za-z0-9._~=+:-`. Another key becomes `sha256-` and its digest. Without a key it is a UUID.
+   * The id that the client receives: `X-Request-Id`, and the end of `Location`. It is the client's key when that consists of
+   * 1 to 128 of the characters `A-Za-z0-9._~=+:-`. Another key becomes `sha256-` and its digest. Without a key it is a UUID.
    */
   readonly publicId: string;
-  /** For all else that can be told of the request, such as `recordError(id, …)`. */
+  /** The tracker, for other calls about the request, such as `recordError(id, …)`. */
   readonly tracker: RequestWaitTracker<S>;
   /**
-   * Adds roots that the response waits for: before the handler returns, and before or after their messages are sent.
+   * Adds roots that the response waits for. Call it before the handler returns, and before or after you send their messages.
    *
-   * The verdict is `late` when the client has sent the id of a request that is complete already: nothing is added, and
-   * the answer will be that request's. Send no messages then.
+   * The verdict is `late` when the client sent the id of a request that is already complete. Nothing is added, and the
+   * response is that request's result. Send no messages then.
    *
    * @throws {CoordinationError} as `RequestWaitTracker.registerRoot` does.
    */
@@ -39,8 +39,8 @@ export interface RequestWait<S extends string = string> {
 }
 
 /**
- * What `requestWait` adds to the environment of the handlers behind it. Where handlers hand their context on to functions of
- * your own, make it part of the application's: `new Hono<{ Bindings: Env } & RequestWaitEnv<"parse" | "embed">>()`.
+ * The type that `requestWait` adds to the environment of the handlers behind it. Where handlers pass their context to your
+ * own functions, add it to the application's type: `new Hono<{ Bindings: Env } & RequestWaitEnv<"parse" | "embed">>()`.
  */
 export interface RequestWaitEnv<S extends string = string> {
   Variables: { requestWait: RequestWait<S> };
@@ -50,28 +50,29 @@ export interface RequestWaitEnv<S extends string = string> {
 const REGISTER_MS = 10_000;
 
 /**
- * Middleware that lets an HTTP request wait until all that its handler has set off is done.
+ * Returns middleware that lets an HTTP request wait until all work that its handler started is done.
  *
- * Before the handler the request is registered. The handler registers roots, sends their messages with
- * `c.var.requestWait.id`, and returns its response, as a rule a 202. What follows is the client's wish:
+ * The middleware registers the request before the handler runs. The handler registers roots, sends their messages with
+ * `c.var.requestWait.id`, and returns its response, usually a 202. The client then chooses by its headers:
  *
- * - `Prefer: wait=N`, or `?wait=true&timeout=N` (seconds from its arrival, cut to `maxWaitMs`): the response is held back
- *   until the request is complete. Then a 202 is made a 200, and a JSON object gains `queueStatus`. When the time is over
- *   first: 202 with `Location` and `Retry-After`, or 504 (`onTimeout`).
- * - `Prefer: respond-async`: 202 at once, unless all is done by then. With `wait=N`: 202 when the time is over, whatever `onTimeout` says.
- * - none: the response as it is; a 202 gains `Location`.
+ * - `Prefer: wait=N`, or `?wait=true&timeout=N` (seconds from the request's arrival, capped at `maxWaitMs`): the response is
+ *   held back until the request is complete. Then a 202 becomes a 200, and a JSON object gains `queueStatus`. On a timeout:
+ *   202 with `Location` and `Retry-After`, or 504 (`onTimeout`).
+ * - `Prefer: respond-async`: 202 at once, unless the request is complete by then. With `wait=N`: 202 on a timeout, whatever
+ *   `onTimeout` says.
+ * - none: the response unchanged; a 202 gains `Location`.
  *
- * Every response carries `X-Request-Id` and `Cache-Control: no-store`; the handler's own caching headers are replaced.
+ * Every response carries `X-Request-Id` and `Cache-Control: no-store`. The handler's own caching headers are replaced.
  * Errors, redirects and event streams of the handler are passed on at once. Bodies other than JSON objects up to 1 MB stay
- * untouched. An unusable `Idempotency-Key` or `X-Request-Id` is answered 400 (see `requestId`).
+ * unchanged. An unusable `Idempotency-Key` or `X-Request-Id` is answered 400 (see `requestId`).
  *
  * A handler fails when it throws, answers with a status of 400 or more, or returns nothing. The request is then complete at
  * once, with one error in `queueStatus`, so that long polls and event streams end. The client can send it again with the
  * same key, and the handler runs again. If another copy of the request is still at work, the request goes on.
  *
  * A complete request has no open root; read its errors in `queueStatus`. Does not promise that a handler runs once per
- * request id: sent again it runs again, so derive the roots' ids from the input. A backend that fails before the handler
- * is an error (503), after it a 202: the work was accepted.
+ * request id. A request that is sent again runs it again, so derive the roots' ids from the input. A backend failure before
+ * the handler is an error (503). After the handler it is a 202: the work was accepted.
  *
  * @throws {CoordinationError} `invalid_input` for an option out of range, `misconfigured` at a request whose scope is empty.
  * @see https://www.rfc-editor.org/rfc/rfc7240
@@ -101,7 +102,7 @@ export function requestWait<const S extends string>(options: RequestOptions<S>):
     const arrivedAtMs = settings.clock.now();
     const publicId = await publicIdOf(c, settings).catch(asProblem);
     if (publicId instanceof Problem) return refusal(c, publicId);
-    // Set before the handler too, for the answer of an error handler.
+    // Set before the handler too, for the response of an error handler.
     c.header("X-Request-Id", publicId);
     c.header("Cache-Control", "no-store");
     const asked = await register(c, settings, publicId);
@@ -109,7 +110,7 @@ export function requestWait<const S extends string>(options: RequestOptions<S>):
     try {
       await next();
     } catch (error) {
-      // No error handler stands in between.
+      // No error handler runs between the handler and this middleware.
       await abandon(asked, settings, "the handler failed");
       throw error;
     }
@@ -129,7 +130,7 @@ export function requestWait<const S extends string>(options: RequestOptions<S>):
   };
 }
 
-/** A registered request, as its handler and its answer need it. */
+/** A registered request, with what its handler and its response need. */
 interface Asked<S extends string> {
   readonly wait: RequestWait<S>;
   readonly location: string;
@@ -144,7 +145,7 @@ function asProblem(error: unknown): Problem {
   throw error;
 }
 
-/** Before the handler: so that a mark which overtakes the registration of its root finds something to be kept in. */
+/** Registers the request before the handler runs. A mark that arrives before its root's registration then has a record. */
 async function register<S extends string>(c: Context, settings: Settings<S>, publicId: string): Promise<Asked<S>> {
   const location = `${settings.statusPathOf(c)}/${encodeURIComponent(publicId)}`;
   const id = await recordIdOf(c, settings.scope, publicId);
@@ -171,7 +172,7 @@ function abandon<S extends string>(
   return abandonInTime({ tracker, id, caller, stage: stage ?? (stages[0] as S), message, clock, onEvent });
 }
 
-/** Holds the handler's response back as long as the client wishes, and makes of it what came out. */
+/** Holds the handler's response back as long as the client asked for, then replaces it by the result. */
 async function hold<S extends string>(
   c: Context,
   settings: Settings<S>,
@@ -181,7 +182,7 @@ async function hold<S extends string>(
   const { clock, onEvent, maxWaitMs } = settings;
   const wish = wishOf(c, maxWaitMs);
   const isAsked = wish.respondAsync || wish.waitMs !== undefined;
-  // Nobody waits, and nobody is told to come again.
+  // The client neither waits nor receives a 202, so the response stays as it is.
   if (!isAsked && c.res.status !== 202) return;
   const tookMs = clock.now() - arrivedAtMs;
   const waitMs = Math.max(0, (wish.waitMs ?? 0) - tookMs);
@@ -192,14 +193,14 @@ async function hold<S extends string>(
     return;
   }
   const answer = await answerOf(c.res, wish, end, location, settings);
-  // Else the old headers would come back.
+  // Otherwise Hono would add the old headers again.
   c.res = undefined;
   c.res = answer;
   if (wish.respondAsync && answer.status === 202) c.header("Preference-Applied", "respond-async", { append: true });
   if (wish.waitApplied !== undefined) c.header("Preference-Applied", wish.waitApplied, { append: true });
 }
 
-/** What the client is told, by how its request stands. */
+/** Returns the response for a request that is complete (`end`), or still pending (null). */
 function answerOf<S extends string>(
   response: Response,
   wish: Wish,

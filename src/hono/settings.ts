@@ -13,10 +13,10 @@ const MAX_WAIT_MS = 600_000;
 const MIN_STREAM_MS = 1_000;
 const MAX_STREAM_MS = 3_600_000;
 
-/** The options of requests, checked, with what was left out filled in. */
+/** The checked options of requests, with defaults. */
 export interface Settings<S extends string> extends Identification {
   readonly stages: readonly S[];
-  /** Made per request: Workers forbid that requests share what does I/O. */
+  /** Makes a tracker for one request: Workers forbid requests to share objects that do I/O. */
   trackerOf(c: Context): RequestWaitTracker<S>;
   readonly maxWaitMs: number;
   readonly isTimeoutAccepted: boolean;
@@ -85,7 +85,7 @@ function trimmedPath(path: unknown, code: "invalid_input" | "misconfigured"): st
   throw new CoordinationError(code, "statusPath must begin with /, https:// or http://");
 }
 
-/** The coordinator of a request. */
+/** Returns the coordinator of a request. */
 export function coordinatorOf<C extends object>(coordinator: C | ((c: Context) => C), c: Context): C {
   return typeof coordinator === "function" ? coordinator(c) : coordinator;
 }

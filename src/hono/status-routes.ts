@@ -12,7 +12,7 @@ import { publicIdIn, recordIdOf } from "./request-id.js";
 import { type Settings, settingsOf } from "./settings.js";
 import { wishOf } from "./wish.js";
 
-/** A request that a client asks about. */
+/** A request whose status a client reads. */
 interface Asked<S extends string> {
   readonly tracker: RequestWaitTracker<S>;
   /** The record's id. */
@@ -23,32 +23,32 @@ interface Asked<S extends string> {
 /** The name of the path's parameter. A common name would hide a parameter of the application's own path. */
 const PARAM = "edgeCoordinatorRequestId";
 
-/** What one look may take. */
+/** How long one read may take. */
 const LOOK_MS = 10_000;
-/** How far a wait may reach beyond its time, where a message has told of an end that could not be read in time. */
+/** How long a wait may exceed its timeout, when a message announced the end and the read was late. */
 const LATE_LOOK_MS = 2_000;
 const EVENTS_HEADERS = {
   "content-type": "text/event-stream",
-  // Compression and buffering on the way would hold events back.
+  // Compression and buffering proxies would delay events.
   "cache-control": "no-store, no-transform",
   "x-accel-buffering": "no",
 };
 const NO_STORE = { "cache-control": "no-store" };
 
 /**
- * Routes that tell how far requests have come: mount them at `statusPath`, with the options that `requestWait` has.
+ * Returns routes for the status of requests. Mount them at `statusPath`, with the options of `requestWait`.
  *
- * - `GET /:id`: `{ id, state: "pending" | "complete", queueStatus }`, 404 when there is no such request, or when it is
- *   another scope's. `Prefer: wait=N`, or `?wait=true&timeout=N`, waits for the end, `maxWaitMs` at most: 200 as it stands
- *   then, with `Retry-After` while it is pending. A backend that is slow to tell has 2 s more.
- * - `GET /:id/events`: server-sent events, for `EventSource`. `progress` with `{ state, open, queueStatus }` when there is
- *   something new, a second later at most, several steps at a time; a last `complete` at once. Their `id` is a version: with
- *   `Last-Event-ID` a client goes on after what it has seen. A stream ends after `maxStreamMs`, for the client to come
- *   again; who has seen `complete` is answered 204, at which an `EventSource` stops.
+ * - `GET /:id`: `{ id, state: "pending" | "complete", queueStatus }`. 404 for an unknown request, or one of another scope.
+ *   `Prefer: wait=N`, or `?wait=true&timeout=N`, waits for the end, at most `maxWaitMs`. Then 200 with the current state,
+ *   and `Retry-After` while it is pending. A slow backend has 2 s more.
+ * - `GET /:id/events`: server-sent events, for `EventSource`. `progress` with `{ state, open, queueStatus }` reports changes
+ *   at most a second later, several at a time. A last `complete` comes at once. Their `id` is a version: with
+ *   `Last-Event-ID` a client continues after its last event. A stream ends after `maxStreamMs`, and the client reconnects. A
+ *   client that has received `complete` gets a 204, at which an `EventSource` stops.
  *
  * An error status closes an `EventSource` for good. So a client that accepts `text/event-stream` gets a stream instead:
  *
- * - for a passing fault, one that only says when to connect again;
+ * - for a passing error, one that only says when to connect again;
  * - for an unknown request, an event `unknown` with `{ state: "unknown" }`. The client connects again five times, for half
  *   a minute, and finds a request that is registered meanwhile. Then the answer is 404.
  *
@@ -56,9 +56,9 @@ const NO_STORE = { "cache-control": "no-store" };
  * its `readyState` is `CLOSED`. The streams pass through Hono's own middleware, such as `etag` and `compress`. Do not put
  * middleware in front of them that reads a response to its end.
  *
- * They write nothing, and nothing is cached. Whoever may call them reads what `scope` gives them, so put what
- * authenticates in front of them. A fault (5xx) is answered through the application's error handler, so that it can be
- * logged.
+ * The routes write nothing, and no cache stores their answers. Every client that can call them reads the requests of its
+ * `scope`, so put your authentication in front of them. A 5xx goes through the application's error handler, so that it can
+ * be logged.
  *
  * @throws {CoordinationError} `invalid_input` for an option out of range.
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html
@@ -100,7 +100,7 @@ async function askedFor<S extends string>(c: Context, settings: Settings<S>): Pr
   return { tracker: settings.trackerOf(c), id, publicId };
 }
 
-/** How the request stands, in one round trip. */
+/** Returns the request's progress, in one round trip. */
 function look<S extends string>({ tracker, id }: Asked<S>, signal: AbortSignal): Promise<RequestProgress<S> | null> {
   return tracker.progress(id, 0, { timeoutMs: 0, signal });
 }
@@ -123,7 +123,7 @@ async function answerEvents<S extends string>(c: Context, settings: Settings<S>)
     return again === undefined ? notFound(c) : stream(c, again);
   }
   const after = lastEventId(c);
-  // The end was told: an EventSource would come again for ever.
+  // The client has received the end. A stream would make an EventSource reconnect for ever.
   if (seen.state === "complete" && seen.version === after) return c.body(null, 204, NO_STORE);
   return stream(c, progressStream({ ...asked, seen, after, signal, clock, onEvent, maxStreamMs }));
 }
@@ -133,7 +133,7 @@ function stream(c: Context, body: string | ReadableStream<Uint8Array>): Response
   return c.body(body, 200, { ...EVENTS_HEADERS, etag: `"${crypto.randomUUID()}"` });
 }
 
-/** Whether the client asks as an `EventSource` does, which can read nothing but a stream. */
+/** Returns whether the client asks like an `EventSource`, which can read only a stream. */
 function isEventSource(c: Context): boolean {
   return /\btext\/event-stream\b/i.test(c.req.header("accept") ?? "");
 }
@@ -142,7 +142,7 @@ function isPassing(error: unknown): error is CoordinationError {
   return error instanceof CoordinationError && error.retryable;
 }
 
-/** The version that the client has seen; 0 for none, or for what is no version. */
+/** Returns the version that the client has received; 0 for none, or for a text that is not a version. */
 function lastEventId(c: Context): number {
   const text = c.req.header("last-event-id") ?? "";
   return /^\d{1,15}$/.test(text) ? Number(text) : 0;

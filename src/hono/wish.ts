@@ -1,17 +1,17 @@
 import type { Context } from "hono";
 import { preferencesOf } from "../http/prefer.js";
 
-/** How a client would like to be answered, as far as it is granted. */
+/** How the client wants to be answered, within the server's limits. */
 export interface Wish {
-  /** How long its response may be held back, from the arrival of the request; `undefined`: not at all. */
+  /** How long the response may be held back, in milliseconds from the arrival of the request; `undefined`: not at all. */
   readonly waitMs: number | undefined;
-  /** It takes a 202, at once or when the wait is over. */
+  /** True: the client accepts a 202, at once or when the wait is over. */
   readonly respondAsync: boolean;
-  /** What `Preference-Applied` says of the wait; `undefined` when no preference asked for it. */
+  /** The wait for `Preference-Applied`; `undefined` when the client sent no such preference. */
   readonly waitApplied: string | undefined;
 }
 
-/** `Prefer: wait=N` and `Prefer: respond-async`; where there is neither, `?wait=true&timeout=N`. In seconds. */
+/** Reads `Prefer: wait=N` and `Prefer: respond-async`; without them, `?wait=true&timeout=N`. In seconds. */
 export function wishOf(c: Context, maxWaitMs: number): Wish {
   const { waitSec, respondAsync } = preferencesOf(c.req.header("prefer"));
   const sec = waitSec ?? (respondAsync ? undefined : queriedSec(c));
