@@ -1,6 +1,6 @@
 import type { CoordinationError, CoordinationErrorCode } from "../errors.js";
 
-/** A conformance case that found something else than the contract says. */
+/** The error of a conformance case whose expectation failed. */
 export class ConformanceFailure extends Error {
   override readonly name = "ConformanceFailure";
   constructor(
@@ -32,14 +32,14 @@ export function isTrue(condition: boolean, what: string): asserts condition {
   if (!condition) throw new ConformanceFailure(what);
 }
 
-/** The value, which must be there. */
+/** Returns the value. Fails when it is null or undefined. */
 export function present<T>(value: T | null | undefined, what: string): T {
   if (value === null || value === undefined)
     throw new ConformanceFailure(`${what}: expected a value, got ${show(value)}`);
   return value;
 }
 
-/** The error that the work rejects with: a `CoordinationError` of this code, whose message names the field. */
+/** Returns the error of the work. Fails unless it is a `CoordinationError` of this code whose message names the field. */
 export async function rejects(
   work: () => Promise<unknown>,
   code: CoordinationErrorCode,

@@ -21,11 +21,11 @@ import { waiting } from "./cases/waiting.js";
 import type { ConformanceCase } from "./harness.js";
 
 /**
- * Everything that a backend promises, as cases for any test runner: a backend that passes them all is one that every
- * tracker can rely on.
+ * Returns everything that a backend promises, as cases for any test runner. Every tracker works on a backend that passes all
+ * of them.
  *
- * A case that needs what the harness `lacks` says why by `whyNot`; every other must pass. Some cases wait for real time
- * where a backend has only that: allow each 30 seconds.
+ * A case that needs something that the harness `lacks` gives the reason by `whyNot`. Every other case must pass. Some cases
+ * wait for real time where a backend has only that: allow each 30 seconds.
  *
  * @example
  * ```ts

@@ -4,19 +4,19 @@ import { CoordinationError } from "../errors.js";
 import { checkInteger } from "../lib/validate.js";
 import type { Backend, RunOptions } from "../runtime/backend.js";
 
-/** Which calls a fault meets: every n-th, or by a chance that a seed makes repeatable. Default: every one. */
+/** Which calls a fault hits: every n-th, or by a chance that a seed makes repeatable. Default: every call. */
 export type FaultPlan = FaultScope &
   ({ readonly everyNth?: number } | { readonly seed: number; readonly chance?: number });
 
-/** What narrows a plan down. */
+/** Options that restrict a fault. */
 export interface FaultScope {
-  /** The fault meets calls of these alone, and counts no others. Default: of all. */
+  /** Only calls of these transitions are hit and counted. Default: all. */
   readonly transitions?: readonly TransitionName[];
-  /** It meets so many calls, and then none any more. Default: no limit. */
+  /** How many calls are hit at most. Default: no limit. */
   readonly times?: number;
 }
 
-/** Numbers from 0 to 1 that a seed repeats ("mulberry32"). */
+/** Returns a generator of numbers from 0 to 1 that is repeatable by its seed ("mulberry32"). */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -28,10 +28,10 @@ export function seededRandom(seed: number): () => number {
 }
 
 /**
- * A network that loses replies: the call is applied, its reply is dropped, and the very same call is sent again, as HTTP
- * clients do by themselves. What may not be resent fails with `applied: "unknown"`, though it was applied.
+ * A network that loses replies: the call is applied, its reply is dropped, and the same call is sent again, as HTTP clients
+ * do. A call that may not be sent again fails with `applied: "unknown"`, though it was applied.
  *
- * @param plan.resend false: the client sends nothing twice, and every lost reply fails so.
+ * @param plan.resend false: the client never sends a call again, and every lost reply fails that way.
  */
 export function losingReplies(
   coordinator: Coordinator,
@@ -44,7 +44,7 @@ export function losingReplies(
   });
 }
 
-/** A backend that refuses calls before it has done anything. */
+/** A backend that refuses calls before it applies them. */
 export function refusing(coordinator: Coordinator, plan: FaultPlan = {}): Coordinator {
   return faulty(coordinator, plan, async () => {
     throw new CoordinationError("backend_unavailable", "the backend refused", { retryable: true });
@@ -61,9 +61,9 @@ export function duplicating(coordinator: Coordinator, plan: FaultPlan = {}): Coo
 }
 
 /**
- * A network on which calls overtake each other.
+ * A network that reorders calls.
  *
- * @param options.hold what a call waits for; default: some turns of the event loop, by a random number.
+ * @param options.hold what a call waits for; default: a random number of turns of the event loop.
  */
 export function delaying(
   coordinator: Coordinator,
@@ -82,7 +82,7 @@ export function delaying(
 
 type Fault = <Reply>(send: () => Promise<Reply>, resend: boolean) => Promise<Reply>;
 
-/** The coordinator of a network with a fault in front of another one. */
+/** Returns a coordinator that calls another one through a faulty network. */
 function faulty(inner: Coordinator, plan: FaultPlan, fault: Fault): Coordinator {
   const isHit = hits(plan);
   const backend: Backend = {

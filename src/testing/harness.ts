@@ -6,43 +6,43 @@ import { settle } from "./manual-clock.js";
 import { type CasePayloads, caseHandlers, type RecordedDelivery } from "./recording.js";
 
 /**
- * What a case may need beyond the contract's calls.
+ * Features that a case may need beyond the contract's calls.
  *
- * - `clock`: `advance` moves the time that the backend decides by.
+ * - `clock`: `advance` moves the backend's clock.
  * - `handlers`: durable callbacks to handlers, wherever they run.
  * - `drainer`: handlers run in this process, and a client may take the steps of a drainer itself.
  * - `plain_functions`: plain functions as callbacks.
  * - `large_records`: a record of more than a megabyte.
- * - `stalled`: something between a client and the shared state that may stop answering.
+ * - `stalled`: a client whose calls may never be answered.
  */
 export type Capability = "clock" | "handlers" | "drainer" | "plain_functions" | "large_records" | "stalled";
 
-/** One backend as the cases see it. Make a new one for every case, or share one: each case uses ids of its own. */
+/** One backend under test. Make a new harness for every case, or share one: each case uses its own ids. */
 export interface Harness {
-  /** A client of the shared state, as another instance would have it. */
+  /** Returns a client of the shared state, like that of another instance. */
   coordinator(): Coordinator;
-  /** Moves the backend's clock, and lets the wake-ups that are due run to their end. 0: only the latter. */
+  /** Moves the backend's clock, and runs all due wake-ups to their end. 0: only runs the wake-ups. */
   advance(ms: number): Promise<void>;
-  /** Where handlers run inside the backend: what `caseHandlers` wrote down there, of this group, in order. */
+  /** For handlers that run inside the backend: returns what `caseHandlers` recorded there for this group, in order. */
   deliveries?(groupId: string): Promise<readonly RecordedDelivery[]>;
-  /** A client of a backend that takes every call and answers none. */
+  /** Returns a client of a backend that accepts every call and never answers. */
   stalled?(): Coordinator;
-  /** What this backend cannot do, and why: the cases that need it are skipped with that reason, no others. */
+  /** What this backend does not support, with the reason. Cases that need it are skipped with that reason. */
   readonly lacks?: Readonly<Partial<Record<Capability, string>>>;
 }
 
 /** How a case moves the clock while it waits for a delivery. */
 export interface Steps {
-  /** By how much, between two looks. Default 0. */
+  /** How far the clock moves between two reads, in milliseconds. Default 0. */
   readonly stepMs?: number;
-  /** How often. Default 60. */
+  /** How many times. Default 60. */
   readonly steps?: number;
 }
 
-/** A backend may deliver by itself: no case fails for a delivery that is younger than this. */
+/** A backend may deliver in real time: a case waits at least this long before it fails. */
 const PATIENCE_MS = 10_000;
 
-/** What a case is handed: its harness, and what cases have in common. */
+/** The test context of a case: its harness, and helpers for all cases. */
 export class Bench {
   readonly harness: Harness;
   readonly #log: RecordedDelivery[] = [];
@@ -52,7 +52,7 @@ export class Bench {
     this.harness = harness;
   }
 
-  /** An id that no other case uses. */
+  /** Returns an id that no other case uses. */
   id(label = "group"): string {
     return `${label}-${this.#run}`;
   }
@@ -61,7 +61,7 @@ export class Bench {
     return this.harness.coordinator();
   }
 
-  /** A tracker of an instance of its own, with the cases' handlers where they run in this process. */
+  /** Returns a tracker on a new client. It has the cases' handlers where these run in this process. */
   tracker(
     options: Partial<CompletionTrackerOptions<CasePayloads, unknown>> & { readonly on?: Coordinator } = {},
   ): CompletionTracker<CasePayloads> {
@@ -71,7 +71,7 @@ export class Bench {
     return new CompletionTracker<CasePayloads>(on, { ...handlers, waitUntil: () => {}, onEvent: () => {}, ...rest });
   }
 
-  /** A tracker that delivers nothing, as in an instance that lacks the handlers. */
+  /** Returns a tracker that delivers nothing, like an instance without the handlers. */
   bareTracker(on: Coordinator = this.coordinator()): CompletionTracker<CasePayloads> {
     return new CompletionTracker<CasePayloads>(on, { waitUntil: () => {}, onEvent: () => {} });
   }
@@ -88,8 +88,8 @@ export class Bench {
   /**
    * Returns the group's status once its delivery has this state.
    *
-   * @param options.reader the tracker that reads the status. A reader may run what is due, as any instance may. Default: a
-   * tracker of a new instance.
+   * @param options.reader the tracker that reads the status. A reader may run due work, like any instance. Default: a tracker
+   * on a new client.
    */
   async untilDelivery(
     groupId: string,
@@ -118,7 +118,7 @@ export class Bench {
     throw new ConformanceFailure(`expected ${count} deliveries, got ${seen.length}`);
   }
 
-  /** Moves the clock step by step until the condition holds; then waits in real time, for what the backend does by itself. */
+  /** Moves the clock step by step until the condition holds. Then waits in real time, for backends that deliver by themselves. */
   async #until(isReached: () => Promise<boolean>, { stepMs = 0, steps = 60 }: Steps): Promise<boolean> {
     const stopAtMs = Date.now() + PATIENCE_MS;
     for (let step = 0; step < steps || Date.now() < stopAtMs; step++) {
@@ -130,13 +130,13 @@ export class Bench {
   }
 }
 
-/** One promise of the contract, and what shows it. */
+/** One promise of the contract, and its test. */
 export interface ConformanceCase {
   readonly name: string;
-  /** The row of the fault table that it shows. */
+  /** The row of the fault table that the case covers. */
   readonly row?: number;
   readonly needs: readonly Capability[];
-  /** Why it cannot run on this harness; `undefined` when it can. */
+  /** Returns why the case cannot run on this harness; `undefined` when it can. */
   whyNot(harness: Harness): string | undefined;
   /** Rejects when the backend does not keep the promise. */
   run(harness: Harness): Promise<void>;

@@ -5,14 +5,14 @@ interface Timer {
   readonly atMs: number;
 }
 
-/** How many rounds of the real event loop one timer's consequences get: promises, streams, WebCrypto. */
+/** How many turns of the real event loop each timer gets for its follow-up work: promises, streams, WebCrypto. */
 const ROUNDS = 4;
 
 /**
- * A clock that stands still until it is moved: hand it to a `MemoryCoordinator` and no test has to sleep.
+ * A clock that only moves when a test moves it. Pass it to a `MemoryCoordinator`, and no test has to sleep.
  *
- * A timer that is due already (a delay of 0) fires by itself, soon, as on any platform; the others fire in the order of
- * their instants while the clock is moved over them.
+ * A timer that is already due (a delay of 0) fires by itself, soon, as on any platform. The others fire in the order of
+ * their times while the clock is moved past them.
  *
  * @example
  * ```ts
@@ -30,7 +30,7 @@ export class ManualClock implements Clock {
   #nowMs: number;
   readonly #timers = new Set<Timer>();
 
-  /** @param startAtMs where it stands at first, in milliseconds since 1970. Default: the beginning of 2026. */
+  /** @param startAtMs the initial time, in milliseconds since 1970. Default: the beginning of 2026. */
   constructor(startAtMs = 1_767_225_600_000) {
     this.#nowMs = startAtMs;
   }
@@ -51,7 +51,7 @@ export class ManualClock implements Clock {
     return () => void this.#timers.delete(timer);
   }
 
-  /** Moves the clock forward, over one timer after another, and lets what each began come to rest. */
+  /** Moves the clock forward, timer by timer. After each timer it waits for the promises that the timer started. */
   async advance(ms: number): Promise<void> {
     const untilMs = this.#nowMs + ms;
     await settle();
@@ -63,7 +63,7 @@ export class ManualClock implements Clock {
     this.#nowMs = Math.max(this.#nowMs, untilMs);
   }
 
-  /** Jumps to an instant, forward or back, as a clock does that is corrected; then fires what is due. */
+  /** Sets the time, forward or back, like a clock that is corrected. Then fires due timers. */
   async set(atMs: number): Promise<void> {
     this.#nowMs = atMs;
     await this.advance(0);
@@ -82,7 +82,7 @@ export class ManualClock implements Clock {
   }
 }
 
-/** Lets promises and the event loop come to rest. */
+/** Waits some turns of the event loop, so that pending promises settle. */
 export async function settle(rounds = ROUNDS): Promise<void> {
   for (let i = 0; i < rounds; i++) await new Promise((resolve) => setTimeout(resolve, 0));
 }

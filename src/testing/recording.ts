@@ -5,19 +5,19 @@ import { refusing } from "./faults.js";
 
 const SECRET = "connect failed: postgres://app:s3cret@db.internal/app";
 
-/** What the cases' handlers take. Nobody has the handler `nobody`. */
+/** The cases' handlers with their payloads. No instance has the handler `nobody`. */
 export type CasePayloads = {
-  /** Writes down what it received. */
+  /** Records the event. */
   record: unknown;
-  /** The same, and throws in its first attempts. */
+  /** Records the event, and throws in its first attempts. */
   flaky: { failures: number; message?: string };
-  /** The same; in its first attempts a backend that it calls refuses. */
+  /** Records the event. In its first attempts it throws the error of a backend that refuses. */
   unlucky: { failures: number };
-  /** Marks the root `chunks` of a request's stage `embed` as done; in its first attempts the backend refuses the mark. */
+  /** Marks the root `chunks` of a request's stage `embed` as done. In its first attempts the backend refuses the mark. */
   marking: { requestId: string; failures: number };
-  /** Adds 1 to a raw key of the coordinator that it is given. */
+  /** Adds 1 to a raw key of the coordinator in its context. */
   counting: { key: string };
-  /** Throws in its first attempt: a secret, or what may be shown. */
+  /** Throws in its first attempt: an error with a secret, or one that the status may show. */
   leaking: { as: "Error" | "text" | "CoordinationError" };
   nobody: unknown;
 };
@@ -30,8 +30,8 @@ export interface RecordedDelivery {
 }
 
 /**
- * The handlers that the cases name. Where a backend runs handlers inside itself, its test registers these there, and
- * hands what they wrote down to the harness.
+ * Returns the handlers that the cases name. Where a backend runs handlers inside itself, its test registers these there, and
+ * passes what they recorded to the harness.
  */
 export function caseHandlers(log: (delivery: RecordedDelivery) => void): Handlers<CasePayloads, unknown> {
   const writing =
@@ -44,7 +44,7 @@ export function caseHandlers(log: (delivery: RecordedDelivery) => void): Handler
     record: writing("record"),
     flaky: writing("flaky", ({ attempt, payload }) => {
       if (attempt > payload.failures) return;
-      // A text that the status may show.
+      // The status may show this message.
       throw new CoordinationError("backend_rejected", payload.message ?? `attempt ${attempt} failed`);
     }),
     unlucky: writing("unlucky", ({ attempt, payload }) => {

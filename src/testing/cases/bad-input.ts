@@ -1,7 +1,7 @@
 import { equal, rejects } from "../assert.js";
 import { aCase, type ConformanceCase } from "../harness.js";
 
-/** Wrong values in places where the types would refuse them, as plain JavaScript may bring them. */
+/** Passes a value of a wrong type, as plain JavaScript may. */
 const wrong = <T>(value: unknown): T => value as T;
 
 const BAD_IDS: readonly unknown[] = [
@@ -78,7 +78,7 @@ export const badInput: readonly ConformanceCase[] = [
       await refused(() => tracker.results(group), "groupId");
       await refused(() => tracker.redeliver(group), "groupId");
       await refused(() => tracker.register(t.id("new"), ["a", group]), "tasks[1]");
-      // A task may be a number, from 0 on.
+      // A task may be a number from 0 on, so use a negative one.
       const task = wrong<string>(typeof bad === "number" ? -bad : bad);
       await refused(() => tracker.fail(id, task, "broken"), "task");
       await refused(() => tracker.ack(id, ["a", wrong({ id: task })]), "tasks[1].id");

@@ -6,22 +6,22 @@ import { settle } from "../manual-clock.js";
 
 const ON_END = { handler: "record", payload: 1 } as const;
 
-/** Keeps a rejection from being reported while the case does something else. */
+/** Prevents an unhandled rejection while the case does something else. */
 function held<T>(work: Promise<T>): Promise<T> {
   work.catch(() => {});
   return work;
 }
 
-/** A group whose one ack meets its deadline: what the ack and a waiter were told. */
+/** A group with one ack close to its deadline: the results of the ack and of a waiter. */
 interface Meeting {
   readonly id: string;
   readonly ack: AckResult;
-  /** The backend's time when the ack's reply had come. */
+  /** The backend's time after the ack's reply. */
   readonly afterMs: number;
   readonly waited: string | undefined;
 }
 
-/** Everybody agrees on how the group has ended: the ack, the waiter, the delivery, and whoever reads later. */
+/** Checks that the ack, the waiter, the delivery and later readers report the same end. Returns it. */
 async function agree(t: Bench, { id, ack, waited }: Meeting): Promise<string> {
   await t.untilDelivery(id, "delivered", { stepMs: 10_000 });
   const state = ack.verdict === "accepted" ? "completed" : "timed_out";
@@ -69,9 +69,9 @@ export const deadline: readonly ConformanceCase[] = [
         await tracker.register(t.id(label), ["a"], { onEnd: ON_END, timeoutSec });
         return t.id(label);
       };
-      /** The backend's time: the generation that a new group begins with. */
+      /** Returns the backend's time: the generation of a new group. */
       const nowMs = async () => (await tracker.register(crypto.randomUUID(), 0)).generation;
-      /** Sends the group's ack. Who waits looks again at the very millisecond of the deadline. */
+      /** Sends the group's ack, while a waiter reads at the exact millisecond of the deadline. */
       const meet = async (id: string, acker = tracker): Promise<Meeting> => {
         const wait = held(t.bareTracker().wait(id, { timeoutMs: 86_400_000 }));
         const ack = await acker.ack(id, "a");
@@ -79,7 +79,7 @@ export const deadline: readonly ConformanceCase[] = [
         return { id, ack, afterMs, waited: (await wait)?.state };
       };
       const meetings: Meeting[] = [];
-      // Where time runs by itself: deadlines that close in on the instant at which an ack arrives that sets out at once.
+      // For a real clock: deadlines that approach the time at which an ack arrives that is sent at once.
       for (let i = 0, timeoutMs = 1_024, stepMs = 512; i < 10; i++, stepMs = Math.max(1, stepMs / 2)) {
         const id = await register(`short-${i}`, timeoutMs / 1_000);
         const beforeMs = await nowMs();
@@ -90,7 +90,7 @@ export const deadline: readonly ConformanceCase[] = [
         meetings.push(meeting);
         timeoutMs = Math.max(1, timeoutMs + (meeting.ack.verdict === "accepted" ? -stepMs : stepMs));
       }
-      // Where it is moved: acks that set out together with the clock, and arrive some turns of the event loop later.
+      // For a manual clock: acks that start when the clock moves, and arrive some turns of the event loop later.
       const ids = await Promise.all(Array.from({ length: 6 }, (_, i) => register(`moved-${i}`, 600)));
       await t.advance(599_900);
       const moved = ids.map((id, i) => {

@@ -23,7 +23,7 @@ async function ended(
   await tracker.ack(id, "a");
 }
 
-/** A drainer that claims what `record` could deliver, and then dies: it says nothing more. */
+/** A drainer that claims deliveries for `record` and then crashes: it never settles a claim. */
 function dyingDrainer(t: Bench, { leaseMs = 60_000, retry = RETRY } = {}) {
   const coordinator = t.coordinator();
   const claims: Claim[] = [];
@@ -38,7 +38,7 @@ function dyingDrainer(t: Bench, { leaseMs = 60_000, retry = RETRY } = {}) {
     await settle(2);
     equal(claims.length, seen, `claims, ${ms} ms later`);
   };
-  /** The one claim that this turn of the clock brings. */
+  /** Advances the clock and returns the one claim that results. */
   const next = async (ms: number): Promise<Claim> => {
     seen++;
     await none(ms);
@@ -215,7 +215,7 @@ export const delivery: readonly ConformanceCase[] = [
     const [id, c] = [t.id(), t.coordinator()];
     t.bareTracker(c);
     const seen: string[] = [];
-    // On one coordinator: the first can do something else, the second this, the third nothing of it again.
+    // All on one coordinator: only the second tracker has the handler that the group names.
     const other = { other: () => {} } as never;
     t.tracker({ on: c, handlers: other });
     t.tracker({ on: c, handlers: caseHandlers(({ event }) => void seen.push(event.type)) });
@@ -300,7 +300,7 @@ export const delivery: readonly ConformanceCase[] = [
       equal((await settling(t, id, first)).settled, false, "a success of what was handed back");
       matches((await tracker.status(id))?.delivery, delivery, "the delivery, unchanged");
       await none(20_000);
-      // One who has room for it meanwhile may claim it; one who lacks the handler leaves it alone.
+      // During the pause, a drainer with the handler may claim it. One without the handler does not.
       const lacking = await t.coordinator().run("completion.woken", id, { routes: [], retry: RETRY });
       const able = { routes: ["handler:record"], leaseMs: 60_000, retry: RETRY };
       const early = await t.coordinator().run("completion.woken", id, able);

@@ -12,10 +12,10 @@ const LEASE_MS = 60_000;
 const RETRY = { maxAttempts: 9, baseDelayMs: 1_000, maxDelayMs: 8_000 };
 const DRAINER = { needs: ["drainer", "clock"] } as const;
 
-/** What a drainer does with a lease that the group has given it; `inputs` are its calls so far. */
+/** What a drainer does with a claim. `inputs` are the drainer's calls so far. */
 type Then = (claim: Claim, inputs: readonly WokenInput[]) => Promise<void>;
 
-/** Ends a group of one task, whose delivery a drainer of this instance is given. */
+/** Ends a group of one task, and passes its delivery's claims to `then`. */
 async function drained(t: Bench, on: Coordinator, then: Then): Promise<string> {
   const [id, inputs] = [t.id(), [] as WokenInput[]];
   on.onWake("completion", {
@@ -34,7 +34,7 @@ async function drained(t: Bench, on: Coordinator, then: Then): Promise<string> {
   return id;
 }
 
-/** The leases that these calls of a drainer are given. */
+/** Returns the claims of these calls of a drainer. */
 async function leases(on: Coordinator, id: string, inputs: readonly WokenInput[]): Promise<Claim[]> {
   const claims: Claim[] = [];
   for (const input of inputs) claims.push(...(await on.run("completion.woken", id, input)).claims);
@@ -67,13 +67,13 @@ async function waitingRequest(t: Bench) {
   return { requests, requestId, wait };
 }
 
-/** What becomes of a delivery when the line between a drainer and the group, or between a callback and a request, is bad. */
+/** Deliveries over a bad network: between a drainer and the group, or between a callback and a request. */
 export const draining: readonly ConformanceCase[] = [
   aCase("a drainer whose every reply is lost, and resent, delivers once", { row: 5, ...DRAINER }, async (t) => {
     const [on, receiver, told] = [t.coordinator(), new Receiver(), [] as unknown[]];
     const lossy = losingReplies(on);
     const id = await drained(t, on, async (given, inputs) => {
-      // What was given first is lost: what the drainer goes by are the copies.
+      // The first reply is lost: the drainer uses the copies.
       const claims = await leases(lossy, t.id(), inputs);
       told.push(claims.map(({ deliveryId, attempt }) => deliveryId === given.deliveryId && attempt));
       for (const claim of claims) {
@@ -95,10 +95,10 @@ export const draining: readonly ConformanceCase[] = [
       const deaf = losingReplies(on, { resend: false });
       const id = await drained(t, on, async (claim, inputs) => {
         claims.push(claim);
-        // No other is given the lease meanwhile.
+        // No other drainer gets a claim during the lease.
         const others = inputs.map((input) => ({ ...input, op: crypto.randomUUID() }));
         told.push((await leases(on, t.id(), others)).length);
-        // The first never hears of its lease, the second's settlement never comes, the third's is never confirmed.
+        // The first claim's reply is lost, the second's settlement is refused, the reply to the third's settlement is lost.
         if (claims.length === 1) return;
         receiver.receive(claim);
         const settled = settling(claims.length === 2 ? refusing(on) : deaf, t.id(), claim);
@@ -167,7 +167,7 @@ export const draining: readonly ConformanceCase[] = [
       await t.tracker().ack(id, "a");
       await t.untilDelivered(id, 1);
       const state = await requests.state(requestId);
-      // A pause between two attempts may be short: the attempt that marks may have begun.
+      // The pause between two attempts may be short: the attempt that marks may have begun.
       const isRefused = (await t.deliveries(id)).length <= failures;
       if (isRefused) equal(state, "pending", "the request, after a refusal");
       const { delivery } = await t.untilDelivery(id, "delivered", { stepMs: STEP_MS });
@@ -181,13 +181,13 @@ export const draining: readonly ConformanceCase[] = [
     async (t) => {
       const [{ requestId, wait }, id] = [await waitingRequest(t), t.id()];
       const plan = { transitions: ["request.mark"], times: 2 } as const;
-      // The third mark is applied, and its reply lost; the fourth is told so.
+      // The third mark is applied and its reply is lost. The fourth reads that it was applied.
       const lossy = losingReplies(t.coordinator(), { ...plan, times: 1, resend: false });
       const tracker = t.tracker({ on: refusing(lossy, plan) });
       const onEnd = { requestRoot: { requestId, stage: "embed", rootId: "chunks" } } as const;
       await tracker.register(id, ["a"], { onEnd, ttlSec: 604_800 });
       await tracker.ack(id, "a");
-      // Another instance would mark the request itself, over a network without faults, if it found the delivery due.
+      // Read with the same tracker: another instance could mark the request itself, over a network without faults.
       const { delivery } = await t.untilDelivery(id, "delivered", { stepMs: STEP_MS, reader: tracker });
       matches(delivery, { attempts: 4, lastError: "the reply was lost" }, "the delivery");
       matches((await wait)?.status.embed, { processed: 1, errorCount: 0 }, "what the waiter is told");

@@ -5,7 +5,7 @@ import { settle } from "../manual-clock.js";
 
 const STEP_MS = 901_000;
 
-/** The rows of the fault table that a group of tasks can meet, each by its number. */
+/** The rows of the fault table that concern a group of tasks, each by its number. */
 export const faults: readonly ConformanceCase[] = [
   aCase("an ack that comes before its registration counts", { row: 1 }, async (t) => {
     const [tracker, id] = [t.tracker(), t.id()];
@@ -88,7 +88,7 @@ export const faults: readonly ConformanceCase[] = [
       const id = t.id();
       const coordinator = t.coordinator();
       await t.bareTracker(coordinator).register(id, ["a"], { onComplete: { handler: "record", payload: 1 } });
-      // Its tracker has no handlers, and it does nothing after the ack.
+      // This tracker has no handlers, and does nothing after the ack.
       await t.bareTracker(coordinator).ack(id, "a");
       await t.advance(0);
       t.tracker();
@@ -111,7 +111,7 @@ export const faults: readonly ConformanceCase[] = [
   aCase("a group that is missing is unknown, never complete", { row: 11, needs: ["clock"] }, async (t) => {
     const [tracker, id] = [t.tracker({ ttlSec: 60, timeoutSec: 60 }), t.id()];
     await tracker.register(id, 5, { onEnd: { handler: "nobody", payload: 1 } });
-    // Its callback waits a day for somebody who has the handler, and is a dead letter for a week.
+    // The callback waits a day for an instance with the handler, and is a dead letter for a week.
     await t.advance(121_000);
     await t.advance(86_400_000);
     equal((await tracker.status(id))?.delivery.state, "dead", "the delivery");
@@ -245,7 +245,7 @@ export const faults: readonly ConformanceCase[] = [
         const options = { onTimeout, timeoutSec: 7_200, restart: { from: generation }, ttlSec: 604_800 };
         await tracker.register(t.id(label), 1, options);
       }
-      // Nobody looks at the groups from here on: the timers alone are at work.
+      // No call reads the groups from here on: only timers run.
       await t.untilDelivered(t.id("retried"), 2, { stepMs: STEP_MS });
       await t.advance(7_200_000);
       for (const label of Object.keys(olds)) {
@@ -262,7 +262,7 @@ export const faults: readonly ConformanceCase[] = [
       const [tracker, id] = [t.tracker({ ttlSec: 600, timeoutSec: 0 }), t.id()];
       await tracker.register(id, ["a", "b"], { metadata: "old" });
       await tracker.ack(id, { id: "a", result: "old" });
-      // It ends after a TTL, and is kept for another one, and a quarter more at most.
+      // The group ends after one TTL, and is kept for another one, plus at most a quarter.
       await t.advance(1_351_000);
       matches(
         await tracker.register(id, ["a", "b"]),
@@ -293,7 +293,7 @@ export const faults: readonly ConformanceCase[] = [
   ),
   aCase("a registration that fails in its middle leaves what was there as it was", { row: 42 }, async (t) => {
     const [tracker, id, c] = [t.tracker(), t.id(), t.coordinator()];
-    // It has taken the early acks, emptied the record and written the metadata when its targets turn out to be none.
+    // Fails late: the early acks are taken, the record is emptied and the metadata is written before `targets` fails.
     const broken = async (restart: { from?: number } | undefined) => {
       const spec = { spec: "0".repeat(64), total: 1, tasks: ["z"], metadata: "1", targets: null };
       const times = { timeoutMs: 60_000, ttlMs: 60_000 };

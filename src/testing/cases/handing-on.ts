@@ -6,7 +6,7 @@ const STAGES = ["parse", "embed"] as const;
 const NOTHING = { processed: 0, requeueCount: 0, errorCount: 0, errors: [] };
 const EMPTY = { parse: NOTHING, embed: NOTHING };
 
-/** A request whose root `a` is to be parsed. */
+/** Registers a request with the open root `a` in the stage `parse`. */
 async function pending(t: Bench) {
   const requests = new RequestWaitTracker(t.coordinator(), { stages: STAGES });
   const id = t.id("request");
@@ -15,7 +15,7 @@ async function pending(t: Bench) {
   return { requests, id };
 }
 
-/** Work of a request that passes from stage to stage, whichever of the messages about it comes first. */
+/** A request's work that passes from stage to stage, with its messages in any order. */
 export const handingOn: readonly ConformanceCase[] = [
   aCase("work that is handed on leaves no gap in which the request is complete", {}, async (t) => {
     const { requests, id } = await pending(t);

@@ -2,11 +2,11 @@ import { equal, isTrue } from "../assert.js";
 import { aCase, type Bench, type ConformanceCase } from "../harness.js";
 import { settle } from "../manual-clock.js";
 
-/** As many deliveries of one handler run at once as any backend may begin. */
+/** The most deliveries of one handler that any backend starts at once. */
 const MOST = 64;
 const DRAINER = { needs: ["drainer", "clock"] } as const;
 
-/** Registers groups without tasks: they have ended, and owe a delivery to the handler. */
+/** Registers groups without tasks: they end at once, and have a pending delivery to the handler. */
 async function owing(t: Bench, ids: readonly string[], handler: string): Promise<void> {
   const tracker = t.bareTracker();
   const onComplete = { handler, payload: null } as never;
@@ -17,16 +17,16 @@ function ids(t: Bench, count: number): string[] {
   return Array.from({ length: count }, (_, i) => t.id(`group-${i}`));
 }
 
-/** How long a case waits for what a healthy handler is told: far longer than it takes, far less than an attempt. */
+/** How long a case waits for a healthy handler: much longer than the handler takes, much shorter than an attempt. */
 const PATIENCE_MS = 20_000;
 
-/** Resolves when it holds, or the patience is over. */
+/** Resolves when the condition holds, or after the timeout. */
 async function until(holds: () => boolean): Promise<void> {
   const stopAtMs = Date.now() + PATIENCE_MS;
   while (!holds() && Date.now() < stopAtMs) await settle(2);
 }
 
-/** What deliveries that take long, or are many, may do to others. */
+/** How slow or numerous deliveries may affect others. */
 export const hanging: readonly ConformanceCase[] = [
   aCase(
     "a delivery comes in the first drain or the second, however many hang before it",
@@ -48,7 +48,7 @@ export const hanging: readonly ConformanceCase[] = [
       };
       const first = drain(0);
       await until(() => seen.length > 0 || ended > 0);
-      // Where the first drain has come to its end.
+      // Only if the first drain has ended without the delivery.
       const second = seen.length > 0 || ended === 0 ? undefined : drain(1_000);
       await until(() => seen.length > 0);
       equal(seen, ["healthy"], `deliveries that do not hang, in ${drains} drains`);

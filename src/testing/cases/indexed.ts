@@ -4,7 +4,7 @@ import { aCase, type ConformanceCase } from "../harness.js";
 
 const numbers = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
 
-/** How many results there are of each verdict. */
+/** Returns how many results there are of each verdict. */
 function tally(results: readonly { readonly verdict: string }[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { verdict } of results) counts[verdict] = (counts[verdict] ?? 0) + 1;

@@ -7,7 +7,7 @@ const TTL_SEC = 600;
 const CLOCKED = { needs: ["clock"] } as const;
 const STAGES = ["parse"] as const;
 
-/** Looks once, as a caller does that waits: the group or request is `state`. */
+/** Reads once with a wait of 0 ms, and checks that the group or request is `state`. */
 async function looks(
   t: Bench,
   state: "open" | "pending",
@@ -19,7 +19,7 @@ async function looks(
   equal((await work)?.state, state, "a look that waits");
 }
 
-/** How long records live, and how those end that are open. */
+/** How long records live, and how open ones end. */
 export const lifetimes: readonly ConformanceCase[] = [
   aCase(
     "an open group without a deadline ends as timed out, with its callback, when nothing touches it for its TTL",
@@ -69,7 +69,7 @@ export const lifetimes: readonly ConformanceCase[] = [
       await t.advance(400_000);
       equal((await tracker.ack(id, "a")).verdict, "duplicate", "a duplicate");
       equal((await tracker.status(id))?.state, "open", "a status");
-      // The watch of a plain function follows in the background.
+      // The watch of a plain function runs in the background, which keeps no group open.
       const watched = t.coordinator().watch("completion.wait", id, { generation, background: true }, { timeoutMs: 0 });
       watched.catch(() => {});
       await t.advance(201_000);
@@ -129,7 +129,7 @@ export const lifetimes: readonly ConformanceCase[] = [
     await tracker.ack(id, tasks("old", 1_000));
     equal((await tracker.ack(id, { id: "more", result: 0 })).verdict, "unknown", "one more with a result");
     await t.advance(250_000);
-    // It keeps the record alive, and with it what counts no more.
+    // This ack keeps the record alive, together with the expired early acks.
     equal((await tracker.ack(id, "keeper")).verdict, "early", "one without");
     await t.advance(51_000);
     const verdicts = new Set((await tracker.ack(id, tasks("new", 1_000))).map(({ verdict }) => verdict));

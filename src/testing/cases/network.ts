@@ -4,7 +4,7 @@ import { aCase, type Bench, type ConformanceCase } from "../harness.js";
 
 const verdicts = (results: readonly { readonly verdict: string }[]): string[] => results.map(({ verdict }) => verdict);
 
-/** The group's life from its early acks to its end, as told by every reply on the way. */
+/** Runs a group from its early acks to its end, and returns every result on the way. */
 async function lifeOf(t: Bench, on: ReturnType<Bench["coordinator"]>, id: string): Promise<unknown[]> {
   const tracker = t.tracker({ on });
   const told: unknown[] = [];

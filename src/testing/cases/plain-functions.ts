@@ -2,7 +2,7 @@ import { equal } from "../assert.js";
 import { aCase, type Bench, type ConformanceCase } from "../harness.js";
 import { settle } from "../manual-clock.js";
 
-/** Until the calls have come, or some time has passed in which none came. */
+/** Waits until the calls have come, or a timeout. */
 async function untilCalled(t: Bench, calls: readonly unknown[], count: number): Promise<void> {
   for (let i = 0; i < 150 && calls.length < count; i++) {
     await t.advance(0);
@@ -11,7 +11,7 @@ async function untilCalled(t: Bench, calls: readonly unknown[], count: number): 
   await settle();
 }
 
-/** Time for a call too many, which must not come. */
+/** Waits some turns, to detect an extra call. */
 async function untilQuiet(t: Bench): Promise<void> {
   for (let i = 0; i < 3; i++) {
     await t.advance(0);

@@ -1,7 +1,7 @@
 import { equal, isTrue, present, rejects } from "../assert.js";
 import { aCase, type Bench, type ConformanceCase } from "../harness.js";
 
-/** Ids that a careless encoding mixes up, loses, or takes for something else. */
+/** Ids that a careless encoding confuses, loses or misreads. */
 export const ODD_IDS: readonly string[] = [
   "__proto__",
   "constructor",
@@ -43,7 +43,7 @@ export const ODD_IDS: readonly string[] = [
 
 const YEAR_MS = 31_536_000_000;
 
-/** A key's writes and what they must find afterwards, by kind. */
+/** Writes one key of each kind, and returns the keys. */
 async function fillAll(t: Bench): Promise<Record<"number" | "set" | "list" | "flag", string>> {
   const c = t.coordinator();
   const keys = { number: t.id("number"), set: t.id("set"), list: t.id("list"), flag: t.id("flag") };
@@ -239,7 +239,7 @@ export const primitives: readonly ConformanceCase[] = [
   }),
   aCase("keys stay apart whatever they hold", {}, async (t) => {
     const c = t.coordinator();
-    // As suffix and as prefix, so that the odd part stands at both ends.
+    // As suffix and as prefix, so that the odd part is at both ends.
     const keys = [...ODD_IDS.map((id) => `${t.id("k")}${id}`), ...ODD_IDS.map((id) => `${id}${t.id("k")}`)];
     for (const [i, key] of keys.entries()) equal(await c.incr(key, i + 1), i + 1, `key ${JSON.stringify(key)}`);
     for (const [i, key] of keys.entries()) equal(await c.getInt(key), i + 1, `key ${JSON.stringify(key)} later`);

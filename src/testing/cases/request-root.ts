@@ -2,14 +2,14 @@ import { RequestWaitTracker } from "../../trackers/request-wait.js";
 import { equal, matches, present } from "../assert.js";
 import { aCase, type Bench, type ConformanceCase } from "../harness.js";
 
-/** A request that a group holds up: its tracker, its id, and the target that lets it go. */
+/** A request that waits for a group: its tracker, its id, and the target that marks its root. */
 async function heldUp(t: Bench, label = "request") {
   const requests = new RequestWaitTracker(t.coordinator(), { stages: ["embed"] });
   const requestId = t.id(label);
   await requests.registerRequest(requestId);
   await requests.registerRoot(requestId, "embed", "chunks");
   const root = { requestRoot: { requestId, stage: "embed", rootId: "chunks" } };
-  /** Lasts until the request goes. */
+  /** Waits until the request is complete. */
   const wait = () => {
     const work = requests.waitForRequest(requestId, { timeoutMs: 20_000 });
     work.catch(() => {});

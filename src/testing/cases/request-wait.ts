@@ -25,13 +25,13 @@ async function pending(t: Bench, roots: readonly string[], ttlSec?: number) {
   return { requests, id };
 }
 
-/** Keeps a rejection from being reported while the case does something else. */
+/** Prevents an unhandled rejection while the case does something else. */
 function held<T>(work: Promise<T>): Promise<T> {
   work.catch(() => {});
   return work;
 }
 
-/** A request's life, as told by every reply on the way. */
+/** Runs a request to its end, and returns every result on the way. */
 async function lifeOf(t: Bench, on: Coordinator, id: string): Promise<unknown[]> {
   const requests = tracker(t, 3_600, on);
   const told: unknown[] = [];
@@ -327,7 +327,7 @@ export const requestWait: readonly ConformanceCase[] = [
   aCase("requests of two scopes share nothing, whatever stands in scope and id", { row: 40 }, async (t) => {
     const requests = tracker(t);
     const tag = t.id("user");
-    // The second and third, and the fourth and fifth, would be one if they were merely joined.
+    // Plain concatenation would make the second and third equal, and the fourth and fifth.
     const pairs = [
       [tag, "1"],
       [`${tag}:1`, "2"],
@@ -350,7 +350,7 @@ export const requestWait: readonly ConformanceCase[] = [
   aCase("a step that fails in its middle writes nothing", { row: 42 }, async (t) => {
     const { requests, id } = await pending(t, ["a"]);
     const before = present(await requests.progress(id, 0, { timeoutMs: 5_000 }), "the request");
-    // The mark is written, then the second of its next roots turns out to be none.
+    // The mark is written, then the second entry of `next` fails.
     const next = [{ stage: "embed", roots: ["b"] }, null];
     const broken = { op: "op", stage: "parse", root: "a", processed: 1, next } as never;
     const outcome = await t

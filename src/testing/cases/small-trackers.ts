@@ -9,7 +9,7 @@ import { ODD_IDS } from "./primitives.js";
 const CLOCKED = { needs: ["clock"] } as const;
 const LONG_KEY = `https://a.example/${"x".repeat(1_900)}`;
 
-/** What work rejects with. */
+/** Returns the error that the work rejects with. */
 async function thrown(work: () => Promise<unknown>): Promise<unknown> {
   try {
     await work();
@@ -62,7 +62,7 @@ const coalesce: readonly ConformanceCase[] = [
     const sent = await new Promise<number>((resolve, reject) => {
       const sending = versions.supersede(key, (version) => {
         resolve(version);
-        // The sender never comes back.
+        // The sender crashes.
         return new Promise(() => {});
       });
       sending.catch(reject);
@@ -99,7 +99,7 @@ const coalesce: readonly ConformanceCase[] = [
     const versions = pairs.map(([namespace]) => new CoalesceTracker(t.coordinator(), { namespace }));
     const sent: number[] = [];
     for (const [i, [, key]] of pairs.entries()) sent.push(present(await versions[i]?.next(key), "the version"));
-    // Of versions under one key all but the newest would be stale.
+    // If two pairs shared a key, only its newest version would not be stale.
     for (const [i, [, key]] of pairs.entries()) {
       equal(await versions[i]?.isStale(key, sent[i] ?? 0), false, `the version of pair ${i}`);
       await versions[i]?.next(key);
@@ -108,7 +108,7 @@ const coalesce: readonly ConformanceCase[] = [
   }),
 ];
 
-/** Pairs of which some would be one if their halves were merely joined, by whichever separator. */
+/** Pairs of which some would be equal after plain concatenation, with any separator. */
 const pairsOf = (tag: string): readonly (readonly [string, string])[] => [
   [`${tag}a|b`, "c"],
   [`${tag}a`, "b|c"],
@@ -253,7 +253,7 @@ const stats: readonly ConformanceCase[] = [
   }),
   aCase("counts of two namespaces and ids share nothing, whatever stands in them", { row: 30 }, async (t) => {
     const pairs = pairsOf(t.id("n"));
-    // One record a namespace, and several.
+    // Once with one record for each namespace, once with several shards.
     for (const maxTracked of [10, 4_000]) {
       const counts = pairs.map(([namespace]) => {
         return new RequestStatsAccumulator(t.coordinator(), `${maxTracked}${namespace}`, { maxTracked });

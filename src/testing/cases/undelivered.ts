@@ -13,7 +13,7 @@ const DAY_MS = 86_400_000;
 /** Each attempt an hour after the last one, for longer than a day. */
 const HOURLY = { maxAttempts: 100, baseDelayMs: HOUR_MS, maxDelayMs: HOUR_MS };
 
-/** The one instance that drains; `routes` is what it can deliver now. Every attempt fails, unless it is told to say nothing. */
+/** The only drainer; `routes` is what it can deliver now. Every attempt fails, or is never settled when `isSilent`. */
 class Drainer {
   routes: string[] = ["handler:record"];
   leaseMs = 60_000;
@@ -47,7 +47,7 @@ class Drainer {
   }
 }
 
-/** Registers a group of no tasks, which ends at once. */
+/** Registers a group without tasks, which ends at once. */
 async function ended(t: Bench, on: Coordinator, handler = "record"): Promise<string> {
   const id = t.id();
   const onEnd = handler === "url" ? { url: "https://a.example/" } : ({ handler, payload: 1 } as const);
@@ -66,14 +66,14 @@ async function deliveryOf(t: Bench, id: string) {
   return present(await t.bareTracker().status(id), "the group").delivery;
 }
 
-/** The events about a group's delivery, as its instance hears them. */
+/** Collects the events about a group's delivery. */
 function hearing() {
   const events: CoordinatorEvent[] = [];
   const outcomes = (): string[] => events.flatMap((event) => (event.type === "delivery" ? event.outcome : event.type));
   return { events, outcomes, onEvent: (event: CoordinatorEvent) => void events.push(event) };
 }
 
-/** What becomes of a delivery whose handler is missing, and who hears of one that is given up. */
+/** Deliveries whose handler is missing, and the events about dead letters. */
 export const undelivered: readonly ConformanceCase[] = [
   aCase(
     "the day of a missing handler counts from the first drain that lacks it, and each claim ends that count",
@@ -110,7 +110,7 @@ export const undelivered: readonly ConformanceCase[] = [
     async (t) => {
       const on = t.coordinator();
       const drainer = new Drainer(on);
-      // Its drainer dies with the lease: until that is over, none has a reason to look.
+      // The drainer crashes during its lease. Until the lease is over, no drainer reads the delivery.
       Object.assign(drainer, { leaseMs: DAY_MS + HOUR_MS, isSilent: true });
       const id = await ended(t, on);
       await t.advance(0);

@@ -6,7 +6,7 @@ import { settle } from "../manual-clock.js";
 const DAY_MS = 86_400_000;
 const TURN_MS = 50;
 
-/** Keeps a rejection from being reported while the case does something else. */
+/** Prevents an unhandled rejection while the case does something else. */
 function held<T>(work: Promise<T>): Promise<T> {
   work.catch(() => {});
   return work;
@@ -14,7 +14,7 @@ function held<T>(work: Promise<T>): Promise<T> {
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
-/** Sleeps in real time, in short turns: while the machine stands still, one of them passes at most. */
+/** Sleeps in real time, in short steps: while the machine is suspended, at most one step passes. */
 async function sleepInTurns(ms: number): Promise<void> {
   for (let leftMs = ms; leftMs > 0; leftMs -= TURN_MS) await sleep(TURN_MS);
 }
@@ -156,7 +156,7 @@ export const waiting: readonly ConformanceCase[] = [
         (options) => t.bareTracker(on).wait(t.id(), options),
       ];
       const timeOf = async (wait: (typeof waits)[number], label: string) => {
-        // Timers fire in the order of their instants, however late a busy machine is for all of them.
+        // Timers fire in the order of their times, however late a busy machine runs them.
         const order: string[] = [];
         const sooner = sleep(300).then(() => order.push("0.3 s"));
         const timed = held(wait({ timeoutMs: 500 }));
