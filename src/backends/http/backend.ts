@@ -40,7 +40,7 @@ const HOP_SLACK_MS = 5_000;
 /** Limits of one batch: as many operations as the Worker takes, and fewer bytes than it takes. */
 const MAX_OPS = 100;
 const MAX_SIZE = 260_000;
-/** The size limit of a page of results in a batch. The Worker divides its answer's limit among the pages, at most 32 here. */
+/** How many bytes of an answer one page of results counts for, at most. The Worker divides its answer's limit by the pages. */
 const PAGE_SHARE = 131_072;
 /** The size of an operation without its id and its input, in bytes. */
 const SIZE_AROUND = 64;
