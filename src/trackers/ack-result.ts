@@ -1,26 +1,26 @@
 import type { AckResult as AckOutput } from "../core/group/completion.js";
 import type { GroupState } from "../core/group/record.js";
 
-/** What became of one ack. Its `verdict` says which fields hold what. */
+/** The result of one ack. Its `verdict` determines which fields it has. */
 export type AckResult = AcceptedAck | RefusedAck | EarlyAck | UnknownAck;
 
-/** What every verdict about a registered group says. */
+/** Fields of every verdict about a registered group. */
 interface AckOfGroup {
-  /** The group's state once this task was looked at. A resent call receives the state as it is by then. */
+  /** The group's state after this task was processed. A call that is sent again receives the state at that time. */
   readonly state: GroupState;
-  /** How many tasks neither succeeded nor failed. */
+  /** How many tasks have neither succeeded nor failed. */
   readonly remaining: number;
   readonly generation: number;
 }
 
-/** The ack counted, or the first copy of this call did. */
+/** This call counted, or its first copy did. */
 export interface AcceptedAck extends AckOfGroup {
   readonly verdict: "accepted";
-  /** This very ack ended the group. */
+  /** True: this ack ended the group. */
   readonly ended: boolean;
 }
 
-/** `duplicate`: the task had counted before. `late`: the group had ended. `cancelled`: the group had been cancelled. */
+/** `duplicate`: the task had already counted. `late`: the group had ended. `cancelled`: the group had been cancelled. */
 export interface RefusedAck extends AckOfGroup {
   readonly verdict: "duplicate" | "late" | "cancelled";
   readonly ended: false;
@@ -35,7 +35,7 @@ export interface EarlyAck {
   readonly generation: null;
 }
 
-/** No such task in the registered list, a generation that is not there, or too many early acks. */
+/** The task is not in the registered list, the generation does not exist, or there are too many early acks. */
 export interface UnknownAck {
   readonly verdict: "unknown";
   readonly state: GroupState | "unregistered";
@@ -44,7 +44,7 @@ export interface UnknownAck {
   readonly generation: number | null;
 }
 
-/** Returns the result of an ack as callers receive it. The core's steps keep to the union above. */
+/** Returns the result of an ack as callers receive it. Which fields exist follows the union above. */
 export function ackResult({ verdict, state, ended, remaining, generation }: AckOutput): AckResult {
   return { verdict, state, ended, remaining: remaining ?? null, generation: generation ?? null } as AckResult;
 }

@@ -8,13 +8,13 @@ import { type CallOptions, callOptions } from "./call-options.js";
 import { checkCoordinator } from "./check-coordinator.js";
 import { checkNamespace, smallId } from "./small-key.js";
 
-/** What a `CoalesceTracker` is made with. */
+/** Options of a `CoalesceTracker`. */
 export interface CoalesceOptions {
-  /** Keeps keys of different uses apart. 1 to 64 bytes. Default `"default"`. */
+  /** Separates keys of different uses. 1 to 64 bytes. Default `"default"`. */
   readonly namespace?: string;
   /**
-   * How long a key is remembered after its last version, in seconds; longer where its versions ran ahead of the clock.
-   * Default: the coordinator's, else 3,600.
+   * How long a key is kept after its last version, in seconds. Longer when its versions are ahead of the clock. Default: the
+   * coordinator's `ttlSec`, else 3,600.
    */
   readonly ttlSec?: number;
   readonly onEvent?: OnEvent | undefined;
@@ -24,12 +24,12 @@ const TRACKER_OPTIONS: Names<CoalesceOptions> = { namespace: true, ttlSec: true,
 const DEFAULT_TTL_SEC = 3_600;
 
 /**
- * Of many messages about one thing only the newest counts: a worker that holds an older one may drop it. The debounce
- * of a fan-out, with versions in place of timers.
+ * Latest wins: of several messages about one thing only the newest counts. A worker with an older message may drop it. It
+ * debounces a fan-out by versions instead of timers.
  *
- * Versions grow, also across processes, also after a key was forgotten: they begin at the server's time. One that was
- * only reserved makes no other stale. Not promised: that the newest message is worked on first, or that versions are
- * consecutive.
+ * Versions grow, also across processes, and also after a key has expired: they begin at the server's time. A version that
+ * is only reserved makes no other version stale. Does not promise that the newest message is processed first, nor that
+ * versions are consecutive.
  *
  * A key is a text of 1 to 2,048 bytes.
  *
@@ -65,16 +65,16 @@ export class CoalesceTracker {
   }
 
   /**
-   * Issues the key's next version, which makes all earlier ones stale at once. Use `supersede` when sending may fail: a
-   * version that no caller receives would leave the key without an owner.
+   * Returns the key's next version. All earlier versions are stale at once. Use `supersede` when sending may fail: when no
+   * caller receives a version, every message of the key is stale.
    */
   async next(key: string, options: CallOptions = {}): Promise<number> {
     return this.#next(key, false, callOptions(options));
   }
 
   /**
-   * Whether a newer version was sent. False for the newest one, for one above all that the key has issued, and when the key
-   * is forgotten: work is rather done twice than never.
+   * Returns whether a newer version was sent. False for the newest version, for one above all that the key has issued, and
+   * after the key has expired. Work may thus run twice, but is never skipped.
    */
   async isStale(key: string, version: number, options: CallOptions = {}): Promise<boolean> {
     checkInteger(version, "version", 0, Number.MAX_SAFE_INTEGER);
@@ -82,11 +82,11 @@ export class CoalesceTracker {
   }
 
   /**
-   * Sends a newer version: reserves it, calls `send` with it, and only then makes the earlier ones stale. When `send`
-   * throws, they stay as they are, and its error is thrown on. Should this process die before the last step, or that step
-   * fail (`onEvent` tells), the first `isStale` of the caller that received the message takes it.
+   * Sends a newer version: reserves it, calls `send` with it, and only then makes the earlier versions stale. When `send`
+   * throws, they stay valid, and the error is thrown on. If this process crashes before the last step, or that step fails
+   * (`onEvent` receives the error), the receiver's first `isStale` makes them stale.
    *
-   * `signal` ends the reservation, and nothing after it.
+   * `signal` ends the reservation only, not the later steps.
    *
    * @returns the version that was sent.
    */
@@ -96,7 +96,7 @@ export class CoalesceTracker {
     try {
       await this.#seen(key, version, {});
     } catch (error) {
-      // It was sent: who calls again on an error would send another.
+      // The message was sent: an error would make the caller send another one.
       emit(this.#onEvent, { type: "followup_failed", transition: "coalesce.seen", id: key, error });
     }
     return version;

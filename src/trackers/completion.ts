@@ -29,30 +29,30 @@ import { specDigest } from "./spec.js";
 import { splitTargets } from "./target.js";
 import { MAX_ERROR_BYTES, type Task, type TaskId, taskAcks } from "./task.js";
 
-/** What a `CompletionTracker` is made with. */
+/** Options of a `CompletionTracker`. */
 export interface CompletionTrackerOptions<T extends Payloads = Payloads, Env = unknown>
   extends DeliveryOptions<T, Env> {
-  /** The deadline of groups that name none, in seconds; 0 for none. Default: the coordinator's, else 1800. At most a year. */
+  /** The deadline of groups that set none, in seconds, at most a year; 0 for none. Default: the coordinator's, else 1800. */
   readonly timeoutSec?: number;
   /**
    * How long an ended group stays readable and refuses late acks, in seconds. An open group without a deadline ends as
-   * `timed_out` when no call has changed it or waited for it for so long. Default: the coordinator's, else 3600.
+   * `timed_out` when no call has changed it or waited for it for this time. Default: the coordinator's `ttlSec`, else 3600.
    */
   readonly ttlSec?: number;
-  /** How long an ack is kept that comes before its group's registration, in seconds. Default 300. */
+  /** How long an ack that arrives before its group's registration is kept, in seconds. Default 300. */
   readonly earlyTtlSec?: number;
 }
 
-/** Some of the results that acks brought. */
+/** A page of the results of acks. */
 export interface ResultPage {
   readonly items: readonly { readonly taskId: string; readonly result: unknown }[];
-  /** What to give as `after` for the next page; null on the last. */
+  /** The `after` of the next page; null on the last page. */
   readonly next: number | null;
 }
 
 /** Which results a page holds. */
 export interface ResultOptions extends CallOptions {
-  /** The `next` of the page before. @default 0 */
+  /** The `next` of the previous page. @default 0 */
   readonly after?: number | undefined;
   /** 1 to 1,000. @default 100 */
   readonly limit?: number | undefined;
@@ -77,11 +77,11 @@ const DEFAULT_TTL_SEC = 3_600;
 const DEFAULT_TIMEOUT_SEC = 1_800;
 
 /**
- * A durable WaitGroup for a fan-out: tells when all tasks of a group are done, in any instance, and runs the
- * completion at least once with an id that makes its effect once.
+ * A durable WaitGroup for a fan-out: detects when all tasks of a group are done, in any instance. It then runs the
+ * callback at least once, with a delivery id as its idempotency key.
  *
- * Every call is one round trip. What it does not promise: that a handler runs only once (a crash after the effect and
- * before the settlement repeats it), or that two groups change together.
+ * Every call is one round trip. Does not promise that a handler runs only once: a crash after the effect and before the
+ * settlement repeats it. Does not change two groups in one step.
  *
  * @typeParam T the handlers' names with their payloads; inferred from `handlers`.
  *
@@ -103,7 +103,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   readonly #ttlSec: number;
   readonly #earlyTtlMs: number;
   readonly #local: LocalCallbacks;
-  /** How the calls are run that may end a group. */
+  /** Options of the calls that may end a group. */
   readonly #ending: RunOptions;
   readonly #stop: () => void;
 
@@ -129,19 +129,20 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   }
 
   /**
-   * Takes this tracker's handlers and webhooks out again: deliveries are left to others. For a tracker that is made per
-   * request over a coordinator that lives longer. Everything else goes on working.
+   * Removes this tracker's handlers and webhooks, so that other trackers deliver. For a tracker that is made per request over
+   * a coordinator that lives longer. All other calls still work.
    */
   close(): void {
     this.#stop();
   }
 
   /**
-   * Announces a group: the ids of its tasks, their number, or `{ indexed: number }` for numbered tasks. Acks that came before count now. Registering again with the
-   * same tasks and durable targets does nothing, before the end and after it; a group without tasks is complete at once.
+   * Registers a group: the ids of its tasks, their number, or `{ indexed: number }` for numbered tasks. Acks that arrived
+   * before now count. A second registration with the same tasks and durable targets does nothing, before the end and after
+   * it. A group without tasks is complete at once.
    *
-   * @throws {CoordinationError} `conflict` when the id stands with other tasks or targets, or a `restart` lost its
-   * compare-and-set; `limit_exceeded` when 16 ended generations still wait for their delivery.
+   * @throws {CoordinationError} `conflict` when the group exists with other tasks or targets, or when `restart.from` is not its
+   * generation; `limit_exceeded` when 16 ended generations still wait for their delivery.
    */
   async register(groupId: string, tasks: Tasks, options: RegisterOptions<T> = {}): Promise<GroupStatus> {
     checkId(groupId, "groupId");
@@ -178,14 +179,14 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   }
 
   /**
-   * Says that tasks are done. Any copy of a message may call it any number of times, before the registration too: a
-   * task counts once, and the verdict says what this call was.
+   * Marks tasks as done. Any copy of a message may call it any number of times, before the registration too: a task counts
+   * once, and the verdict describes this call.
    *
-   * With `generation` an ack counts for that registration alone, and is never early. Without, it counts for whichever one
-   * stands when it arrives: after a `restart` a stray ack of the generation before counts in the new one.
+   * With `generation` an ack counts for that registration alone, and is never early. Without, it counts for the registration
+   * that exists when it arrives: after a `restart`, a late ack of the earlier generation counts in the new one.
    *
    * @param task one, or a list of 1 to 1,000. A result is any JSON value of up to 16 KB; an error is cut to 1,024 bytes.
-   * @throws {CoordinationError} `invalid_input` for what is beyond these, or has both a result and an error.
+   * @throws {CoordinationError} `invalid_input` for larger values, or for a task with both a result and an error.
    */
   async ack(groupId: string, task: Task, options?: GenerationOptions): Promise<AckResult>;
   async ack(groupId: string, tasks: readonly Task[], options?: GenerationOptions): Promise<AckResult[]>;
@@ -204,7 +205,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
     return isMany ? results : (results[0] as AckResult);
   }
 
-  /** `ack`, and the group's status by the same atomic step; null while it is not registered. */
+  /** Acks tasks, and returns the group's status of the same atomic step; null while it is not registered. */
   async ackAndStatus(
     groupId: string,
     tasks: readonly Task[],
@@ -240,7 +241,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   }
 
   /**
-   * Says that a task failed for good: it counts as settled, with its error. A task that will be retried is not failed.
+   * Marks a task as failed for good: it counts as settled, with its error. Do not call it for a task that will be retried.
    *
    * @param message cut to 1,024 bytes of UTF-8, between two characters.
    */
@@ -249,15 +250,14 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   }
 
   /**
-   * Counts `by` tasks that have no ids; returns how many remain, null for an unknown group. `opId` keeps a repeated call
-   * from counting again: give the message's id when the caller may be called again. A group knows its last 1,000 calls, each
-   * for `ttlSec`. Does not recognise older calls: where messages may come later than that, register the total and `ack` each
-   * task by its message's id.
+   * Counts `by` tasks that have no ids. Returns how many remain, or null for an unknown group. `opId` is an idempotency key:
+   * pass the message's id when the caller may run again. A group remembers its last 1,000 calls, each for `ttlSec`. Does not
+   * recognise older calls: if messages may arrive later, register the total and `ack` each task by its message's id.
    *
-   * With `generation` the call counts for that registration alone, and answers null while another one stands. Without, a
+   * With `generation` the call counts for that registration alone, and returns null while another one exists. Without, a
    * late copy from before a `restart` counts in the new generation.
    *
-   * @param by 1 to 1,000,000,000, default 1; what is more than remains counts for nothing.
+   * @param by 1 to 1,000,000,000, default 1. An excess over the remaining tasks is ignored.
    * @throws {CoordinationError} `conflict` for a group that was registered with its tasks' ids.
    */
   async decrement(
@@ -283,8 +283,8 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   }
 
   /**
-   * Ends an open group; an ended one stays as it is. Null for an unknown group. With `generation` it ends that
-   * registration alone, so that a delayed copy of the call spares the next one.
+   * Ends an open group; an ended one does not change. Returns null for an unknown group. With `generation` it ends that
+   * registration alone, so that a delayed copy of the call does not end the next one.
    *
    * @param reason cut to 1,024 bytes of UTF-8, between two characters.
    */
@@ -303,7 +303,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
     return view === undefined ? null : groupStatus(groupId, view);
   }
 
-  /** The group as it stands; null for one that is unknown, not registered yet, or expired. */
+  /** Returns the group's current status; null for a group that is unknown, not registered yet, or expired. */
   async status(groupId: string, options: CallOptions = {}): Promise<GroupStatus | null> {
     checkId(groupId, "groupId");
     const { view } = await this.#coordinator.run("completion.status", groupId, {}, callOptions(options));
@@ -311,11 +311,11 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   }
 
   /**
-   * Returns the group's status at its end, or as it stands when the time is over; null when the group is unknown then. An
-   * unknown group may still be registered, so the wait goes on. A wait postpones the end of a group without a deadline, for 30
-   * days after its last change at most.
+   * Returns the group's status at its end, or its current status when the time is over; null when the group is unknown then.
+   * An unknown group may still be registered, so the wait goes on. A wait postpones the end of a group without a deadline, for
+   * at most 30 days after its last change.
    *
-   * A group that has not ended is read at most 0.5 s before the time is over.
+   * The status of a group that has not ended is at most 0.5 s old.
    *
    * @throws {CoordinationError} `wait_timeout`, retryable, when the backend does not answer in time. An abort rejects with
    * `signal.reason`.
@@ -335,9 +335,9 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   }
 
   /**
-   * Returns the results that acks brought, in the order in which they counted, from `after` (0: the first) on; null for an
-   * unknown group. A page holds `limit` results, or fewer when they are large (1 MB, and less where many pages share a request):
-   * go on from `next` until that is null.
+   * Returns the results of acks after position `after` (0: from the first), in the order in which they counted; null for an
+   * unknown group. A page holds `limit` results, or fewer when they are large: 1 MB, or less where many pages share a request.
+   * Pass `next` as `after` until it is null.
    *
    * @param options.limit 1 to 1000, default 100.
    */
@@ -354,8 +354,8 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   }
 
   /**
-   * Returns every result that acks brought, page by page, in the order in which they counted; none for an unknown group.
-   * Results that come while the pages are read are among them. Costs one call a page.
+   * Returns every result of acks, page by page, in the order in which they counted; none for an unknown group. Includes
+   * results that arrive while the pages are read. Costs one call a page.
    *
    * @example
    * ```ts
@@ -378,10 +378,9 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   }
 
   /**
-   * Queues the group's delivery again, a dead letter or a delivered one, and the dead letters of its earlier
-   * generations, under the same delivery ids and with a fresh allowance of attempts. Null for an unknown group; nothing
-   * happens when there is no delivery, nor when `generation` is given and another one stands. A dead letter is kept for a
-   * week.
+   * Queues the group's delivery again, dead letter or delivered, and the dead letters of its earlier generations. They keep
+   * their delivery ids and get a full set of attempts. Returns null for an unknown group. Does nothing when there is no
+   * delivery, or when `generation` is not the group's. A dead letter is kept for seven days.
    */
   async redeliver(groupId: string, options: GenerationOptions = {}): Promise<GroupStatus | null> {
     checkId(groupId, "groupId");

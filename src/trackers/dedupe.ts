@@ -8,31 +8,31 @@ import { type CallOptions, callOptions } from "./call-options.js";
 import { checkCoordinator } from "./check-coordinator.js";
 import { checkNamespace, smallId } from "./small-key.js";
 
-/** What a `DedupeWindow` is made with. */
+/** Options of a `DedupeWindow`. */
 export interface DedupeOptions {
-  /** How long a claim stands unless it is released, in seconds: more than 0, at most a year. Default 45. */
+  /** How long a claim lasts unless it is released, in seconds: more than 0, at most a year. Default 45. */
   readonly windowSec?: number;
-  /** Keeps keys of different uses apart. 1 to 64 bytes. Default `"default"`. */
+  /** Separates keys of different uses. 1 to 64 bytes. Default `"default"`. */
   readonly namespace?: string;
   readonly onEvent?: OnEvent | undefined;
 }
 
 const TRACKER_OPTIONS: Names<DedupeOptions> = { windowSec: true, namespace: true, onEvent: true };
 
-/** What became of `DedupeWindow.run`. */
+/** The result of `DedupeWindow.run`. */
 export type DedupeOutcome<Value> =
   | { readonly claimed: true; readonly value: Value }
   /** Another call had claimed the key. */
   | { readonly claimed: false };
 
 /**
- * Tells the first of many copies of a message from the others: who claims a key first has it, for a window of time. An
- * idempotency key with an end.
+ * Detects duplicates of a message: the first call that claims a key gets it, for a window of time. An idempotency key that
+ * expires.
  *
  * A key is a text of up to 2,048 bytes, or a list of up to 16 of them: `["a|b", "c"]` and `["a", "b|c"]` are two keys.
  *
- * Not promised: that work inside a claim runs only once. A claim ends with its window, however long the work takes, and
- * a claimer that dies leaves the key claimed until then.
+ * Does not promise that work inside a claim runs only once. A claim ends with its window, even while the work runs. After a
+ * crash of the claimer the key stays claimed until then.
  *
  * @example
  * ```ts
@@ -62,15 +62,15 @@ export class DedupeWindow {
     this.#onEvent = options.onEvent;
   }
 
-  /** Claims the key for the window; false when somebody else has it. Prefer `run`, which frees it again when work fails. */
+  /** Claims the key for the window; false when another call has it. Prefer `run`, which releases the key when the work fails. */
   async claim(key: string | readonly string[], options: CallOptions = {}): Promise<boolean> {
     const call = callOptions(options);
     return this.#claim(await smallId(this.#namespace, key), newOp(), call);
   }
 
   /**
-   * Frees the key, whoever claimed it; false when nobody has. For the claimer alone to call: a release that comes when
-   * the window is over may free another's claim. `run` does not have this gap.
+   * Releases the key, whichever call claimed it; false when the key is not claimed. Call it only for your own claim: after
+   * the window it may release another call's claim. `run` does not have this gap.
    */
   async release(key: string | readonly string[], options: CallOptions = {}): Promise<boolean> {
     const call = callOptions(options);
@@ -79,9 +79,9 @@ export class DedupeWindow {
   }
 
   /**
-   * Claims the key and calls `fn`; does nothing when somebody else has it. When `fn` throws, the claim is released, if it
-   * is still this call's own, and the error is thrown on: a retry finds the key free. When it returns, the key stays
-   * claimed for the rest of the window. `signal` ends the claim, and not `fn`.
+   * Claims the key and calls `fn`; does nothing when another call has the key. When `fn` throws, releases the claim if it is
+   * still this call's, and throws the error: a retry can claim the key. When `fn` returns, the key stays claimed for the rest
+   * of the window. `signal` ends the claim, but not `fn`.
    */
   async run<Value>(
     key: string | readonly string[],
@@ -104,7 +104,7 @@ export class DedupeWindow {
     return (await this.#coordinator.run("dedupe.claim", id, { op, ttlMs: this.#windowMs }, call)).claimed;
   }
 
-  /** A failure leaves the claim to its window, and the work's own error to the caller. */
+  /** When this fails, the claim ends with its window, and the caller still gets the work's own error. */
   async #releaseOwn(id: string, holder: string, key: string | readonly string[]): Promise<void> {
     try {
       await this.#coordinator.run("dedupe.release", id, { op: newOp(), holder });

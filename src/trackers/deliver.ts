@@ -10,47 +10,49 @@ import { checkId, checkInteger, checkNumber, MAX_SEC } from "../lib/validate.js"
 import type { Backend } from "../runtime/backend.js";
 import type { OnEvent } from "../runtime/events.js";
 
-/** What an instance brings along to deliver the ends of groups. */
+/** How an instance delivers the ends of groups. */
 export interface DeliveryOptions<T extends Payloads = Payloads, Env = unknown> {
-  /** Durable callbacks by name, run by this instance when a group's timer rings here. */
+  /** Durable callbacks by name. This instance runs them when a group's timer fires here. */
   readonly handlers?: Handlers<T, Env>;
-  /** What handlers find as `ctx.env`. */
+  /** The `ctx.env` of handlers. */
   readonly env?: Env;
   /** Keeps the invocation alive for work that outlives the call: `ctx.waitUntil` of Workers and Vercel. */
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
   /** Sends signed webhooks from this instance. */
   readonly webhooks?: Webhooks | undefined;
   /**
-   * How this instance's deliveries are repeated, with full jitter. What is left out is 12 attempts, 1 s to 15 min. Refused without `handlers`
-   * and `webhooks`: a request that waits for a group is then let go by the coordinator itself, in the default way.
+   * How this instance retries its deliveries, with full jitter. Refused without `handlers` and `webhooks`: the coordinator
+   * itself then completes requests that wait for a group, with the default policy.
+   *
+   * @default 12 attempts, 1 s to 15 min
    */
   readonly retry?: Partial<RetryPolicy>;
-  /** How long one attempt of this instance's may take, in seconds. Default 30, 0.001 to 840. Refused where `retry` is. */
+  /** How long one attempt of this instance may take, in seconds: 0.001 to 840. Default 30. Refused like `retry`. */
   readonly attemptTimeoutSec?: number;
   /**
-   * Receives events: each attempt of a delivery, and what failed outside of any call. What it throws is ignored.
-   * Default: a warning on the console, at most one a minute, for what needs a person (see `CoordinatorEvent`).
+   * Receives events: each attempt of a delivery, and failures outside of any call. Errors that it throws are ignored.
+   * Default: a warning on the console, at most one a minute, for events that need an operator (see `CoordinatorEvent`).
    */
   readonly onEvent?: OnEvent | undefined;
 }
 
-/** What is special where the coordinator is an object's own. */
+/** Settings for delivery inside a Durable Object. */
 export interface DeliveryPlace {
-  /** What handlers see as `ctx.coordinator`, where it is not the one that wakes. */
+  /** Returns the `ctx.coordinator` of handlers, which is not the object's own backend. */
   readonly coordinator: () => Coordinator;
-  /** This process's id: it alone delivers, and a lease that another one holds ended with that one. */
+  /** The id of this instance of the object. Only this instance delivers, so leases of earlier instances have ended. */
   readonly sole: string;
-  /** Whose groups these are. */
+  /** The tenant that the groups belong to. */
   readonly tenant: string | undefined;
-  /** Why `webhooks` is missing, where it is set up wrongly. */
+  /** The reason when `webhooks` is missing because of an invalid setting. */
   readonly noWebhooks?: string | undefined;
 }
 
 /**
- * Has the groups that wake on this coordinator delivered here, until the function that it returns is called.
+ * Delivers the ends of groups that wake on this coordinator, until the returned function is called.
  *
- * @throws {CoordinationError} `invalid_input` for an option out of range, or one that says how to deliver to somebody who has
- * nothing to deliver with; `unsupported` for any of them where the backend delivers by itself.
+ * @throws {CoordinationError} `invalid_input` for an option out of range, or for `retry` or `attemptTimeoutSec` without
+ * handlers and webhooks; `unsupported` for any of these where the backend delivers by itself.
  */
 export function deliver(coordinator: Coordinator, options: DeliveryOptions): () => void;
 export function deliver(backend: Backend, options: DeliveryOptions, place: DeliveryPlace): () => void;
@@ -63,7 +65,7 @@ export function deliver(coordinator: Backend, options: DeliveryOptions, place?: 
   checkNumber(attemptTimeoutSec, "attemptTimeoutSec", 0.001, 840);
   const handlers = checkHandlers(options.handlers ?? {});
   const { webhooks, env, waitUntil, onEvent } = options;
-  // Somebody who brings nothing along is no more able than the coordinator itself.
+  // Without handlers and webhooks, this instance can deliver nothing that the coordinator cannot.
   const isIdle = handlers.size === 0 && webhooks === undefined && place === undefined;
   if (isIdle && options.retry === undefined && options.attemptTimeoutSec === undefined) return () => {};
   const theirs = place?.coordinator ?? (() => coordinator as Coordinator);
@@ -85,7 +87,7 @@ export function deliver(coordinator: Backend, options: DeliveryOptions, place?: 
     retry,
     attemptMs: Math.round(attemptTimeoutSec * 1000),
   });
-  // A backend that delivers by itself refuses here, and says where handlers and the like belong.
+  // A backend that delivers by itself throws here. Its error says where to configure handlers and webhooks.
   const stop = coordinator.onWake("completion", deliverer);
   if (!isIdle) return stop;
   stop();
@@ -97,7 +99,7 @@ export function deliver(coordinator: Backend, options: DeliveryOptions, place?: 
 
 const RETRY: Names<RetryPolicy> = { maxAttempts: true, baseDelayMs: true, maxDelayMs: true };
 
-/** The policy, with the defaults for what is left out. A longer first pause raises the default of the longest one. */
+/** Returns the policy with its defaults. A `baseDelayMs` above the default `maxDelayMs` raises that default. */
 function retryPolicy(policy: Partial<RetryPolicy> = {}): RetryPolicy {
   checkOptions(policy, RETRY, "retry");
   const { maxAttempts = DEFAULT_RETRY.maxAttempts, baseDelayMs = DEFAULT_RETRY.baseDelayMs } = policy;

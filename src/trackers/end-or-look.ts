@@ -16,9 +16,9 @@ export interface WaitCallOptions extends CallOptions {
   readonly timeoutMs?: number | undefined;
 }
 
-/** How a wait watches for the end, and how it looks when the end has not come. */
+/** How a wait watches for the end, and how it reads the status when the end has not come. */
 export interface EndAndLook<Output> {
-  /** Those of the tracker: its waits share one listener for each signal. Default: the wait's own. */
+  /** The tracker's listeners: its waits share one listener for each signal. Default: one for this wait. */
   readonly signals?: AbortListeners;
   watch(options: { readonly timeoutMs: number; readonly signal: AbortSignal | undefined }): Promise<Output>;
   look(signal: AbortSignal): Promise<Output>;
@@ -27,7 +27,7 @@ export interface EndAndLook<Output> {
 const WAIT_OPTIONS: Names<WaitCallOptions> = { timeoutMs: true, signal: true };
 const DEFAULT_WAIT_MS = 30_000;
 const MAX_WAIT_MS = 86_400_000;
-/** When a wait looks for the last time before it is over: this share of its time, and so many milliseconds at most. */
+/** When a wait reads the status before it is over: this share of its time before the end, at most so many milliseconds. */
 const LOOK_SHARE = 1 / 4;
 const LOOK_MS = 500;
 
@@ -40,10 +40,10 @@ export function checkWait(options: WaitCallOptions): { timeoutMs: number; signal
 }
 
 /**
- * Returns the output of the end, or of one look when the end has not come. The look begins up to 0.5 s before the time is over,
- * beside the wait: the wait lasts its whole time and no longer, and what it returns is 0.5 s old at most.
+ * Returns the output at the end, or that of one read when the end has not come. The read begins up to 0.5 s before the time
+ * is over, in parallel with the wait. So the wait lasts its whole time and no longer, and its result is at most 0.5 s old.
  *
- * @throws {CoordinationError} `wait_timeout`, retryable, when the backend did not answer the last look in time.
+ * @throws {CoordinationError} `wait_timeout`, retryable, when the backend did not answer the last read in time.
  */
 export async function endOrLook<Output>(options: WaitCallOptions, source: EndAndLook<Output>): Promise<Output> {
   const { timeoutMs, signal } = checkWait(options);
@@ -62,7 +62,7 @@ export async function endOrLook<Output>(options: WaitCallOptions, source: EndAnd
     return await source.watch({ timeoutMs, signal });
   } catch (error) {
     if (!(error instanceof CoordinationError && error.code === "wait_timeout")) throw error;
-    // A wait without time looks for as long as one operation may take, and no longer than its caller stays.
+    // A wait of 0 ms may read for as long as one operation takes, until the caller's signal aborts.
     if (limitMs === 0) return await lookOnce(timeoutMs, () => source.look(over.signal));
     const looked = await look();
     if ("error" in looked) throw looked.error;
@@ -76,7 +76,7 @@ export async function endOrLook<Output>(options: WaitCallOptions, source: EndAnd
 
 type Looked<Output> = { readonly output: Output } | { readonly error: unknown };
 
-/** Never rejects: the wait may not need it yet. */
+/** Never rejects, because the wait may not need this result. */
 async function lookWithin<Output>(
   { limitMs, timeoutMs }: { readonly limitMs: number; readonly timeoutMs: number },
   signal: AbortSignal,

@@ -7,20 +7,20 @@ import type { OnEvent } from "../runtime/events.js";
 import { emit } from "../runtime/events.js";
 import type { LocalTargets } from "./target.js";
 
-/** How long one watch of a follower lasts; it is begun again until the group has ended. */
+/** How long one watch of a group lasts. It is repeated until the group has ended. */
 const WATCH_MS = 86_400_000;
-/** The platforms whose requests take their work with them unless told otherwise. */
+/** The error on platforms that end background work with the request, without `waitUntil`. */
 const EPHEMERAL = "plain functions need `waitUntil` on this platform: without it they end with the request";
 
 /**
- * The plain functions among the callbacks. They live with the instance that registered them: it follows the group, and
- * of several instances that hold one for the same generation, the first to see the end takes the call.
+ * Runs the plain functions of registrations. They exist only in the instance that registered them, which watches the group.
+ * When several instances have one for the same generation, the first that sees the end calls its own.
  */
 export class LocalCallbacks {
   readonly #coordinator: Coordinator;
   readonly #waitUntil: ((work: Promise<unknown>) => void) | undefined;
   readonly #onEvent: OnEvent;
-  /** The generations that are followed here, so that a registration that is repeated follows once. */
+  /** The generations that are watched here, so that a repeated registration does not start a second watch. */
   readonly #followed = new Map<string, number>();
 
   constructor(coordinator: Coordinator, waitUntil: ((work: Promise<unknown>) => void) | undefined, onEvent: OnEvent) {
@@ -29,13 +29,13 @@ export class LocalCallbacks {
     this.#onEvent = onEvent;
   }
 
-  /** Refuses functions that could not run to their end, before anything is registered. */
+  /** Refuses functions that the platform would stop early, before anything is registered. */
   check(targets: LocalTargets): void {
     if (Object.keys(targets).length === 0 || !this.#coordinator.isDistributed || this.#waitUntil !== undefined) return;
     if (isEphemeral()) throw new CoordinationError("misconfigured", EPHEMERAL);
   }
 
-  /** Calls the target of the group's end, once, when it comes. */
+  /** Calls the target of the group's end once, when the group ends. */
   follow(groupId: string, { generation }: GroupStatus, targets: LocalTargets): void {
     if (Object.keys(targets).length === 0 || this.#followed.get(groupId) === generation) return;
     this.#followed.set(groupId, generation);
@@ -47,7 +47,7 @@ export class LocalCallbacks {
     try {
       this.#waitUntil?.(work);
     } catch (error) {
-      // The group is registered all the same.
+      // The group is registered anyway.
       this.#report(groupId, error);
     }
   }
@@ -58,7 +58,7 @@ export class LocalCallbacks {
 
   async #follow(groupId: string, generation: number, targets: LocalTargets): Promise<void> {
     const status = await this.#end(groupId, generation);
-    // Restarted or expired before this instance saw the end: whoever counts on the call must hear that none came.
+    // The group was restarted or expired before this instance saw the end: report that the function was not called.
     if (status === undefined) throw new CoordinationError("conflict", "the generation of a plain function is gone");
     const own = { completed: targets.onComplete, timed_out: targets.onTimeout }[status.state as string];
     const target = own ?? targets.onEnd;
@@ -67,7 +67,7 @@ export class LocalCallbacks {
     if (taken) await target(status);
   }
 
-  /** The end of this very generation; `undefined` when it stands no more. */
+  /** Returns the status at the end of this generation; `undefined` when the generation no longer exists. */
   async #end(groupId: string, generation: number): Promise<GroupStatus | undefined> {
     for (;;) {
       try {

@@ -8,23 +8,26 @@ import { checkId, checkInteger } from "../lib/validate.js";
 import type { CallOptions } from "./call-options.js";
 import type { CompletionTargets } from "./target.js";
 
-/** What a registration says besides its tasks. */
+/** Options of a registration. */
 export interface RegisterOptions<T extends Payloads = Payloads> extends CompletionTargets<T>, CallOptions {
-  /** Any JSON value of up to 16 KB; comes back in every status. */
+  /** Any JSON value of up to 16 KB. Every status returns it. */
   readonly metadata?: unknown;
   /**
-   * The deadline, in seconds from now; 0 for none: the group then ends when nothing has touched it for `ttlSec`. Default:
-   * the tracker's.
+   * The deadline, in seconds from now. 0 for none: the group then ends when no call has changed it or waited for it for
+   * `ttlSec`. Default: the tracker's.
    */
   readonly timeoutSec?: number | undefined;
-  /** How long the ended group stays readable, and one without a deadline may be silent, in seconds. Default: the tracker's. */
+  /**
+   * How long the ended group stays readable, in seconds. Also how long a group without a deadline may have no calls. Default:
+   * the tracker's.
+   */
   readonly ttlSec?: number | undefined;
   /**
-   * Begins a new generation: `{ from }` only if that generation still stands, so that a delayed copy of this call does
-   * nothing; `true` whatever stands.
+   * Begins a new generation. `{ from }`: only if the group still has that generation, so that a delayed copy of this call does
+   * nothing. `true`: whatever the generation is.
    *
-   * An ack that names no generation counts for whichever one stands when it arrives: a stray copy from before the restart
-   * counts in the new generation too. Where tasks may keep their ids, have acks carry the generation.
+   * An ack without a generation counts for the generation that exists when it arrives: a late copy from before the restart
+   * counts in the new one too. If tasks keep their ids, pass the generation with their acks.
    */
   readonly restart?: true | { readonly from: number } | undefined;
 }
@@ -41,11 +44,11 @@ export const REGISTER_OPTIONS: Names<RegisterOptions> = {
 };
 
 /**
- * What a registration waits for: the tasks of a list, so many tasks of any ids, or numbered tasks.
+ * The tasks of a group: a list of ids, a number of tasks with any ids, or numbered tasks.
  *
  * `{ indexed: n }`: the tasks are the numbers from 0 to n - 1, 1,000,000 at most, and are acked as numbers. Each counts once,
- * as a listed id does, and takes one byte. A call that is sent again after its reply was lost may read `duplicate` where ids
- * would read `accepted`: after 1,000 other calls or a minute, or when its first copy came before the registration.
+ * like a listed id, and takes one byte. A call that is sent again after a lost reply may return `duplicate` where ids would
+ * return `accepted`. This happens after 1,000 other calls or a minute, or when the first copy came before the registration.
  */
 export type Tasks = readonly string[] | number | { readonly indexed: number };
 
@@ -54,7 +57,7 @@ export const MAX_TASKS = 100_000;
 export const MAX_TOTAL = 1_000_000_000;
 export const MAX_METADATA_BYTES = 16_384;
 
-/** What a group waits for: so many tasks of any name, those of a list, or numbers up to a total. */
+/** The tasks of a group, checked. */
 export type GroupTasks =
   | { readonly total: number }
   | { readonly total: number; readonly tasks: string[] }
@@ -100,7 +103,7 @@ export function checkRestart(restart: true | { readonly from: number } | undefin
   return { from: restart.from };
 }
 
-/** The status that a registration answers, or why it was refused. */
+/** Returns the status after a registration, or throws why it was refused. */
 export function registered(groupId: string, { outcome, view }: RegisterOutput): GroupStatus {
   if (outcome === "conflict") {
     throw new CoordinationError(

@@ -1,9 +1,9 @@
 import type { RequestView } from "../core/request/record.js";
 
-/** Where a request stands. `pending` until its first root is registered and none is open, or it is sealed without one. */
+/** The state of a request. `pending` until a root is registered and none is open, or until it is sealed without roots. */
 export type RequestState = "pending" | "complete" | "unknown";
 
-/** What was counted in one stage. */
+/** The counts of one stage. */
 export interface StageStatus {
   readonly processed: number;
   readonly requeueCount: number;
@@ -12,7 +12,7 @@ export interface StageStatus {
   readonly errors: readonly { readonly message: string }[];
 }
 
-/** The counts of a request, stage by stage: the tracker's own stages, and others that were counted in. */
+/** The counts of a request by stage: the tracker's own stages, and others that calls have counted in. */
 export type QueueStatus<S extends string = string> = { readonly [Stage in S]: StageStatus };
 
 export function queueStatus<S extends string>(stages: readonly S[], view: RequestView): QueueStatus<S> {
@@ -22,6 +22,6 @@ export function queueStatus<S extends string>(stages: readonly S[], view: Reques
     byStage.set(name, { processed, requeueCount, errorCount, errors: [] });
   }
   for (const { stage, message } of view.errors) byStage.get(stage)?.errors.push({ message });
-  // Entries define their keys: a stage called `__proto__` stays a stage.
+  // Entries define their keys: a stage named `__proto__` stays a stage.
   return Object.fromEntries(byStage) as unknown as QueueStatus<S>;
 }

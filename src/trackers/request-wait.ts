@@ -15,46 +15,46 @@ import { type QueueStatus, queueStatus, type RequestState } from "./request-stat
 import { checkStages } from "./stages.js";
 import { MAX_ERROR_BYTES } from "./task.js";
 
-/** What a `RequestWaitTracker` is made with. */
+/** Options of a `RequestWaitTracker`. */
 export interface RequestWaitOptions<S extends string = string> {
   /** The stages that work passes through: 1 to 64, each of 1 to 64 bytes. */
   readonly stages: readonly S[];
   /**
-   * How long a request is kept after its end, and while it is pending after its last write (a quarter less at most), in
-   * seconds: 1 to a year. Callers that wait for it or follow its progress keep it alive, for 30 days after its last change at
-   * most. Default: the coordinator's, else 3,600.
+   * How long a request is kept after its end, in seconds: 1 to a year. A pending request is kept for this time after its last
+   * write, or up to a quarter less. Callers that wait for it or follow its progress keep it alive, for at most 30 days after
+   * its last change. Default: the coordinator's `ttlSec`, else 3,600.
    */
   readonly ttlSec?: number;
   readonly onEvent?: OnEvent | undefined;
 }
 
-/** What a root hands its work on to: roots of later stages, waited for in its place. */
+/** A root of a later stage that replaces a done root: the request waits for it instead. */
 export interface NextRoot<S extends string = string> {
   readonly stage: S;
   readonly rootId: string;
 }
 
-/** What a done root brings along. */
+/** Options of a done root. */
 export interface MarkOptions<S extends string = string> extends CallOptions {
-  /** How much was processed for it: 0 to 10⁹. @default 1 */
+  /** How much was processed for the root: 0 to 10⁹. @default 1 */
   readonly processed?: number | undefined;
-  /** Roots that take the work on. */
+  /** Roots that continue the work. */
   readonly next?: readonly NextRoot<S>[] | undefined;
 }
 
-/** How far a request has come. */
+/** The progress of a request. */
 export interface RequestProgress<S extends string = string> {
   readonly state: Exclude<RequestState, "unknown">;
-  /** Grows with every change; what to ask for news after. */
+  /** Grows with every change. Pass it to `progress` to wait for the next one. */
   readonly version: number;
-  /** How many registered roots are not marked. */
+  /** How many registered roots are not marked yet. */
   readonly open: number;
   readonly status: QueueStatus<S>;
 }
 
-/** How many roots one call may name. */
+/** The most roots that one call may name. */
 export const MAX_ROOTS_A_CALL = 1_000;
-/** What one call may count. */
+/** The most that one call may count. */
 export const MAX_COUNT = 1_000_000_000;
 const MIN_TTL_SEC = 1;
 const DEFAULT_TTL_SEC = 3_600;
@@ -64,16 +64,16 @@ const REGISTER_OPTIONS = { caller: true, signal: true } as const;
 const FAILURE = { caller: true, stage: true, message: true } as const;
 const MARK_OPTIONS: Names<MarkOptions> = { processed: true, next: true, signal: true };
 
-/** Work that is done is worth two seconds more to its caller. */
+/** How long the last read of a completed request may exceed the timeout. */
 const LAST_READ_MS = 2_000;
 
 /**
- * Lets an HTTP request, or whoever else asked, wait until all that it set off is done: a WaitGroup whose members have
- * names and stages, with counts of what happened in each.
+ * Lets an HTTP request, or any other caller, wait until all work that it started is done: a WaitGroup whose members have
+ * names and stages, with counts for each stage.
  *
- * A request is pending until its first root is registered, or until it is sealed; then it is complete as soon as no
- * registered root is open. Unless it is sealed, another root opens it again. Sealed and complete, it stays so. Every call
- * is one round trip and one atomic step: no reader sees a root closed without its error, or between two stages.
+ * A request is pending until its first root is registered, or until it is sealed. Then it is complete as soon as no
+ * registered root is open. Another root opens it again, unless it is sealed. A sealed and complete request stays complete.
+ * Every call is one round trip and one atomic step: no reader sees a root closed without its error, or between two stages.
  *
  * Does not outlive its TTL when no call writes to it, waits for it or follows it. It is then unknown, never complete.
  *
@@ -97,7 +97,7 @@ const LAST_READ_MS = 2_000;
  * ```
  */
 export class RequestWaitTracker<S extends string = string> {
-  /** The stages, as they were given. */
+  /** The stages of the options. */
   readonly stages: readonly S[];
   readonly #signals = new AbortListeners();
   readonly #coordinator: Coordinator;
@@ -174,8 +174,8 @@ export class RequestWaitTracker<S extends string = string> {
 
   /**
    * Adds one or up to 1,000 roots that the request waits for. Registering one again does nothing. A root whose mark came
-   * first is done at once: its counts are added, and so are the roots that it hands on to. A sealed request takes none:
-   * the verdict is `sealed`, or `late` once it is complete.
+   * first is done at once: its counts are added, and so are its `next` roots. A sealed request takes no roots: the verdict is
+   * `sealed`, or `late` once it is complete.
    *
    * @throws {CoordinationError} `limit_exceeded` beyond 100,000 roots.
    */
@@ -203,14 +203,14 @@ export class RequestWaitTracker<S extends string = string> {
   }
 
   /**
-   * Closes the request to new roots, but for those that a registered root hands on to (`next`). Once no root is open it is
-   * complete for good. A request without roots is so at once.
+   * Closes the request to new roots, except the `next` roots of registered ones. Once no root is open it is complete for good.
+   * A request without roots is complete at once.
    */
   async seal(requestId: string, options: CallOptions = {}): Promise<RequestResult> {
     return (await this.sealAndStatus(requestId, options)).result;
   }
 
-  /** `seal`, and by the same step the counts of a request that is complete; null while it is pending, or unknown. */
+  /** Seals the request, and returns its counts of the same step if it is complete; null while it is pending or unknown. */
   async sealAndStatus(
     requestId: string,
     options: CallOptions = {},
@@ -224,12 +224,12 @@ export class RequestWaitTracker<S extends string = string> {
   }
 
   /**
-   * Closes a root, with how much was processed for it. Any copy of a message may call it: a root counts once, and one
-   * that failed stays failed. The mark of a root that is not registered is kept (`early`), and counts with the registration.
+   * Closes a root, with how much was processed for it. Any copy of a message may call it: a root counts once, and a failed
+   * root stays failed. The mark of a root that is not registered is kept (`early`), and counts with the registration.
    *
-   * @param processed 0 to 10⁹, default 1; or with `next`: roots that take the work on, registered in the same step, so
-   * that the request is never complete in between.
-   * @throws {CoordinationError} `limit_exceeded` when the request keeps 10,000 early marks, with what they hand on to.
+   * @param processed 0 to 10⁹, default 1; or options with `next`: roots that continue the work. They are registered in the same
+   * step, so that the request is never complete in between.
+   * @throws {CoordinationError} `limit_exceeded` when the request keeps 10,000 early marks, their `next` roots included.
    */
   async markDone(
     requestId: string,
@@ -245,7 +245,7 @@ export class RequestWaitTracker<S extends string = string> {
   }
 
   /**
-   * Closes a root as failed; its error is counted by the same step. Work that will be tried again has not failed.
+   * Closes a root as failed, and counts its error in the same step. Do not call it for work that will be retried.
    *
    * @param message cut to 1,024 bytes of UTF-8, between two characters.
    */
@@ -261,7 +261,7 @@ export class RequestWaitTracker<S extends string = string> {
   }
 
   /**
-   * Counts work that closes no root. Sent again, it counts once; a caller that runs again counts again.
+   * Counts work without closing a root. A call that the client resends counts once. A second call counts again.
    *
    * @param n 0 to 10⁹, default 1.
    */
@@ -271,7 +271,7 @@ export class RequestWaitTracker<S extends string = string> {
   }
 
   /**
-   * Counts attempts that will be made again.
+   * Counts attempts that will be retried.
    *
    * @param n 0 to 10⁹, default 1.
    */
@@ -281,7 +281,7 @@ export class RequestWaitTracker<S extends string = string> {
   }
 
   /**
-   * Counts an error that closes no root.
+   * Counts an error without closing a root.
    *
    * @param message cut to 1,024 bytes of UTF-8, between two characters.
    */
@@ -289,14 +289,14 @@ export class RequestWaitTracker<S extends string = string> {
     return this.#record(requestId, stage, { error: shortText(message, "message", MAX_ERROR_BYTES) }, options);
   }
 
-  /** Where the request stands. */
+  /** Returns the state of the request. */
   async state(requestId: string, options: CallOptions = {}): Promise<RequestState> {
     checkId(requestId, "requestId");
     const { view } = await this.#coordinator.run("request.status", requestId, {}, callOptions(options));
     return view === undefined ? "unknown" : view.complete ? "complete" : "pending";
   }
 
-  /** What was counted so far; null when the request is unknown. */
+  /** Returns the current counts; null when the request is unknown. */
   async queueStatus(requestId: string, options: CallOptions = {}): Promise<QueueStatus<S> | null> {
     checkId(requestId, "requestId");
     const { view } = await this.#coordinator.run("request.status", requestId, {}, callOptions(options));
@@ -304,11 +304,11 @@ export class RequestWaitTracker<S extends string = string> {
   }
 
   /**
-   * Returns how the request stands once it is complete, or when the time is over; null when it is unknown. Read `state`: a
-   * request that is not complete in time is `pending`. It is read at most 0.5 s before the time is over. Passing faults of the
-   * backend are waited out, 0.25 to 2 s apart, within the time.
+   * Returns the request's progress once it is complete, or when the time is over; null when it is unknown. Read `state`: a
+   * request that is not complete in time is `pending`, and its progress is at most 0.5 s old. Passing failures of the backend
+   * are retried every 0.25 to 2 s, within the time.
    *
-   * On Redis, a caller that was told of the end and could not read it in time has up to 2 s more.
+   * On Redis, a wait that received the end's message but could not read it in time may take up to 2 s more.
    *
    * @throws {CoordinationError} `wait_timeout`, retryable, when the backend does not answer in time. An abort rejects with
    * `signal.reason`.
@@ -325,12 +325,12 @@ export class RequestWaitTracker<S extends string = string> {
   }
 
   /**
-   * Resolves with the counts once there is more to tell than at `after`, at once when the request is complete or unknown:
-   * for progress bars. Steps on the way come within a second or so, several at a time; the end comes at once. Keeps a
-   * pending request alive, as a wait does.
+   * Returns the progress once it is newer than `after`, or at once when the request is complete or unknown: for progress bars.
+   * Intermediate changes arrive within about a second, several at a time. The end arrives at once. Keeps a pending request
+   * alive, as a wait does.
    *
-   * @param after the `version` of what was told last; 0 to begin with.
-   * @throws {CoordinationError} `wait_timeout` when nothing happened. An abort rejects with `signal.reason`.
+   * @param after the `version` of the last progress; 0 to begin with.
+   * @throws {CoordinationError} `wait_timeout` when nothing changed. An abort rejects with `signal.reason`.
    */
   async progress(requestId: string, after: number, options: WaitCallOptions = {}): Promise<RequestProgress<S> | null> {
     checkId(requestId, "requestId");
@@ -340,9 +340,9 @@ export class RequestWaitTracker<S extends string = string> {
   }
 
   /**
-   * Removes the request before its TTL does; false when there is none, or when that failed, which `onEvent` tells and the
-   * TTL makes good. Whoever waits for a complete request still reads how it ended, for a minute at most. Late marks are
-   * refused: nothing comes back.
+   * Removes the request before its TTL ends. False when there is none, or when the removal failed: `onEvent` receives the
+   * error, and the TTL removes the request. Callers that wait for a complete request can still read its end, for a minute at
+   * most. Late marks are refused and do not create the request again.
    */
   async cleanup(requestId: string, options: CallOptions = {}): Promise<boolean> {
     checkId(requestId, "requestId");
@@ -390,7 +390,7 @@ export class RequestWaitTracker<S extends string = string> {
     throw new CoordinationError("invalid_input", `${field} must be one of the tracker's stages`);
   }
 
-  /** The next roots by their stages; nothing when there are none. */
+  /** Returns the next roots by their stages; an empty object when there are none. */
   #grouped(next: readonly NextRoot<S>[]): { next?: StageRoots[] } {
     if (!Array.isArray(next) || next.length > MAX_ROOTS_A_CALL) {
       throw new CoordinationError("invalid_input", `next must be a list of at most ${MAX_ROOTS_A_CALL} roots`);

@@ -3,7 +3,7 @@ import { hexDigest } from "../lib/digest.js";
 import { checkId, checkText } from "../lib/validate.js";
 import { joinParts } from "../runtime/placement.js";
 
-/** What a key of a small record (a claim, a version) may measure, in bytes of UTF-8; so may each of its parts. */
+/** The largest key of a small record (a claim, a version), in bytes of UTF-8. The limit of each of its parts as well. */
 export const MAX_KEY_BYTES = 2_048;
 const MAX_PARTS = 16;
 /** Joined keys up to this length stay readable; longer ones are stored as their digest. */
@@ -15,7 +15,7 @@ export function checkNamespace(namespace: unknown): asserts namespace is string 
   checkText(namespace, "namespace", MAX_NAMESPACE_BYTES);
 }
 
-/** The record's id: of the namespace and the key, or the key's parts. Two different keys never share one. */
+/** Returns the record's id for a namespace and a key, or a key's parts. Two different keys never share an id. */
 export async function smallId(namespace: string, key: string | readonly string[]): Promise<string> {
   const joined = joinParts(checkParts(key));
   // A joined key begins with a digit, a digest does not.

@@ -4,8 +4,8 @@ import { hexDigest } from "../lib/digest.js";
 import type { GroupTasks } from "./registration.js";
 
 /**
- * A digest of what makes two registrations the same: the tasks, their number or their range, the policy, the durable targets.
- * Not of the deadline or the metadata: a redelivered message computes them anew.
+ * Returns a digest of what two equal registrations have in common: the tasks, their number or their range, the policy, and
+ * the durable targets. Leaves out the deadline and the metadata: a redelivered message may compute them anew.
  */
 export async function specDigest(group: GroupTasks, policy: string, targets: Targets | undefined): Promise<string> {
   const spec = { tasks: tasksOf(group), policy, targets: routes(targets) };
@@ -25,7 +25,7 @@ function routes(targets: Targets | undefined): unknown {
   );
 }
 
-/** The same value with its objects' keys in one order. */
+/** Returns the same value with sorted object keys. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return { list: value.map(sorted) };
   if (typeof value !== "object" || value === null) return value;

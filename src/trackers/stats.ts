@@ -9,15 +9,15 @@ import { type CallOptions, callOptions } from "./call-options.js";
 import { checkCoordinator } from "./check-coordinator.js";
 import { checkNamespace } from "./small-key.js";
 
-/** What a `RequestStatsAccumulator` is made with. */
+/** Options of a `RequestStatsAccumulator`. */
 export interface StatsOptions {
-  /** How many ids are tracked at most: 1 to 64,000. Beyond, the id that was not merged for longest goes. Default 1,000. */
+  /** How many ids are tracked at most: 1 to 64,000. Beyond, the id with the oldest last merge is dropped. Default 1,000. */
   readonly maxTracked?: number;
-  /** How long an id is tracked after its last merge, in seconds. Default: the coordinator's, else 3,600. */
+  /** How long an id is tracked after its last merge, in seconds. Default: the coordinator's `ttlSec`, else 3,600. */
   readonly ttlSec?: number;
 }
 
-/** What was counted for one id. */
+/** The counts of one id. */
 export interface Stats {
   readonly processed: number;
   readonly requeueCount: number;
@@ -29,16 +29,16 @@ const COUNTS: Names<Stats> = { processed: true, requeueCount: true, errorCount: 
 const DEFAULT_MAX_TRACKED = 1_000;
 const DEFAULT_TTL_SEC = 3_600;
 const MAX_ADDED = 1_000_000_000;
-/** One record holds up to so many ids, and twice as many before they are spread over several. */
+/** How many ids one shard holds. Up to twice as many stay in one record; more are spread over several shards. */
 const IDS_PER_SHARD = 1_000;
 const MAX_SHARDS = 64;
 
 /**
- * Adds up what many workers did for one id, for one reader to take: processed, requeued, failed.
+ * Adds up counts of many workers for one id, for one consumer: processed, requeued, failed.
  *
- * The counts of an id live and die together. A call that is sent again counts once (those of the last minute are known),
- * and of several consumers one gets the counts. Up to 1,999 tracked ids share one record, which makes `maxTracked` exact;
- * more are spread over shards, of which each holds its even share.
+ * The counts of an id expire together. A call that is sent again counts once (calls of the last minute are remembered). Of
+ * several consumers, one gets the counts. Up to 1,999 tracked ids share one record, which makes `maxTracked` exact. More ids
+ * are spread over shards, each with an equal share of `maxTracked`.
  *
  * @example
  * ```ts
@@ -59,7 +59,7 @@ export class RequestStatsAccumulator {
   readonly #ttlMs: number;
 
   /**
-   * @param namespace 1 to 64 bytes: accumulators of one namespace see the same ids. They must agree on `maxTracked`, which
+   * @param namespace 1 to 64 bytes: accumulators of one namespace share their ids. They must agree on `maxTracked`, which
    * decides how the ids are spread.
    * @throws {CoordinationError} `invalid_input` for an argument out of range, `misconfigured` without a coordinator.
    */
@@ -79,7 +79,7 @@ export class RequestStatsAccumulator {
   /**
    * Adds to an id's counts: whole numbers from 0 to 10⁹, default 0.
    *
-   * @throws {CoordinationError} `limit_exceeded` when a sum would pass 10¹².
+   * @throws {CoordinationError} `limit_exceeded` when a sum would exceed 10¹².
    */
   async merge(id: string, counts: Partial<Stats>, options: CallOptions = {}): Promise<void> {
     checkOptions(counts, COUNTS, "counts");
@@ -102,7 +102,7 @@ export class RequestStatsAccumulator {
     if (!merged) throw new CoordinationError("limit_exceeded", "a sum would pass 10^12");
   }
 
-  /** Takes an id's counts: whoever comes first gets them. Null when there are none, or their time is over. */
+  /** Returns an id's counts and removes them: the first consumer gets them. Null when there are none, or they have expired. */
   async consume(id: string, options: CallOptions = {}): Promise<Stats | null> {
     checkId(id, "id");
     const { counts } = await this.#coordinator.run(

@@ -3,22 +3,23 @@ import type { GroupStatus } from "../delivery/group-status.js";
 import type { Payloads } from "../delivery/handler.js";
 import { storeTarget } from "../delivery/targets/registry.js";
 
-/** A durable callback to a named handler, looked up where the group's timer rings. */
+/** A durable callback to a named handler. The instance where the group's timer fires looks the handler up. */
 export type HandlerTarget<T extends Payloads = Payloads> = {
   [Name in keyof T & string]: undefined extends T[Name]
     ? { readonly handler: Name; readonly payload?: T[Name] }
     : { readonly handler: Name; readonly payload: T[Name] };
 }[keyof T & string];
 
-/** A durable callback as a signed webhook, to a host that the deliverer allows. */
+/** A durable callback as a signed webhook, to a host that the sender's `allowedHosts` has. */
 export interface UrlTarget {
   readonly url: string;
 }
 
 /**
- * Lets a request go that waits for the group: marks its root done when the group succeeded, and failed otherwise, with
- * what went wrong. Durable; needs no handler. The request is found by the group's own coordinator. Register it first: one
- * that is unknown when the group ends, or was registered more than a minute after the group, is taken for gone.
+ * Completes a root of a request that waits for the group: marks it done when the group succeeded. Otherwise marks it failed,
+ * with the group's error. Durable; needs no handler. The request is read from the group's own coordinator. Register it
+ * first: the mark is dropped when the request is unknown at the group's end, or was registered more than a minute after the
+ * group.
  */
 export interface RequestRootTarget {
   readonly requestRoot: { readonly requestId: string; readonly stage: string; readonly rootId: string };
@@ -27,14 +28,14 @@ export interface RequestRootTarget {
 /** Runs once, in an instance that registered it, while that instance lives. Not durable. */
 export type LocalTarget = (status: GroupStatus) => void | Promise<void>;
 
-/** Where the end of a group is told. */
+/** The callback for the end of a group. */
 export type CompletionTarget<T extends Payloads = Payloads> =
   | HandlerTarget<T>
   | UrlTarget
   | RequestRootTarget
   | LocalTarget;
 
-/** The callbacks of a registration; `onEnd` takes every end that has no target of its own. */
+/** The callbacks of a registration. `onEnd` receives every end without a target of its own. */
 export interface CompletionTargets<T extends Payloads = Payloads> {
   readonly onComplete?: CompletionTarget<T> | undefined;
   readonly onTimeout?: CompletionTarget<T> | undefined;
@@ -50,7 +51,7 @@ export interface LocalTargets {
 
 const FIELDS = { onComplete: "complete", onTimeout: "timeout", onEnd: "end" } as const;
 
-/** Takes targets apart: what is stored, and what lives here. `checkUrl` refuses a URL that would never be sent to. */
+/** Separates the stored targets from the plain functions. `checkUrl` refuses a URL that would never be called. */
 export function splitTargets<T extends Payloads>(
   targets: CompletionTargets<T>,
   checkUrl: ((url: string) => void) | undefined,

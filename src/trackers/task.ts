@@ -2,28 +2,28 @@ import type { TaskAck } from "../core/group/task-set.js";
 import { CoordinationError } from "../errors.js";
 import { checkId, checkInteger, shortText, toJson } from "../lib/validate.js";
 
-/** What a task is called: a text, or a number that stands for its decimal digits. */
+/** A task's id: a text, or a number, which equals its decimal digits as a text. */
 export type TaskId = string | number;
 
-/** A task that is done: by its id, with a result, or with the error that it failed with for good. */
+/** A task that is done: its id, its id with a result, or its id with the final error. */
 export type Task =
   | TaskId
   | { readonly id: TaskId; readonly result?: unknown }
   | { readonly id: TaskId; readonly error: string };
 
-/** How many tasks one call may ack. */
+/** The most tasks of one ack call. */
 export const MAX_ACKS = 1_000;
-/** What a result may measure, in bytes of JSON. */
+/** The largest result, in bytes of JSON. */
 export const MAX_RESULT_BYTES = 16_384;
-/** What is kept of an error message, in bytes of UTF-8. */
+/** How much of an error message is kept, in bytes of UTF-8. */
 export const MAX_ERROR_BYTES = 1_024;
 
-/** Checks tasks and writes them as a transition reads them. */
+/** Checks tasks and returns them in the form that a transition reads. */
 export function taskAcks(tasks: readonly Task[]): TaskAck[] {
   if (tasks.length === 0 || tasks.length > MAX_ACKS) {
     throw new CoordinationError("invalid_input", `tasks must hold 1 to ${MAX_ACKS}`);
   }
-  // A hole in the list is refused like any other value that is no task.
+  // `Array.from` visits holes in the list, so that a hole is refused too.
   return Array.from(tasks, (task, i) => taskAck(task, tasks.length === 1 ? "task" : `tasks[${i}]`));
 }
 
