@@ -1,7 +1,7 @@
 import { CoordinationError } from "../errors.js";
 import { OPTION_NAMES, type OptionNames } from "./option-names.js";
 
-/** One entry of the allow list. Without a port it stands for the default port of the URL's scheme, and for no other. */
+/** One entry of the allow list. Without a port it allows only the default port of the URL's scheme. */
 export interface AllowedHost {
   readonly hostname: string;
   readonly port: number | undefined;
@@ -28,7 +28,7 @@ export function parseAllowedHosts(hosts: string | readonly string[], names: Opti
   return named.map((entry, i) => parseEntry(entry, () => names.entryOf(names.allowedHosts, i, named.length)));
 }
 
-/** Exact: the same host after URL normalisation, and the same port. */
+/** Returns whether a URL has the same host, after URL normalisation, and the same port as an entry. */
 export function isAllowed(url: URL, allowed: readonly AllowedHost[]): boolean {
   const defaultPort = url.protocol === "https:" ? 443 : 80;
   const port = url.port === "" ? defaultPort : Number(url.port);

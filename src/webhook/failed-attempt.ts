@@ -3,7 +3,7 @@ import { networkCode } from "../http/network-code.js";
 import { faultOfStatus } from "../http/remote-faults.js";
 import { parseRetryAfter } from "../http/retry-after.js";
 
-/** The error for an answer that is not 2xx. Its body is never read. */
+/** Returns the error for an answer that is not 2xx. Its body is never read. */
 export function refusedAttempt(response: Response, host: string, nowMs: number): CoordinationError {
   const { status } = response;
   const { code, says, retryable: passes = false, applied = "no" } = faultOfStatus(status);
@@ -12,7 +12,7 @@ export function refusedAttempt(response: Response, host: string, nowMs: number):
     passes ? code : "backend_rejected",
     `webhook to ${host}: ${isRedirect ? says : `answered ${status}`}`,
     {
-      // 410 Gone asks to be left alone. Any other refusal may be mended at the receiver's end.
+      // 410 Gone means that the receiver wants no more messages. Any other refusal may be fixed at the receiver.
       retryable: status !== 410,
       applied,
       retryAfterMs: passes ? parseRetryAfter(response.headers.get("retry-after"), nowMs) : undefined,
@@ -24,7 +24,10 @@ export function timedOutAttempt(host: string, timeoutMs: number): CoordinationEr
   return unanswered(`webhook to ${host}: no answer within ${timeoutMs} ms`);
 }
 
-/** The platform's own error may quote the URL: only its code, such as `ECONNREFUSED`, is told. */
+/**
+ * Returns the error for a failed request. The platform's own error may quote the URL, so only its code is shown, such as
+ * `ECONNREFUSED`.
+ */
 export function brokenAttempt(host: string, fault: unknown): CoordinationError {
   return unanswered(`webhook to ${host}: no answer${networkCode(fault)}`);
 }

@@ -1,5 +1,5 @@
 /**
- * What a host is, by its spelling alone (nothing is resolved):
+ * The kind of a host, by its spelling alone (nothing is resolved):
  * - `public`: a name with a dot, or a globally routed address
  * - `loopback`: this machine
  * - `unqualified`: a single label, which only a private network resolves
@@ -30,7 +30,7 @@ const RESERVED_V4: readonly Network[] = [
   ["224.0.0.0", 3], // multicast, reserved, broadcast
 ];
 
-/** Classifies the `hostname` of a parsed URL: lower case, IPv4 dotted, IPv6 compressed and in brackets. */
+/** Returns the kind of a parsed URL's `hostname`: lower case, IPv4 dotted, IPv6 compressed and in brackets. */
 export function kindOfHost(hostname: string): HostKind {
   if (hostname.startsWith("[")) return kindOfV6(hostname);
   if (/^(\d{1,3}\.){3}\d{1,3}$/.test(hostname)) return kindOfV4(hostname);
@@ -60,8 +60,8 @@ function toNumber(address: string): number {
 }
 
 /**
- * Only global unicast (2000::/3) is public, without the blocks in it that tunnel or carry an IPv4 address, or are kept for
- * protocols and documentation. What lies outside (mapped, NAT64, unique local, link-local, multicast) is reserved as a whole.
+ * Only global unicast (2000::/3) is public, without its blocks that tunnel or carry an IPv4 address, or are kept for protocols
+ * and documentation. All other blocks (mapped, NAT64, unique local, link-local, multicast) are reserved.
  * @see https://www.iana.org/assignments/iana-ipv6-special-registry
  */
 function kindOfV6(hostname: string): HostKind {

@@ -1,10 +1,10 @@
-/** How a sender's errors name its options: by themselves, or by the variables that they come from. */
+/** How a sender's errors name its options: by the option's name, or by the environment variable that holds it. */
 export interface OptionNames {
   readonly secrets: string;
   readonly allowedHosts: string;
   /** With the value that it must have. */
   readonly allowHttp: string;
-  /** Names one of the `count` entries of a list. */
+  /** Returns a name for one of the `count` entries of a list. */
   entryOf(list: string, index: number, count: number): string;
 }
 

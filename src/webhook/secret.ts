@@ -6,10 +6,10 @@ const MAX_SECRET_BYTES = 64;
 const MAX_LIVE_SECRETS = 10;
 
 /**
- * Reads one or more signing secrets, as an environment variable holds them (separated by spaces) or as a list, and refuses
- * what is not a secret: each is `whsec_` and the base64 of 24 to 64 bytes. At most 10 at a time.
+ * Reads one or more signing secrets, as an environment variable holds them (separated by spaces) or as a list. Each is
+ * `whsec_` and the base64 of 24 to 64 bytes. At most 10 at a time.
  *
- * @throws CoordinationError `misconfigured` when there is none, too many, or one is malformed. The message tells its
+ * @throws CoordinationError `misconfigured` when there is none, too many, or one is malformed. The message gives its
  *   place in the list and never its text.
  * @see https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
  * @example
@@ -19,13 +19,13 @@ export function parseSecrets(secrets: string | readonly string[]): string[] {
   return readSecrets(secrets).map(({ text }) => text);
 }
 
-/** A secret as it is written, and the key that it stands for. */
+/** A secret as text, and its key bytes. */
 interface LiveSecret {
   readonly text: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** `parseSecrets`, with errors that name the option as the caller calls it. */
+/** `parseSecrets`, with errors that use the caller's name of the option. */
 export function readSecrets(secrets: string | readonly string[], names: OptionNames = OPTION_NAMES): LiveSecret[] {
   const found = split(secrets);
   if (!(found.length >= 1 && found.length <= MAX_LIVE_SECRETS)) {
@@ -37,7 +37,7 @@ export function readSecrets(secrets: string | readonly string[], names: OptionNa
   }));
 }
 
-/** Returns the HMAC of a content under one secret. No type of WebCrypto is in it: Node's declarations have no global ones. */
+/** Returns the HMAC of a content under one secret. Uses no type of WebCrypto, since Node's declarations have no global ones. */
 export type Mac = (content: Uint8Array) => Promise<Uint8Array>;
 
 /** Imports each secret, in their order. */

@@ -11,22 +11,22 @@ import { checkTarget, type TargetRules } from "./target.js";
 const DEFAULT_TIMEOUT_MS = 15_000;
 const MAX_TIMEOUT_MS = 300_000;
 
-/** The part of `fetch` that a sender calls. */
+/** The used part of `fetch`. */
 export type WebhookFetch = (url: string, init: RequestInit) => Promise<Response>;
 
-/** What a sender is made with. */
+/** Options of a sender. */
 export interface WebhookSenderOptions {
-  /** The live signing secrets, `whsec_…`, a list or separated by spaces; a message carries one signature of each. */
+  /** The valid signing secrets, `whsec_…`, a list or separated by spaces. A message carries one signature for each. */
   readonly secrets: string | readonly string[];
-  /** `host` or `host:port`, a list or separated by commas; nothing is sent elsewhere. See {@link parseHosts}. */
+  /** Hosts that may receive webhooks: `host` or `host:port`, a list or separated by commas. See {@link parseHosts}. */
   readonly allowedHosts: string | readonly string[];
-  /** Development only, default false: http, loopback and single-label hosts too, provided they are on the list. */
+  /** Development only, default false: allows http, loopback and single-label hosts too, if they are on the list. */
   readonly allowHttp?: boolean;
-  /** Default: the platform's. */
+  /** Sends requests. Default: the platform's `fetch`. */
   readonly fetch?: WebhookFetch;
-  /** How long one attempt may take until its status is there: 1 to 300,000 ms, default 15,000. */
+  /** How long one attempt may wait for the answer's status, in milliseconds: 1 to 300,000. Default 15,000. */
   readonly timeoutMs?: number;
-  /** The clock behind `webhook-timestamp` and a dated `Retry-After`; default `Date.now`. */
+  /** Gives the time for `webhook-timestamp` and a dated `Retry-After`, in milliseconds since 1970. Default `Date.now`. */
   readonly nowMs?: () => number;
 }
 
@@ -37,36 +37,35 @@ export interface WebhookMessage {
   readonly id: string;
   /** JSON. */
   readonly body: string;
-  /** Gives the attempt up; it may have arrived. */
+  /** Aborts the attempt. The message may have arrived. */
   readonly signal?: AbortSignal;
 }
 
-/** Sends messages, one attempt a call. */
+/** Sends messages, one attempt for each call. */
 export interface WebhookSender {
   /**
-   * Whether messages may go to this URL, by its spelling and the allow list; nothing is resolved or sent.
+   * Checks a URL by its spelling and the allow list. Resolves and sends nothing.
    *
    * @throws CoordinationError `invalid_input` with the reason.
    */
   check(url: string): void;
   /**
-   * Makes one attempt: checks the URL, signs the body for this instant, posts it. Resolves on a 2xx status; redirects are
-   * not followed, and the answer's body is not read. It does not retry.
+   * Makes one attempt: checks the URL, signs the body for this instant, posts it. Resolves on a 2xx status. Does not follow
+   * redirects, read the answer's body, or retry.
    *
    * @throws CoordinationError `invalid_input` for a URL that is refused or a malformed id; `rate_limited` (429) and
    *   `backend_unavailable` (5xx, 408, 425, no answer in time or at all) with `retryAfterMs` (at most an hour) where the
-   *   receiver named a time; `backend_rejected` for any other status, `retryable` but for 410 Gone.
+   *   receiver named a time; `backend_rejected` for any other status, `retryable` except for 410 Gone.
    *   Rejects with `signal.reason` when the signal aborts.
    */
   send(message: WebhookMessage): Promise<void>;
 }
 
 /**
- * Sends signed webhooks (Standard Webhooks, HMAC-SHA-256) to hosts that the operator named, over https.
+ * Returns a sender of signed webhooks (Standard Webhooks, HMAC-SHA-256) to hosts that the operator named, over https.
  *
  * Refused even when they are on the list: IP literals that are not public, in any spelling, and names that are kept for
- * private networks. A name on the list is trusted: what it resolves to is not looked at, since `fetch` can neither
- * see nor pin the address.
+ * private networks. Does not check what a name on the list resolves to: `fetch` can neither see nor pin the address.
  *
  * @throws CoordinationError `misconfigured` for a missing or malformed secret or host, `invalid_input` for a `timeoutMs`
  *   out of range.
@@ -79,7 +78,7 @@ export function webhookSender(options: WebhookSenderOptions): WebhookSender {
   return namedSender(options, OPTION_NAMES);
 }
 
-/** `webhookSender`, with errors that name its options as the caller calls them. */
+/** `webhookSender`, with errors that use the caller's names of the options. */
 export function namedSender(options: WebhookSenderOptions, names: OptionNames): WebhookSender {
   const { timeoutMs = DEFAULT_TIMEOUT_MS, nowMs = Date.now } = options;
   if (!(timeoutMs >= 1 && timeoutMs <= MAX_TIMEOUT_MS)) {
@@ -123,7 +122,7 @@ interface AttemptOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Ends with the answer, the time or the caller's signal, whichever is first, even if the call heeds no signal. */
+/** Ends with the answer, the timeout or the caller's signal, whichever is first, even if `call` ignores its signal. */
 function attempt(call: (signal: AbortSignal) => Promise<Response>, options: AttemptOptions): Promise<Response> {
   const { host, timeoutMs, signal } = options;
   const limit = { limitMs: timeoutMs, signal, clock: systemClock };
@@ -133,7 +132,7 @@ function attempt(call: (signal: AbortSignal) => Promise<Response>, options: Atte
     async (ended) => {
       try {
         const response = await call(ended);
-        // It came too late: nobody reads it.
+        // The answer came too late: no caller reads it.
         if (ended.aborted) discard(response);
         return response;
       } catch (fault) {
@@ -143,7 +142,7 @@ function attempt(call: (signal: AbortSignal) => Promise<Response>, options: Atte
   );
 }
 
-/** Lets the connection go without reading. A body that fails to be cancelled was lost anyway. */
+/** Closes the connection without reading the body. A failed cancel means that the connection is already closed. */
 function discard(response: Response): void {
   response.body?.cancel().catch(() => undefined);
 }

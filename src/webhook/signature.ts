@@ -7,17 +7,17 @@ const SIGNATURE_VERSION = "v1";
 const DEFAULT_TOLERANCE_SEC = 300;
 const MAX_TOLERANCE_SEC = 86_400;
 const MAX_SIGNATURES = 20;
-/** The base64 of 32 bytes: no other text can be a signature of this version. */
+/** The base64 of 32 bytes: every signature of this version has this form. */
 const SIGNATURE = /^v1,[A-Za-z0-9+/]{43}=$/;
 const MAX_TIMESTAMP_SEC = 99_999_999_999;
 
-/** What is signed, by whom and when: the instant either in whole seconds since 1970 or as a `Date` (cut to the second). */
+/** A message to sign, with the secret and the time: whole seconds since 1970, or a `Date` (cut to the second). */
 export type SignInput = {
-  /** `whsec_…`; several (a list, or separated by spaces) give one signature each, for a rotation. */
+  /** `whsec_…`. Several, as a list or separated by spaces, give one signature each, for a rotation. */
   readonly secret: string | readonly string[];
-  /** 1 to 256 visible ASCII characters, without a full stop: that is the separator of what is signed. */
+  /** 1 to 256 visible ASCII characters, without a full stop, which separates the signed parts. */
   readonly id: string;
-  /** Exactly what is sent. */
+  /** The body, exactly as it is sent. */
   readonly body: string | Uint8Array;
 } & (
   | { readonly timestampSec: number; readonly timestamp?: never }
@@ -27,32 +27,32 @@ export type SignInput = {
 /** Request headers: the web's `Headers`, or a record in any case (Node's `request.headers` fits). */
 export type WebhookHeaders = Headers | Readonly<Record<string, string | readonly string[] | undefined>>;
 
-/** A message as it came in, and what it is held against. */
+/** A received message, and the secrets to check it with. */
 export interface VerifyInput {
-  /** The live secrets, a list or separated by spaces. */
+  /** The valid secrets, a list or separated by spaces. */
   readonly secrets: string | readonly string[];
   readonly headers: WebhookHeaders;
   /** The body as received, before any parsing. */
   readonly body: string | Uint8Array;
-  /** How far the sender's clock may be from ours, either way: 0 to 86,400 s, default 300. Whole seconds are compared. */
+  /** The largest difference between the sender's clock and ours, in seconds: 0 to 86,400, default 300. Compares whole seconds. */
   readonly toleranceSec?: number;
   /** The current instant; default `Date.now()`. */
   readonly nowMs?: number;
 }
 
-/** A message whose signature holds. */
+/** A message with a valid signature. */
 export interface VerifiedWebhook {
-  /** Stays the same over all attempts: the key to drop duplicates by. */
+  /** The same for all attempts: use it as the idempotency key. */
   readonly id: string;
-  /** When this attempt was signed; in whole seconds. */
+  /** When this attempt was signed, in milliseconds since 1970, cut to the second. */
   readonly timestampMs: number;
   /** The parsed JSON body. Its shape is not checked. */
   readonly payload: unknown;
 }
 
 /**
- * Signs a message by Standard Webhooks: the value of the `webhook-signature` header, `v1,<base64>` per secret, joined by
- * spaces.
+ * Signs a message by Standard Webhooks. Returns the value of the `webhook-signature` header: `v1,<base64>` per secret,
+ * joined by spaces.
  *
  * @throws CoordinationError `misconfigured` for a missing or malformed secret, `invalid_input` for an id or an instant
  *   out of range.
@@ -75,13 +75,13 @@ export async function sign(input: SignInput): Promise<string> {
 }
 
 /**
- * Checks a received message by Standard Webhooks and returns what it says: any live secret may match any of its `v1`
- * signatures; other versions are passed over. Signatures are compared in constant time.
+ * Checks a received message by Standard Webhooks and returns its content. Any valid secret may match any of its `v1`
+ * signatures. Signatures of other versions are ignored. Signatures are compared in constant time.
  *
- * It keeps nothing, so the same message passes again within the tolerance: claim the `id` (`setIfAbsent`) before acting.
+ * Does not detect replays: the same message passes again within the tolerance. Claim the `id` (`setIfAbsent`) before acting.
  *
  * @throws CoordinationError `unauthorized` when a header is missing, doubled or malformed, the timestamp is further off
- *   than `toleranceSec`, or no signature matches; `invalid_input` when a body that is rightly signed is not JSON, or an
+ *   than `toleranceSec`, or no signature matches; `invalid_input` when a correctly signed body is not JSON, or an
  *   option is out of range; `misconfigured` for a missing or malformed secret.
  * @see https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
  * @example
@@ -104,7 +104,7 @@ export async function verify(input: VerifyInput): Promise<VerifiedWebhook> {
     throw unauthorized("webhook-timestamp is outside the tolerance");
   }
 
-  // From here on it costs something: what cannot match has been refused.
+  // Computing HMACs is the expensive part: messages that cannot match have been refused above.
   const expected = await signaturesOf(await importSecrets(secrets), signedContent(id, timestamp, input.body));
   if (!(await anyTimingSafeEqual(presented, expected))) throw notMatching();
   return { id, timestampMs: Number(timestamp) * 1000, payload: parseBody(input.body) };
@@ -160,7 +160,7 @@ function parseBody(body: string | Uint8Array): unknown {
       typeof body === "string" ? body : new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(body),
     );
   } catch {
-    // The parser's own error quotes the body.
+    // The JSON parser's own error quotes the body.
     throw new CoordinationError("invalid_input", "body is not JSON");
   }
 }

@@ -7,14 +7,14 @@ const MAX_URL_LENGTH = 2048;
 
 export interface TargetRules {
   readonly allowedHosts: readonly AllowedHost[];
-  /** Development only: http, loopback and single-label hosts as well. */
+  /** Development only: allows http, loopback and single-label hosts as well. */
   readonly allowHttp: boolean;
   readonly names: OptionNames;
 }
 
 /**
- * The guard against server-side request forgery: parses a webhook's URL, or says why nothing may be sent there. What is
- * sent must go to the URL returned, not to the text: the guard judges what the parser understood.
+ * The guard against server-side request forgery: parses a webhook's URL, or throws why it is refused. Send to the returned
+ * URL, not to the text: the guard has checked the parsed form.
  *
  * @throws CoordinationError `invalid_input`; its message names the host at most.
  * @see https://cheatsheetseries.owasp.org/cheatsheets/Server_Side_Request_Forgery_Prevention_Cheat_Sheet.html
@@ -34,7 +34,9 @@ export function checkTarget(text: string, rules: TargetRules): URL {
   return url;
 }
 
-/** Takes only what every URL parser reads alike: `http(s)://host[:port]/…` in visible ASCII, no backslash, no userinfo. */
+/**
+ * Accepts only texts that every URL parser reads alike: `http(s)://host[:port]/…` in visible ASCII, no backslash, no userinfo.
+ */
 function parseStrictly(text: string): URL {
   if (typeof text !== "string" || text.length > MAX_URL_LENGTH) {
     throw refused(`it must be a text of at most ${MAX_URL_LENGTH} characters`);
@@ -47,7 +49,7 @@ function parseStrictly(text: string): URL {
   try {
     return new URL(text);
   } catch {
-    // The parser's own error quotes the URL.
+    // The URL parser's own error quotes the URL.
     throw refused("it does not parse");
   }
 }
