@@ -2,14 +2,14 @@ import { Problem } from "../src/http/problem.js";
 import { liveTokens, MAX_TOKEN_LENGTH, type WorkerEnv } from "./env.js";
 
 /**
- * Who asks: the key prefix that the request's bearer token opens.
+ * Returns the key prefix of the request's bearer token.
  *
- * It is compared with every live token, all of them filled up to one length, and always to the last byte: the time it takes
- * tells neither how much of a token was right, nor how long it is, nor which one it was. A refusal touches no storage.
+ * Compares it with every valid token, all padded to one length, and always to the last byte. So the time taken does not
+ * reveal how much of a token matched, its length, or which token it was. A refusal touches no storage.
  *
  * @throws {Problem} `unauthorized`.
- * @throws {CoordinationError} `misconfigured` when the Worker has no token, or a malformed one: it is never open. For logs: the
- * caller has shown no token.
+ * @throws {CoordinationError} `misconfigured` when the Worker has no token, or a malformed one: it is never open. This error is
+ * for logs only: the caller is not authenticated.
  * @see https://www.rfc-editor.org/rfc/rfc6750
  */
 export function authenticate(request: Request, env: WorkerEnv): string {
@@ -26,13 +26,13 @@ export function authenticate(request: Request, env: WorkerEnv): string {
   return keyPrefix;
 }
 
-/** A live token as it is compared. */
+/** A valid token in the form for comparison. */
 interface Opener {
   readonly bytes: Uint8Array;
   readonly opens: string;
 }
 
-/** Those of the variables that were read last: they stay the same for as long as the Worker runs. */
+/** The tokens of the last read variables, cached: variables do not change while the Worker runs. */
 let last: { readonly variables: string; readonly openers: readonly Opener[] } | undefined;
 
 function openedBy(env: WorkerEnv): readonly Opener[] {
@@ -44,7 +44,7 @@ function openedBy(env: WorkerEnv): readonly Opener[] {
   return last.openers;
 }
 
-/** Every token in as many bytes; none holds a zero. */
+/** Pads every token with zeros to one length. No token holds a zero. */
 function filled(token: string): Uint8Array {
   const bytes = new Uint8Array(MAX_TOKEN_LENGTH);
   for (let i = 0; i < token.length; i++) bytes[i] = token.charCodeAt(i);

@@ -4,20 +4,20 @@ import { problemOf } from "../src/http/problem.js";
 import { PROTOCOL } from "../src/http/protocol.js";
 import { NoRoom } from "../src/runtime/size.js";
 
-/** What became of one operation of a batch. */
+/** The outcome of one operation of a batch. */
 export interface OperationOutcome {
-  /** `{ output }`, or what `problemOutcome` returns. */
+  /** `{ output }`, or the result of `problemOutcome`. */
   readonly outcome: object;
-  /** What it means that the outcome is not told. */
+  /** The `applied` of the error when the outcome does not fit into the answer. */
   readonly applied: "no" | "unknown";
 }
 
-/** An outcome of this size is told even when the room is taken: what stands in its place is no shorter. */
+/** Smaller outcomes are always added: the problem in their place would be as long. */
 const SMALL_BYTES = 512;
 
-/** The answer to a batch, which holds about 4 MB: outcomes that have no room are replaced by a problem that says so. */
+/** The answer to a batch, of about 4 MB. Outcomes that do not fit are replaced by a problem that says so. */
 export class BatchAnswer {
-  /** As texts: an outcome is let go of as soon as it is written. */
+  /** As texts, so that each outcome's object is freed at once. */
   readonly #texts: string[] = [];
   #bytes = 0;
 
@@ -35,7 +35,10 @@ export class BatchAnswer {
   }
 }
 
-/** Returns `{ problem, retryAfterSec?, noRoom? }`. `noRoom`: to be sent again at once, since others took the room. */
+/**
+ * Returns `{ problem, retryAfterSec?, noRoom? }`. `noRoom`: the client can resend at once, since other outcomes filled the
+ * answer.
+ */
 export function problemOutcome(error: unknown): object {
   const { body, retryAfterSec } = problemOf(error);
   if (error instanceof NoRoom) return { problem: body, noRoom: true };

@@ -4,14 +4,14 @@ import { type Clock, systemClock } from "../src/lib/clock.js";
 import { within } from "../src/runtime/deadline.js";
 import { depthOf, MAX_DEPTH } from "./json.js";
 
-/** The most that one request may carry, in bytes. */
+/** The largest body of a request, in bytes. */
 export const MAX_BODY_BYTES = 262_144;
-/** How long a body may take to arrive, in milliseconds: a client at 26 KB a second is in time with the largest. */
+/** How long a body may take to arrive, in milliseconds. At 26 KB a second the largest body arrives in time. */
 const MAX_BODY_MS = 10_000;
 
 /**
- * Returns the request's JSON. A body that is too large is refused by its announced length, and again while it is read. A body
- * that has not arrived after ten seconds is refused.
+ * Returns the request's JSON. Refuses a large body by its `Content-Length`, and again while it is read. Refuses a body that
+ * has not arrived after ten seconds.
  *
  * @throws {Problem} `unsupported_media_type`, `too_large`, `request_timeout`, `malformed`.
  */
@@ -20,7 +20,7 @@ export async function readJson(request: Request, clock: Clock = systemClock): Pr
   return parsed(await readCapped(request, clock));
 }
 
-/** Returns the same, or `undefined` for a request without a body, whatever type it announces. */
+/** Returns the request's JSON, or `undefined` for a request without a body, whatever its `Content-Type` is. */
 export async function readOptionalJson(request: Request, clock: Clock = systemClock): Promise<unknown> {
   const bytes = await readCapped(request, clock);
   if (bytes.length === 0) return undefined;
@@ -41,14 +41,14 @@ function parsed(bytes: Uint8Array): unknown {
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes));
   } catch {
-    // The parser's own error quotes the body.
+    // The JSON parser's own error quotes the body.
     throw new Problem("malformed", "the body is not JSON in UTF-8");
   }
   if (depthOf(value) > MAX_DEPTH) throw new Problem("malformed", `the JSON is nested deeper than ${MAX_DEPTH} levels`);
   return value;
 }
 
-/** The client's leaving ends it as well. */
+/** Reads the body up to the limits. Also ends when the client disconnects. */
 async function readCapped(request: Request, clock: Clock): Promise<Uint8Array> {
   try {
     return await within({ limitMs: MAX_BODY_MS, signal: request.signal, clock }, tooSlow, (signal) =>

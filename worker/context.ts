@@ -4,17 +4,17 @@ import { Problem } from "../src/http/problem.js";
 import type { WorkerEnv } from "./env.js";
 import type { MayName } from "./handlers.js";
 
-/** What the Worker's routes find in their context. */
+/** The types of the bindings and variables in the routes' context. */
 export interface AppEnv {
   readonly Bindings: WorkerEnv;
   readonly Variables: {
-    /** Made for this request, and bound to what its token opens. */
+    /** Made for this request, with the key prefix of its token. */
     readonly coordinator: Coordinator;
-    /** What its token opens: begins the name of everything that it can reach. */
+    /** The prefix of all names that the request's token can access. */
     readonly keyPrefix: string;
     /** Whether a tenant's registrations may name a handler. */
     readonly mayName: MayName;
-    /** Tells of an error that nobody expected, of which the caller hears no more than `internal`. */
+    /** Reports an unexpected error, which the caller only sees as `internal`. */
     readonly report: (error: unknown) => void;
   };
 }
@@ -22,7 +22,7 @@ export interface AppEnv {
 export type App = Hono<AppEnv>;
 export type AppContext = Context<AppEnv>;
 
-/** The methods of one path; any other is answered with 405 and the list of these. */
+/** Registers the methods of one path. Any other method is answered 405 with the list of these. */
 export function route(app: App, path: string, handlers: Readonly<Record<string, Handler<AppEnv>>>): void {
   const methods = Object.keys(handlers);
   for (const [method, handler] of Object.entries(handlers)) app.on(method, path, handler);
@@ -32,7 +32,7 @@ export function route(app: App, path: string, handlers: Readonly<Record<string, 
   });
 }
 
-/** A path's segment as it was before it was percent-encoded; decoded once, so that any id comes back. */
+/** Returns a segment of the path, percent-decoded exactly once, so that any id is possible. */
 export function pathSegment(c: AppContext, index: number): string {
   // The app routes on the raw path (see `createWorker`): nothing has been decoded yet.
   try {

@@ -5,41 +5,43 @@ import { CoordinationError } from "../src/errors.js";
 export interface WorkerEnv {
   /** The binding of the class that extends `CoordinatorObject`. */
   readonly COORDINATOR?: ObjectNamespace;
-  /** The bearer token; several, separated by spaces, while one is replaced. */
+  /** The bearer token. During a rotation several, separated by spaces. */
   readonly COORDINATOR_TOKEN?: string;
-  /** JSON: each token with its tenant, who sees what is his alone. Several tokens may have one tenant. */
+  /** JSON: each token with its tenant. A tenant sees only its own data. Several tokens may have one tenant. */
   readonly COORDINATOR_TOKENS?: string;
-  /** What signs webhooks: `whsec_…`, several separated by spaces. Tenants have it in common, unless they have their own. */
+  /**
+   * The signing secrets of webhooks: `whsec_…`, several separated by spaces. Tenants share them unless `WEBHOOK_SECRETS` is set.
+   */
   readonly WEBHOOK_SECRET?: string;
-  /** JSON: each tenant with what signs its webhooks, in the form of `WEBHOOK_SECRET`. One that is not in it sends none. */
+  /** JSON: each tenant with its signing secrets, in the form of `WEBHOOK_SECRET`. A tenant that is missing sends no webhooks. */
   readonly WEBHOOK_SECRETS?: string;
-  /** `host[:port]`, separated by commas; webhooks go nowhere else. */
+  /** The hosts that webhooks may be sent to: `host[:port]`, separated by commas. */
   readonly WEBHOOK_ALLOWED_HOSTS?: string;
-  /** `"true"`: http and loopback too, to an allowed host. For development: a local receiver needs it. */
+  /** `"true"`: allows http and loopback too, for allowed hosts. For development with a local receiver. */
   readonly WEBHOOK_ALLOW_HTTP?: string;
 }
 
-/** A token that opens the Worker, and what it opens. */
+/** A valid token, and its key prefix. */
 export interface LiveToken {
   readonly token: string;
-  /** Begins the name of everything that the token's bearer can reach. */
+  /** The prefix of all names that the token can access. */
   readonly keyPrefix: string;
 }
 
 const KEY_PREFIX = "coord:";
 const MIN_TOKEN_LENGTH = 16;
 export const MAX_TOKEN_LENGTH = 512;
-/** Every request is compared with all of them. */
+/** The most tokens: each request's token is compared with all of them. */
 const MAX_TOKENS = 100;
 const TENANT = /^[A-Za-z0-9_.-]{1,64}$/;
-/** What a tenant's name must be, in words. */
+/** The form of a tenant's name, in words. */
 export const TENANT_FORM = "1 to 64 of A-Z, a-z, 0-9, full stop, hyphen and underscore";
 
 export function isTenant(name: unknown): name is string {
   return typeof name === "string" && TENANT.test(name);
 }
 
-/** A variable that is missing or malformed. The message names it too, and holds nothing of its value. */
+/** A variable that is missing or malformed. The message names the variable, and never holds its value. */
 export class VariableError extends CoordinationError {
   constructor(
     readonly variable: keyof WorkerEnv,
@@ -50,10 +52,10 @@ export class VariableError extends CoordinationError {
 }
 
 /**
- * The tokens that are valid now.
+ * Returns the tokens that are valid now.
  *
- * @throws {CoordinationError} `misconfigured`, naming the variable, when there is none or one is malformed: a Worker
- * without a token is closed.
+ * @throws {CoordinationError} `misconfigured`, naming the variable, when there is none or one is malformed. A Worker without
+ * a token refuses every request.
  */
 export function liveTokens(env: WorkerEnv): LiveToken[] {
   const single = (env.COORDINATOR_TOKEN ?? "").split(/\s+/).filter((token) => token !== "");
@@ -83,7 +85,7 @@ export function liveTokens(env: WorkerEnv): LiveToken[] {
   return live;
 }
 
-/** Returns the tenant of a key prefix; `undefined` for that of `COORDINATOR_TOKEN`, and for one that no token opens. */
+/** Returns the tenant of a key prefix; `undefined` for that of `COORDINATOR_TOKEN`, and for a malformed one. */
 export function tenantOf(keyPrefix: string): string | undefined {
   if (!keyPrefix.startsWith(KEY_PREFIX) || !keyPrefix.endsWith(":")) return undefined;
   const tenant = keyPrefix.slice(KEY_PREFIX.length, -1);
@@ -91,9 +93,9 @@ export function tenantOf(keyPrefix: string): string | undefined {
 }
 
 /**
- * The fields of a variable that is a JSON object; none when it is not set.
+ * Returns the fields of a variable that is a JSON object; none when it is not set.
  *
- * @throws {CoordinationError} `misconfigured`, with `what` it must be.
+ * @throws {CoordinationError} `misconfigured`; the message says that the variable must hold `what`.
  */
 export function entriesOf(
   env: WorkerEnv,
@@ -106,7 +108,7 @@ export function entriesOf(
   try {
     map = JSON.parse(text);
   } catch {
-    // The parser's own error quotes the secrets.
+    // The JSON parser's own error quotes the secrets.
   }
   if (typeof map !== "object" || map === null || Array.isArray(map)) {
     throw new VariableError(variable, `${variable} must be a JSON object of ${what}`);

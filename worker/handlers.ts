@@ -1,14 +1,14 @@
 import { CoordinationError } from "../src/errors.js";
 import { isTenant, TENANT_FORM } from "./env.js";
 
-/** Who may name a handler: every tenant (`"*"`), or those in the list. */
+/** Which tenants may name a handler: all (`"*"`), or those in the list. */
 export type HandlerRules = { readonly [handler: string]: "*" | readonly string[] };
 
 /** Whether a tenant may name a handler in its registrations. */
 export type MayName = (handler: string, tenant: string | undefined) => boolean;
 
 /**
- * Returns what `handlers` of `createWorker` allows. Without it every name is allowed.
+ * Returns the check for `handlers` of `createWorker`. Without it every name is allowed.
  *
  * @throws {CoordinationError} `misconfigured` for rules that are malformed.
  */
@@ -17,7 +17,7 @@ export function mayNameOf(rules: HandlerRules | undefined): MayName {
   const allowed = new Map(Object.entries(rules).map(([handler, tenants]) => [handler, readTenants(handler, tenants)]));
   return (handler, tenant) => {
     const tenants = allowed.get(handler);
-    // The bearer of COORDINATOR_TOKEN has no tenant: the operator's own services.
+    // COORDINATOR_TOKEN has no tenant: it is for the operator's own services.
     return tenants === "*" || (tenants !== undefined && (tenant === undefined || tenants.has(tenant)));
   };
 }

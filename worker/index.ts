@@ -16,14 +16,17 @@ export type { WorkerEnv } from "./env.js";
 export type { HandlerRules } from "./handlers.js";
 export { CoordinatorWorkerObject } from "./object.js";
 
-/** What a Worker is made with. */
+/** Options of a Worker. */
 export interface WorkerOptions<Env extends WorkerEnv = WorkerEnv> {
-  /** The binding of the class that extends `CoordinatorWorkerObject` (or `CoordinatorObject`). Default `env.COORDINATOR`. */
+  /**
+   * Returns the binding of the class that extends `CoordinatorWorkerObject` (or `CoordinatorObject`). Default
+   * `env.COORDINATOR`.
+   */
   readonly namespace?: (env: Env) => ObjectNamespace | undefined;
   /**
-   * Which handlers registrations may name: `"*"` for every tenant, or the tenants that may. Any other name is refused with
-   * `invalid_input`, a misspelled one too. The bearer of `COORDINATOR_TOKEN` has no tenant, and may name each of them.
-   * Default: any name is taken. Does not take back what is registered already.
+   * Which handlers registrations may name: `"*"` for every tenant, or a list of tenants. Any other name is refused with
+   * `invalid_input`, also a misspelled one. `COORDINATOR_TOKEN` has no tenant, and may name all of them. Default: any name is
+   * allowed. Does not change existing registrations.
    */
   readonly handlers?: HandlerRules;
   /**
@@ -35,19 +38,19 @@ export interface WorkerOptions<Env extends WorkerEnv = WorkerEnv> {
   readonly onError?: (error: unknown) => void;
 }
 
-/** The part of a Worker's `ctx` that is used. */
+/** The used part of a Worker's `ctx`. */
 export interface WorkerContext {
   waitUntil(work: Promise<unknown>): void;
 }
 
-/** What a module Worker exports. */
+/** The exports of a module Worker. */
 export interface CoordinatorWorker<Env extends WorkerEnv = WorkerEnv> {
   fetch(request: Request, env: Env, ctx?: WorkerContext): Promise<Response>;
 }
 
 /**
- * The Worker's HTTP API over a Durable Object namespace. For those who add handlers to the object; the default export
- * is one that was made without options.
+ * Returns the Worker's HTTP API over a Durable Object namespace. Use it to add handlers to the object. The default export
+ * is a Worker without options.
  *
  * @example
  * ```ts
@@ -110,19 +113,19 @@ function keyPrefixOf(request: Request, env: WorkerEnv, onError: (error: unknown)
 }
 
 function logMisconfigured(error: unknown): void {
-  // The documented default: without it a closed Worker would not say why.
+  // The documented default: without it a Worker that refuses every request would not log why.
   // biome-ignore lint/suspicious/noConsole: the message names a variable, and holds no value.
   if (error instanceof CoordinationError) console.error(`edge-coordinator: ${error.message}`);
 }
 
-/** The path of a request's URL, which every platform has parsed and written out by itself. */
+/** Returns the raw path of a request's URL, which the platform has normalised. */
 function rawPathOf({ url }: Request): string {
   const start = url.indexOf("/", url.indexOf("://") + 3);
   const end = url.slice(start).search(/[?#]/);
   return end < 0 ? url.slice(start) : url.slice(start, start + end);
 }
 
-/** What Hono takes for a request's context. A caller that gives none has no work that outlives its request. */
+/** Returns the execution context that Hono needs. Without one, no work outlives the request. */
 function executionContext(ctx: WorkerContext | undefined) {
   return { waitUntil: (work: Promise<unknown>) => ctx?.waitUntil(work), passThroughOnException: () => {}, props: {} };
 }
@@ -133,7 +136,7 @@ function coordinatorOf<Env extends WorkerEnv>(
   options: WorkerOptions<Env>,
 ): DurableObjectCoordinator {
   const namespace = namespaceOf(env, options);
-  // A client that leaves ends its wait in the object: see `enable_request_signal` in wrangler.toml.
+  // A client that disconnects ends its wait in the object: see `enable_request_signal` in wrangler.toml.
   return new DurableObjectCoordinator({ namespace, keyPrefix, waitUntil: (work) => executionCtx.waitUntil(work) });
 }
 
@@ -145,5 +148,5 @@ function namespaceOf<Env extends WorkerEnv>(env: Env, options: WorkerOptions<Env
   return namespace;
 }
 
-/** The Worker as it is deployed: the binding `COORDINATOR`, and no handlers. */
+/** The default Worker: the binding `COORDINATOR`, and no handlers. */
 export default createWorker();

@@ -1,7 +1,7 @@
-/** How deep a caller's JSON may be nested: what is stored today is parsed and printed by recursion tomorrow. */
+/** The deepest nesting of a caller's JSON. Later calls parse and print stored JSON recursively. */
 export const MAX_DEPTH = 64;
 
-/** How deep a value is nested, told exactly up to one more than `MAX_DEPTH`; 0 for one that is no container. */
+/** Returns how deep a value is nested, up to one more than `MAX_DEPTH`; 0 when it is neither an object nor a list. */
 export function depthOf(value: unknown, limit = MAX_DEPTH + 1): number {
   if (typeof value !== "object" || value === null || limit === 0) return 0;
   let deepest = 0;
@@ -9,7 +9,7 @@ export function depthOf(value: unknown, limit = MAX_DEPTH + 1): number {
   return deepest + 1;
 }
 
-/** Whether a text is JSON that can be stored. */
+/** Returns whether a text is JSON that can be stored. */
 export function isStorableJson(text: string): boolean {
   try {
     return depthOf(JSON.parse(text)) <= MAX_DEPTH;

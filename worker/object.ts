@@ -3,11 +3,12 @@ import { tenantOf, type WorkerEnv } from "./env.js";
 import { webhooksOf } from "./webhooks.js";
 
 /**
- * The Worker's Durable Object: a `CoordinatorObject` whose webhooks are set up by `WEBHOOK_SECRET` or `WEBHOOK_SECRETS`,
- * `WEBHOOK_ALLOWED_HOSTS` and `WEBHOOK_ALLOW_HTTP`. Extend it to add handlers; their events say the `tenant`.
+ * The Worker's Durable Object: a `CoordinatorObject` that reads its webhooks' settings from `WEBHOOK_SECRET` or
+ * `WEBHOOK_SECRETS`, `WEBHOOK_ALLOWED_HOSTS` and `WEBHOOK_ALLOW_HTTP`. Extend it to add handlers. Its events have the
+ * `tenant`.
  *
- * While a variable is wrong, registrations that name a URL are refused, and webhooks that are due already wait. Acks, waits
- * and handlers go on. Events and `/health` name the variable.
+ * While a variable is malformed, registrations that name a URL are refused, and due webhooks wait. Acks, waits and handlers
+ * still work. Events and `/health` name the variable.
  *
  * @example
  * ```ts

@@ -1,9 +1,9 @@
 import { preferencesOf } from "../src/http/prefer.js";
 
-/** The longest wait that is granted, in seconds. */
+/** The longest wait, in seconds. */
 export const MAX_WAIT_SEC = 60;
 
-/** How long the caller would like to wait, in seconds, as far as it is granted; `undefined` when no wait was asked for. */
+/** Returns how long the caller wants to wait, in seconds, at most `MAX_WAIT_SEC`; `undefined` when it asked for no wait. */
 export function preferredWaitSec(header: string | undefined): number | undefined {
   const { waitSec } = preferencesOf(header);
   return waitSec === undefined ? undefined : Math.min(waitSec, MAX_WAIT_SEC);

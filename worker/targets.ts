@@ -3,22 +3,22 @@ import type { AppContext } from "./context.js";
 import { tenantOf } from "./env.js";
 import { checkWebhookUrls } from "./webhooks.js";
 
-/** Where a registration would have its ends told. */
+/** The URLs and the handlers that a registration names. */
 export interface NamedTargets {
   readonly urls: readonly string[];
   readonly handlers: readonly string[];
 }
 
 /**
- * Refuses targets that would never be reached, or that the token's tenant may not use, before anything is stored.
+ * Refuses targets that can never be reached, or that the token's tenant may not use, before anything is stored.
  *
  * @throws {CoordinationError} `invalid_input` for a handler or a URL that is not allowed, `unsupported` when webhooks are not
- * set up, `misconfigured` when they are set up wrongly.
+ * configured, `misconfigured` when their variables are malformed.
  */
 export function checkTargets(c: AppContext, { urls, handlers }: NamedTargets): void {
   const { keyPrefix, mayName } = c.var;
   const tenant = tenantOf(keyPrefix);
-  // One answer for a handler of others and for one that does not exist.
+  // The same error for another tenant's handler and for an unknown one, so that callers cannot discover names.
   if (!handlers.every((handler) => mayName(handler, tenant))) {
     const message = "the handler of a target must be one that `handlers` of createWorker allows this token";
     throw new CoordinationError("invalid_input", message);

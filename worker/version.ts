@@ -1,2 +1,2 @@
-/** The package's version, as `GET /health` tells it. */
+/** The package's version, which `GET /health` shows. */
 export const VERSION = "0.1.0";

@@ -10,14 +10,14 @@ import { entriesOf, tenantOf, VariableError, type WorkerEnv } from "./env.js";
 type SecretVariable = "WEBHOOK_SECRET" | "WEBHOOK_SECRETS";
 
 /**
- * What sends the webhooks of what a key prefix holds; `undefined` when they are not set up, or not for its tenant.
+ * Returns the sender for the webhooks of a key prefix; `undefined` when webhooks are not configured, or not for its tenant.
  *
  * @throws {CoordinationError} `misconfigured`, naming the variable.
  */
 export function webhooksOf(env: WorkerEnv, keyPrefix: string): Webhooks | undefined {
   const tenant = tenantOf(keyPrefix);
   const own = ownSecrets(env);
-  // Where tenants have secrets of their own, nobody signs with another's.
+  // When tenants have their own secrets, no tenant signs with the shared one.
   const isOwn = tenant !== undefined && isSet(env.WEBHOOK_SECRETS);
   if (!areSetUp(env)) return undefined;
   return isOwn
@@ -41,7 +41,7 @@ function isSet(value: unknown): boolean {
   return typeof value === "string" && value.trim() !== "";
 }
 
-/** Whether anybody sends webhooks. */
+/** Returns whether webhooks are configured. */
 function areSetUp(env: WorkerEnv): boolean {
   const secret = isSet(env.WEBHOOK_SECRET) ? "WEBHOOK_SECRET" : isSet(env.WEBHOOK_SECRETS) ? "WEBHOOK_SECRETS" : "";
   const hasHosts = isSet(env.WEBHOOK_ALLOWED_HOSTS);
@@ -57,12 +57,12 @@ function areSetUp(env: WorkerEnv): boolean {
   return true;
 }
 
-/** What each tenant has of its own. */
+/** Returns the secrets of each tenant. */
 function ownSecrets(env: WorkerEnv): ReadonlyMap<string, unknown> {
   return new Map(entriesOf(env, "WEBHOOK_SECRETS", "tenants with their secrets"));
 }
 
-/** `undefined` without a secret. */
+/** Returns `undefined` without a secret. */
 function senderOf(env: WorkerEnv, secrets: unknown, variable: SecretVariable): Webhooks | undefined {
   if (secrets === undefined) return undefined;
   if (typeof secrets !== "string") throw new VariableError(variable, `${variable} must have a text for each tenant`);
@@ -90,8 +90,8 @@ function blaming(variable: keyof WorkerEnv, read: () => unknown): void {
 /**
  * Refuses webhooks that would never be sent, before anything is stored.
  *
- * @throws {CoordinationError} `invalid_input` for a URL that is not allowed, `unsupported` when webhooks are not set up,
- * `misconfigured` when they are set up wrongly.
+ * @throws {CoordinationError} `invalid_input` for a URL that is not allowed, `unsupported` when webhooks are not configured,
+ * `misconfigured` when their variables are malformed.
  */
 export function checkWebhookUrls(env: WorkerEnv, keyPrefix: string, urls: readonly string[]): void {
   if (urls.length === 0) return;

@@ -8,7 +8,7 @@ import { acksBody, cancelBody, decrementBody, groupBody, pageQuery, redeliverBod
 import { parse } from "../schemas/parse.js";
 import { checkTargets } from "../targets.js";
 
-/** `/v1/groups/:id` and what stands below it: completion groups for callers in any language. */
+/** The routes of `/v1/groups/:id`: completion groups for callers in any language. */
 export function groupRoutes(app: App): void {
   route(app, "/v1/groups/:id", { PUT: register, GET: status });
   route(app, "/v1/groups/:id/acks", { POST: ack });
@@ -18,7 +18,7 @@ export function groupRoutes(app: App): void {
   route(app, "/v1/groups/:id/results", { GET: results });
 }
 
-/** Per request, as everything here that does I/O: a Worker forbids that requests share it. */
+/** One tracker for each request: a Worker forbids requests to share objects that do I/O. */
 function trackerOf(c: AppContext): CompletionTracker {
   return new CompletionTracker(c.var.coordinator);
 }
@@ -47,7 +47,7 @@ async function register(c: AppContext): Promise<Response> {
     tasks ?? (indexed ? { indexed: total } : total),
     options as Parameters<CompletionTracker["register"]>[2],
   );
-  // 200 for the first registration too: a caller whose reply was lost reads the same answer when it sends again.
+  // 200 for the first registration too: a caller that resends after a lost reply gets the same answer.
   return c.json(status);
 }
 

@@ -4,8 +4,8 @@ import { VERSION } from "../version.js";
 import { checkWebhookVariables } from "../webhooks.js";
 
 /**
- * `GET /health`: needs no token and touches no storage. `degraded` names the variables that are missing or malformed, and
- * holds nothing of their values.
+ * `GET /health`: needs no token and touches no storage. `degraded` names the variables that are missing or malformed,
+ * without their values.
  */
 export function healthRoutes(app: App, checkBinding: (env: WorkerEnv) => void): void {
   route(app, "/health", { GET: (c) => health(c, [checkBinding, liveTokens, checkWebhookVariables]) });
@@ -18,7 +18,7 @@ function health(c: AppContext, checks: readonly ((env: WorkerEnv) => unknown)[])
   return c.json({ status: "degraded", version: VERSION, misconfigured });
 }
 
-/** The variable that the check blames, if it fails. */
+/** Returns the variable that the check reports, if it fails. */
 function faultOf(check: (env: WorkerEnv) => unknown, env: WorkerEnv): string[] {
   try {
     check(env);

@@ -13,11 +13,10 @@ import { markBody, requestBody, rootsBody, stagesOf } from "../schemas/bodies.js
 import { parse } from "../schemas/parse.js";
 
 /**
- * `/v1/requests/:id` and what stands below it: requests that wait for their roots, for callers in any language. Stages
- * are whatever the callers name.
+ * The routes of `/v1/requests/:id`: requests that wait for their roots, for callers in any language. Callers name any stage.
  *
- * Where the library answers with a verdict, so does HTTP, with 200: a mark of a request that is gone is `unknown`, and
- * no fault. Where it answers null, HTTP answers 404.
+ * Where the library returns a verdict, HTTP answers 200 with it: a mark of an expired request is `unknown`, not an error.
+ * Where the library returns null, HTTP answers 404.
  */
 export function requestRoutes(app: App): void {
   route(app, "/v1/requests/:id", { PUT: register, GET: status, DELETE: cleanup });
@@ -32,12 +31,12 @@ function requestIdOf(c: AppContext): string {
   return requestId;
 }
 
-/** Per call: what a tracker checks stages against are here the stages that the call names. */
+/** Makes a tracker for one call. It accepts the stages that the call names. */
 function trackerOf(c: AppContext, stages: readonly string[]): RequestWaitTracker {
   return new RequestWaitTracker(c.var.coordinator, { stages });
 }
 
-/** A body is optional: most callers have nothing to say but the id. */
+/** The body is optional: most callers send only the id. */
 async function register(c: AppContext): Promise<Response> {
   const requestId = requestIdOf(c);
   const body = await readOptionalJson(c.req.raw);
@@ -52,7 +51,7 @@ async function addRoots(c: AppContext): Promise<Response> {
   return c.json(await trackerOf(c, [stage]).registerRoot(requestId, stage, roots));
 }
 
-/** Takes no opId: a root is marked once, whoever marks it and however often. */
+/** Takes no opId: a root is marked once, however many calls mark it. */
 async function mark(c: AppContext): Promise<Response> {
   const requestId = requestIdOf(c);
   const { stage, rootId, processed = 1, next = [], error } = parse(markBody, await readJson(c.req.raw));
@@ -64,12 +63,15 @@ async function mark(c: AppContext): Promise<Response> {
   return c.json(result);
 }
 
-/** Takes no body, and reads none. */
+/** Does not read a body. */
 async function seal(c: AppContext): Promise<Response> {
   return c.json(requestResult(await c.var.coordinator.run("request.seal", requestIdOf(c), { op: newOp() })));
 }
 
-/** One that is not there is gone as well: who asks again, since the reply was lost, hears the same. */
+/**
+ * A request that does not exist is answered like a removed one. A caller that resends after a lost reply gets the same
+ * answer.
+ */
 async function cleanup(c: AppContext): Promise<Response> {
   await c.var.coordinator.run("request.cleanup", requestIdOf(c), { op: newOp() });
   return c.body(null, 204);
@@ -88,7 +90,7 @@ async function look(c: AppContext, requestId: string): Promise<RequestView | und
   return (await c.var.coordinator.run("request.status", requestId, {})).view;
 }
 
-/** The request once it is complete, or as it stands when the wait is over; an unknown one at once. */
+/** Returns the request once it is complete, or its current state when the wait is over; an unknown one at once. */
 async function endOrStatus(c: AppContext, requestId: string, waitSec: number): Promise<RequestView | undefined> {
   const { coordinator } = c.var;
   const { view } = await endOrLook<{ view?: RequestView }>(

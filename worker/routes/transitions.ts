@@ -14,13 +14,14 @@ import { parse } from "../schemas/parse.js";
 import { INPUTS } from "../schemas/transitions.js";
 import { checkTargets, type NamedTargets } from "../targets.js";
 
-/** How long a watch lasts unless it says otherwise, and at most. */
+/** The default and the longest time of a watch. */
 const MAX_HOP_MS = 25_000;
 
 /**
- * `/v1/run`, `/v1/batch` and `/v1/watch`: what `HttpCoordinator` speaks. Public transitions only, never the outbox's own.
+ * The routes of `/v1/run`, `/v1/batch` and `/v1/watch`, which `HttpCoordinator` calls. They run public transitions only,
+ * never those of the outbox.
  *
- * The client owns the retries here: it knows best whether its answer has come. So a call is tried once towards its object.
+ * The client owns the retries, because it knows whether it received the answer. The Worker makes one call of the object.
  */
 export function transitionRoutes(app: App): void {
   route(app, "/v1/run/:machine/:transition", { POST: run });
@@ -33,7 +34,7 @@ async function run(c: AppContext): Promise<Response> {
   return c.json({ protocol: PROTOCOL, output: await runOne(c, name, parse(runBody, await readJson(c.req.raw))) });
 }
 
-/** @param pageBytes how large the answer may be, where it is a page. */
+/** @param pageBytes the largest answer, for a transition that returns a page. */
 async function runOne(
   c: AppContext,
   name: PublicTransition,
@@ -51,10 +52,10 @@ function bytesOf({ bytes = MAX_PAGE_BYTES }: { readonly bytes?: number }): numbe
 }
 
 /**
- * Runs several as if each had come by itself; the coordinator keeps those on one record in their order.
+ * Runs several operations like single calls. The coordinator keeps operations on one record in order.
  *
- * The answer is bounded. Pages divide its room among them, so that each of them goes on. Whatever else comes when the room is
- * taken is not answered: its outcome says that it may be sent again.
+ * The answer is bounded. Pages share its limit, so that each of them makes progress. Other outcomes that do not fit are
+ * replaced by a problem that says that the operation may be sent again.
  */
 async function batch(c: AppContext): Promise<Response> {
   const { operations } = parse(batchBody, await readJson(c.req.raw));
@@ -77,7 +78,7 @@ async function outcomeOf(c: AppContext, operation: unknown, pageBytes: number): 
   }
 }
 
-/** Its `output` is `null` when the time is over: to be asked again is part of how it works, not a fault. */
+/** A watch that times out answers with the `output` `null`: the client then asks again. */
 async function watch(c: AppContext): Promise<Response> {
   const name = transitionOf(c);
   if (!isWatchable(name)) throw unknownTransition();
@@ -112,7 +113,7 @@ function inputOf<N extends PublicTransition>(name: N, input: unknown): InputOf<N
   return parse(schema, input, "input");
 }
 
-/** Where a registration would have its ends told. */
+/** Returns the URLs and the handlers that a registration names. */
 function targetsOf(name: PublicTransition, input: InputOf<PublicTransition>): NamedTargets {
   if (name !== "completion.register") return { urls: [], handlers: [] };
   const { complete, timeout, end } = (input as InputOf<"completion.register">).targets ?? {};

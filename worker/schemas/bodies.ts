@@ -25,19 +25,19 @@ import {
 
 // ---- Transitions ----
 
-/** How many operations one batch may carry. */
+/** The most operations of one batch. */
 const MAX_OPERATIONS = 100;
 
-/** `/v1/run`. */
+/** The body of `/v1/run`. */
 export const runBody = z.strictObject({ id, input: z.unknown() });
 
-/** `/v1/batch`. Each of them is looked at by itself: what is wrong with one is that one's outcome. */
+/** The body of `/v1/batch`. Operations are checked one by one: an invalid operation fails alone. */
 export const batchBody = z.strictObject({ operations: list(z.unknown(), 1, MAX_OPERATIONS) });
 
 /** One operation of a batch. */
 export const operationBody = z.extend(runBody, { transition: z.string() });
 
-/** `/v1/watch`. */
+/** The body of `/v1/watch`. */
 export const watchBody = z.strictObject({ id, input: z.unknown(), timeoutMs: z.exactOptional(whole(0, 25_000)) });
 
 // ---- Groups ----
@@ -56,7 +56,7 @@ function isOneTarget({ url, handler, payload, requestRoot }: Readonly<Record<str
   return kinds.length === 1 && (payload === undefined || handler !== undefined);
 }
 
-/** `PUT /v1/groups/:id`. */
+/** The body of `PUT /v1/groups/:id`. */
 export const groupBody = z
   .strictObject({
     total: z.exactOptional(whole(0, MAX_TOTAL)),
@@ -88,29 +88,29 @@ const task = z
   .strictObject({ id: taskId, result: z.exactOptional(z.unknown()), error: z.exactOptional(z.string()) })
   .check(z.refine(notBoth, { error: "must not have both a result and an error" }));
 
-/** A task that is done without more to say may be its id alone. */
+/** A task without a result or an error may be its id alone. */
 const taskOrId = z.pipe(
   z.transform((value: unknown) => (typeof value === "object" ? value : { id: value })),
   task,
 );
 
-/** `POST /v1/groups/:id/acks`. */
+/** The body of `POST /v1/groups/:id/acks`. */
 export const acksBody = z.strictObject({ tasks: list(taskOrId, 1, MAX_ACKS), generation: z.exactOptional(generation) });
 
-/** `POST /v1/groups/:id/cancel`. */
+/** The body of `POST /v1/groups/:id/cancel`. */
 export const cancelBody = z.strictObject({ reason: z.string(), generation: z.exactOptional(generation) });
 
-/** `POST /v1/groups/:id/decrement`. */
+/** The body of `POST /v1/groups/:id/decrement`. */
 export const decrementBody = z.strictObject({
   by: z.exactOptional(whole(1, MAX_TOTAL)),
   opId: z.exactOptional(id),
   generation: z.exactOptional(generation),
 });
 
-/** `POST /v1/groups/:id/redeliver`; may be left out. */
+/** The body of `POST /v1/groups/:id/redeliver`, which is optional. */
 export const redeliverBody = z.strictObject({ generation: z.exactOptional(generation) });
 
-/** What stands in the query of `GET /v1/groups/:id/results`. */
+/** The query of `GET /v1/groups/:id/results`. */
 export const pageQuery = z.strictObject({
   after: z.exactOptional(whole(0, MAX_TOTAL)),
   limit: z.exactOptional(whole(1, MAX_PAGE)),
@@ -118,13 +118,13 @@ export const pageQuery = z.strictObject({
 
 // ---- Requests ----
 
-/** `PUT /v1/requests/:id`; may be left out. */
+/** The body of `PUT /v1/requests/:id`, which is optional. */
 export const requestBody = z.strictObject({ ttlSec: z.exactOptional(seconds(1)) });
 
-/** `POST /v1/requests/:id/roots`: of one stage, so that they are registered in one step. */
+/** The body of `POST /v1/requests/:id/roots`: roots of one stage, so that one step registers them. */
 export const rootsBody = z.strictObject({ stage, roots: rootIds });
 
-/** `POST /v1/requests/:id/marks`: one root, done or failed. */
+/** The body of `POST /v1/requests/:id/marks`: one root, done or failed. */
 export const markBody = z
   .strictObject({
     stage,
@@ -143,7 +143,7 @@ export const markBody = z
     }),
   );
 
-/** The stages that a mark names, each once. */
+/** Returns the stages that a mark names, each once. */
 export function stagesOf(stage: string, next: readonly { readonly stage: string }[]): string[] {
   return [...new Set([stage, ...next.map((root) => root.stage)])];
 }

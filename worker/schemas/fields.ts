@@ -5,12 +5,12 @@ import { MAX_COUNT, MAX_ROOTS_A_CALL } from "../../src/trackers/request-wait.js"
 
 import { isStorableJson, MAX_DEPTH } from "../json.js";
 
-/** What both transitions and bodies are made of. */
+/** Limits and fields that both transitions and bodies use. */
 
 export const MAX_TOTAL = 1_000_000_000;
 export const MAX_METADATA_BYTES = 16_384;
 export const MAX_URL_BYTES = 2_048;
-/** How many results one page may hold. */
+/** The most results of one page. */
 export const MAX_PAGE = 1_000;
 
 /** A text that a predicate accepts. */
@@ -52,17 +52,17 @@ export const ttlSeconds = z
     z.refine((value) => value > 0 && value <= MAX_SEC, { error: `must be more than 0 and at most ${MAX_SEC} seconds` }),
   );
 
-/** A list that is refused by its length before its items are looked at, and by its first wrong item before the others. */
+/** A list. Checks its length before its items, and reports only the first invalid item. */
 export function list<Item extends z.core.$ZodType>(item: Item, min: number, max: number) {
   const fits = (items: readonly unknown[]): boolean => items.length >= min && items.length <= max;
   const sized = z.array(z.unknown()).check(z.refine(fits, { error: `must hold ${min} to ${max}`, abort: true }));
   const parseEach = (items: unknown[], list: z.core.ParsePayload): z.output<Item>[] => {
     const parsed: z.output<Item>[] = [];
     for (const [i, value] of items.entries()) {
-      // As zod's own lists run their items. None of our schemas is asynchronous.
+      // The same call that zod's own lists make. None of our schemas is asynchronous.
       const outcome = item._zod.run({ value, issues: [] }, { async: false }) as z.core.ParsePayload<z.output<Item>>;
       if (outcome.issues.length > 0) {
-        // What checks the whole list finds no list any more.
+        // Stops further checks, which expect a list.
         const issues = z.core.util.prefixIssues(i, outcome.issues).map((issue) => ({ ...issue, continue: false }));
         list.issues.push(...issues);
         return z.NEVER;
@@ -74,7 +74,7 @@ export function list<Item extends z.core.$ZodType>(item: Item, min: number, max:
   return z.pipe(sized, z.transform(parseEach));
 }
 
-/** A task's id, or the number that stands for one. */
+/** A task's id, or a number that equals its decimal digits. */
 export const taskId = z.union([id, whole(0, Number.MAX_SAFE_INTEGER)], {
   error: "must be 1 to 256 bytes of well-formed text, or a number",
 });
@@ -83,7 +83,7 @@ const distinct = (ids: readonly string[]): boolean => new Set(ids).size === ids.
 export const taskIds = list(id, 0, MAX_TASKS).check(z.refine(distinct, { error: "must not repeat an id" }));
 export const rootIds = list(id, 1, MAX_ROOTS_A_CALL);
 
-/** Where a request waits for a group: one of its roots. */
+/** The root of a request that waits for a group. */
 export const requestRoot = z.strictObject({ requestId: id, stage, rootId: id });
 
 export const count = whole(0, MAX_COUNT);
@@ -91,7 +91,7 @@ export const generation = whole(0, Number.MAX_SAFE_INTEGER);
 export const version = whole(0, Number.MAX_SAFE_INTEGER);
 export const ttlMs = whole(1, MAX_SEC * 1000);
 
-/** A task has one end. */
+/** Returns whether a task has at most one of a result and an error. */
 export function notBoth(task: { readonly result?: unknown; readonly error?: unknown }): boolean {
   return task.result === undefined || task.error === undefined;
 }

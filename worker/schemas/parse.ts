@@ -2,7 +2,7 @@ import * as z from "zod/mini";
 import { CoordinationError } from "../../src/errors.js";
 
 /**
- * The value as the schema describes it.
+ * Returns the value in the form of the schema.
  *
  * @throws {CoordinationError} `invalid_input`: the message names the field and what it must be, and no value.
  */
@@ -31,7 +31,7 @@ function wrong(issue: z.core.$ZodRawIssue): string {
     return issue.input === undefined ? "is required" : `must be ${KINDS[issue.expected] ?? "of another type"}`;
   }
   if (issue.code === "unrecognized_keys") {
-    // What is no plain name may be a value that slipped into a name's place.
+    // Only a plain name is shown: any other text may be a value in the place of a name.
     const [name = ""] = issue.keys;
     return /^[A-Za-z_][A-Za-z0-9_]{0,31}$/.test(name) ? `has an unknown field: ${name}` : "has an unknown field";
   }

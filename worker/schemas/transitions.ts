@@ -33,15 +33,15 @@ import {
   whole,
 } from "./fields.js";
 
-/** How many members or items one write of a raw key may carry. */
+/** The most members or items of one write of a raw key. */
 const MAX_BATCH = 10_000;
-/** How many ids a record of counts may be told to track. */
+/** The most ids that a record of counts may track. */
 const MAX_TRACKED = 64_000;
 
 const nothing = z.strictObject({});
 const byOp = z.strictObject({ op: id });
 const write = { op: id, ttlMs };
-/** How large a page may be. */
+/** The largest size of a page, in bytes. */
 const pageBytes = z.exactOptional(whole(1, MAX_PAGE_BYTES));
 
 // ---- Groups ----
@@ -59,7 +59,7 @@ function isDeliverable({ route, body }: { readonly route: string; readonly body:
   return handler !== undefined && z.safeParse(id, handler).success && isStorableJson(body);
 }
 
-/** The deliverer reads it without asking. */
+/** Checks the body of a request's root, since the deliverer reads it unchecked. */
 function isRootText(body: string): boolean {
   try {
     return z.safeParse(requestRoot, JSON.parse(body)).success;
@@ -101,8 +101,8 @@ const registration = z
   );
 
 /**
- * Effects hang on the delivery id: receivers drop what they have seen, whoever sent it. So the Worker makes it, and a caller
- * cannot take another's. Of the copies of one call, the first that is stored decides.
+ * Sets the delivery id. Receivers drop messages with a known delivery id, whatever their sender. So the Worker creates it,
+ * and a caller cannot use another caller's id. Of several copies of one call, the id of the first stored copy is used.
  */
 const register = z.pipe(
   registration,
@@ -159,7 +159,7 @@ const record = z
     }),
   );
 
-/** The input of every transition that a client may run: as strict as the trackers that make it. A new one is described here. */
+/** The input schema of every transition that a client may run, as strict as the trackers. Add new transitions here. */
 export const INPUTS: { readonly [N in PublicTransition]: z.ZodMiniType<InputOf<N>> } = {
   "kv.incr": z.strictObject({ ...write, delta: whole(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER) }),
   "kv.getInt": nothing,
@@ -201,7 +201,7 @@ export const INPUTS: { readonly [N in PublicTransition]: z.ZodMiniType<InputOf<N
   }),
   "completion.take": z.strictObject({ op: id, generation }),
   "completion.redeliver": z.strictObject({ op: id, generation: z.exactOptional(generation) }),
-  // A shorter life would end between two looks of whoever waits, and keeps it.
+  // A shorter TTL would expire between two polls of a waiter, which keeps the request alive.
   "request.register": z.strictObject({ op: id, ttlMs: whole(1_000, MAX_SEC * 1000) }),
   "request.roots": z.strictObject({ op: id, stage, roots: rootIds }),
   "request.seal": byOp,
