@@ -6,7 +6,7 @@ import { emit } from "../runtime/events.js";
 import type { QueueStatus } from "../trackers/request-status.js";
 import type { RequestWaitTracker } from "../trackers/request-wait.js";
 
-/** What to wait for, and how long. */
+/** The request to wait for, and the time limits. */
 export interface EndWait<S extends string> {
   readonly tracker: RequestWaitTracker<S>;
   /** The record's id. */

@@ -4,7 +4,7 @@ import type { Clock } from "../lib/clock.js";
 import type { OnEvent } from "../runtime/events.js";
 
 /**
- * What `requestWait` and `requestStatusRoutes` are made with: one object for both, so that they agree.
+ * Options of `requestWait` and `requestStatusRoutes`. Pass the same object to both.
  *
  * @typeParam S the stages' names; inferred from `stages`.
  */

@@ -27,7 +27,7 @@ export interface Harness {
   deliveries?(groupId: string): Promise<readonly RecordedDelivery[]>;
   /** Returns a client of a backend that accepts every call and never answers. */
   stalled?(): Coordinator;
-  /** What this backend does not support, with the reason. Cases that need it are skipped with that reason. */
+  /** The features that this backend lacks, each with the reason. Cases that need it are skipped with that reason. */
   readonly lacks?: Readonly<Partial<Record<Capability, string>>>;
 }
 

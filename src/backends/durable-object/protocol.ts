@@ -19,7 +19,7 @@ export type ObjectReply =
 /** The object's reply to a wait: the reply itself, or `isTaken` when `take` was called with it. */
 export type WatchReply = ObjectReply | { readonly ok: true; readonly isTaken: true };
 
-/** What the client passes with a wait. */
+/** Arguments of a wait that come from the client. */
 export interface WatchClient {
   /** Names the wait, for `leave`. */
   readonly ticket: string;

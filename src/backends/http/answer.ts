@@ -35,7 +35,7 @@ const CODES: ReadonlyMap<string, CoordinationErrorCode> = new Map([
   ["request_timeout", "backend_unavailable"],
 ]);
 
-/** What the client knows about the request when it reads an answer. */
+/** Facts about the request that the client needs to read its answer. */
 export interface Asked {
   readonly applied: "no" | "unknown";
   readonly token: string;

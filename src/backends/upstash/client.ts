@@ -9,7 +9,7 @@ import type { Endpoint, UpstashFetch } from "./options.js";
 /** Options of one call. */
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
-  /** What to report as `applied` when the answer is lost. */
+  /** The `applied` of the error when the answer is lost. */
   readonly applied: Applied;
 }
 
@@ -57,7 +57,7 @@ export class Client {
   readonly #requestTimeoutMs: number;
   readonly #fetch: UpstashFetch;
   readonly #clock: Clock;
-  /** With this token, a replica answers only after it has caught up with this client's writes. */
+  /** With this token, a replica answers only after it has caught up with the state that this client has seen. */
   #syncToken = "";
 
   constructor(endpoint: Endpoint, options: ClientOptions) {

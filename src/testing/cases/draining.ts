@@ -12,7 +12,7 @@ const LEASE_MS = 60_000;
 const RETRY = { maxAttempts: 9, baseDelayMs: 1_000, maxDelayMs: 8_000 };
 const DRAINER = { needs: ["drainer", "clock"] } as const;
 
-/** What a drainer does with a claim. `inputs` are the drainer's calls so far. */
+/** The work of a drainer on a claim. `inputs` are the drainer's calls so far. */
 type Then = (claim: Claim, inputs: readonly WokenInput[]) => Promise<void>;
 
 /** Ends a group of one task, and passes its delivery's claims to `then`. */
