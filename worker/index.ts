@@ -31,7 +31,7 @@ export interface WorkerOptions<Env extends WorkerEnv = WorkerEnv> {
   readonly handlers?: HandlerRules;
   /**
    * Receives the errors that a caller must not read, for logs. These are unexpected errors, which the Worker answers with
-   * `internal`, and a malformed token variable (`misconfigured`), whose message names the variable and holds no value.
+   * `internal`, and a malformed token variable (`misconfigured`). The latter's message names the variable and holds no value.
    *
    * @default the message of a malformed token variable goes to `console.error`
    */

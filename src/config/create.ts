@@ -32,9 +32,9 @@ export interface CreateCoordinatorOptions {
   /** For `"durable-object"`: keeps the invocation alive until the object has ended an aborted wait. */
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
   /**
-   * Receives events of the backends `"memory"` and `"upstash"`, which run in this process, such as a record that `drain` could
-   * not wake. Errors that it throws are ignored. The objects behind `"durable-object"` and `"http"` report to the `onEvent` of
-   * their class, and a custom backend reports by its own options. Pass it to trackers as well.
+   * Receives events of the backends `"memory"` and `"upstash"`, which run in this process. One example is a record that `drain`
+   * could not wake. Errors that it throws are ignored. The objects behind `"durable-object"` and `"http"` report to the
+   * `onEvent` of their class. A custom backend reports by its own options. Pass the hook to trackers as well.
    */
   readonly onEvent?: OnEvent | undefined;
 }

@@ -108,7 +108,7 @@ function liveSecrets(text: unknown): readonly string[] {
 }
 
 /**
- * Compares every secret to its last byte, so that the time taken does not reveal how much of one matched, or which one.
+ * Compares every secret to its last byte. So the time taken does not reveal how much of a secret matched, or which one.
  *
  * @see https://www.rfc-editor.org/rfc/rfc6750
  */

@@ -27,9 +27,9 @@ const LATE_SEAL_MS = 50;
 const LAST_LOOK_MS = 1_000;
 
 /**
- * Seals the request, and waits for its end. After the client has disconnected it only seals. Returns the counts, or null
- * when the request is still pending, the client has disconnected, or the backend failed or stalled. `onEvent` receives a
- * failure. Never rejects, and never exceeds its time limit.
+ * Seals the request, and waits for its end. After the client has disconnected it only seals. Returns the counts. Returns
+ * null when the request is still pending, the client has disconnected, or the backend failed or stalled. `onEvent` receives
+ * a failure. Never rejects, and never exceeds its time limit.
  */
 export async function endInTime<S extends string>(wait: EndWait<S>): Promise<QueueStatus<S> | null> {
   const { tracker, id, leftMs, clock, onEvent } = wait;

@@ -54,7 +54,7 @@ export async function publicIdIn(segment: string | undefined, scope: Scope): Pro
   return KEY.test(segment) ? publicForm(segment) : undefined;
 }
 
-/** The client's own key goes first: proxies and service meshes write `X-Request-Id` themselves. */
+/** The client's own key takes precedence: proxies and service meshes write `X-Request-Id` themselves. */
 function clientKey(c: Context): string | undefined {
   const key = c.req.header("idempotency-key");
   if (key === undefined) return usable(c.req.header("x-request-id"), "X-Request-Id");

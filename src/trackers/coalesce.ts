@@ -83,8 +83,8 @@ export class CoalesceTracker {
 
   /**
    * Sends a newer version: reserves it, calls `send` with it, and only then makes the earlier versions stale. When `send`
-   * throws, they stay valid, and the error is thrown on. If this process crashes before the last step, or that step fails
-   * (`onEvent` receives the error), the receiver's first `isStale` makes them stale.
+   * throws, they stay valid, and the error is thrown on. The last step fails when this process crashes, or with an error that
+   * `onEvent` receives. The receiver's first `isStale` then makes the earlier versions stale.
    *
    * `signal` ends the reservation only, not the later steps.
    *

@@ -36,7 +36,7 @@ export interface CompletionTrackerOptions<T extends Payloads = Payloads, Env = u
   readonly timeoutSec?: number;
   /**
    * How long an ended group stays readable and refuses late acks, in seconds. An open group without a deadline ends as
-   * `timed_out` when no call has changed it or waited for it for this time. Default: the coordinator's `ttlSec`, else 3600.
+   * `timed_out` when no call changes it or waits for it for this time. Default: the coordinator's `ttlSec`, else 3600.
    */
   readonly ttlSec?: number;
   /** How long an ack that arrives before its group's registration is kept, in seconds. Default 300. */
@@ -284,7 +284,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
 
   /**
    * Ends an open group; an ended one does not change. Returns null for an unknown group. With `generation` it ends that
-   * registration alone, so that a delayed copy of the call does not end the next one.
+   * registration alone. A delayed copy of the call then does not end the next one.
    *
    * @param reason cut to 1,024 bytes of UTF-8, between two characters.
    */

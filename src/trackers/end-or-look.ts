@@ -9,7 +9,7 @@ import type { CallOptions } from "./call-options.js";
 /** How long a call waits. */
 export interface WaitCallOptions extends CallOptions {
   /**
-   * How long to wait, in milliseconds: 0 to a day. 0: looks once.
+   * How long to wait, in milliseconds: 0 to a day. 0: reads once.
    *
    * @default 30_000
    */
@@ -27,7 +27,7 @@ export interface EndAndLook<Output> {
 const WAIT_OPTIONS: Names<WaitCallOptions> = { timeoutMs: true, signal: true };
 const DEFAULT_WAIT_MS = 30_000;
 const MAX_WAIT_MS = 86_400_000;
-/** When a wait reads the status before it is over: this share of its time before the end, at most so many milliseconds. */
+/** When a wait reads the status: this share of its time before the end, and at most this many milliseconds before it. */
 const LOOK_SHARE = 1 / 4;
 const LOOK_MS = 500;
 

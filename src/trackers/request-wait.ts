@@ -21,8 +21,8 @@ export interface RequestWaitOptions<S extends string = string> {
   readonly stages: readonly S[];
   /**
    * How long a request is kept after its end, in seconds: 1 to a year. A pending request is kept for this time after its last
-   * write, or up to a quarter less. Callers that wait for it or follow its progress keep it alive, for at most 30 days after
-   * its last change. Default: the coordinator's `ttlSec`, else 3,600.
+   * write, or up to a quarter less. Waiting for it or following its progress keeps it alive, for at most 30 days after its last
+   * change. Default: the coordinator's `ttlSec`, else 3,600.
    */
   readonly ttlSec?: number;
   readonly onEvent?: OnEvent | undefined;
@@ -308,7 +308,7 @@ export class RequestWaitTracker<S extends string = string> {
    * request that is not complete in time is `pending`, and its progress is at most 0.5 s old. Passing failures of the backend
    * are retried every 0.25 to 2 s, within the time.
    *
-   * On Redis, a wait that received the end's message but could not read it in time may take up to 2 s more.
+   * On Redis, a wait may receive the end's message and not be able to read the end in time. It then takes up to 2 s more.
    *
    * @throws {CoordinationError} `wait_timeout`, retryable, when the backend does not answer in time. An abort rejects with
    * `signal.reason`.

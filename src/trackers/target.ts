@@ -17,9 +17,9 @@ export interface UrlTarget {
 
 /**
  * Completes a root of a request that waits for the group: marks it done when the group succeeded. Otherwise marks it failed,
- * with the group's error. Durable; needs no handler. The request is read from the group's own coordinator. Register it
- * first: the mark is dropped when the request is unknown at the group's end, or was registered more than a minute after the
- * group.
+ * with the group's error. Durable; needs no handler. The request is read from the group's own coordinator. Register the
+ * request first. The mark is dropped when the request is unknown at the group's end. It is also dropped when the request was
+ * registered more than a minute after the group.
  */
 export interface RequestRootTarget {
   readonly requestRoot: { readonly requestId: string; readonly stage: string; readonly rootId: string };

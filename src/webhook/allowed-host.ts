@@ -8,8 +8,8 @@ export interface AllowedHost {
 }
 
 /**
- * Reads the list of hosts that webhooks may go to, as an environment variable holds it (separated by commas) or as a list,
- * and returns each entry as `host` or `host:port`, normalised. A host is a DNS name (an international one in its `xn--`
+ * Reads the list of hosts that webhooks may go to. The list is an array, or a text separated by commas, as in an environment
+ * variable. Returns each entry as `host` or `host:port`, normalised. A host is a DNS name (an international one in its `xn--`
  * form) or an IP literal, IPv6 in brackets; a port is 1 to 65,535. There are no wildcards.
  *
  * @throws CoordinationError `misconfigured` when the list is empty or an entry is not of that form.

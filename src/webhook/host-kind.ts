@@ -60,8 +60,8 @@ function toNumber(address: string): number {
 }
 
 /**
- * Only global unicast (2000::/3) is public, without its blocks that tunnel or carry an IPv4 address, or are kept for protocols
- * and documentation. All other blocks (mapped, NAT64, unique local, link-local, multicast) are reserved.
+ * Only global unicast (2000::/3) is public. Its blocks that tunnel or carry an IPv4 address, or are kept for protocols and
+ * documentation, are reserved. So are all other blocks (mapped, NAT64, unique local, link-local, multicast).
  * @see https://www.iana.org/assignments/iana-ipv6-special-registry
  */
 function kindOfV6(hostname: string): HostKind {

@@ -110,7 +110,7 @@ export async function verify(input: VerifyInput): Promise<VerifiedWebhook> {
   return { id, timestampMs: Number(timestamp) * 1000, payload: parseBody(input.body) };
 }
 
-/** Returns the signatures of our version, each once. Other versions and malformed ones never match. */
+/** Returns the `v1` signatures, each once. Other versions and malformed ones never match. */
 function signaturesIn(text: string): string[] {
   const parts = text.split(" ", MAX_SIGNATURES + 1);
   if (parts.length > MAX_SIGNATURES) throw unauthorized("webhook-signature holds too many signatures");

@@ -102,7 +102,7 @@ const registration = z
 
 /**
  * Sets the delivery id. Receivers drop messages with a known delivery id, whatever their sender. So the Worker creates it,
- * and a caller cannot use another caller's id. Of several copies of one call, the id of the first stored copy is used.
+ * and a caller cannot use another caller's id. When a call is sent several times, the first stored copy's id is used.
  */
 const register = z.pipe(
   registration,

@@ -27,8 +27,8 @@ interface Line {
 
 /**
  * A record as one text: a header, then a line for each member. The line holds the name and the value as JSON, which escapes
- * line breaks and tabs. One operation reads a few members. Searching the text for their lines, and cutting it there, is much
- * faster than parsing and writing every member of a large record.
+ * line breaks and tabs. One operation reads a few members. It searches the text for their lines and cuts it there. That is
+ * much faster than to parse and write every member of a large record.
  */
 export class RecordText {
   readonly #stamp: string | undefined;

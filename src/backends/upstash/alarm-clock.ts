@@ -44,19 +44,19 @@ const BROKEN_PAUSE_MS = 60_000;
  * its request. Extend it, return the coordinator to drain, bind the class with `new_sqlite_classes`, and start it. One
  * object runs until it is stopped, through evictions and deploys.
  *
- * **Lateness.** A record is woken at most `everyMs` after its due time, plus the time of one drain (`budgetMs` and the
- * attempts that are running then). The platform adds its own delay: mostly milliseconds, up to a minute in a failover. The
- * clock fires earlier when the last drain found a record that is due soon, and at once while records are left. An object
- * that crashes during its work fires again after ten seconds.
+ * **Lateness.** A record is woken at most `everyMs` after its due time, plus the time of one drain. One drain takes `budgetMs`
+ * and the attempts that are running then. The platform adds its own delay: mostly milliseconds, up to a minute in a
+ * failover. The clock fires earlier when the last drain found a record that is due soon. It fires at once while records are
+ * left. An object that crashes during its work fires again after ten seconds.
  *
  * **Cost.** A drain that finds nothing is one request with 65 Redis commands. At 15 seconds a day has 5,760 drains and
- * 374,400 commands, besides 5,760 alarms and 11,520 rows written in the object. Records that come due one after another
- * cause at most 86,400 drains a day (`minPauseMs`). Each record that is woken adds its own cost.
+ * 374,400 commands. The object adds 5,760 alarms and 11,520 written rows. Records that come due one after another cause at
+ * most 86,400 drains a day (`minPauseMs`). Each record that is woken adds its own cost.
  *
- * A failed drain goes to `onEvent` as `drain_failed` and is retried, after a pause with full jitter that grows to
- * `everyMs`. The alarm itself never fails because of it: the platform drops an alarm that failed seven times. The object
- * stores only its alarm. A start sets a lost alarm again. Does not promise that only one drain runs at a time: claims are
- * fenced, so concurrent drains are harmless.
+ * `onEvent` receives a failed drain as `drain_failed`. The clock retries it after a pause with full jitter, which grows to
+ * `everyMs`. The alarm itself does not fail: the platform drops an alarm that failed seven times. The object stores only its
+ * alarm. A start sets a lost alarm again. Does not promise that only one drain runs at a time: claims are fenced, so
+ * concurrent drains are harmless.
  *
  * Declare `everyMs` and the other settings as fields: they are read when the clock first fires.
  *

@@ -118,8 +118,8 @@ export class UpstashBackend implements Backend, Drainable {
   }
 
   /**
-   * Runs a transition until its output is `ready`. Runs it at once, at every message about the record, and every 0.5 to 5 s in
-   * case a message is lost. In the background it only polls. Retries passing failures of the backend.
+   * Runs a transition until its output is `ready`. Runs it at once, and at every message about the record. Also polls every
+   * 0.5 to 5 s in case a message is lost. In the background it only polls. Retries passing failures of the backend.
    *
    * @throws {CoordinationError} `wait_timeout` after `timeoutMs`; `invalid_input` when that is not 0 to a year. Errors that do
    * not pass by themselves, such as `unauthorized`, are thrown at once. Rejects with `signal.reason` when aborted.

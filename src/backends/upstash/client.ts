@@ -27,8 +27,8 @@ export interface Answer {
 const MAX_LINE = 65_536;
 
 /**
- * The commands of @upstash/redis over our own requester. The package's HTTP client retries by itself, resolves an aborted
- * read, hides status and Retry-After, and quotes the whole command in its errors.
+ * The commands of @upstash/redis over our own requester. The package's HTTP client retries by itself and resolves an aborted
+ * read. It hides status and Retry-After, and quotes the whole command in its errors.
  */
 class Commands extends Redis {
   constructor(requester: Requester) {

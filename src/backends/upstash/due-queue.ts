@@ -41,8 +41,8 @@ const MIN_SHARE = 16;
 
 /**
  * The due queue of a key prefix, 64 sorted sets. One request reads the time and the first two lines of each. Due lines are
- * then taken page by page. The script that takes lines moves them behind the others. Concurrent drains thus take different
- * lines, and lines of machines that this version does not know do not block the others.
+ * then taken page by page. The script that takes lines moves them behind the others, so concurrent drains take different
+ * lines. Lines of machines that this version does not know do not block the others.
  */
 export class ShardedDueQueue implements DueQueue<ShardLine> {
   readonly #options: DueQueueOptions;

@@ -39,8 +39,8 @@ const DEFAULT_KEY_PREFIX = "coord:";
 const SWEEP_A_TURN = 500;
 const SWEEP_AN_ALARM = 10_000;
 /**
- * The pause before the next sweep when all expired records were removed. The pause grows with the number of records, so
- * that a large object reads at most a few hundred rows a second for sweeps.
+ * The pause before the next sweep when all expired records were removed. The pause grows with the number of records. So a
+ * large object reads at most a few hundred rows a second for sweeps.
  */
 const SWEEP_PAUSE_MS = 10_000;
 const SWEEP_PAUSE_A_RECORD_MS = 10;
@@ -197,8 +197,8 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
   }
 
   /**
-   * Receives every attempt of a delivery, and failures outside of any call. Override it to log or count. The default writes a
-   * warning to the console, at most one a minute from an object, for events that need an operator.
+   * Receives every attempt of a delivery, and failures outside of any call. Override it to log or count. The default warns on
+   * the console about events that need an operator, at most once a minute from an object.
    */
   protected onEvent(event: CoordinatorEvent): void {
     this.#warn(event);
