@@ -43,7 +43,7 @@ export interface DurableObjectConfig {
 
 /** Which Worker an `HttpCoordinator` calls. */
 export interface HttpConfig {
-  /** The Worker's address: https, or http on localhost. Default: `COORDINATOR_URL` of the environment. */
+  /** The Worker's address: https, or http to a loopback address. Default: `COORDINATOR_URL` of the environment. */
   readonly url?: string | undefined;
   /** The token. A secret, so prefer the environment. Default: `COORDINATOR_TOKEN` of the environment. */
   readonly token?: string | undefined;

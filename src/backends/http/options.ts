@@ -5,7 +5,7 @@ export type HttpFetch = (url: string, init: RequestInit) => Promise<Response>;
 
 /** Options of an `HttpCoordinator`. */
 export interface HttpOptions {
-  /** The Worker's address, such as `https://coordinator.example.workers.dev`. https, or http on localhost. */
+  /** The Worker's address, such as `https://coordinator.example.workers.dev`. https, or http to a loopback address. */
   readonly url: string;
   /** The bearer token, as in the Worker's `COORDINATOR_TOKEN` or `COORDINATOR_TOKENS`. */
   readonly token: string;

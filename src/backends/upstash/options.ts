@@ -17,7 +17,7 @@ export interface UpstashOptions {
    * for retries, signals, pipelining and deserialization do not apply.
    */
   readonly redis?: UpstashRedis | undefined;
-  /** The database's REST address, as in `UPSTASH_REDIS_REST_URL`. https, or http on localhost. */
+  /** The database's REST address, as in `UPSTASH_REDIS_REST_URL`. https, or http to a loopback address. */
   readonly url?: string | undefined;
   /** The token, as in `UPSTASH_REDIS_REST_TOKEN`. Must not be read-only. */
   readonly token?: string | undefined;
