@@ -6,7 +6,7 @@ import ts from "typescript";
  * Checks the language of the README and of the pages in `docs`: words that hide the actor, long sentences, long lines.
  * Skips code, tables' cells (their words are checked, their length is not), and the pages that other programs write.
  *
- * `--comments` reads the comments of `src` and `worker` instead, for their words alone.
+ * The comments of `src` and `worker` are checked for their words alone.
  */
 
 /** A pattern that no page may hold, and what to write instead. */
@@ -157,7 +157,7 @@ function pageFindings(root: string): Finding[] {
 
 function main(): void {
   const root = fileURLToPath(new URL("..", import.meta.url));
-  const findings = process.argv.includes("--comments") ? commentFindings(root) : pageFindings(root);
+  const findings = [...pageFindings(root), ...commentFindings(root)];
   for (const { page, line, text, instead } of findings) console.error(`${page}:${line}: "${text}": ${instead}`);
   console.log(`prose: ${findings.length} findings`);
   if (findings.length > 0) process.exitCode = 1;

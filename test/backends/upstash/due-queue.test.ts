@@ -168,7 +168,7 @@ describe("a due line that was lost", () => {
   it("row 49: costs an ack nothing where it is not lost", async () => {
     const coordinator = lab.coordinator();
     const commands = async (work: () => Promise<unknown>): Promise<string[]> => {
-      const monitor = await lab.raw.duplicate().monitor();
+      const monitor = await lab.raw.monitor();
       const seen: string[] = [];
       monitor.on("monitor", (_, [name = ""]: string[]) => seen.push(name.toLowerCase()));
       await work();
