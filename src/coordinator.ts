@@ -1,12 +1,13 @@
 import type { ListPage } from "./core/kv.js";
 import type { InputOf, OutputOf, TransitionName } from "./core/registry.js";
 import { CoordinationError, withApplied } from "./errors.js";
+import { type Duration, inMillis, inSeconds } from "./lib/duration.js";
 import { newOp } from "./lib/ids.js";
 import { checkId, checkInteger, checkNumber, checkText, checkTtlSec, MAX_ITEM_BYTES, MAX_SEC } from "./lib/validate.js";
 import type {
   Backend,
   Drainable,
-  DrainOptions,
+  DrainCallOptions,
   DrainReport,
   RunOptions,
   Wake,
@@ -43,9 +44,9 @@ export interface CoordinatorOptions {
    *
    * @default 3600
    */
-  readonly ttlSec?: number | undefined;
+  readonly ttlSec?: Duration | undefined;
   /** The default timeout of groups, in seconds; 0 for none. Default: the tracker's. */
-  readonly completionTimeoutSec?: number | undefined;
+  readonly completionTimeoutSec?: Duration | undefined;
 }
 
 /**
@@ -84,7 +85,9 @@ export class Coordinator implements Backend {
         throw new CoordinationError("misconfigured", `backend.${name} must be a function`);
       }
     }
-    const { isDistributed = true, ttlSec = 3_600, completionTimeoutSec } = options;
+    const { isDistributed = true } = options;
+    const ttlSec = inSeconds(options.ttlSec, "ttlSec") ?? 3_600;
+    const completionTimeoutSec = inSeconds(options.completionTimeoutSec, "completionTimeoutSec");
     checkNumber(ttlSec, "ttlSec", 0, MAX_SEC);
     if (completionTimeoutSec !== undefined) {
       checkNumber(completionTimeoutSec, "completionTimeoutSec", 0, MAX_SEC);
@@ -157,7 +160,7 @@ export class Coordinator implements Backend {
    * Creates the key as a flag, unless a key of any kind exists. Returns whether it did. The key expires after `ttlSec`:
    * more than 0, at most a year.
    */
-  async setIfAbsent(key: string, ttlSec: number): Promise<boolean> {
+  async setIfAbsent(key: string, ttlSec: Duration): Promise<boolean> {
     checkId(key, "key");
     const ttlMs = checkTtlSec(ttlSec, "ttlSec");
     return (await this.run("kv.setIfAbsent", key, { op: newOp(), ttlMs })).set;
@@ -240,7 +243,7 @@ export class Coordinator implements Backend {
    * Sets the TTL of a key of any kind. Later writes do not change it. Returns false when the key is missing. `ttlSec`
    * is more than 0, at most a year.
    */
-  async expire(key: string, ttlSec: number): Promise<boolean> {
+  async expire(key: string, ttlSec: Duration): Promise<boolean> {
     checkId(key, "key");
     return (await this.run("kv.expire", key, { ttlMs: checkTtlSec(ttlSec, "ttlSec") })).found;
   }
@@ -296,8 +299,9 @@ export class DrainableCoordinator extends Coordinator implements Drainable {
    * @throws {CoordinationError} `invalid_input` for an option out of range. The errors of `run` when the queue cannot
    * be read.
    */
-  drain(options?: DrainOptions): Promise<DrainReport> {
-    return this.#drain(options);
+  async drain(options: DrainCallOptions = {}): Promise<DrainReport> {
+    const budgetMs = inMillis(options.budgetMs, "budgetMs");
+    return this.#drain({ ...options, budgetMs });
   }
 }
 

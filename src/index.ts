@@ -40,9 +40,11 @@ export {
 } from "./errors.js";
 export type { RetryPolicy } from "./lib/backoff.js";
 export type { Clock } from "./lib/clock.js";
+export type { Duration } from "./lib/duration.js";
 export type {
   Backend,
   Drainable,
+  DrainCallOptions,
   DrainOptions,
   DrainReport,
   RunOptions,

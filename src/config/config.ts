@@ -1,3 +1,5 @@
+import type { Duration } from "../lib/duration.js";
+
 /** The backends that need no entry in `backends`. */
 export type BuiltInBackend = "memory" | "upstash" | "durable-object" | "http";
 
@@ -10,7 +12,7 @@ export interface UpstashConfig {
   /** The prefix of all keys: at most 256 bytes, no braces. Default `"coord:"`. */
   readonly keyPrefix?: string | undefined;
   /** How long raw keys are kept after their last write, in seconds, at most a year. 0: for ever. Default 3,600. */
-  readonly ttlSec?: number | undefined;
+  readonly ttlSec?: Duration | undefined;
   /**
    * Whether scripts declare that they lock only their own keys. A stock Redis refuses this flag. Default `"auto"`: sets it until
    * the server refuses it.
@@ -19,7 +21,7 @@ export interface UpstashConfig {
   /** Development only, default false: allows http to any host. The token is then sent unencrypted. */
   readonly allowHttp?: boolean | undefined;
   /** How long one HTTP request may take, in milliseconds: 1 to 600,000. Default 10,000. */
-  readonly requestTimeoutMs?: number | undefined;
+  readonly requestTimeoutMs?: Duration | undefined;
 }
 
 /** Which objects a `DurableObjectCoordinator` calls. */
@@ -29,7 +31,7 @@ export interface DurableObjectConfig {
   /** The prefix of every object's name: at most 256 bytes, no braces. Default `"coord:"`. */
   readonly keyPrefix?: string | undefined;
   /** How long raw keys are kept after their last write, in seconds, at most a year. 0: for ever. Default 3,600. */
-  readonly ttlSec?: number | undefined;
+  readonly ttlSec?: Duration | undefined;
   /**
    * Where a new object is created, such as `"weur"`. A hint: the platform may choose another place. Default: near the first
    * caller.
@@ -38,7 +40,7 @@ export interface DurableObjectConfig {
   /** Where the objects must stay, such as `"eu"`. The same key in another jurisdiction is another object. Default: anywhere. */
   readonly jurisdiction?: string | undefined;
   /** How long an operation may take with all its attempts, in milliseconds: 1 to 600,000. Default 10,000. */
-  readonly callTimeoutMs?: number | undefined;
+  readonly callTimeoutMs?: Duration | undefined;
 }
 
 /** Which Worker an `HttpCoordinator` calls. */
@@ -48,9 +50,9 @@ export interface HttpConfig {
   /** The token. A secret, so prefer the environment. Default: `COORDINATOR_TOKEN` of the environment. */
   readonly token?: string | undefined;
   /** How long raw keys are kept after their last write, in seconds: more than 0, at most a year. Default 3,600. */
-  readonly ttlSec?: number | undefined;
+  readonly ttlSec?: Duration | undefined;
   /** How long one request may take, in milliseconds: 1 to 300,000. Default 30,000. */
-  readonly requestTimeoutMs?: number | undefined;
+  readonly requestTimeoutMs?: Duration | undefined;
   /** Development only, default false: allows http to any host. The token is then sent unencrypted. */
   readonly allowHttp?: boolean | undefined;
 }
@@ -69,7 +71,7 @@ export interface CoordinatorConfig {
   /** Only for the backend `"http"`. */
   readonly http?: HttpConfig | undefined;
   /** The deadline of groups that set none, in seconds: 0 (none) to a year. Default 1,800. */
-  readonly completionTimeoutSec?: number | undefined;
+  readonly completionTimeoutSec?: Duration | undefined;
   /** Parameters of a custom backend, passed on unchanged. Default `{}`. */
   readonly customParams?: Readonly<Record<string, unknown>> | undefined;
 }

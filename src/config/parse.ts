@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { type Duration, inMillis, inSeconds } from "../lib/duration.js";
 import { checkKeyPrefix, MAX_SEC } from "../lib/validate.js";
 import type { CoordinatorConfig, ParsedConfig } from "./config.js";
 import { misconfigured } from "./misconfigured.js";
@@ -10,18 +11,37 @@ const keyPrefix = z._default(
   "coord:",
 );
 
+/** A number, or a text with its unit. */
+const duration = (convert: (value: Duration, field: string) => number) =>
+  z.transform((value: Duration, payload): number => {
+    try {
+      return convert(value, "");
+    } catch (error) {
+      payload.issues.push({ code: "custom", input: value, message: (error as Error).message.trim() });
+      return z.NEVER;
+    }
+  });
+
 const seconds = (byDefault: number) =>
   z._default(
-    z.number().check(z.refine((value) => value >= 0 && value <= MAX_SEC, { error: `must be 0 to ${MAX_SEC} seconds` })),
+    z.pipe(
+      duration(inSeconds),
+      z
+        .number()
+        .check(z.refine((value) => value >= 0 && value <= MAX_SEC, { error: `must be 0 to ${MAX_SEC} seconds` })),
+    ),
     byDefault,
   );
 
 const milliseconds = (max: number, byDefault: number) =>
   z._default(
-    z.number().check(
-      z.refine((value) => Number.isInteger(value) && value >= 1 && value <= max, {
-        error: `must be a whole number of milliseconds from 1 to ${max}`,
-      }),
+    z.pipe(
+      duration(inMillis),
+      z.number().check(
+        z.refine((value) => Number.isInteger(value) && value >= 1 && value <= max, {
+          error: `must be a whole number of milliseconds from 1 to ${max}`,
+        }),
+      ),
     ),
     byDefault,
   );
@@ -29,10 +49,13 @@ const milliseconds = (max: number, byDefault: number) =>
 const ttlSec = seconds(3_600);
 /** In seconds, without 0 (for ever). */
 const finiteTtlSec = z._default(
-  z.number().check(
-    z.refine((value) => value > 0 && value <= MAX_SEC, {
-      error: `must be more than 0 and at most ${MAX_SEC} seconds`,
-    }),
+  z.pipe(
+    duration(inSeconds),
+    z.number().check(
+      z.refine((value) => value > 0 && value <= MAX_SEC, {
+        error: `must be more than 0 and at most ${MAX_SEC} seconds`,
+      }),
+    ),
   ),
   3_600,
 );

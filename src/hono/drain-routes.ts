@@ -2,6 +2,7 @@ import { type Context, Hono } from "hono";
 import { CoordinationError } from "../errors.js";
 import { Problem } from "../http/problem.js";
 import { type Clock, systemClock } from "../lib/clock.js";
+import { type Duration, inMillis } from "../lib/duration.js";
 import { anyTimingSafeEqual } from "../lib/timing-safe.js";
 import type { Drainable } from "../runtime/backend.js";
 import { checkDrain, type DrainReport } from "../runtime/backend.js";
@@ -26,7 +27,7 @@ export interface DrainRoutesOptions {
    * For how long the route begins to wake further records, in milliseconds: 1 to 600,000. Default 10,000. Deliveries that have
    * begun still finish, so leave your handlers enough of the platform's time limit.
    */
-  readonly budgetMs?: number | undefined;
+  readonly budgetMs?: Duration | undefined;
   /** Runs timers. Default: the system's clock. */
   readonly clock?: Clock | undefined;
 }
@@ -62,7 +63,8 @@ const MAX_SECRETS = 10;
  * ```
  */
 export function drainRoutes(options: DrainRoutesOptions): Hono {
-  const { coordinator, secret, limit = 100, budgetMs = 10_000, clock = systemClock } = options;
+  const { coordinator, secret, limit = 100, clock = systemClock } = options;
+  const budgetMs = inMillis(options.budgetMs, "budgetMs") ?? 10_000;
   checkDrain({ limit, budgetMs });
   if (typeof secret !== "function") liveSecrets(secret);
   const app = new Hono();

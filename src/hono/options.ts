@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import type { Coordinator } from "../coordinator.js";
 import type { Clock } from "../lib/clock.js";
+import type { Duration } from "../lib/duration.js";
 import type { OnEvent } from "../runtime/events.js";
 
 /**
@@ -33,7 +34,7 @@ export interface RequestOptions<S extends string = string> {
    */
   readonly requestId?: ((c: Context) => string | undefined) | undefined;
   /** The longest that a response is held back, in milliseconds, from the arrival of the request: 0 to 600,000. Default 20,000. */
-  readonly maxWaitMs?: number | undefined;
+  readonly maxWaitMs?: Duration | undefined;
   /** The answer to a client whose wait timed out: 202 with a `Location` (the default), or 504. */
   readonly onTimeout?: "accepted" | "gateway-timeout" | undefined;
   /**
@@ -49,9 +50,9 @@ export interface RequestOptions<S extends string = string> {
    * How long a request is kept after its last write or its end, in seconds: 1 to a year. Default: the coordinator's `ttlSec`,
    * else 3,600.
    */
-  readonly ttlSec?: number | undefined;
+  readonly ttlSec?: Duration | undefined;
   /** How long one event stream lasts before the client must reconnect: 1,000 to 3,600,000 ms. Default 60,000. */
-  readonly maxStreamMs?: number | undefined;
+  readonly maxStreamMs?: Duration | undefined;
   /**
    * Called with `followup_failed` when a step fails and the client gets no error for it: it gets the handler's answer, or
    * an event stream that says when to connect again. An error of the hook is ignored.

@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import { CoordinationError } from "../errors.js";
 import { type Clock, systemClock } from "../lib/clock.js";
+import { inMillis, inSeconds } from "../lib/duration.js";
 import { checkId, checkInteger, checkNumber, MAX_SEC } from "../lib/validate.js";
 import type { OnEvent } from "../runtime/events.js";
 import { checkCoordinator } from "../trackers/check-coordinator.js";
@@ -38,8 +39,11 @@ export interface Settings<S extends string> extends Identification {
  * @throws {CoordinationError} `invalid_input`, naming the option; `misconfigured` for what is no coordinator.
  */
 export function settingsOf<S extends string>(options: RequestOptions<S>): Settings<S> {
-  const { coordinator, ttlSec, onEvent, onTimeout = "accepted", clock = systemClock } = options;
-  const { scope, requestId, maxWaitMs = 20_000, maxStreamMs = 60_000 } = options;
+  const { coordinator, onEvent, onTimeout = "accepted", clock = systemClock } = options;
+  const { scope, requestId } = options;
+  const ttlSec = inSeconds(options.ttlSec, "ttlSec");
+  const maxWaitMs = inMillis(options.maxWaitMs, "maxWaitMs") ?? 20_000;
+  const maxStreamMs = inMillis(options.maxStreamMs, "maxStreamMs") ?? 60_000;
   const { statusPath = "/requests", queueStatusField = "queueStatus" } = options;
   if (typeof coordinator !== "function") checkCoordinator(coordinator);
   const stages = checkStages(options.stages);

@@ -1,4 +1,5 @@
 import { CoordinationError } from "../errors.js";
+import { inSeconds } from "./duration.js";
 
 /** The largest id or raw key, in bytes of UTF-8. */
 export const MAX_ID_BYTES = 256;
@@ -74,12 +75,13 @@ export function checkNumber(value: unknown, field: string, min: number, max: num
 /** The longest TTL and timeout, in seconds: a year. */
 export const MAX_SEC = 31_536_000;
 
-/** Returns seconds as whole milliseconds. Throws `invalid_input` unless they are more than 0 and at most a year. */
+/** Returns a duration in whole milliseconds. Throws `invalid_input` unless it is more than 0 and at most a year. */
 export function checkTtlSec(value: unknown, field: string): number {
-  if (typeof value !== "number" || !(value > 0 && value <= MAX_SEC)) {
+  const seconds = inSeconds(value, field);
+  if (typeof seconds !== "number" || !(seconds > 0 && seconds <= MAX_SEC)) {
     throw invalid(`${field} must be more than 0 and at most ${MAX_SEC} seconds`);
   }
-  return Math.max(1, Math.round(value * 1000));
+  return Math.max(1, Math.round(seconds * 1000));
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { InputOf, MachineName, OutputOf, TransitionName } from "../core/registry.js";
+import type { Duration } from "../lib/duration.js";
 import { checkInteger } from "../lib/validate.js";
 
 /**
@@ -134,6 +135,12 @@ export interface DrainOptions {
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
   /** Ends the drain, which rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** Limits of one drain, as a caller gives them. */
+export interface DrainCallOptions extends Omit<DrainOptions, "budgetMs"> {
+  /** After how long the drain begins no more records, in milliseconds: 1 to 600,000. @default 10_000 */
+  readonly budgetMs?: Duration | undefined;
 }
 
 /** @throws {CoordinationError} `invalid_input` for a `limit` or a `budgetMs` out of its range. */

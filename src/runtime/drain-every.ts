@@ -1,5 +1,6 @@
 import { CoordinationError } from "../errors.js";
 import { type Clock, systemClock } from "../lib/clock.js";
+import { type Duration, inMillis } from "../lib/duration.js";
 import { isEphemeral } from "../lib/ephemeral.js";
 import type { Drainable } from "./backend.js";
 import { DrainRounds, drainOf } from "./drain-loop.js";
@@ -13,16 +14,16 @@ export interface DrainEveryOptions {
    *
    * @default 10_000
    */
-  readonly everyMs?: number | undefined;
+  readonly everyMs?: Duration | undefined;
   /**
    * The shortest pause between two drains while no due work is left, in milliseconds: 10 to `everyMs`. Default 1,000,
    * or `everyMs` if that is less. It limits the cost. Set it to `everyMs` for a fixed interval.
    */
-  readonly minPauseMs?: number | undefined;
+  readonly minPauseMs?: Duration | undefined;
   /** How many records one drain wakes at most: 1 to 10,000. @default 100 */
   readonly limit?: number | undefined;
   /** After how long a drain begins no more records, in milliseconds: 1 to 600,000. @default 10_000 */
-  readonly budgetMs?: number | undefined;
+  readonly budgetMs?: Duration | undefined;
   /** Stops at once and ends the drain under way. Does not end deliveries under way. */
   readonly signal?: AbortSignal | undefined;
   /**
@@ -77,9 +78,12 @@ export function drainEvery(coordinator: Drainable, options: DrainEveryOptions = 
       "timers end with the request here: use an AlarmClock, or call drain from a schedule",
     );
   }
-  const { everyMs = 10_000, signal, clock = systemClock, random = Math.random } = options;
+  const { limit, signal, clock = systemClock, random = Math.random } = options;
+  const everyMs = inMillis(options.everyMs, "everyMs") ?? 10_000;
+  const minPauseMs = inMillis(options.minPauseMs, "minPauseMs");
+  const budgetMs = inMillis(options.budgetMs, "budgetMs");
   const onEvent = hookOrWarning(options.onEvent, () => clock.now());
-  const rounds = new DrainRounds({ ...options, everyMs, isShared: true, clock, random, onEvent });
+  const rounds = new DrainRounds({ limit, everyMs, minPauseMs, budgetMs, isShared: true, clock, random, onEvent });
   let cancel = (): void => {};
   let underWay: Promise<void> = Promise.resolve();
   /** Deliveries that continue after their drain. */

@@ -1,4 +1,5 @@
 import type { Coordinator } from "../coordinator.js";
+import type { Duration } from "../lib/duration.js";
 import { newOp } from "../lib/ids.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkInteger, checkTtlSec } from "../lib/validate.js";
@@ -16,7 +17,7 @@ export interface CoalesceOptions {
    * How long a key is kept after its last version, in seconds. Longer when its versions are ahead of the clock. Default: the
    * coordinator's `ttlSec`, else 3,600.
    */
-  readonly ttlSec?: number;
+  readonly ttlSec?: Duration;
   readonly onEvent?: OnEvent | undefined;
 }
 

@@ -4,6 +4,7 @@ import { type GroupStatus, groupStatus } from "../delivery/group-status.js";
 import type { Payloads, Webhooks } from "../delivery/handler.js";
 import { CoordinationError } from "../errors.js";
 import { AbortListeners } from "../lib/abort-listeners.js";
+import { type Duration, inSeconds } from "../lib/duration.js";
 import { newOp } from "../lib/ids.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, shortText, toJson } from "../lib/validate.js";
@@ -33,14 +34,14 @@ import { MAX_ERROR_BYTES, type Task, type TaskId, taskAcks } from "./task.js";
 export interface CompletionTrackerOptions<T extends Payloads = Payloads, Env = unknown>
   extends DeliveryOptions<T, Env> {
   /** The deadline of groups that set none, in seconds, at most a year; 0 for none. Default: the coordinator's, else 1800. */
-  readonly timeoutSec?: number;
+  readonly timeoutSec?: Duration;
   /**
    * How long an ended group stays readable and refuses late acks, in seconds. An open group without a deadline ends as
    * `timed_out` when no call changes it or waits for it for this time. Default: the coordinator's `ttlSec`, else 3600.
    */
-  readonly ttlSec?: number;
+  readonly ttlSec?: Duration;
   /** How long an ack that arrives before its group's registration is kept, in seconds. Default 300. */
-  readonly earlyTtlSec?: number;
+  readonly earlyTtlSec?: Duration;
 }
 
 /** A page of the results of acks. */
@@ -100,7 +101,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   readonly #coordinator: Coordinator;
   readonly #webhooks: Webhooks | undefined;
   readonly #timeoutSec: number;
-  readonly #ttlSec: number;
+  readonly #ttlSec: Duration;
   readonly #earlyTtlMs: number;
   readonly #local: LocalCallbacks;
   /** Options of the calls that may end a group. */
@@ -117,7 +118,8 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
     checkOptions(options, TRACKER_OPTIONS);
     this.#coordinator = coordinator;
     this.#webhooks = options.webhooks;
-    this.#timeoutSec = options.timeoutSec ?? coordinator.completionTimeoutSec ?? DEFAULT_TIMEOUT_SEC;
+    this.#timeoutSec =
+      inSeconds(options.timeoutSec, "timeoutSec") ?? coordinator.completionTimeoutSec ?? DEFAULT_TIMEOUT_SEC;
     checkNumber(this.#timeoutSec, "timeoutSec", 0, MAX_SEC);
     this.#ttlSec = options.ttlSec ?? (coordinator.defaultTtlSec || DEFAULT_TTL_SEC);
     checkTtlSec(this.#ttlSec, "ttlSec");
@@ -149,7 +151,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
     checkOptions(options, REGISTER_OPTIONS);
     const given = checkTasks(tasks);
     const { durable, local } = splitTargets(options, this.#webhooks && ((url) => this.#webhooks?.check(url)));
-    const timeoutSec = options.timeoutSec ?? this.#timeoutSec;
+    const timeoutSec = inSeconds(options.timeoutSec, "timeoutSec") ?? this.#timeoutSec;
     checkNumber(timeoutSec, "timeoutSec", 0, MAX_SEC);
     const ttlMs = checkTtlSec(options.ttlSec ?? this.#ttlSec, "ttlSec");
     const restart = checkRestart(options.restart);

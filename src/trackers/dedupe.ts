@@ -1,4 +1,5 @@
 import type { Coordinator } from "../coordinator.js";
+import type { Duration } from "../lib/duration.js";
 import { newOp } from "../lib/ids.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkTtlSec } from "../lib/validate.js";
@@ -11,7 +12,7 @@ import { checkNamespace, smallId } from "./small-key.js";
 /** Options of a `DedupeWindow`. */
 export interface DedupeOptions {
   /** How long a claim lasts unless it is released, in seconds: more than 0, at most a year. Default 45. */
-  readonly windowSec?: number;
+  readonly windowSec?: Duration;
   /** Separates keys of different uses. 1 to 64 bytes. Default `"default"`. */
   readonly namespace?: string;
   readonly onEvent?: OnEvent | undefined;

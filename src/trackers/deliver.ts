@@ -5,6 +5,7 @@ import type { Handler, Handlers, Payloads, Webhooks } from "../delivery/handler.
 import { TARGET_KINDS } from "../delivery/targets/registry.js";
 import { CoordinationError } from "../errors.js";
 import type { RetryPolicy } from "../lib/backoff.js";
+import { type Duration, inSeconds } from "../lib/duration.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkId, checkInteger, checkNumber, MAX_SEC } from "../lib/validate.js";
 import type { Backend } from "../runtime/backend.js";
@@ -28,7 +29,7 @@ export interface DeliveryOptions<T extends Payloads = Payloads, Env = unknown> {
    */
   readonly retry?: Partial<RetryPolicy>;
   /** How long one attempt of this instance may take, in seconds: 0.001 to 840. Default 30. Refused like `retry`. */
-  readonly attemptTimeoutSec?: number;
+  readonly attemptTimeoutSec?: Duration;
   /**
    * Receives events: each attempt of a delivery, and failures outside of any call. Errors that it throws are ignored.
    * Default: a warning on the console, at most one a minute, for events that need an operator (see `CoordinatorEvent`).
@@ -61,7 +62,7 @@ export function deliver(coordinator: Backend, options: DeliveryOptions, place?: 
   checkInteger(retry.maxAttempts, "retry.maxAttempts", 1, 100);
   checkInteger(retry.baseDelayMs, "retry.baseDelayMs", 0, MAX_SEC * 1000);
   checkInteger(retry.maxDelayMs, "retry.maxDelayMs", retry.baseDelayMs, MAX_SEC * 1000);
-  const attemptTimeoutSec = options.attemptTimeoutSec ?? 30;
+  const attemptTimeoutSec = inSeconds(options.attemptTimeoutSec, "attemptTimeoutSec") ?? 30;
   checkNumber(attemptTimeoutSec, "attemptTimeoutSec", 0.001, 840);
   const handlers = checkHandlers(options.handlers ?? {});
   const { webhooks, env, waitUntil, onEvent } = options;

@@ -1,6 +1,7 @@
 import { CoordinationError } from "../errors.js";
 import { AbortListeners } from "../lib/abort-listeners.js";
 import { systemClock } from "../lib/clock.js";
+import { type Duration, inMillis } from "../lib/duration.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkNumber } from "../lib/validate.js";
 import { within } from "../runtime/deadline.js";
@@ -13,7 +14,7 @@ export interface WaitCallOptions extends CallOptions {
    *
    * @default 30_000
    */
-  readonly timeoutMs?: number | undefined;
+  readonly timeoutMs?: Duration | undefined;
 }
 
 /** How a wait watches for the end, and how it reads the status when the end has not come. */
@@ -34,7 +35,8 @@ const LOOK_MS = 500;
 /** @throws {CoordinationError} `invalid_input` for an option that is unknown or out of range. */
 export function checkWait(options: WaitCallOptions): { timeoutMs: number; signal: AbortSignal | undefined } {
   checkOptions(options, WAIT_OPTIONS);
-  const { timeoutMs = DEFAULT_WAIT_MS, signal } = options;
+  const { signal } = options;
+  const timeoutMs = inMillis(options.timeoutMs, "timeoutMs") ?? DEFAULT_WAIT_MS;
   checkNumber(timeoutMs, "timeoutMs", 0, MAX_WAIT_MS);
   return { timeoutMs, signal };
 }

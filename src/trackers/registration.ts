@@ -3,6 +3,7 @@ import { MAX_INDEXED } from "../core/group/task-set.js";
 import { type GroupStatus, groupStatus } from "../delivery/group-status.js";
 import type { Payloads } from "../delivery/handler.js";
 import { CoordinationError } from "../errors.js";
+import type { Duration } from "../lib/duration.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkId, checkInteger } from "../lib/validate.js";
 import type { CallOptions } from "./call-options.js";
@@ -16,12 +17,12 @@ export interface RegisterOptions<T extends Payloads = Payloads> extends Completi
    * The deadline, in seconds from now. 0 for none: the group then ends when no call has changed it or waited for it for
    * `ttlSec`. Default: the tracker's.
    */
-  readonly timeoutSec?: number | undefined;
+  readonly timeoutSec?: Duration | undefined;
   /**
    * How long the ended group stays readable, in seconds. Also how long a group without a deadline may have no calls. Default:
    * the tracker's.
    */
-  readonly ttlSec?: number | undefined;
+  readonly ttlSec?: Duration | undefined;
   /**
    * Begins a new generation. `{ from }`: only if the group still has that generation, so that a delayed copy of this call does
    * nothing. `true`: whatever the generation is.

@@ -2,6 +2,7 @@ import type { Coordinator } from "../coordinator.js";
 import type { RequestView, StageRoots } from "../core/request/record.js";
 import { CoordinationError } from "../errors.js";
 import { AbortListeners } from "../lib/abort-listeners.js";
+import { type Duration, inSeconds } from "../lib/duration.js";
 import { newOp } from "../lib/ids.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, shortText } from "../lib/validate.js";
@@ -24,7 +25,7 @@ export interface RequestWaitOptions<S extends string = string> {
    * write, or up to a quarter less. Waiting for it or following its progress keeps it alive, for at most 30 days after its last
    * change. Default: the coordinator's `ttlSec`, else 3,600.
    */
-  readonly ttlSec?: number;
+  readonly ttlSec?: Duration;
   readonly onEvent?: OnEvent | undefined;
 }
 
@@ -110,7 +111,8 @@ export class RequestWaitTracker<S extends string = string> {
     checkOptions(options, TRACKER_OPTIONS);
     this.#coordinator = coordinator;
     this.stages = checkStages(options?.stages);
-    const ttlSec = options.ttlSec ?? Math.max(MIN_TTL_SEC, coordinator.defaultTtlSec || DEFAULT_TTL_SEC);
+    const ttlSec =
+      inSeconds(options.ttlSec, "ttlSec") ?? Math.max(MIN_TTL_SEC, coordinator.defaultTtlSec || DEFAULT_TTL_SEC);
     checkNumber(ttlSec, "ttlSec", MIN_TTL_SEC, MAX_SEC);
     this.#ttlMs = checkTtlSec(ttlSec, "ttlSec");
     this.#onEvent = options.onEvent;

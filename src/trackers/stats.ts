@@ -1,6 +1,7 @@
 import type { Coordinator } from "../coordinator.js";
 import type { Counts } from "../core/stats.js";
 import { CoordinationError } from "../errors.js";
+import type { Duration } from "../lib/duration.js";
 import { newOp } from "../lib/ids.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkId, checkInteger, checkTtlSec } from "../lib/validate.js";
@@ -14,7 +15,7 @@ export interface StatsOptions {
   /** How many ids are tracked at most: 1 to 64,000. Beyond, the id with the oldest last merge is dropped. Default 1,000. */
   readonly maxTracked?: number;
   /** How long an id is tracked after its last merge, in seconds. Default: the coordinator's `ttlSec`, else 3,600. */
-  readonly ttlSec?: number;
+  readonly ttlSec?: Duration;
 }
 
 /** The counts of one id. */

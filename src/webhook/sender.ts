@@ -1,5 +1,6 @@
 import { CoordinationError } from "../errors.js";
 import { systemClock } from "../lib/clock.js";
+import { type Duration, inMillis } from "../lib/duration.js";
 import { within } from "../runtime/deadline.js";
 import { parseAllowedHosts } from "./allowed-host.js";
 import { brokenAttempt, refusedAttempt, timedOutAttempt } from "./failed-attempt.js";
@@ -25,7 +26,7 @@ export interface WebhookSenderOptions {
   /** Sends requests. Default: the platform's `fetch`. */
   readonly fetch?: WebhookFetch;
   /** How long one attempt may wait for the answer's status, in milliseconds: 1 to 300,000. Default 15,000. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: Duration;
   /** Gives the time for `webhook-timestamp` and a dated `Retry-After`, in milliseconds since 1970. Default `Date.now`. */
   readonly nowMs?: () => number;
 }
@@ -80,7 +81,8 @@ export function webhookSender(options: WebhookSenderOptions): WebhookSender {
 
 /** `webhookSender`, with errors that use the caller's names of the options. */
 export function namedSender(options: WebhookSenderOptions, names: OptionNames): WebhookSender {
-  const { timeoutMs = DEFAULT_TIMEOUT_MS, nowMs = Date.now } = options;
+  const { nowMs = Date.now } = options;
+  const timeoutMs = inMillis(options.timeoutMs, "timeoutMs") ?? DEFAULT_TIMEOUT_MS;
   if (!(timeoutMs >= 1 && timeoutMs <= MAX_TIMEOUT_MS)) {
     throw new CoordinationError("invalid_input", `timeoutMs must be 1 to ${MAX_TIMEOUT_MS}`);
   }

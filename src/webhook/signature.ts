@@ -1,4 +1,5 @@
 import { CoordinationError } from "../errors.js";
+import { type Duration, inSeconds } from "../lib/duration.js";
 import { anyTimingSafeEqual } from "../lib/timing-safe.js";
 import { OPTION_NAMES } from "./option-names.js";
 import { importSecrets, type Mac, parseSecrets } from "./secret.js";
@@ -35,7 +36,7 @@ export interface VerifyInput {
   /** The body as received, before any parsing. */
   readonly body: string | Uint8Array;
   /** The largest difference between the sender's clock and ours, in seconds: 0 to 86,400, default 300. Compares whole seconds. */
-  readonly toleranceSec?: number;
+  readonly toleranceSec?: Duration;
   /** The current instant; default `Date.now()`. */
   readonly nowMs?: number;
 }
@@ -88,7 +89,8 @@ export async function sign(input: SignInput): Promise<string> {
  * const { id, payload } = await verify({ secrets: env.WEBHOOK_SECRET, headers: request.headers, body: await request.text() });
  */
 export async function verify(input: VerifyInput): Promise<VerifiedWebhook> {
-  const { toleranceSec = DEFAULT_TOLERANCE_SEC, nowMs = Date.now() } = input;
+  const { nowMs = Date.now() } = input;
+  const toleranceSec = inSeconds(input.toleranceSec, "toleranceSec") ?? DEFAULT_TOLERANCE_SEC;
   if (!(toleranceSec >= 0 && toleranceSec <= MAX_TOLERANCE_SEC)) {
     throw new CoordinationError("invalid_input", `toleranceSec must be 0 to ${MAX_TOLERANCE_SEC}`);
   }

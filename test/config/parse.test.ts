@@ -64,6 +64,14 @@ describe("parseConfig", () => {
     expect(parseConfig(FULL)).toEqual(FULL);
   });
 
+  it("takes durations as texts with their units", () => {
+    const config = { upstash: { ttlSec: "2h", requestTimeoutMs: "5s" }, completionTimeoutSec: "10m" } as const;
+    expect(parseConfig(config)).toMatchObject({
+      upstash: { ttlSec: 7_200, requestTimeoutMs: 5_000 },
+      completionTimeoutSec: 600,
+    });
+  });
+
   it("takes its own result, and returns it equal", () => {
     for (const parsed of [parseConfig({}), parseConfig(FULL)]) expect(parseConfig(parsed)).toEqual(parsed);
   });
@@ -98,7 +106,7 @@ describe("parseConfig", () => {
       { upstash: { keyPrefix } },
       "upstash.keyPrefix must be at most 256 bytes of well-formed text without { or }",
     ]),
-    [{ upstash: { ttlSec: "60" } }, "upstash.ttlSec must be a number"],
+    [{ upstash: { ttlSec: "60" } }, "upstash.ttlSec must be a number, or a text such as \"30s\", \"10m\" or \"7d\""],
     [{ upstash: { ttlSec: Number.NaN } }, "upstash.ttlSec must be a number"],
     [{ upstash: { ttlSec: -1 } }, "upstash.ttlSec must be 0 to 31536000 seconds"],
     [{ upstash: { ttlSec: MAX_SEC + 1 } }, "upstash.ttlSec must be 0 to 31536000 seconds"],
@@ -111,7 +119,7 @@ describe("parseConfig", () => {
       "durableObject.keyPrefix must be at most 256 bytes of well-formed text without { or }",
     ],
     [{ upstash: { keyLocking: "yes" } }, 'upstash.keyLocking must be "auto", true or false'],
-    [{ upstash: { requestTimeoutMs: "60" } }, "upstash.requestTimeoutMs must be a number"],
+    [{ upstash: { requestTimeoutMs: "60" } }, "upstash.requestTimeoutMs must be a number, or a text such as \"30s\", \"10m\" or \"7d\""],
     ...[0, 1.5, 600_001].map((requestTimeoutMs): [unknown, string] => [
       { upstash: { requestTimeoutMs } },
       "upstash.requestTimeoutMs must be a whole number of milliseconds from 1 to 600000",
@@ -137,7 +145,7 @@ describe("parseConfig", () => {
     [{ http: { token: 5 } }, "http.token must be a string"],
     [{ completionTimeoutSec: -1 }, "completionTimeoutSec must be 0 to 31536000 seconds"],
     [{ completionTimeoutSec: MAX_SEC + 1 }, "completionTimeoutSec must be 0 to 31536000 seconds"],
-    [{ completionTimeoutSec: "1800" }, "completionTimeoutSec must be a number"],
+    [{ completionTimeoutSec: "1800" }, "completionTimeoutSec must be a number, or a text such as \"30s\", \"10m\" or \"7d\""],
     [{ customParams: [] }, "customParams must be an object"],
     [{ customParams: null }, "customParams must be an object"],
   ])("refuses %j by name", async (input, message) => {

@@ -27,7 +27,7 @@ import { type Question, Waiters } from "../../runtime/waiters.js";
 import { Wakers } from "../../runtime/wakers.js";
 import type { Operation } from "./call.js";
 import { CheckedStore } from "./checked-store.js";
-import type { BackendDefinition } from "./definition.js";
+import { type BackendDefinition, callTimeoutMsOf } from "./definition.js";
 import { StoreDueQueue } from "./due-queue.js";
 import { storeName } from "./names.js";
 import { type OperationSettings, RecordOperations } from "./operation.js";
@@ -73,7 +73,7 @@ export class CustomBackend implements Backend {
       store: this.#store,
       clock,
       random: definition.random ?? Math.random,
-      callTimeoutMs: definition.callTimeoutMs ?? 10_000,
+      callTimeoutMs: callTimeoutMsOf(definition),
       maxRecordBytes: definition.maxRecordBytes ?? MAX_RECORD_BYTES,
       contention: definition.contention ?? CONTENTION,
     };

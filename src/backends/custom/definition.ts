@@ -1,6 +1,7 @@
 import { CoordinationError } from "../../errors.js";
 import type { RetryPolicy } from "../../lib/backoff.js";
 import type { Clock } from "../../lib/clock.js";
+import { type Duration, inMillis, inSeconds } from "../../lib/duration.js";
 import { checkInteger, checkNumber, MAX_SEC } from "../../lib/validate.js";
 import type { OnEvent } from "../../runtime/events.js";
 
@@ -97,15 +98,15 @@ export interface BackendDefinition {
    *
    * @default 3600
    */
-  readonly ttlSec?: number | undefined;
+  readonly ttlSec?: Duration | undefined;
   /** The deadline of groups that set none, in seconds; 0 for none. At most a year. */
-  readonly completionTimeoutSec?: number | undefined;
+  readonly completionTimeoutSec?: Duration | undefined;
   /**
    * How long an operation may take with all its attempts, in milliseconds: 1 to 600,000.
    *
    * @default 10_000
    */
-  readonly callTimeoutMs?: number | undefined;
+  readonly callTimeoutMs?: Duration | undefined;
   /**
    * The largest `data` that the store accepts, in bytes of UTF-8. An operation that would make a record larger fails with
    * `limit_exceeded`. Each write loads and stores the whole record: larger records make each ack slower.
@@ -145,10 +146,11 @@ export function checkDefinition(definition: BackendDefinition): void {
       throw misconfigured(`${name} needs due: drain calls it`);
     }
   }
-  const { ttlSec = 0, completionTimeoutSec = 0, callTimeoutMs = 1, maxRecordBytes = 1, contention } = definition;
-  checkNumber(ttlSec, "ttlSec", 0, MAX_SEC);
-  checkNumber(completionTimeoutSec, "completionTimeoutSec", 0, MAX_SEC);
-  checkInteger(callTimeoutMs, "callTimeoutMs", 1, 600_000);
+  const { maxRecordBytes = 1, contention } = definition;
+  checkNumber(inSeconds(definition.ttlSec, "ttlSec") ?? 0, "ttlSec", 0, MAX_SEC);
+  const timeoutSec = inSeconds(definition.completionTimeoutSec, "completionTimeoutSec") ?? 0;
+  checkNumber(timeoutSec, "completionTimeoutSec", 0, MAX_SEC);
+  checkInteger(callTimeoutMsOf(definition), "callTimeoutMs", 1, 600_000);
   checkInteger(maxRecordBytes, "maxRecordBytes", 1, Number.MAX_SAFE_INTEGER);
   if (contention === undefined) return;
   checkInteger(contention.maxAttempts, "contention.maxAttempts", 1, 10_000);
@@ -158,4 +160,9 @@ export function checkDefinition(definition: BackendDefinition): void {
 
 function misconfigured(message: string): CoordinationError {
   return new CoordinationError("misconfigured", message);
+}
+
+/** Returns how long an operation may take, in milliseconds. */
+export function callTimeoutMsOf({ callTimeoutMs }: BackendDefinition): number {
+  return inMillis(callTimeoutMs, "callTimeoutMs") ?? 10_000;
 }

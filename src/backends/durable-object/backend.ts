@@ -3,6 +3,7 @@ import { type InputOf, machineOf, type OutputOf, type TransitionName } from "../
 import { CoordinationError, withApplied } from "../../errors.js";
 import type { RetryPolicy } from "../../lib/backoff.js";
 import { type Clock, systemClock } from "../../lib/clock.js";
+import { inMillis } from "../../lib/duration.js";
 import { isEphemeral } from "../../lib/ephemeral.js";
 import { newOp } from "../../lib/ids.js";
 import { checkInteger, checkKeyPrefix } from "../../lib/validate.js";
@@ -46,7 +47,8 @@ export class DurableObjectBackend implements Backend {
   readonly #waiters: Waiters;
 
   constructor(options: DurableObjectOptions) {
-    const { namespace, keyPrefix = "coord:", callTimeoutMs = 10_000 } = options;
+    const { namespace, keyPrefix = "coord:" } = options;
+    const callTimeoutMs = inMillis(options.callTimeoutMs, "callTimeoutMs") ?? 10_000;
     if (typeof namespace?.idFromName !== "function") {
       throw new CoordinationError("misconfigured", "namespace must be a Durable Object binding of the Worker");
     }

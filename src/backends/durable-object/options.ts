@@ -1,4 +1,5 @@
 import type { Clock } from "../../lib/clock.js";
+import type { Duration } from "../../lib/duration.js";
 
 /** The used part of a Durable Object binding. Every `DurableObjectNamespace` fits. */
 export interface ObjectNamespace {
@@ -21,9 +22,9 @@ export interface DurableObjectOptions {
    *
    * @default 3600
    */
-  readonly ttlSec?: number;
+  readonly ttlSec?: Duration;
   /** The deadline of groups that set none, in seconds; 0 for none. */
-  readonly completionTimeoutSec?: number;
+  readonly completionTimeoutSec?: Duration;
   /** Where a new object is created, such as `"weur"`. A hint: the platform may choose another place. */
   readonly locationHint?: string | undefined;
   /** Where the objects must stay, such as `"eu"`. The same key in another jurisdiction is another object. */
@@ -33,7 +34,7 @@ export interface DurableObjectOptions {
    *
    * @default 10000
    */
-  readonly callTimeoutMs?: number;
+  readonly callTimeoutMs?: Duration;
   /**
    * Keeps the invocation alive until the object has ended an aborted wait: `(work) => ctx.waitUntil(work)`, or `waitUntil` of
    * `cloudflare:workers`. Pass the request's signal to the wait as well. A client that disconnects then ends its wait in the

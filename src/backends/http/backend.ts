@@ -6,6 +6,7 @@ import { networkCode } from "../../http/network-code.js";
 import { BodyTooLarge, MAX_READ_BYTES, readAnswer as readText } from "../../http/read-body.js";
 import type { RetryPolicy } from "../../lib/backoff.js";
 import { type Clock, systemClock } from "../../lib/clock.js";
+import { inMillis } from "../../lib/duration.js";
 import { checkInteger, checkTtlSec } from "../../lib/validate.js";
 import { answerSize, lostAnswer } from "../../runtime/access.js";
 import type {
@@ -65,7 +66,8 @@ export class HttpBackend implements Backend {
   #singlyUntilMs = 0;
 
   constructor(options: HttpOptions) {
-    const { token, requestTimeoutMs = 30_000 } = options;
+    const { token } = options;
+    const requestTimeoutMs = inMillis(options.requestTimeoutMs, "requestTimeoutMs") ?? 30_000;
     this.#base = baseUrl(options.url, options.allowHttp === true);
     if (typeof token !== "string" || !/^[!-~]+$/.test(token)) {
       throw new CoordinationError("misconfigured", "token must be a text of visible ASCII characters");

@@ -1,4 +1,5 @@
 import type { Clock } from "../../lib/clock.js";
+import type { Duration } from "../../lib/duration.js";
 
 /** The used part of `fetch`. */
 export type HttpFetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -12,15 +13,15 @@ export interface HttpOptions {
   /** Sends requests. Default: the platform's `fetch`. */
   readonly fetch?: HttpFetch;
   /** How long one request may take, in milliseconds: 1 to 300,000. Default 30,000. */
-  readonly requestTimeoutMs?: number;
+  readonly requestTimeoutMs?: Duration;
   /**
    * How long raw keys are kept after their last write, and ended groups after their end, in seconds. At most a year.
    *
    * @default 3600
    */
-  readonly ttlSec?: number;
+  readonly ttlSec?: Duration;
   /** The deadline of groups that set none, in seconds; 0 for none. */
-  readonly completionTimeoutSec?: number;
+  readonly completionTimeoutSec?: Duration;
   /** Development only, default false: allows http to any host. The token is then sent unencrypted. */
   readonly allowHttp?: boolean;
   /** Runs timers. Default: the system's clock. */

@@ -4,6 +4,7 @@ import { Deliverer } from "../../delivery/deliverer.js";
 import { BACKEND_KINDS } from "../../delivery/targets/registry.js";
 import { CoordinationError } from "../../errors.js";
 import { type Clock, systemClock } from "../../lib/clock.js";
+import { inMillis } from "../../lib/duration.js";
 import { checkId, checkInteger, checkKeyPrefix } from "../../lib/validate.js";
 import { answerSize, lostAnswer } from "../../runtime/access.js";
 import {
@@ -66,7 +67,8 @@ export class UpstashBackend implements Backend, Drainable {
    */
   constructor(options: UpstashOptions, clockSkewMs: () => number) {
     const { keyPrefix = "coord:", keyLocking = "auto" } = options;
-    const { requestTimeoutMs = 10_000, clock = systemClock } = options;
+    const { clock = systemClock } = options;
+    const requestTimeoutMs = inMillis(options.requestTimeoutMs, "requestTimeoutMs") ?? 10_000;
     const onEvent = hookOrWarning(options.onEvent);
     checkKeyPrefix(keyPrefix, "keyPrefix");
     checkInteger(requestTimeoutMs, "requestTimeoutMs", 1, MAX_REQUEST_TIMEOUT_MS);

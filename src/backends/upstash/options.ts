@@ -2,6 +2,7 @@ import type { Redis } from "@upstash/redis/cloudflare";
 import { CoordinationError } from "../../errors.js";
 import { baseUrl } from "../../http/base-url.js";
 import type { Clock } from "../../lib/clock.js";
+import type { Duration } from "../../lib/duration.js";
 import type { OnEvent } from "../../runtime/events.js";
 
 /** A client of @upstash/redis, from any of its entry points. */
@@ -26,9 +27,9 @@ export interface UpstashOptions {
   /** The prefix of all keys and channels: at most 256 bytes, no braces. Default `"coord:"`. */
   readonly keyPrefix?: string | undefined;
   /** How long raw keys are kept after their last write, in seconds, at most a year. 0: for ever. Default 3,600. */
-  readonly ttlSec?: number | undefined;
+  readonly ttlSec?: Duration | undefined;
   /** The deadline of groups that set none, in seconds; 0 for none. At most a year. */
-  readonly completionTimeoutSec?: number | undefined;
+  readonly completionTimeoutSec?: Duration | undefined;
   /**
    * Whether scripts declare that they lock only their own keys. Upstash then does not lock the whole database. A stock Redis
    * refuses this flag. Default `"auto"`: sets it until the server refuses it.
@@ -37,7 +38,7 @@ export interface UpstashOptions {
   /** Development only, default false: allows http to any host. The token is then sent unencrypted. */
   readonly allowHttp?: boolean | undefined;
   /** How long one HTTP request may take, in milliseconds: 1 to 600,000. Default 10,000. */
-  readonly requestTimeoutMs?: number | undefined;
+  readonly requestTimeoutMs?: Duration | undefined;
   /** Receives events. Errors that it throws are ignored. Default: a warning on the console, at most one a minute. */
   readonly onEvent?: OnEvent | undefined;
   /** Runs timers, such as request timeouts. Deadlines of records use the server's clock. Default: the system's clock. */

@@ -6,6 +6,7 @@ import type { Handler, Webhooks } from "../../../delivery/handler.js";
 import { CoordinationError } from "../../../errors.js";
 import type { RetryPolicy } from "../../../lib/backoff.js";
 import { systemClock } from "../../../lib/clock.js";
+import type { Duration } from "../../../lib/duration.js";
 import { newOp } from "../../../lib/ids.js";
 import { isInternal, isWatchable } from "../../../runtime/access.js";
 import type { WakingMachine } from "../../../runtime/backend.js";
@@ -97,7 +98,7 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
    *
    * @default 30
    */
-  declare readonly attemptTimeoutSec?: number;
+  declare readonly attemptTimeoutSec?: Duration;
 
   readonly #records: SqliteRecords;
   readonly #alarm: ObjectAlarm;
