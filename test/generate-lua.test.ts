@@ -18,7 +18,7 @@ let folder: string;
 /** Generates in a copy, so that tests which read the scripts meanwhile are left alone. */
 async function generate(): Promise<string> {
   const tsx = join(ROOT, "node_modules/tsx/dist/cli.mjs");
-  await promisify(execFile)(process.execPath, [tsx, "scripts/generate-lua.ts"], { cwd: folder });
+  await promisify(execFile)(process.execPath, [tsx, "scripts/generate-lua.ts", "--force"], { cwd: folder });
   return readFile(join(folder, GENERATED), "utf8");
 }
 
