@@ -332,5 +332,5 @@ function refusal(refused: KeyReply["refused"]): CoordinationError {
   if (refused === "out_of_range") {
     return new CoordinationError("limit_exceeded", "the sum would leave the range of safe integers");
   }
-  return new CoordinationError("limit_exceeded", "the key holds as many entries as one may");
+  return new CoordinationError("limit_exceeded", "the key holds as many members or items as a key may have");
 }

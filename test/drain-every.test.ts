@@ -261,8 +261,8 @@ describe("the end of drainEvery", () => {
 describe("drainEvery refuses", () => {
   afterEach(() => vi.unstubAllGlobals());
 
-  it("a coordinator that rings by itself", () => {
-    const refusal = { code: "unsupported", message: expect.stringContaining("rings by itself") };
+  it("a coordinator that wakes records by itself", () => {
+    const refusal = { code: "unsupported", message: expect.stringContaining("wakes records by itself") };
     expect(() => drainEvery(new MemoryCoordinator() as never)).toThrow(expect.objectContaining(refusal));
   });
 

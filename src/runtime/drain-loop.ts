@@ -50,7 +50,7 @@ export function drainOf(coordinator: Drainable): Drainable["drain"] {
   if (typeof run !== "function") {
     throw new CoordinationError("misconfigured", "what is to be drained must be a coordinator");
   }
-  const why = "its backend rings by itself, or is a custom one that does not say what is due";
+  const why = "its backend wakes records by itself, or is a custom backend that defines no `due`";
   throw new CoordinationError("unsupported", `this coordinator has no drain: ${why}`);
 }
 

@@ -113,7 +113,7 @@ export function registered(groupId: string, { outcome, view }: RegisterOutput): 
     );
   }
   if (outcome === "restart_lost") {
-    throw new CoordinationError("conflict", "the generation to restart from no longer stands");
+    throw new CoordinationError("conflict", "the group has another generation than restart.from");
   }
   if (outcome === "outbox_full") {
     throw new CoordinationError("limit_exceeded", "too many ended generations of the group wait for their delivery", {

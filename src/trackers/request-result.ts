@@ -20,7 +20,7 @@ const refusals = (): Readonly<Record<RequestRefusal, string>> => ({
   roots: `a request has ${MAX_ROOTS} roots at most`,
   early: `a request keeps ${MAX_EARLY_MARKS} marks of roots that are not registered, with the roots that they hand on to`,
   stages: `a request has ${MAX_STAGES} stages at most`,
-  counts: "a sum would pass 10^12",
+  counts: "a count would exceed 10^12",
 });
 
 /** Returns the result of a call, or throws `limit_exceeded` and other refusals. */

@@ -100,7 +100,7 @@ export class RequestStatsAccumulator {
       ttlMs: this.#ttlMs,
     };
     const { merged } = await this.#coordinator.run("stats.merge", this.#record(id), input, call);
-    if (!merged) throw new CoordinationError("limit_exceeded", "a sum would pass 10^12");
+    if (!merged) throw new CoordinationError("limit_exceeded", "a count would exceed 10^12");
   }
 
   /** Returns an id's counts and removes them: the first consumer gets them. Null when there are none, or they have expired. */

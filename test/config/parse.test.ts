@@ -106,7 +106,7 @@ describe("parseConfig", () => {
       { upstash: { keyPrefix } },
       "upstash.keyPrefix must be at most 256 bytes of well-formed text without { or }",
     ]),
-    [{ upstash: { ttlSec: "60" } }, "upstash.ttlSec must be a number, or a text such as \"30s\", \"10m\" or \"7d\""],
+    [{ upstash: { ttlSec: "60" } }, 'upstash.ttlSec must be a number, or a text such as "30s", "10m" or "7d"'],
     [{ upstash: { ttlSec: Number.NaN } }, "upstash.ttlSec must be a number"],
     [{ upstash: { ttlSec: -1 } }, "upstash.ttlSec must be 0 to 31536000 seconds"],
     [{ upstash: { ttlSec: MAX_SEC + 1 } }, "upstash.ttlSec must be 0 to 31536000 seconds"],
@@ -119,7 +119,10 @@ describe("parseConfig", () => {
       "durableObject.keyPrefix must be at most 256 bytes of well-formed text without { or }",
     ],
     [{ upstash: { keyLocking: "yes" } }, 'upstash.keyLocking must be "auto", true or false'],
-    [{ upstash: { requestTimeoutMs: "60" } }, "upstash.requestTimeoutMs must be a number, or a text such as \"30s\", \"10m\" or \"7d\""],
+    [
+      { upstash: { requestTimeoutMs: "60" } },
+      'upstash.requestTimeoutMs must be a number, or a text such as "30s", "10m" or "7d"',
+    ],
     ...[0, 1.5, 600_001].map((requestTimeoutMs): [unknown, string] => [
       { upstash: { requestTimeoutMs } },
       "upstash.requestTimeoutMs must be a whole number of milliseconds from 1 to 600000",
@@ -145,7 +148,7 @@ describe("parseConfig", () => {
     [{ http: { token: 5 } }, "http.token must be a string"],
     [{ completionTimeoutSec: -1 }, "completionTimeoutSec must be 0 to 31536000 seconds"],
     [{ completionTimeoutSec: MAX_SEC + 1 }, "completionTimeoutSec must be 0 to 31536000 seconds"],
-    [{ completionTimeoutSec: "1800" }, "completionTimeoutSec must be a number, or a text such as \"30s\", \"10m\" or \"7d\""],
+    [{ completionTimeoutSec: "1800" }, 'completionTimeoutSec must be a number, or a text such as "30s", "10m" or "7d"'],
     [{ customParams: [] }, "customParams must be an object"],
     [{ customParams: null }, "customParams must be an object"],
   ])("refuses %j by name", async (input, message) => {

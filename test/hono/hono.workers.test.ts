@@ -96,7 +96,7 @@ it("leaves no watch in the object when its client goes", async () => {
   await expect.poll(() => openWatches(id), { timeout: 4_000 }).toBe(0);
 });
 
-it("has no queue to drain: an object rings by itself", async () => {
+it("has no queue to drain: an object wakes its records by itself", async () => {
   const response = await call("POST", "/drain", { authorization: "Bearer a-secret-of-these-tests" });
   expect([response.status, (await response.json<{ code: string }>()).code]).toEqual([501, "unsupported"]);
 });

@@ -165,7 +165,9 @@ export class RecordOperations {
   }
 
   #contended(): CoordinationError {
-    return unavailable(`too many write this record at once: others were first ${this.#conflicts} times`);
+    return unavailable(
+      `other writers changed the record before this one, ${this.#conflicts} times: write to it less often at once`,
+    );
   }
 }
 

@@ -5,7 +5,7 @@ import { aCase, type ConformanceCase } from "../harness.js";
 const verdicts = (results: readonly { readonly verdict: string }[]): string[] => results.map(({ verdict }) => verdict);
 
 export const acking: readonly ConformanceCase[] = [
-  aCase("every ack is told what it was", {}, async (t) => {
+  aCase("every ack gets its verdict", {}, async (t) => {
     const [tracker, id] = [t.tracker(), t.id()];
     const early = { verdict: "early", state: "unregistered", ended: false, remaining: null, generation: null };
     equal(await tracker.ack(id, "a"), early, "before the registration");
@@ -160,7 +160,7 @@ export const acking: readonly ConformanceCase[] = [
       equal([succeeded, remaining], [0, total], "what counted and what remains");
     }
   }),
-  aCase("a task that stands twice in one call is told the same, and that it had counted if it did", {}, async (t) => {
+  aCase("a task that one call names twice gets one verdict twice, and its copy is a duplicate", {}, async (t) => {
     const [tracker, id] = [t.tracker(), t.id()];
     await tracker.register(id, ["a", "b"]);
     equal(

@@ -99,7 +99,7 @@ export const delivery: readonly ConformanceCase[] = [
     );
     equal((await tracker.status(t.id("none")))?.delivery.state, "none", "cancelled, with no target for it");
   }),
-  aCase("a deadline is delivered though nobody touches the group", CLOCKED, async (t) => {
+  aCase("a deadline is delivered without a call to the group", CLOCKED, async (t) => {
     const [tracker, id] = [t.tracker(), t.id()];
     const onTimeout = { handler: "record", payload: "slow" } as const;
     await tracker.register(id, ["a", "b"], { onTimeout, timeoutSec: 600 });
@@ -253,7 +253,7 @@ export const delivery: readonly ConformanceCase[] = [
     equal((await settling(t, id, second, "late")).settled, false, "the second, again");
     matches((await tracker.status(id))?.delivery, { state: "delivered", attempts: 2, lastError: null }, "the delivery");
   }),
-  aCase("an attempt that has failed is told so again, and settles nothing any more", DRAINER, async (t) => {
+  aCase("an attempt that has failed gets the same answer again, and settles nothing more", DRAINER, async (t) => {
     const [{ tracker, next }, id] = [dyingDrainer(t), t.id()];
     await ended(tracker, id, { onComplete: { handler: "record", payload: 1 } });
     const claim = await next(0);

@@ -144,7 +144,7 @@ export const draining: readonly ConformanceCase[] = [
     },
   ),
   aCase(
-    "a backend's fault inside a callback keeps nobody waiting for good",
+    "a backend's fault inside a callback leaves no waiter behind",
     { row: 10, needs: ["handlers", "clock"] },
     async (t) => {
       const id = t.id();

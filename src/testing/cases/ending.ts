@@ -27,7 +27,7 @@ export const ending: readonly ConformanceCase[] = [
     matches(await tracker.cancel(done, "too late"), { state: "completed", reason: null }, "cancel after the end");
   }),
   aCase(
-    "a group that is not done at its deadline has timed out, whoever looks first",
+    "a group that is not done at its deadline has timed out, for the first reader too",
     { needs: ["clock"] },
     async (t) => {
       const [tracker, id] = [t.bareTracker(), t.id()];

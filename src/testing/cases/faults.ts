@@ -220,7 +220,7 @@ export const faults: readonly ConformanceCase[] = [
     const seen = await t.untilDelivered(id, 3, { stepMs: STEP_MS });
     equal(seen.map(({ handler }) => handler).sort(), ["flaky", "flaky", "record"], "every generation's delivery");
   }),
-  aCase("the ack that ended a group is told so again when it is resent", { row: 35 }, async (t) => {
+  aCase("the ack that ended a group gets the same answer when it is resent", { row: 35 }, async (t) => {
     const id = t.id();
     const lossy = t.tracker({ on: losingReplies(t.coordinator()) });
     await lossy.register(id, ["a", "b"]);

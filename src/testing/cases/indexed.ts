@@ -48,7 +48,7 @@ export const indexed: readonly ConformanceCase[] = [
     equal((await tracker.status(id))?.remaining, 300, "what remains");
     equal((await tracker.ack(id, 299)).verdict, "accepted", "the last of them");
   }),
-  aCase("a call for numbered tasks is told the same when it comes again", {}, async (t) => {
+  aCase("a call for numbered tasks gets the same answer when it comes again", {}, async (t) => {
     const [tracker, id] = [t.tracker(), t.id()];
     await tracker.register(id, { indexed: 5 });
     await tracker.ack(id, 1);

@@ -70,7 +70,7 @@ export const registering: readonly ConformanceCase[] = [
     equal((await tracker.ack(id, "b")).verdict, "unknown", "a task of the old list");
     equal(verdicts(await tracker.ack(id, ["a", "c", "d"])), ["accepted", "accepted", "accepted"], "its own tasks");
   }),
-  aCase("a restart from a generation that no longer stands is a conflict", {}, async (t) => {
+  aCase("a restart from a generation that the group has no more is a conflict", {}, async (t) => {
     const [tracker, id] = [t.tracker(), t.id()];
     await rejects(() => tracker.register(id, 1, { restart: { from: 1 } }), "conflict", "an unknown group");
     equal(await tracker.status(id), null, "it was not made");

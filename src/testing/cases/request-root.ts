@@ -19,7 +19,7 @@ async function heldUp(t: Bench, label = "request") {
 }
 
 export const requestRoot: readonly ConformanceCase[] = [
-  aCase("a group that succeeds lets the request go that waits for it, with nobody's handler", {}, async (t) => {
+  aCase("a group that succeeds completes the request that waits for it, without a handler", {}, async (t) => {
     const [{ root, wait }, id] = [await heldUp(t), t.id()];
     const status = wait();
     await t.bareTracker().register(id, ["a", "b"], { onEnd: root });

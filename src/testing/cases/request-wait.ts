@@ -115,12 +115,12 @@ export const requestWait: readonly ConformanceCase[] = [
     equal((await requests.markDone(id, "parse", "b")).state, "complete", "the end");
     equal(await requests.registerRequest(id), { verdict: "duplicate", state: "complete" }, "after the end");
   }),
-  aCase("replies that are lost and messages that come twice change nothing that is told", {}, async (t) => {
+  aCase("lost replies and repeated messages change no answer", {}, async (t) => {
     const plain = await lifeOf(t, t.coordinator(), t.id("plain"));
     equal(await lifeOf(t, losingReplies(t.coordinator()), t.id("lost")), plain, "lost replies");
     equal(await lifeOf(t, duplicating(t.coordinator()), t.id("twice")), plain, "doubled messages");
   }),
-  aCase("progress is told once for what is new, and the end at once", {}, async (t) => {
+  aCase("progress returns each newer version once, and the end at once", {}, async (t) => {
     const { requests, id } = await pending(t, ["a", "b"]);
     const first = present(await requests.progress(id, 0, { timeoutMs: 5_000 }), "the first");
     matches(first, { state: "pending", open: 2 }, "the first");
@@ -175,7 +175,7 @@ export const requestWait: readonly ConformanceCase[] = [
       equal((await requests.markDone(id, "parse", "a")).verdict, "unknown", "a late mark");
     },
   ),
-  aCase("a second waiter is told the same though the first has cleaned up", { row: 17 }, async (t) => {
+  aCase("a second waiter gets the same answer after the first has cleaned up", { row: 17 }, async (t) => {
     const { requests, id } = await pending(t, ["a"]);
     await requests.markFailed(id, "parse", "a", "broken");
     const first = await requests.waitForRequest(id, { timeoutMs: 5_000 });
@@ -208,7 +208,7 @@ export const requestWait: readonly ConformanceCase[] = [
     equal((await requests.markDone(id, "parse", "b")).state, "complete", "its own root");
     equal((await requests.queueStatus(id))?.parse.processed, 1, "its own counts");
   }),
-  aCase("waiters of a pending request that is cleaned up are told that it is unknown", {}, async (t) => {
+  aCase("waiters of a pending request that is cleaned up get null", {}, async (t) => {
     const { requests, id } = await pending(t, ["a"]);
     const wait = held(tracker(t).waitForRequest(id, { timeoutMs: 20_000 }));
     await settle();
@@ -324,7 +324,7 @@ export const requestWait: readonly ConformanceCase[] = [
     for (const root of ODD_IDS) equal((await requests.markDone(id, "parse", root)).verdict, "accepted", root);
     equal(await requests.state(id), "complete", "the state");
   }),
-  aCase("requests of two scopes share nothing, whatever stands in scope and id", { row: 40 }, async (t) => {
+  aCase("requests of two scopes share nothing, whatever scope and id hold", { row: 40 }, async (t) => {
     const requests = tracker(t);
     const tag = t.id("user");
     // Plain concatenation would make the second and third equal, and the fourth and fifth.

@@ -94,7 +94,7 @@ const coalesce: readonly ConformanceCase[] = [
     const doubled = await new CoalesceTracker(duplicating(t.coordinator())).next(key);
     equal(await lossy.isStale(key, doubled), false, "with doubled messages");
   }),
-  aCase("versions of two namespaces and keys share nothing, whatever stands in them", { row: 30 }, async (t) => {
+  aCase("versions of two namespaces and keys share nothing, whatever their names hold", { row: 30 }, async (t) => {
     const pairs = pairsOf(t.id("n"));
     const versions = pairs.map(([namespace]) => new CoalesceTracker(t.coordinator(), { namespace }));
     const sent: number[] = [];
@@ -168,7 +168,7 @@ const dedupe: readonly ConformanceCase[] = [
       equal([await window.release(key), await window.claim(key)], [true, true], "release, and claim anew");
     }
   }),
-  aCase("keys of several parts are kept apart, whatever stands in them", { row: 30 }, async (t) => {
+  aCase("keys of several parts are kept apart, whatever the parts hold", { row: 30 }, async (t) => {
     const window = new DedupeWindow(t.coordinator());
     const tag = t.id("key");
     const keys: (string | string[])[] = [
@@ -242,16 +242,20 @@ const stats: readonly ConformanceCase[] = [
     for (const id of ["a", "b", "c", "d", "e", "f"]) left.push((await counts.consume(id))?.processed ?? null);
     equal(left, [null, 2, null, 5, 2, 1], "what is left of each");
   }),
-  aCase("a merge or a consumption whose reply is lost counts once, and is told again", {}, async (t) => {
-    for (const on of [losingReplies(t.coordinator()), duplicating(t.coordinator())]) {
-      const counts = new RequestStatsAccumulator(on, crypto.randomUUID().slice(0, 32));
-      await counts.merge("request", { processed: 2 });
-      await counts.merge("request", { processed: 2 });
-      equal(present(await counts.consume("request"), "the counts").processed, 4, "the counts");
-      equal(await counts.consume("request"), null, "the next consumer");
-    }
-  }),
-  aCase("counts of two namespaces and ids share nothing, whatever stands in them", { row: 30 }, async (t) => {
+  aCase(
+    "a merge or a consumption whose reply is lost counts once, and its repetition gets the same answer",
+    {},
+    async (t) => {
+      for (const on of [losingReplies(t.coordinator()), duplicating(t.coordinator())]) {
+        const counts = new RequestStatsAccumulator(on, crypto.randomUUID().slice(0, 32));
+        await counts.merge("request", { processed: 2 });
+        await counts.merge("request", { processed: 2 });
+        equal(present(await counts.consume("request"), "the counts").processed, 4, "the counts");
+        equal(await counts.consume("request"), null, "the next consumer");
+      }
+    },
+  ),
+  aCase("counts of two namespaces and ids share nothing, whatever their names hold", { row: 30 }, async (t) => {
     const pairs = pairsOf(t.id("n"));
     // Once with one record for each namespace, once with several shards.
     for (const maxTracked of [10, 4_000]) {

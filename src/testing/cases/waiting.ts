@@ -175,7 +175,7 @@ export const waiting: readonly ConformanceCase[] = [
       }
     },
   ),
-  aCase("a wait resolves at the deadline though nobody writes", { needs: ["clock"] }, async (t) => {
+  aCase("a wait resolves at the deadline without a write", { needs: ["clock"] }, async (t) => {
     const id = t.id();
     await t.tracker().register(id, 2, { timeoutSec: 600 });
     const wait = held(t.tracker().wait(id, { timeoutMs: DAY_MS }));
@@ -183,7 +183,7 @@ export const waiting: readonly ConformanceCase[] = [
     await t.advance(601_000);
     equal((await wait)?.state, "timed_out", "the state");
   }),
-  aCase("whoever is told that a group ended reads its end", {}, async (t) => {
+  aCase("a caller that learns of a group's end reads that end", {}, async (t) => {
     const id = t.id();
     const tracker = t.tracker();
     await tracker.register(id, 3);
