@@ -242,13 +242,6 @@ function isOver(call: { readonly isOver: boolean }): boolean {
   return call.isOver;
 }
 
-/** Returns the same error with a different `applied`. */
-export function retold(error: CoordinationError, applied: "no" | "unknown"): CoordinationError {
-  const { code, message, retryable, retryAfterMs, cause } = error;
-  const options = { retryable, retryAfterMs, applied };
-  return new CoordinationError(code, message, cause === undefined ? options : { ...options, cause });
-}
-
 /** Returns a signal that aborts when the last caller has left. */
 function signalOf(calls: readonly { readonly isOver: boolean; onGone: () => void }[]): AbortSignal {
   const controller = new AbortController();

@@ -1,11 +1,12 @@
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
+import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { EdgeVM } from "@edge-runtime/vm";
+import { createAdaptorServer } from "@hono/node-server";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { serve } from "../../examples/vercel/serve.js";
 import { type InstalledExample, installedExample } from "../support/packed.js";
 import type {} from "../support/provided.js";
 import { eventually, typeErrors } from "./example.js";
@@ -17,7 +18,7 @@ const DOCUMENT = "The first paragraph.\n\nThe second one.";
 
 /** A server of the test's own, for what the example calls. */
 async function listen(fetch: (request: Request) => Response | Promise<Response>): Promise<NodeServer> {
-  const server = serve(fetch);
+  const server = createAdaptorServer({ fetch }) as Server;
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

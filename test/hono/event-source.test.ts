@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { createAdaptorServer } from "@hono/node-server";
 import { Hono } from "hono";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { serve } from "../../examples/hono-wait/serve.js";
 import { coordinationErrors, requestStatusRoutes } from "../../src/hono/index.js";
 import { CoordinationError, type CoordinatorEvent, MemoryCoordinator, RequestWaitTracker } from "../../src/index.js";
 import { type EventSourceRun, followByEventSource, withoutEventSource } from "../support/event-source.js";
@@ -124,7 +124,7 @@ describe.skipIf(withoutEventSource !== undefined)("a browser's EventSource", () 
         if (met !== undefined) faulty++;
       })
       .route("/requests", requestStatusRoutes({ ...options, onEvent: (event) => events.push(event) }));
-    server = serve(app.fetch);
+    server = createAdaptorServer({ fetch: app.fetch }) as Server;
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
   });

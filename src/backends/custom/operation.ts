@@ -1,9 +1,9 @@
-import { CoordinationError } from "../../errors.js";
+import { CoordinationError, withApplied } from "../../errors.js";
 import { fullJitterMs, type RetryPolicy } from "../../lib/backoff.js";
 import type { Clock } from "../../lib/clock.js";
 import { newOp } from "../../lib/ids.js";
 import { lostAnswer } from "../../runtime/access.js";
-import { type Outcome, retold } from "../../runtime/batcher.js";
+import type { Outcome } from "../../runtime/batcher.js";
 import { pause, within } from "../../runtime/deadline.js";
 import { RESEND_WINDOW_MS, retryPauseMs } from "../../runtime/retry.js";
 import type { Operation } from "./call.js";
@@ -161,7 +161,7 @@ export class RecordOperations {
   /** Sets `applied` for the whole operation: one of its earlier writes may have been applied without an answer. */
   #fail(operation: Operation, error: unknown): void {
     const applied = this.#unanswered.size > 0 ? lostAnswer(operation.transition) : "no";
-    this.#outcomes.set(operation, { error: error instanceof CoordinationError ? retold(error, applied) : error });
+    this.#outcomes.set(operation, { error: error instanceof CoordinationError ? withApplied(error, applied) : error });
   }
 
   #contended(): CoordinationError {
