@@ -1,5 +1,7 @@
-import { Problem } from "../src/http/problem.js";
+import { bearerToken, unauthorized } from "../src/http/bearer.js";
 import { liveTokens, MAX_TOKEN_LENGTH, type WorkerEnv } from "./env.js";
+
+const REALM = "edge-coordinator";
 
 /**
  * Returns the key prefix of the request's bearer token.
@@ -14,15 +16,16 @@ import { liveTokens, MAX_TOKEN_LENGTH, type WorkerEnv } from "./env.js";
  */
 export function authenticate(request: Request, env: WorkerEnv): string {
   const opened = openedBy(env);
-  const presented = /^Bearer +([!-~]{1,512}) *$/i.exec(request.headers.get("authorization") ?? "")?.[1];
-  if (presented === undefined) throw unauthorized("send the token as `Authorization: Bearer …`");
+  const presented = bearerToken(request.headers.get("authorization"));
+  if (presented === undefined) throw unauthorized(REALM, "send the token as `Authorization: Bearer …`");
   const wanted = filled(presented);
   let keyPrefix: string | undefined;
   for (const { bytes, opens } of opened) {
     const difference = bytes.reduce((bits, byte, at) => bits | (byte ^ (wanted[at] ?? -1)), 0);
     if (difference === 0) keyPrefix = opens;
   }
-  if (keyPrefix === undefined) throw unauthorized("the token is not one that opens this Worker", "invalid_token");
+  if (keyPrefix === undefined)
+    throw unauthorized(REALM, "the token is not one that opens this Worker", "invalid_token");
   return keyPrefix;
 }
 
@@ -49,9 +52,4 @@ function filled(token: string): Uint8Array {
   const bytes = new Uint8Array(MAX_TOKEN_LENGTH);
   for (let i = 0; i < token.length; i++) bytes[i] = token.charCodeAt(i);
   return bytes;
-}
-
-function unauthorized(detail: string, error?: string): Problem {
-  const challenge = `Bearer realm="edge-coordinator"${error === undefined ? "" : `, error="${error}"`}`;
-  return new Problem("unauthorized", detail, { "www-authenticate": challenge });
 }

@@ -1,5 +1,6 @@
 import type { ObjectNamespace } from "../src/backends/durable-object/options.js";
 import { CoordinationError } from "../src/errors.js";
+import { separated } from "../src/lib/separated.js";
 
 /** The Worker's bindings, vars and secrets. */
 export interface WorkerEnv {
@@ -58,7 +59,7 @@ export class VariableError extends CoordinationError {
  * a token refuses every request.
  */
 export function liveTokens(env: WorkerEnv): LiveToken[] {
-  const single = (env.COORDINATOR_TOKEN ?? "").split(/\s+/).filter((token) => token !== "");
+  const single = separated(env.COORDINATOR_TOKEN ?? "");
   const live: LiveToken[] = [];
   for (const token of single) {
     checkToken(token, "COORDINATOR_TOKEN");

@@ -3,6 +3,7 @@ import { type Duration, inMillis, inSeconds } from "../lib/duration.js";
 import { checkKeyPrefix, MAX_SEC } from "../lib/validate.js";
 import type { CoordinatorConfig, ParsedConfig } from "./config.js";
 import { misconfigured } from "./misconfigured.js";
+import { describeIssue } from "./zod-issue.js";
 
 const text = z.string().check(z.refine((value) => value !== "", { error: "must not be empty" }));
 
@@ -128,29 +129,11 @@ const schema: z.ZodMiniType<ParsedConfig, CoordinatorConfig> = z.strictObject({
  * ```
  */
 export function parseConfig(input: unknown): ParsedConfig {
-  const outcome = z.safeParse(schema, input, { error: wrong });
+  const outcome = z.safeParse(schema, input, { error: describeIssue });
   if (outcome.success) return outcome.data;
   throw misconfigured(outcome.error.issues.map(sentence).join("; "));
 }
 
 function sentence({ path, message }: z.core.$ZodIssue): string {
   return `${path.length === 0 ? "the config" : path.map(String).join(".")} ${message}`;
-}
-
-const KINDS: Readonly<Record<string, string>> = {
-  string: "a string",
-  number: "a number",
-  boolean: "true or false",
-  object: "an object",
-  record: "an object",
-};
-
-function wrong(issue: z.core.$ZodRawIssue): string {
-  if (issue.code === "invalid_type") return `must be ${KINDS[issue.expected] ?? "of another type"}`;
-  if (issue.code === "unrecognized_keys") {
-    // Only a plain name is shown: any other text may be a secret in the place of a name.
-    const [name = ""] = issue.keys;
-    return /^[A-Za-z_][A-Za-z0-9_]{0,31}$/.test(name) ? `has an unknown field: ${name}` : "has an unknown field";
-  }
-  return "is invalid";
 }

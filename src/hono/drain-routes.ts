@@ -1,8 +1,10 @@
 import { type Context, Hono } from "hono";
 import { CoordinationError } from "../errors.js";
-import { Problem } from "../http/problem.js";
+import { bearerToken, unauthorized } from "../http/bearer.js";
+import type { Problem } from "../http/problem.js";
 import { type Clock, systemClock } from "../lib/clock.js";
 import { type Duration, inMillis } from "../lib/duration.js";
+import { separated } from "../lib/separated.js";
 import { anyTimingSafeEqual } from "../lib/timing-safe.js";
 import type { Drainable } from "../runtime/backend.js";
 import { checkDrain, type DrainReport } from "../runtime/backend.js";
@@ -32,6 +34,7 @@ export interface DrainRoutesOptions {
   readonly clock?: Clock | undefined;
 }
 
+const REALM = "drain";
 const SECRET = /^[!-~]{16,512}$/;
 const MAX_SECRETS = 10;
 
@@ -103,7 +106,7 @@ function liveSecrets(text: unknown): readonly string[] {
   if (text === undefined || text === "") {
     throw new CoordinationError("misconfigured", "drainRoutes: secret is not set, such as CRON_SECRET");
   }
-  const secrets = typeof text === "string" ? text.split(/\s+/).filter((part) => part !== "") : [];
+  const secrets = typeof text === "string" ? separated(text) : [];
   if (secrets.length > 0 && secrets.length <= MAX_SECRETS && secrets.every((part) => SECRET.test(part))) return secrets;
   const form = "each of 16 to 512 visible ASCII characters";
   throw new CoordinationError("misconfigured", `secret must be 1 to ${MAX_SECRETS} secrets, ${form}`);
@@ -115,13 +118,9 @@ function liveSecrets(text: unknown): readonly string[] {
  * @see https://www.rfc-editor.org/rfc/rfc6750
  */
 async function accessProblem(c: Context, secrets: readonly string[]): Promise<Problem | undefined> {
-  const presented = /^Bearer +([!-~]{1,512}) *$/i.exec(c.req.header("authorization") ?? "")?.[1];
-  if (presented === undefined) return unauthorized("send the secret as `Authorization: Bearer …`");
+  const presented = bearerToken(c.req.header("authorization"));
+  if (presented === undefined) return unauthorized(REALM, "send the secret as `Authorization: Bearer …`");
   return (await anyTimingSafeEqual([presented], secrets))
     ? undefined
-    : unauthorized("this is not the secret", ', error="invalid_token"');
-}
-
-function unauthorized(detail: string, error = ""): Problem {
-  return new Problem("unauthorized", detail, { "www-authenticate": `Bearer realm="drain"${error}` });
+    : unauthorized(REALM, "this is not the secret", "invalid_token");
 }

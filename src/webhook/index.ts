@@ -9,6 +9,7 @@ export {
   webhookSender,
 } from "./sender.js";
 export {
+  type SignedMessage,
   type SignInput,
   sign,
   type VerifiedWebhook,

@@ -1,4 +1,5 @@
 import { CoordinationError } from "../errors.js";
+import { separated } from "../lib/separated.js";
 import { OPTION_NAMES, type OptionNames } from "./option-names.js";
 
 const MIN_SECRET_BYTES = 24;
@@ -53,7 +54,7 @@ export function importSecrets(secrets: string | readonly string[], names: Option
 
 /** A missing environment variable arrives here untyped: it counts as empty. */
 function split(secrets: string | readonly string[]): readonly string[] {
-  return typeof secrets === "string" ? secrets.split(/\s+/).filter((part) => part !== "") : (secrets ?? []);
+  return typeof secrets === "string" ? separated(secrets) : (secrets ?? []);
 }
 
 function decodeSecret(secret: string, name: () => string): Uint8Array<ArrayBuffer> {

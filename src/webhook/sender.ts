@@ -1,19 +1,20 @@
 import { CoordinationError } from "../errors.js";
+import type { FetchFunction } from "../http/fetch.js";
 import { systemClock } from "../lib/clock.js";
 import { type Duration, inMillis } from "../lib/duration.js";
 import { within } from "../runtime/deadline.js";
 import { parseAllowedHosts } from "./allowed-host.js";
 import { brokenAttempt, refusedAttempt, timedOutAttempt } from "./failed-attempt.js";
 import { OPTION_NAMES, type OptionNames } from "./option-names.js";
-import { readSecrets } from "./secret.js";
-import { sign } from "./signature.js";
+import { importSecrets, type Mac, readSecrets } from "./secret.js";
+import { signWith } from "./signature.js";
 import { checkTarget, type TargetRules } from "./target.js";
 
 const DEFAULT_TIMEOUT_MS = 15_000;
 const MAX_TIMEOUT_MS = 300_000;
 
 /** The used part of `fetch`. */
-export type WebhookFetch = (url: string, init: RequestInit) => Promise<Response>;
+export type WebhookFetch = FetchFunction;
 
 /** Options of a sender. */
 export interface WebhookSenderOptions {
@@ -86,7 +87,8 @@ export function namedSender(options: WebhookSenderOptions, names: OptionNames): 
   if (!(timeoutMs >= 1 && timeoutMs <= MAX_TIMEOUT_MS)) {
     throw new CoordinationError("invalid_input", `timeoutMs must be 1 to ${MAX_TIMEOUT_MS}`);
   }
-  const secrets = readSecrets(options.secrets, names).map(({ text }) => text);
+  readSecrets(options.secrets, names);
+  let imported: readonly Mac[] | undefined;
   const rules: TargetRules = {
     allowedHosts: parseAllowedHosts(options.allowedHosts, names),
     allowHttp: options.allowHttp === true,
@@ -100,13 +102,15 @@ export function namedSender(options: WebhookSenderOptions, names: OptionNames): 
     },
     send: async ({ url, id, body, signal }) => {
       const target = checkTarget(url, rules);
+      // The result is kept, not its promise: a request must not wait for another one's work.
+      imported ??= await importSecrets(options.secrets, names);
       const timestampSec = Math.floor(nowMs() / 1000);
       const headers = {
         "content-type": "application/json",
         "user-agent": "edge-coordinator",
         "webhook-id": id,
         "webhook-timestamp": String(timestampSec),
-        "webhook-signature": await sign({ secret: secrets, id, timestampSec, body }),
+        "webhook-signature": await signWith(imported, { id, timestampSec, body }),
       };
       const response = await attempt(
         (abort) => post(target.href, { method: "POST", headers, body, redirect: "manual", signal: abort }),

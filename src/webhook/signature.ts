@@ -13,9 +13,13 @@ const SIGNATURE = /^v1,[A-Za-z0-9+/]{43}=$/;
 const MAX_TIMESTAMP_SEC = 99_999_999_999;
 
 /** A message to sign, with the secret and the time: whole seconds since 1970, or a `Date` (cut to the second). */
-export type SignInput = {
+export type SignInput = SignedMessage & {
   /** `whsec_…`. Several, as a list or separated by spaces, give one signature each, for a rotation. */
   readonly secret: string | readonly string[];
+};
+
+/** What a signature covers. */
+export type SignedMessage = {
   /** 1 to 256 visible ASCII characters, without a full stop, which separates the signed parts. */
   readonly id: string;
   /** The body, exactly as it is sent. */
@@ -62,6 +66,11 @@ export interface VerifiedWebhook {
  * const signature = await sign({ secret: env.WEBHOOK_SECRET, id: "msg_1", timestamp: new Date(), body: '{"ok":true}' });
  */
 export async function sign(input: SignInput): Promise<string> {
+  return signWith(await importSecrets(input.secret, { ...OPTION_NAMES, secrets: "secret" }), input);
+}
+
+/** `sign`, with secrets that were imported before. */
+export async function signWith(macs: readonly Mac[], input: SignedMessage): Promise<string> {
   const timestampSec =
     input.timestamp === undefined ? input.timestampSec : Math.floor(input.timestamp.getTime() / 1000);
   if (!isMessageId(input.id)) {
@@ -70,7 +79,6 @@ export async function sign(input: SignInput): Promise<string> {
   if (!Number.isInteger(timestampSec) || timestampSec < 0 || timestampSec > MAX_TIMESTAMP_SEC) {
     throw new CoordinationError("invalid_input", "timestampSec must be whole seconds since 1970");
   }
-  const macs = await importSecrets(input.secret, { ...OPTION_NAMES, secrets: "secret" });
   const signatures = await signaturesOf(macs, signedContent(input.id, String(timestampSec), input.body));
   return signatures.join(" ");
 }

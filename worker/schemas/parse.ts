@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { describeIssue } from "../../src/config/zod-issue.js";
 import { CoordinationError } from "../../src/errors.js";
 
 /**
@@ -18,22 +19,7 @@ export function parse<Schema extends z.ZodMiniType>(schema: Schema, value: unkno
   throw new CoordinationError("invalid_input", `${path === "" ? "the body" : path} ${issue?.message ?? "is invalid"}`);
 }
 
-const KINDS: Readonly<Record<string, string>> = {
-  string: "a string",
-  number: "a number",
-  boolean: "true or false",
-  array: "a list",
-  object: "an object",
-};
-
 function wrong(issue: z.core.$ZodRawIssue): string {
-  if (issue.code === "invalid_type") {
-    return issue.input === undefined ? "is required" : `must be ${KINDS[issue.expected] ?? "of another type"}`;
-  }
-  if (issue.code === "unrecognized_keys") {
-    // Only a plain name is shown: any other text may be a value in the place of a name.
-    const [name = ""] = issue.keys;
-    return /^[A-Za-z_][A-Za-z0-9_]{0,31}$/.test(name) ? `has an unknown field: ${name}` : "has an unknown field";
-  }
-  return "is invalid";
+  const isMissing = issue.code === "invalid_type" && issue.input === undefined;
+  return isMissing ? "is required" : describeIssue(issue);
 }

@@ -1,8 +1,9 @@
+import type { FetchFunction } from "../../http/fetch.js";
 import type { Clock } from "../../lib/clock.js";
 import type { Duration } from "../../lib/duration.js";
 
 /** The used part of `fetch`. */
-export type HttpFetch = (url: string, init: RequestInit) => Promise<Response>;
+export type HttpFetch = FetchFunction;
 
 /** Options of an `HttpCoordinator`. */
 export interface HttpOptions {

@@ -1,6 +1,7 @@
 import type { Redis } from "@upstash/redis/cloudflare";
 import { CoordinationError } from "../../errors.js";
 import { baseUrl } from "../../http/base-url.js";
+import type { FetchFunction } from "../../http/fetch.js";
 import type { Clock } from "../../lib/clock.js";
 import type { Duration } from "../../lib/duration.js";
 import type { OnEvent } from "../../runtime/events.js";
@@ -9,7 +10,7 @@ import type { OnEvent } from "../../runtime/events.js";
 export type UpstashRedis = Pick<Redis, "evalsha" | "eval" | "pipeline">;
 
 /** The used part of `fetch`. */
-export type UpstashFetch = (url: string, init: RequestInit) => Promise<Response>;
+export type UpstashFetch = FetchFunction;
 
 /** Options of an `UpstashCoordinator`: `url` and `token`, or a client that holds them. */
 export interface UpstashOptions {

@@ -1,0 +1,2 @@
+/** The part of `fetch` that the library calls. */
+export type FetchFunction = (url: string, init: RequestInit) => Promise<Response>;
