@@ -135,8 +135,11 @@ function commentFindings(root: string): Finding[] {
 }
 
 function pageFindings(root: string): Finding[] {
+  const examples = readdirSync(`${root}/examples`).map((name) => `examples/${name}/README.md`);
   const docs = readdirSync(`${root}/docs`).filter((name) => name.endsWith(".md"));
-  const pages = ["README.md", ...docs.map((name) => `docs/${name}`)].filter((page) => !WRITTEN.includes(page));
+  const pages = ["README.md", "CONTRIBUTING.md", ...docs.map((name) => `docs/${name}`), ...examples].filter(
+    (page) => !WRITTEN.includes(page),
+  );
   const used = new Set<object>();
   const findings = pages.flatMap((page) => {
     const source = readFileSync(`${root}/${page}`, "utf8");
