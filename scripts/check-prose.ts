@@ -3,8 +3,8 @@ import { fileURLToPath } from "node:url";
 import ts from "typescript";
 
 /**
- * Checks the language of the README and of the pages in `docs`: words that hide the actor, long sentences, long lines.
- * Skips code, tables' cells (their words are checked, their length is not), and the pages that other programs write.
+ * Checks the language of the README, CONTRIBUTING, the pages in `docs` and the examples' READMEs: words that hide the
+ * actor, long sentences, long lines. Skips code, the length of tables' cells, and the pages that other programs write.
  *
  * The comments of `src` and `worker` are checked for their words alone.
  */
