@@ -1,18 +1,18 @@
 import type { Line, Shown } from "./table.js";
 
-const SIMULATED = `## What is simulated, and what is not
+const SIMULATED = `## What the tests simulate
 
-- **Redis** is a real redis-server behind the REST server of this repository (\`npm run redis\`), which speaks Upstash's protocol. A local
-  Redis cannot show how the hosted service replicates, bills, rate-limits or fails over; T7 loses the tail of a real
-  replication between two local servers.
-- **Durable Objects** are workerd, the runtime itself, on one machine: its storage, its alarms with their retries, its output gates. The
-  placement, migration and failover of the hosted platform are not there; evictions are produced by aborting objects and by
-  killing the process.
-- **The network** between clients and servers is real HTTP through a proxy that breaks it (T4, T9). In the simulator (T3) clock, network and
-  instances are injected: one seed is one run, and \`npm run simulate -- --seed N\` prints it.
-- **Time** in cases of minutes and hours is moved, not waited for. Alarms that ring by the platform's own clock, waits, timeouts and overshoots
-  are real time.
-- Nothing here ran on Vercel, Cloudflare or Upstash themselves.
+- **Redis** is a real redis-server behind the REST server of this repository (\`npm run redis\`). That server speaks
+  Upstash's protocol. A local Redis does not show how the hosted service replicates, bills, limits rates or fails over.
+  T7 loses the tail of a real replication between two local servers.
+- **Durable Objects** run in workerd, the runtime itself, on one machine. Its storage, its alarms with their retries and
+  its output gates are real. The placement, migration and failover of the hosted platform are missing. The tests abort
+  objects and kill the process instead of an eviction.
+- **The network** between clients and servers is real HTTP through a proxy that injects faults (T4, T9). The simulator
+  (T3) injects clock, network and instances. One seed is one run, and \`npm run simulate -- --seed N\` prints it.
+- **Time** of minutes and hours is a clock that the tests move. Alarms by the platform's own clock, waits, timeouts and
+  overshoots use real time.
+- No test ran on Vercel, Cloudflare or Upstash themselves.
 `;
 
 /** `docs/guarantees.md`, of what a run has shown. */
@@ -24,19 +24,24 @@ export function documentOf(table: {
 }): string {
   return `# Guarantees
 
-Each promise, where it holds, what shows it, and the figure that was reached. \`npm run guarantees\` writes this page from the last run of
-the tests; \`npm run prove\` runs them in their long form first. CI fails when a run no longer shows a row of this page.
+This page lists each promise with its backends, its test, and the figure that the test reached.
+\`npm run guarantees\` writes this page from the last test run. \`npm run prove\` first runs the tests in their long form.
+CI fails if a test run no longer shows a row of this page.
 
-## What is promised
+## Promises
 
-- One effect a generation of a group, for a receiver that keys on the delivery's id. The delivery itself is made at least once.
-- A group completes only when every distinct task was acked; otherwise it times out, or somebody cancels it.
-- How a group ended never changes. Counts equal distinct events, however often, early or late these come.
-- No waiter sees success after a failure was recorded. What is unknown is never complete.
-- Nothing is without an end: every record, wait, retry and list has one.
+- A delivery is made at least once. A receiver that deduplicates by the delivery's id has one effect per generation of a
+  group.
+- A group completes only when every distinct task was acked. Otherwise it times out, or a caller cancels it.
+- The end of a group never changes. Counts equal distinct events, however often, early or late these come.
+- No waiter sees success after a failure was recorded. Unknown is never complete.
+- Every record, wait, retry and list has an end.
 
-What is not promised: a handler that runs only once, two records that change together, and, on Upstash, that what was written
-survives a failover.
+The library does not promise:
+
+- that a handler runs only once;
+- that two records change together;
+- on Upstash, that a write survives a failover.
 
 ## Figures
 
@@ -44,19 +49,19 @@ survives a failover.
 |---|---|---|---|---|
 ${table.figures.flatMap(figureLines).join("\n")}
 
-## Faults that were met
+## Faults of earlier designs
 
-Each row went wrong in a design that polls counters, or in an early design of this library. *Polling design*: a small port of it,
-in \`test/polling\`, that runs the same interleaving on the same Redis.
+Each row went wrong in a design that polls counters, or in an early design of this library. *Polling design* is a small
+port of the former, in \`test/polling\`. It runs the same interleaving on the same Redis.
 
 | # | promise | holds on | polling design |
 |---|---|---|---|
 ${table.faults.map((line) => faultLine(line, table.polling.get(line.row) ?? [])).join("\n")}
 
-## Faults that were found by use
+## Faults found by use
 
-Each was found in the built library, by use, load or attack. The tests that name a row show it; *holds on* says on which backends the
-conformance cases show it too.
+Each fault was found in the built library, by use, load or attack. The tests that name a row show it. *Holds on* lists
+the backends on which the conformance cases show it too.
 
 | # | promise | holds on | shown by |
 |---|---|---|---|

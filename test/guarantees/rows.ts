@@ -1,7 +1,7 @@
 /** A row of the table of guarantees that is shown by figures of its own. */
 export interface Row {
   readonly row: string;
-  /** What is promised, in one sentence. */
+  /** The promise, in one sentence. */
   readonly promise: string;
   /** Where it must be shown; none: it is no matter of a backend. */
   readonly backends?: readonly string[];
@@ -19,54 +19,59 @@ export const SHOWN_ELSEWHERE: Readonly<Record<number, readonly string[]>> = {
 export const ROWS: readonly Row[] = [
   {
     row: "T2",
-    promise: "Trackers agree with a model of what they promise, whatever is called in whichever order.",
+    promise: "Trackers agree with a model of their promises, for random calls in random order.",
     backends: BACKENDS,
   },
   {
     row: "T3",
     promise:
-      "Many instances that die, stall and repeat themselves over a network that loses, doubles and delays keep every invariant.",
+      "Every invariant holds while instances crash, stall and repeat calls, and the network loses, doubles and delays messages.",
   },
-  { row: "T3b", promise: "A bug that is planted is found." },
+  { row: "T3b", promise: "The tests find planted bugs." },
   {
     row: "T4",
-    promise: "Whatever the network does to a call, it is applied once, and what the caller is told about that is true.",
+    promise:
+      "Under every network fault a call is applied at most once, and its error says correctly whether it was applied.",
     backends: ["upstash", "http"],
   },
   {
     row: "T5",
-    promise: "A Worker that is killed around its deliveries delivers all of them; their effect is one.",
+    promise: "A Worker that is killed during its deliveries delivers all of them, each with one effect.",
     backends: ["durable-object"],
   },
   {
     row: "T6",
-    promise: "Alarms that throw, ring twice or are lost, and restarts, leave no waiter and no delivery behind.",
+    promise:
+      "After failed, repeated or lost alarms and after restarts, every waiter gets its answer and every delivery is made.",
     backends: ["durable-object"],
   },
   {
     row: "T7",
     promise:
-      "A failover that loses the last writes may make a group late, and never falsely complete; acks that are sent again repair it.",
+      "A failover that loses the last writes may delay a group, but never completes it falsely. Resent acks repair it.",
     backends: ["upstash"],
   },
   {
     row: "T9",
-    promise: "A backend that swallows everything ends no call later than its time, and stalls no event loop.",
+    promise: "If the backend never answers, each call still ends at its deadline, and the event loop does not stall.",
   },
   {
     row: "T10",
-    promise: "What is over leaves nothing behind.",
+    promise: "Ended groups leave nothing behind.",
     backends: ["memory", "upstash", "durable-object"],
   },
   {
     row: "S1",
-    promise: "Tokens are compared in constant time, all filled up to one length; several live side by side.",
+    promise: "Tokens are compared in constant time, padded to one length. Several tokens may be valid at once.",
   },
-  { row: "S2", promise: "A webhook goes to hosts that are allowed, over https, and nowhere else." },
-  { row: "S3", promise: "Webhooks are signed as Standard Webhooks says, and the receiver's check holds." },
-  { row: "S4", promise: "No two ids share a place, whatever they are made of." },
-  { row: "S5", promise: "A tenant sees what is its own, and nothing else." },
-  { row: "S6", promise: "No secret and no payload stands in a message, a log or an answer." },
-  { row: "S7", promise: "What is too large or too many is refused, and nothing of it is stored." },
-  { row: "S8", promise: "A bad token costs no storage operation, and reading makes nothing." },
+  { row: "S2", promise: "A webhook goes only to allowed hosts, over https." },
+  {
+    row: "S3",
+    promise: "Webhooks are signed by the Standard Webhooks specification, and the receiver's check refuses forgeries.",
+  },
+  { row: "S4", promise: "Two different ids never share a key, whatever characters they have." },
+  { row: "S5", promise: "A tenant sees only its own data." },
+  { row: "S6", promise: "No error message, log or response contains a secret or a payload." },
+  { row: "S7", promise: "Input above a limit is refused, and none of it is stored." },
+  { row: "S8", promise: "A request with a bad token causes no storage operation. A read of an unknown id stores nothing." },
 ];
