@@ -73,5 +73,8 @@ export const ROWS: readonly Row[] = [
   { row: "S5", promise: "A tenant sees only its own data." },
   { row: "S6", promise: "No error message, log or response contains a secret or a payload." },
   { row: "S7", promise: "Input above a limit is refused, and none of it is stored." },
-  { row: "S8", promise: "A request with a bad token causes no storage operation. A read of an unknown id stores nothing." },
+  {
+    row: "S8",
+    promise: "A request with a bad token causes no storage operation. A read of an unknown id stores nothing.",
+  },
 ];
