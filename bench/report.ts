@@ -63,13 +63,14 @@ function countOf({ sections }: Run): string {
 
 function machineText({ machine, seed, rounds, minutes }: Run): string {
   const { cores, processor, memoryGb, platform, node, redis, workerd, upstashClient, bullmq } = machine;
-  return (
-    `${cores} cores (${processor}), ${memoryGb} GB, ${platform}; Node ${node}, redis-server ${redis}, workerd ${workerd}, ` +
-    `@upstash/redis ${upstashClient}, BullMQ ${bullmq}. ${rounds} rounds, seed ${seed}, ${shown(minutes)} minutes.`
-  );
+  return [
+    `- ${cores} cores (${processor}), ${memoryGb} GB, ${platform};`,
+    `- Node ${node}, redis-server ${redis}, workerd ${workerd}, @upstash/redis ${upstashClient}, BullMQ ${bullmq};`,
+    `- ${rounds} rounds, seed ${seed}, ${shown(minutes)} minutes.`,
+  ].join("\n");
 }
 
-/** The template with what stands in its `{{…}}` filled in. */
+/** Returns the template with its `{{…}}` replaced by the run's figures. */
 export function fill(template: string, run: Run): string {
   const parts: Record<string, string> = {
     machine: machineText(run),
@@ -78,7 +79,7 @@ export function fill(template: string, run: Run): string {
   };
   return template.replace(/\{\{(\w+)\}\}/g, (_, name: string) => {
     const part = parts[name];
-    if (part === undefined) throw new Error(`the template asks for ${name}, which there is not`);
+    if (part === undefined) throw new Error(`the template has an unknown part: {{${name}}}`);
     return part;
   });
 }

@@ -26,17 +26,17 @@ export interface RunArgs {
 
 export const HELP = `npm run demo -- [PATH] [options]
 
-Indexes documents with stateless worker processes that agree, through edge-coordinator, on when a document is done.
+Indexes documents with stateless worker processes. edge-coordinator tells them when all chunks of a document are done.
 
   PATH               a folder of .md, .txt, .rst … files; default: the READMEs of the installed packages
   --backend NAME     worker: the Worker in workerd (default) | upstash: Redis over REST | memory: one process
-  --query TEXT       searches the index that the last run built
-  --seed N           what goes wrong on purpose, and where: 0 to 4294967295, default 1
-  --limit N          documents at most: 1 to 1000, default 100
-  --processes N      worker processes: 2 to 16, default 3
-  --port N           the Worker's port, or the REST server's; default: a free one
-  --state FOLDER     where the index is kept, a folder in the project; default: .demo
-  --help             this text
+  --query TEXT       search the index of the last run, and exit
+  --seed N           selects the injected faults: 0 to 4294967295, default 1
+  --limit N          the most documents to index: 1 to 1000, default 100
+  --processes N      number of worker processes: 2 to 16, default 3
+  --port N           port of the Worker or of the REST server; default: a free port
+  --state FOLDER     folder of the index, inside the project; default: .demo
+  --help             print this text
 `;
 
 const OPTIONS = {
