@@ -3,21 +3,21 @@ import { parseArgs } from "node:util";
 /** What the command line asks for. */
 export interface Args {
   readonly isHelp: boolean;
-  /** About a minute in place of eight: fewer rounds, shorter ones. */
+  /** Takes about a minute instead of eight: fewer and shorter rounds. */
   readonly isQuick: boolean;
   readonly seed: number;
-  /** The measures to run; empty: all. What is not run is not written. */
+  /** The measures to run; empty: all. A partial run writes nothing. */
   readonly only: readonly string[];
 }
 
 export const HELP = `npm run bench -- [options]
 
-Measures edge-coordinator beside bare calls, hand-written scripts, the polling design and BullMQ, all in one run.
+Compares edge-coordinator with bare calls, hand-written scripts, the polling design and BullMQ, in one run.
 
-  --quick        about a minute, and nothing is written: to see that it runs
-  --seed N       the order in which arms take turns: 0 to 4294967295, default 1
-  --only NAME    this measure alone, and nothing is written; may be given again
-  --help         this text
+  --quick        a short run of about a minute; writes nothing
+  --seed N       select the order of the arms: 0 to 4294967295, default 1
+  --only NAME    run only this measure, may be repeated; writes nothing
+  --help         print this text
 `;
 
 const MAX_SEED = 2 ** 32 - 1;

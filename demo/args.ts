@@ -31,7 +31,7 @@ Indexes documents with stateless worker processes. edge-coordinator tells them w
   PATH               a folder of .md, .txt, .rst … files; default: the READMEs of the installed packages
   --backend NAME     worker: the Worker in workerd (default) | upstash: Redis over REST | memory: one process
   --query TEXT       search the index of the last run, and exit
-  --seed N           selects the injected faults: 0 to 4294967295, default 1
+  --seed N           select the injected faults: 0 to 4294967295, default 1
   --limit N          the most documents to index: 1 to 1000, default 100
   --processes N      number of worker processes: 2 to 16, default 3
   --port N           port of the Worker or of the REST server; default: a free port
