@@ -39,8 +39,8 @@ export function costsOf(run: Run, prices: Prices): string {
 The cost of ${GROUPS.toLocaleString("en")} groups of ${BILL_TASKS} tasks, each with one waiter that waits ${WAIT_SEC} seconds.
 
 - \`npm run costs\` writes this page. The counts are those of [the benchmarks](../bench/README.md), counted by the servers.
-- The prices, of ${prices.date}, are in \`bench/prices.json\`. Included allowances are not taken off.
-- Reads of rows, storage and traffic are left out: they are small beside the rest.
+- The prices, of ${prices.date}, are in \`bench/prices.json\`. The free allowances of the plans are not subtracted.
+- The table leaves out reads of rows, storage and traffic, since they are small.
 
 | | a group | its waiter, at once | and each second | ${GROUPS.toLocaleString("en")} groups, no waiter | with waiters |
 |---|---|---|---|---|---|
@@ -48,7 +48,7 @@ ${lines.join("\n")}
 
 Prices:
 
-- Upstash: $${prices.upstashPerMillionCommands} a million commands, with those inside scripts as Upstash counts them.
+- Upstash: $${prices.upstashPerMillionCommands} a million commands. Upstash also counts the commands inside scripts.
 - Durable Objects: $${prices.objectPerMillionRequests} a million requests, $${prices.objectPerMillionRowsWritten} a million rows written.
 - Durable Objects: $${prices.objectPerMillionGbSeconds} a million GB-seconds, at ${prices.objectGb} GB an object that is awake.
 - Workers: $${prices.workerPerMillionRequests} a million requests.
@@ -56,15 +56,16 @@ Prices:
 
 ## How it grows
 
-- **With tasks**: in proportion, one by one. On Redis a batch costs by its calls. On an object each task is a row, also
-  in a batch. With \`{ indexed: n }\` it is 256 tasks a row.
-- **With waiters, on Redis**: a client's waiters share its subscription. Each wait looks about every ${LOOK_SEC} seconds too.
-- **With waiters, on an object**: the first pays for the seconds that the object is awake. The others pay for one
-  request each ${HOP_SEC} seconds.
-- **With seconds waited**: hardly, on Redis. The polling design pays most for them. An object is awake and billed while
-  a caller waits. With long waits and many groups, use a callback instead of a waiter.
-- **With nothing to do**: nothing, on an object. On Redis a drain that finds nothing is 65 commands. Every thirty
-  seconds, that is 187,200 a day, or $0.37.
+- **Tasks**: acks one by one cost in proportion to the tasks. On Redis a batch costs as much as its calls. On an object
+  each task is a row, also in a batch. With \`{ indexed: n }\`, 256 tasks share a row.
+- **Waiters on Redis**: a client's waiters share its subscription. Each wait also reads the status about every ${LOOK_SEC}
+  seconds.
+- **Waiters on an object**: the first pays for the seconds that the object is awake. Each other waiter pays for one
+  request every ${HOP_SEC} seconds.
+- **Seconds waited**: they cost little on Redis, and most in the polling design. An object is awake and billed while a
+  caller waits. With long waits and many groups, use a callback instead of a waiter.
+- **Idle time**: an object costs nothing. On Redis an idle drain takes 65 commands. Every thirty seconds, that is
+  187,200 commands a day, or $0.37.
 `;
 }
 
