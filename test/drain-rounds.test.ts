@@ -106,7 +106,7 @@ describe("the pause after a drain", () => {
 });
 
 describe("a drain that fails", () => {
-  it("is told, and tried again after a pause that grows to the interval", async () => {
+  it("causes an event, and is retried after a backoff that grows to the interval", async () => {
     const { failing, events, pauseAfter } = bench({ random: () => 0.999 });
     const error = new Error("no answer");
     const pauses: number[] = [];

@@ -83,8 +83,8 @@ describe("the import rules", () => {
       `import worker from "../../../../worker/index.js";`,
     ],
     ["the library imports a test", "src/testing/index.ts", `import { x } from "../../test/support/provided.js";`],
-    ["a folder that nobody has placed", "src/extras/index.ts", ""],
-    ["a file at the root that nobody has placed", "src/extra.ts", ""],
+    ["a folder without a place in the rules", "src/extras/index.ts", ""],
+    ["a file at the root without a place in the rules", "src/extra.ts", ""],
   ])("refuse: %s", (_, path, text) => {
     expect(faultsOf(path, text)).toHaveLength(1);
   });

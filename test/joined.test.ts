@@ -99,7 +99,7 @@ describe("row 60: an answer without room", () => {
     expect(requests.map(({ length }) => length)).toEqual([9, 7, 5, 3, 1]);
   });
 
-  it("is told to a caller that may not send twice", async () => {
+  it("fails an operation that may not be sent twice", async () => {
     const { joined, requests, told } = batcher(async () => [{ value: "a" }, noRoom()]);
     const outcomes = await told([joined.run(op("a")), joined.run(op("b", { resend: false }))]);
     expect(outcomes).toEqual(["a", "limit_exceeded no"]);

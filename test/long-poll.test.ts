@@ -51,7 +51,7 @@ afterEach(() => {
 });
 
 describe("a long poll", () => {
-  it("row 52: is one request for all who begin to wait in a turn, and no look besides", async () => {
+  it("row 52: is one request for all callers that begin to wait in a turn, without extra reads", async () => {
     const { wait, hops, looks } = lab();
     const waits = Array.from({ length: 1_000 }, () => wait());
     await settle();
@@ -61,7 +61,7 @@ describe("a long poll", () => {
     expect(hops).toHaveLength(1);
   });
 
-  it("answers those who come while it is under way, after one look of theirs", async () => {
+  it("answers callers that join while it is under way, after one read that they share", async () => {
     const { wait, hops, looks, clock } = lab();
     const first = wait();
     await settle();
@@ -75,7 +75,7 @@ describe("a long poll", () => {
     expect(await Promise.all([first, ...rest])).toEqual([ended, ended, ended]);
   });
 
-  it("does not answer those who know more than it", async () => {
+  it("does not answer a caller that knows a newer version", async () => {
     const { wait, hops, clock } = lab(() => ({ ready: false, version: 2 }));
     const first = wait();
     await settle();
@@ -93,7 +93,7 @@ describe("a long poll", () => {
     expect(await second).toEqual({ ready: true, version: 2 });
   });
 
-  it("lasts as long as the last who waits, and is asked again where its time is over", async () => {
+  it("lasts as long as the longest wait, and is sent again when its time is over", async () => {
     const { wait, hops, clock } = lab();
     const [short, long] = [outcome(wait(10_000)), outcome(wait(30_000))];
     await settle();
@@ -110,7 +110,7 @@ describe("a long poll", () => {
     expect(clock.pending).toBe(0);
   });
 
-  it("row 53: is given up when the last who waits has left", async () => {
+  it("row 53: is aborted when the last waiting caller has left", async () => {
     const { wait, hops, waiters, clock } = lab();
     const leavers = [new AbortController(), new AbortController()];
     const waits = leavers.map(({ signal }) => outcome(wait(DAY_MS, signal)));

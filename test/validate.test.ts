@@ -53,7 +53,7 @@ describe("ids", () => {
     expect(refusal(() => checkId(id, "key"))).toBe(message);
   });
 
-  it("row 78: are told from others without an error, which costs more than all else", () => {
+  it("row 78: are checked without throwing an error, which costs more than the check itself", () => {
     const values: unknown[] = [
       "",
       "a",

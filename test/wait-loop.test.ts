@@ -110,7 +110,7 @@ describe("callers that ask the same", () => {
     expect(emptied()).toBe(1);
   });
 
-  it("are told at once of a bound that is reached, though it is retryable", async () => {
+  it("get a limit_exceeded error at once, though it is retryable", async () => {
     const error = new CoordinationError("limit_exceeded", "full", { retryable: true });
     const { loop } = lab([() => Promise.reject(error)]);
     expect(await outcome(loop.wait({ timeoutMs: DAY_MS }))).toBe(error);
@@ -166,7 +166,7 @@ describe("a caller that comes later", () => {
 });
 
 describe("a wait that hears how it ended while it looks", () => {
-  it("waits for no answer more, and lets go of the look", async () => {
+  it("waits for no further answer, and aborts the read", async () => {
     const { loop, message, looks, emptied } = lab([async () => open, () => new Promise(() => {})], {
       read: (text) => (text === "the end" ? ended : undefined),
     });
@@ -213,7 +213,7 @@ describe("a wait that is over", () => {
     expect([looks.length, looks[1]?.aborted]).toEqual([3, true]);
   });
 
-  it("is over at its time where nobody asked for that, or where nothing was announced", async () => {
+  it("ends at its timeout when the caller asked for no last read, or when no message came", async () => {
     for (const [lastReadMs, isTold] of [
       [0, true],
       [2_000, false],

@@ -159,7 +159,7 @@ describe("a pool of works", () => {
     expect(called).toEqual(["x", "y", "z", "w"]);
   });
 
-  it("drops what is parked once it is told to stop", async () => {
+  it("drops parked work once it is stopped", async () => {
     const { pool, giveMany, end } = fixture();
     void giveMany("a", 4);
     const stop = new Stop();
@@ -172,7 +172,7 @@ describe("a pool of works", () => {
     expect(called).toEqual([]);
   });
 
-  it("lets no claim wait any longer once it is told to stop", async () => {
+  it("hands back every waiting claim once it is stopped", async () => {
     const { handedBack, giveMany, give } = fixture();
     const stop = new Stop();
     void giveMany("hanging", 4);
@@ -184,7 +184,7 @@ describe("a pool of works", () => {
     expect(handedBack).toHaveLength(2);
   });
 
-  it("keeps the turn of a work that cannot be handed back, and does not hold up who gave it", async () => {
+  it("keeps the turn of a work that cannot be handed back, and does not delay its caller", async () => {
     const { clock, begun, give, giveMany, end } = fixture();
     void giveMany("a", 4);
     const placed = give("a-whole", { handBack: undefined as never });

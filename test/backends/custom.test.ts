@@ -210,7 +210,7 @@ describe("an operation", () => {
     expect(await c.sadd("set", "__proto__", "constructor")).toBe(1);
   });
 
-  it("begins again from what is stored when somebody else was first", async () => {
+  it("retries from the stored value when another instance writes first", async () => {
     const { c, coordinator, clock, store } = lab();
     await c.incr("key", 1);
     store.faults = {
@@ -225,7 +225,7 @@ describe("an operation", () => {
     expect(store.conflicts).toBe(1);
   });
 
-  it("begins again when somebody else made or removed the record", async () => {
+  it("retries when another instance creates or removes the record meanwhile", async () => {
     const { c, coordinator, clock, store } = lab({
       before: once(() =>
         coordinator()
@@ -469,7 +469,7 @@ describe("operations on one record that begin in a turn", () => {
     expect(clock.pending).toBe(0);
   });
 
-  it("are written as far as the record has room, and the others are told", async () => {
+  it("are written while the record has room; the others fail with limit_exceeded", async () => {
     const { c, clock, store } = lab({}, { maxRecordBytes: 3_000 });
     await c.rpush("list", "x".repeat(500));
     const work = [400, 1_000, 300, 1_000, 200].map((length) => c.rpush("list", "é".repeat(length)));
@@ -484,7 +484,7 @@ describe("operations on one record that begin in a turn", () => {
     expect((await c.lrange("list")).map((item) => item.length)).toEqual([500, 400, 300]);
   });
 
-  it("are told what a watch of the same turn sees, which shares their load", async () => {
+  it("share one load with a watch that begins in the same turn", async () => {
     const { c, store } = lab();
     await c.run("completion.register", "g", registration());
     store.calls.length = 0;
@@ -690,7 +690,7 @@ describe("an answer of another shape", () => {
     ["a number for a version", { version: 1, data: content({}) }],
     ["no data", { version: "1" }],
     ["data that is no JSON", { version: "1", data: CANARY }],
-    ["data of somebody else", { version: "1", data: JSON.stringify({ canary: CANARY }) }],
+    ["data of another program", { version: "1", data: JSON.stringify({ canary: CANARY }) }],
     ["data of an earlier layout", { version: "1", data: content({ layout: 1 }) }],
     ["data that was cut", { version: "1", data: content({}, `\n"t:a"\t"${CANARY}"`).slice(0, -1) }],
     ["data that was added to", { version: "1", data: `${content({}, `\n"t:a"\t""`)}\n"t:b"\t"${CANARY}"` }],
@@ -756,7 +756,7 @@ describe("an answer of another shape", () => {
     ["no instant", { name: "completion:g", atMs: Number.NaN }],
     ["a name that was never given", { name: "g", atMs: 1 }],
     ["a name that is cut", { name: "completion:%C3%A", atMs: 1 }],
-  ])("row 45: to due is told once, and hides no other record: %s", async (_, line) => {
+  ])("row 45: from due is reported once, and the drain still wakes other records: %s", async (_, line) => {
     const events: CoordinatorEvent[] = [];
     const made = lab({}, { onEvent: (event) => events.push(event) });
     await made.c.run("completion.register", "g", registration(1, 1_000));
@@ -835,7 +835,7 @@ describe("an operation that gets no answer", () => {
     expect(clock.pending).toBe(0);
   });
 
-  it("is told to the store, and leaves no listener", async () => {
+  it("passes the caller's abort to the store, and leaves no listener", async () => {
     const seen: AbortSignal[] = [];
     const load: BackendDefinition["load"] = (_, { signal }) => {
       seen.push(signal);
@@ -947,7 +947,7 @@ describe("a watch", () => {
     expect((await coordinator().run("completion.status", "g", {})).view?.state).toBe("timed_out");
   });
 
-  it("past its time rejects, also where nobody answers", async () => {
+  it("rejects after its timeout, also when the store never answers", async () => {
     for (const faults of [{}, { before: never }]) {
       const { c, clock } = lab(faults);
       const outcome = c.watch("completion.wait", "g", {}, { timeoutMs: 30_000 }).catch((error: unknown) => error);
@@ -957,7 +957,7 @@ describe("a watch", () => {
     }
   });
 
-  it("is late by no more than 100 ms when nobody answers", async () => {
+  it("rejects at most 100 ms late when the store never answers", async () => {
     const { load, compareAndSet } = new VersionedStore({ before: never }).definition;
     const c = defineBackend({ load, compareAndSet });
     expect(await overshootMs(200, () => c.watch("completion.wait", "g", {}, { timeoutMs: 200 }))).toBeLessThan(100);
@@ -1024,7 +1024,7 @@ describe("a watch", () => {
     expect(clock.pending).toBe(0);
   });
 
-  it("row 52: shares one look among all who wait for the same", async () => {
+  it("row 52: shares one load with all watches of the same record", async () => {
     const { c, clock, store } = lab();
     await c.run("completion.register", "g", registration());
     store.calls.length = 0;
@@ -1170,7 +1170,7 @@ describe("a record that is due", () => {
     expect((await tracker.status("g"))?.delivery.state).toBe("delivered");
   });
 
-  it("is woken once for each who may act", async () => {
+  it("is woken once for each tracker that may deliver it", async () => {
     const { c, store } = lab();
     const delivered: string[] = [];
     for (const name of ["other", "publish", "another"]) {
@@ -1183,7 +1183,7 @@ describe("a record that is due", () => {
     expect(store.count("load")).toBe(4);
   });
 
-  it("lets a request go by itself, and looks no second time for what it cannot do", async () => {
+  it("completes a waiting request without a handler, and is not loaded again for a missing handler", async () => {
     const { c, store } = lab();
     const requests = new RequestWaitTracker(c, { stages: ["build"] });
     await requests.registerRequest("r");
@@ -1313,7 +1313,7 @@ describe("a drain", () => {
     expect(store.records.get("later:g")?.data).toBe("of another version");
   });
 
-  it("row 45: passes by what it could not put off in the store either, and tells of it", async () => {
+  it("row 45: skips a record that it could not postpone in the store, and reports the failure", async () => {
     const events: CoordinatorEvent[] = [];
     const { clock, coordinator, store } = await withDue(ids(1));
     store.records.set("later:g", { version: "1", data: "", expiresAtMs: null, wakeAtMs: 1 });
@@ -1367,7 +1367,7 @@ describe("a drain", () => {
     expect(clock.pending).toBe(0);
   });
 
-  it("that is aborted waits for nobody who acts", async () => {
+  it("that is aborted does not wait for a running waker", async () => {
     const { c, clock } = await withDue(["g"]);
     c.onWake("completion", { input: () => ({}), act: never });
     await clock.advance(2_000);

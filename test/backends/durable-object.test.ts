@@ -198,7 +198,7 @@ describe("a call", () => {
     },
   );
 
-  it("of which nobody knows the outcome says so, unless it was a read", async () => {
+  it("reports applied: unknown when its outcome is lost, and applied: no when it only reads", async () => {
     const { namespace } = scripted(fails({}));
     expect(await fault(make(namespace).incr("k"))).toMatchObject({ applied: "unknown" });
     expect(await fault(make(namespace).getInt("k"))).toMatchObject({ applied: "no" });

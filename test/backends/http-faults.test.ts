@@ -39,7 +39,7 @@ describe("a wait", () => {
     expect((await waiting)?.state).toBe("completed");
   });
 
-  it.each([0.2, 1])("ends %s s after its beginning, when nobody answers", async (sec) => {
+  it.each([0.2, 1])("ends %s s after its beginning, when the Worker does not answer", async (sec) => {
     proxy.standing = "silent before";
     const lateMs = await overshootMs(sec * 1000, async () => {
       const outcome = await outcomeOf(of(client()).wait("nobody", { timeoutMs: sec * 1000 }));
@@ -85,7 +85,7 @@ describe("a call", () => {
     await expect(of(client()).wait("x", { timeoutMs: 500 })).rejects.toMatchObject({ code: "misconfigured" });
   });
 
-  it("is told what the Worker says", async () => {
+  it("fails with the code that the Worker returns", async () => {
     const c = client();
     await of(c).register("told", ["a"]);
     await expect(of(c).register("told", ["b"])).rejects.toMatchObject({ code: "conflict", applied: "no" });

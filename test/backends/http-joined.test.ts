@@ -94,7 +94,7 @@ describe("a Worker without batches", () => {
 });
 
 describe("a batch", () => {
-  it("that is refused as a whole is nobody's fault: each is asked for by itself, and the next may be a batch", async () => {
+  it("that the Worker refuses as a whole: the client sends each operation alone, and may batch later ones", async () => {
     const { c, paths } = clientOf((path) => {
       if (path === "/v1/batch") return Response.json({ code: "malformed", status: 400 }, { status: 400 });
       return path.endsWith("getInt") ? Response.json({ code: "invalid_input" }, { status: 422 }) : answer(ok);

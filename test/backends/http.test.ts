@@ -102,7 +102,7 @@ describe("a request", () => {
     await expect(patient.c.getInt("key")).rejects.toMatchObject({ code: "rate_limited", retryAfterMs: 60_000 });
   });
 
-  it("is told how long to wait by a date too, and of more than an hour an hour", async () => {
+  it("reads Retry-After as a date too, and caps it at one hour", async () => {
     const clock: Clock = { ...systemClock, now: () => Date.UTC(2023, 10, 14, 22, 13, 20) };
     for (const [asked, retryAfterMs] of [
       ["Tue, 14 Nov 2023 22:14:20 GMT", 60_000],
@@ -326,7 +326,7 @@ describe("new HttpCoordinator", () => {
     expect(String((fault as Error).stack).split("\n")[0]).not.toContain("Canary");
   });
 
-  it("takes http to any host when it is told so", () => {
+  it("accepts http to any host with allowHttp", () => {
     expect(make({ url: "http://worker.example", allowHttp: true }).defaultTtlSec).toBe(3_600);
   });
 
@@ -344,7 +344,7 @@ describe("new HttpCoordinator", () => {
     expect(make({ completionTimeoutSec: 5 }).completionTimeoutSec).toBe(5);
   });
 
-  it("runs no handlers, and says who does", () => {
+  it("refuses handlers, and names the Worker's object as the place that runs them", () => {
     const retry = { maxAttempts: 3, baseDelayMs: 0, maxDelayMs: 0 };
     for (const options of [{ handlers: { x: () => {} } }, { retry }, { attemptTimeoutSec: 300 }]) {
       expect(() => new CompletionTracker(make({}), options)).toThrow(

@@ -132,7 +132,7 @@ export function describeJoined(world: () => World): void {
     }
   });
 
-  describe("a caller who leaves", () => {
+  describe("a caller that leaves", () => {
     it("leaves the others their request", async () => {
       const { c, id, lane } = fresh();
       const gone = new AbortController();
@@ -189,7 +189,7 @@ export function describeJoined(world: () => World): void {
       expect(sizes(lane)).toEqual([12, 6, 5]);
     });
 
-    it("is told to each by an error of its own, which says what that one knows", async () => {
+    it("gives each operation an error of its own, with its own applied value", async () => {
       const { c, id, lane } = fresh();
       lane.standing = "dropped before";
       const outcomes = await Promise.allSettled([c.setIfAbsent(id, 60), c.getInt(id), c.setIfAbsent(`${id}-b`, 60)]);

@@ -95,7 +95,7 @@ describe("every backend", () => {
 describe("what happens without a caller", () => {
   const upstash = { url: inject("restUrl"), token: inject("restToken"), keyPrefix: `${crypto.randomUUID()}:` };
 
-  it.each(["memory", "upstash"])("is told to onEvent: %s", async (backend) => {
+  it.each(["memory", "upstash"])("is reported to onEvent: %s", async (backend) => {
     const events: CoordinatorEvent[] = [];
     const options = { onEvent: (event: CoordinatorEvent) => void events.push(event) };
     const coordinator = await createCoordinator({ backend, upstash }, options);
@@ -106,7 +106,7 @@ describe("what happens without a caller", () => {
     await expect.poll(() => events).toContainEqual({ type: "wake_failed", machine: "completion", id: "g", error });
   });
 
-  it("is told to a function, or to nobody", async () => {
+  it("needs a function as onEvent, when onEvent is set", async () => {
     const onEvent = "canary" as unknown as () => void;
     for (const backend of ["memory", "durable-object"]) {
       expect(await messageOf(() => createCoordinator({ backend }, { onEvent }))).toBe("onEvent must be a function");

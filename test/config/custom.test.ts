@@ -17,7 +17,7 @@ function make(mine: unknown) {
 }
 
 describe("a custom backend", () => {
-  it("is told the parsed config, and makes the coordinator", async () => {
+  it("receives the parsed config, and makes the coordinator", async () => {
     const coordinator = new MemoryCoordinator();
     const told: ParsedConfig[] = [];
     const mine: CustomBackend = {

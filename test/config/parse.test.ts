@@ -76,7 +76,7 @@ describe("parseConfig", () => {
     for (const parsed of [parseConfig({}), parseConfig(FULL)]) expect(parseConfig(parsed)).toEqual(parsed);
   });
 
-  it("passes what stands in customParams on as it is", () => {
+  it("passes the content of customParams on unchanged", () => {
     const client = { send: () => 1 };
     expect(parseConfig({ customParams: { client } }).customParams.client).toBe(client);
   });

@@ -134,7 +134,7 @@ describe("the completion machine", () => {
       return { run, pass, delivery, generation: view?.generation ?? 0 };
     };
 
-    it("does not begin while nobody drains", () => {
+    it("does not begin while no instance drains", () => {
       const { run, pass, delivery } = started();
       pass(25 * HOUR_MS);
       run("completion.woken", lacking);

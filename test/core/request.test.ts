@@ -15,7 +15,7 @@ function registered() {
 }
 
 describe("the request machine", () => {
-  it("is kept by whoever waits for it, and puts its end off every quarter of its time at most", () => {
+  it("keeps a request while a caller waits, and extends its TTL every quarter of the TTL at most", () => {
     const { run, pass, untilMs } = registered();
     run("request.roots", { op: `roots${fresh++}`, stage: "s", roots: ["a"] });
     for (let i = 0; i < 20; i++) {
@@ -31,7 +31,7 @@ describe("the request machine", () => {
     expect(run("request.mark", mark("op", "a"))).toMatchObject({ verdict: "accepted", complete: true });
   });
 
-  it("is forgotten after its time when no call writes to it or follows it, whoever reads it", () => {
+  it("forgets a request after its TTL when no call writes or follows, even when callers read it", () => {
     const { run, pass } = registered();
     for (let i = 0; i < 10; i++) {
       pass(TTL_MS / 10 - 1);
@@ -212,7 +212,7 @@ describe("the request machine", () => {
     expect(run("request.status", {})).toEqual("(empty)");
   });
 
-  it("row 74: is abandoned by its last caller alone, once, whoever else copies the call", () => {
+  it("row 74: ends a request once, when its last caller abandons it; copies of the call change nothing", () => {
     const { run, record } = registered();
     const abandon = (op: string, caller: string) => run("request.abandon", { op, caller, stage: "s", error: "failed" });
     run("request.register", { op: "second", ttlMs: TTL_MS });
@@ -256,7 +256,7 @@ describe("the request machine", () => {
     expect(versions).toEqual(Array.from(versions, (_, i) => (versions[0] ?? 0) + i));
   });
 
-  it("lets go of the calls it knows after a minute", () => {
+  it("forgets the calls it knows after a minute", () => {
     const { run, pass, record } = registered();
     for (let i = 0; i < 500; i++) {
       pass(1_000);
@@ -412,7 +412,7 @@ describe("the request machine", () => {
       expect(b.run("request.mark", mark("m5", "a", { stage: "u" })).complete).toBe(true);
     });
 
-    it("gets no roots and no counts by the mark of a root that nobody has registered", () => {
+    it("gets no roots and no counts from the mark of an unregistered root", () => {
       const b = sealed();
       const stray = { processed: 7, next: [{ stage: "s", roots: ["c", "d"] }] };
       expect(b.run("request.mark", mark("stray", "x", stray))).toEqual({ verdict: "early", complete: false });

@@ -146,7 +146,7 @@ describe("the dedupe machine", () => {
     expect(run("dedupe.claim", { op: "c", ttlMs: 1_000 })).toEqual({ claimed: false });
   });
 
-  it("ends a window by the first claim's time, whoever asks in between", () => {
+  it("ends a window at the first claim's time, whatever claims come in between", () => {
     const { run, pass } = bench();
     run("dedupe.claim", { op: "a", ttlMs: 1_000 });
     pass(999);

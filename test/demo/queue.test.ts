@@ -89,7 +89,7 @@ describe("the queue", () => {
     expect(queue.copies).toBe(1);
   });
 
-  it("shares messages out to whoever has least in hand", () => {
+  it("sends each message to the consumer with the fewest messages in hand", () => {
     const queue = new Queue<string>(once);
     const [left, right] = [new Hands(), new Hands()];
     queue.attach(left);

@@ -19,7 +19,7 @@ describe("search", () => {
     expect(best).toMatchObject({ documentId: "retries", text: expect.stringContaining("jitter") });
   });
 
-  it("finds nothing for words that nobody wrote", () => {
+  it("finds nothing for a query without words", () => {
     expect(search([entry("a", "one two three")], "— —")).toEqual([]);
   });
 

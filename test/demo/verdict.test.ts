@@ -60,12 +60,12 @@ describe("a run's verdict", () => {
     ["a document that is missing", ({ entries }) => entries.shift(), /^a: effects in the index: 0/],
     ["a chunk that is missing", ({ entries }) => entries.splice(0, 1, entry("a", "completed", 1)), /^a: chunks/],
     ["a stalled document that is published", ({ entries }) => entries.splice(1, 1, entry("b", "completed", 2)), /^b: /],
-    ["a document that nobody sent", ({ entries }) => entries.push(entry("c", "completed", 0)), /^c: never asked for/],
+    ["a document without a sender", ({ entries }) => entries.push(entry("c", "completed", 0)), /^c: never asked for/],
     ["a waiter that was told nothing", ({ tally }) => tally.waiters.delete("a"), /^a: what its waiter was told/],
     ["an effect that came twice", ({ tally }) => tally.effects.set("b", 2), /^b: effects that the receiver told of: 2/],
     ["a group that is gone", ({ statuses }) => statuses.set("a", null), /^a: state in the end/],
     ["a webhook that was refused", ({ tally }) => tally.refused.push("forged"), /refused a webhook: forged/],
-    ["an ack that nobody knew", ({ tally }) => tally.acks.set("unknown", 1), /"unknown"/],
+    ["an ack of an unknown group", ({ tally }) => tally.acks.set("unknown", 1), /"unknown"/],
   ])("finds %s", (_, spoil, line) => {
     const outcome = soundOutcome();
     spoil(outcome);

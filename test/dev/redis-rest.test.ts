@@ -205,7 +205,7 @@ describe("by plain HTTP", () => {
     expect(await tcp.ttl(name)).toBeGreaterThan(90);
   });
 
-  it.each(ROUTES)("lets nobody into %s without the token", async (route) => {
+  it.each(ROUTES)("refuses requests to %s without the token", async (route) => {
     const body = JSON.stringify([["PING"]]);
     const none = await fetch(rest.url + route, { method: "POST", body });
     const wrong = await fetch(rest.url + route, { method: "POST", body, headers: { authorization: "Bearer other" } });

@@ -250,7 +250,7 @@ describe("the one alarm", () => {
 });
 
 describe("a group's timer", () => {
-  it("ends it at the deadline, with nobody looking", async () => {
+  it("ends the group at its deadline without any call", async () => {
     const { deadlineAtMs } = await tracker.register("g", ["a", "b"], { timeoutSec: 60, onTimeout: record });
     expect(await alarmOf(groupObject("g"))).toBe(deadlineAtMs);
     await tracker.ack("g", "a");

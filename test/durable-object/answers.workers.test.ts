@@ -42,7 +42,7 @@ async function fill(coordinator: DurableObjectCoordinator): Promise<string[]> {
 }
 
 describe("row 61: calls on one object whose answers are large", () => {
-  it("are run until they take 4 MB; the others are told that they were not run", async () => {
+  it("run until their answers take 4 MB; the other calls fail as not run", async () => {
     const coordinator = new DurableObjectCoordinator({ namespace: env.COORDINATOR });
     await fill(coordinator);
     const place = env.COORDINATOR.idFromName(`coord:${placeOf("kv", "list")}`);

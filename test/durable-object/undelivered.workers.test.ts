@@ -94,7 +94,7 @@ describe("row 48: an object", () => {
 });
 
 describe("row 50: an object", () => {
-  it("tells a handler's text to onEvent, and to nobody who reads the status", async () => {
+  it("reports a handler's error text to onEvent, and hides it from the status", async () => {
     bench.handler = () => {
       throw new Error("postgres://app:s3cret@db");
     };

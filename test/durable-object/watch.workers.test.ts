@@ -51,7 +51,7 @@ describe("a watch", () => {
     await watching("g", 0);
   });
 
-  it("sees the deadline though nobody writes", async () => {
+  it("sees the group's deadline without any write", async () => {
     await tracker.register("g", ["a"], { timeoutSec: 0.2 });
     expect(await tracker.wait("g", { timeoutMs: 5_000 })).toMatchObject({ state: "timed_out" });
   });

@@ -54,7 +54,7 @@ describe.concurrent("with time enough", () => {
     server = await startDev(example.folder);
   });
 
-  it("ships an order once, however often each check is told, and before the order is there", async () => {
+  it("ships an order once, with repeated checks and with checks that come before the order", async () => {
     expect((await pass("order-1", "payment")).verdict).toBe("early");
     await Promise.all([place("order-1"), place("order-1")]);
     const copies = await Promise.all(CHECKS.flatMap((check) => [1, 2, 3].map(() => pass("order-1", check))));

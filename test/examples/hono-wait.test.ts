@@ -92,7 +92,7 @@ describe("npm start", () => {
     expect((await fetch(`${server.url}/requests/nobody`)).status).toBe(404);
   });
 
-  it("makes every id itself: what a stranger has sent joins nobody", async () => {
+  it("makes every id itself: a client's idempotency key joins no other request", async () => {
     const headers = { prefer: "wait=20", "idempotency-key": "invoice-7" };
     const [first, second] = await Promise.all([post("pages=1", headers), post("pages=2", headers)]);
     expect((await first.json()).queueStatus.parse.processed).toBe(1);

@@ -228,7 +228,7 @@ describe.each(["edge", "node"] as const)("on %s", (runtime) => {
     expect(await events.text()).toContain("event: complete");
   });
 
-  it("lets the request go of a document whose chunk was lost, by the drain after its deadline", async () => {
+  it("the drain after the deadline completes the request of a document with a lost chunk", async () => {
     const id = crypto.randomUUID();
     const hasty = await start({ ...queued(), DEADLINE_SEC: "1" });
     try {
@@ -260,7 +260,7 @@ describe.each(["edge", "node"] as const)("on %s", (runtime) => {
     expect(new Set(calls.map(({ key }) => key)).size).toBe(1);
   });
 
-  it("does work and drains for those alone who have the secret", async () => {
+  it("works and drains only for callers that have the secret", async () => {
     const message = JSON.stringify({ documentId: "document", chunkId: "1", text: "" });
     const work = (authorization: string) =>
       fetch(`${plain.url}/internal/chunks`, { method: "POST", headers: { authorization }, body: message });
@@ -277,7 +277,7 @@ describe.each(["edge", "node"] as const)("on %s", (runtime) => {
     expect(empty.status).toBe(422);
   });
 
-  it("takes documents from those alone who have the token, and shows them to no other", async () => {
+  it("accepts documents only from clients that have the token, and shows them to no other client", async () => {
     const id = crypto.randomUUID();
     for (const authorization of ["", "Bearer another-token-of-16"]) {
       expect((await post(plain, id, { authorization })).status).toBe(401);
@@ -302,7 +302,7 @@ it("leaves publishing to the drain where there is no waitUntil, and loses no chu
   }
 });
 
-it("lets nobody in without a secret of its own", async () => {
+it("the server refuses every call when its secrets are missing", async () => {
   const { CRON_SECRET: _, API_TOKEN: __, ...open } = redis();
   const server = await startEdge(open);
   try {

@@ -91,7 +91,7 @@ describe("an alarm that throws ten times in a row", () => {
     });
   });
 
-  it("is put back by whoever comes next, when the object died of each one and the platform gave up", async () => {
+  it("is set again by the next call, after the object died each time and the platform gave up", async () => {
     await tracker.register("g", ["a"], { onComplete: call });
     await tracker.ack("g", "a");
     bench.handler = () => new Promise(() => {});

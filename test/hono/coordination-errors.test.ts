@@ -67,7 +67,7 @@ describe.each(Object.entries(PLACES))("a CoordinationError, %s", (_, app) => {
     expect(heard).toEqual([error]);
   });
 
-  it("is told to the hook when it is answered with a 5xx, and only then", async () => {
+  it("reaches the hook when the answer is a 5xx, and only then", async () => {
     for (const [code, status] of STATUSES) {
       const heard: Error[] = [];
       const error = new CoordinationError(code, "what went wrong");
@@ -131,14 +131,14 @@ describe("another error", () => {
     expect((await app(new HTTPException(418, { message: "tea" })).request("/")).status).toBe(418);
   });
 
-  it("is told to the hook when it is an HTTPException with a 5xx", async () => {
+  it("reaches the hook when it is an HTTPException with a 5xx", async () => {
     const heard: Error[] = [];
     const error = new HTTPException(503, { message: "closed" });
     const response = await PLACES["as an error handler"](error, { onError: (e) => heard.push(e) }).request("/");
     expect([response.status, heard]).toEqual([503, [error]]);
   });
 
-  it("is nobody's once the client has gone", async () => {
+  it("does not reach the hook once the client has left", async () => {
     const heard = vi.fn();
     const app = PLACES["as an error handler"](new DOMException("gone", "AbortError"), { onError: heard });
     const response = await app.request(new Request("http://a.example/", { signal: AbortSignal.abort() }));
@@ -197,7 +197,7 @@ describe("an error of the mounted routes", () => {
     expect(await response.text()).not.toContain("Canary");
   });
 
-  it("is not what the client did: its own errors stay, and nobody hears of them", async () => {
+  it("keeps its own status, and does not reach the hook, when the client caused it", async () => {
     const heard: Error[] = [];
     const app = new Hono().onError(coordinationErrors({ onError: (e) => heard.push(e) })).route("/", routes());
     const statuses = [(await app.request("/drain")).status, (await app.request("/requests/%C3%A4")).status];

@@ -82,7 +82,7 @@ describe("a caller with a live secret", () => {
     expect(endless.asked.map(({ budgetMs }) => budgetMs)).toEqual([2, 1]);
   });
 
-  it("is told what the coordinator says: that it has no drain, that its backend is away", async () => {
+  it("gets the coordinator's error: that it has no drain, or that its backend is unavailable", async () => {
     const unsupported = await appOf({ coordinator: new MemoryCoordinator() as never })(`Bearer ${FIRST}`);
     expect([unsupported.status, (await unsupported.json()).code]).toEqual([501, "unsupported"]);
     const away = draining([], () => {

@@ -28,7 +28,7 @@ describe("a client that accepts event streams", () => {
     ["a fault that lasts", away({ retryAfterMs: 3_600_000 }), 60_000],
     ["a limit", new CoordinationError("limit_exceeded", "too many", { retryable: true }), 3_000],
     ["a busy backend", new CoordinationError("rate_limited", "busy", { retryable: true, retryAfterMs: 4_000 }), 4_000],
-  ])("row 56: is told to come again, in an answer that closes no EventSource: %s", async (_, error, retryMs) => {
+  ])("row 56: gets a retry hint, in an answer that keeps an EventSource open: %s", async (_, error, retryMs) => {
     const bench = await failing(error);
     const response = await bench.get(PATH, { ...ACCEPT, "last-event-id": "5" });
     expect([response.status, response.headers.get("content-type")]).toEqual([200, "text/event-stream"]);
@@ -37,7 +37,7 @@ describe("a client that accepts event streams", () => {
     expect(bench.events).toEqual([{ type: "followup_failed", transition: "request.progress", id: RECORD_OF_R, error }]);
   });
 
-  it("row 56: is told to come again when the backend is silent", async () => {
+  it("row 56: gets a retry hint when the backend does not answer", async () => {
     const bench = await failing(away());
     tamper(bench.coordinator, () => blackHole());
     const response = bench.get(PATH, ACCEPT);
@@ -76,7 +76,7 @@ describe("a client that accepts event streams", () => {
     await reader.cancel();
   });
 
-  it("row 56: is told that a request went which it has followed", async () => {
+  it("row 56: gets an unknown event when the request that it follows is removed", async () => {
     const bench = makeBench();
     await bench.post({ "idempotency-key": "r" });
     const following = (await bench.get(PATH, ACCEPT)).text();
@@ -85,7 +85,7 @@ describe("a client that accepts event streams", () => {
     expect((await following).match(/^(event|id): .*$/gm)?.slice(-2)).toEqual(["event: unknown", "id: unknown-1"]);
   });
 
-  it("row 56: is told the same of another user's request as of none", async () => {
+  it("row 56: gets the same answer for another user's request as for an unknown one", async () => {
     const bench = makeBench({ scope: (c) => c.req.header("x-user") ?? "" });
     await bench.post({ "x-user": "alice", "idempotency-key": "r" });
     const of = async (path: string) => (await bench.get(path, { ...ACCEPT, "x-user": "bob" })).text();
@@ -140,7 +140,7 @@ describe.skipIf(withoutEventSource !== undefined)("a browser's EventSource", () 
   };
   const names = ({ seen }: EventSourceRun): string[] => seen.map((line) => line.split(" ")[0] ?? "");
 
-  it("row 56: outlives a fault that its next connection meets, and is told the end", async () => {
+  it("row 56: survives a failure of its next connection, and receives the end", async () => {
     await worker.registerRequest(RECORD_OF_R);
     await worker.registerRoot(RECORD_OF_R, "parse", "a");
     const source = follow();

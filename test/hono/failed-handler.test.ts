@@ -55,7 +55,7 @@ describe("a handler that fails after it has registered roots", () => {
     ["refuses", () => new Response("no", { status: 422 }), 422, "the handler answered with status 422"],
     ["returns nothing", () => undefined as unknown as Response, 500, "the handler returned no response"],
   ])(
-    "row 74: ends the request at once, for the status and for all who wait: it %s",
+    "row 74: ends the request at once, for the status and for all waiting clients: it %s",
     async (_, fail: Fail, status, message) => {
       const { opened, open } = gate();
       const { bench } = brokenBench(async (c) => {

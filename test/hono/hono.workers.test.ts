@@ -76,7 +76,7 @@ it("answers 202 when the time is over, and goes on in the status", async () => {
   expect(await openWatches(id)).toBe(0);
 });
 
-it("row 74: lets those go who wait for a request whose handler fails", async () => {
+it("row 74: a failing handler ends the request for the clients that wait for it", async () => {
   expect((await call("POST", "/documents", { "idempotency-key": "r", "x-broken": "1" })).status).toBe(500);
   const ended = await (await call("GET", "/requests/r", { prefer: "wait=20" })).json();
   expect(ended).toMatchObject({ state: "complete", queueStatus: { parse: { errorCount: 1 } } });

@@ -135,7 +135,7 @@ describe("any other body is untouched", () => {
     expect([await text, bench.clock.pending]).toEqual(['{"a":1}', 0]);
   });
 
-  it("a stream that breaks: its reader sees it break, and one that is not read to its end is let go", async () => {
+  it("a stream that breaks: its reader sees the error, and a stream that is not read to its end is cancelled", async () => {
     const breaking = new ReadableStream<Uint8Array>({
       pull(controller) {
         controller.error(new Error("broken"));

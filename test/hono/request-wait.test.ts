@@ -195,7 +195,7 @@ describe("a request that is done in time", () => {
     expect(calls).toEqual(["request.register", "request.roots", "request.mark", "request.seal"]);
   });
 
-  it("costs one round trip when nobody asks, and the handler told nobody to come again", async () => {
+  it("costs one round trip when the client does not wait and the handler returns a final answer", async () => {
     const bench = makeBench({ handler: (c) => c.text("ok") });
     const calls: string[] = [];
     tamper(bench.coordinator, (transition) => void calls.push(transition));
@@ -203,7 +203,7 @@ describe("a request that is done in time", () => {
     expect([response.status, response.headers.get("location"), calls]).toEqual([200, null, ["request.register"]]);
   });
 
-  it("is complete for who polls, though the handler registered nothing", async () => {
+  it("is complete for a client that polls, though the handler registered nothing", async () => {
     const bench = makeBench({ handler: (c) => c.json({}, 202) });
     const accepted = await bench.post();
     expect((await (await bench.get(accepted.headers.get("location") ?? "")).json()).state).toBe("complete");
@@ -594,7 +594,7 @@ describe("another user's request (row 40)", () => {
     for (const id of bench.ids) expect(id.length).toBeLessThan(256);
   });
 
-  it("is nobody's without a scope: a missing one is a fault, and not everybody's", async () => {
+  it("is unreachable without a scope: a missing scope is an error, not a scope that all users share", async () => {
     for (const broken of [() => "", () => undefined as unknown as string, () => 5 as unknown as string]) {
       const bench = makeBench({ scope: broken });
       for (const response of [
@@ -663,7 +663,7 @@ describe("a client that goes", () => {
 describe("a backend that fails", () => {
   const unavailable = () => new CoordinationError("backend_unavailable", "no answer", { retryable: true });
 
-  it("before the handler: nothing is begun, and the client is told to come again", async () => {
+  it("before the handler: the handler does not run, and the client gets a Retry-After header", async () => {
     const bench = makeBench();
     tamper(bench.coordinator, (transition) =>
       transition === "request.register" ? Promise.reject(unavailable()) : undefined,
@@ -703,7 +703,7 @@ describe("a backend that fails", () => {
     },
   );
 
-  it("after the handler, though nobody asked: its answer as it is", async () => {
+  it("after the handler, when the client did not ask to wait: the client gets the handler's answer", async () => {
     const bench = makeBench();
     tamper(bench.coordinator, (transition) =>
       transition === "request.seal" ? Promise.reject(unavailable()) : undefined,
@@ -729,7 +729,7 @@ describe("a backend that fails", () => {
   it.each([
     ["respond-async", 1_000],
     ["wait=0", 1_000],
-  ])("by silence, where nobody waits: the seal has a second (%s)", async (prefer, limitMs) => {
+  ])("by silence, when the client does not wait: the seal has a second (%s)", async (prefer, limitMs) => {
     const bench = makeBench();
     tamper(bench.coordinator, (transition) => (transition === "request.seal" ? blackHole() : undefined));
     const waiting = await held(bench.post({ prefer }));

@@ -18,7 +18,7 @@ async function begun(options = {}): Promise<Bench> {
 }
 
 describe("GET /:id", () => {
-  it("tells how the request stands, in one round trip, and lets nobody keep it", async () => {
+  it("returns the request's status in one round trip, and forbids caching", async () => {
     const bench = await begun();
     const calls: string[] = [];
     tamper(bench.coordinator, (transition) => void calls.push(transition));
@@ -67,7 +67,7 @@ describe("GET /:id", () => {
     expect(bench.clock.pending).toBe(0);
   });
 
-  it("answers as it stands when the wait is over, with what was counted meanwhile", async () => {
+  it("returns the current status when the wait is over, with the counts made meanwhile", async () => {
     const bench = await begun();
     const waiting = await held(bench.get(`${PATH}?wait=true&timeout=10`));
     await bench.clock.advance(5_000);
@@ -81,7 +81,7 @@ describe("GET /:id", () => {
     expect([state, queueStatus.parse.requeueCount, bench.clock.pending]).toEqual(["pending", 1, 0]);
   });
 
-  it.each([0.1, 1, 10])("answers as it stands when a far backend tells it after the wait: %d s", async (waitSec) => {
+  it.each([0.1, 1, 10])("returns the current status when a slow backend answers late: %d s", async (waitSec) => {
     const bench = await begun();
     const { clock } = bench;
     const far = async (transition: string, call: () => Promise<unknown>): Promise<unknown> => {
@@ -277,7 +277,7 @@ describe("GET /:id/events", () => {
     await third.close();
   });
 
-  it("ends with the end, also for one that comes after it; who has seen it need not come again", async () => {
+  it("ends with the end event, also for late clients; a client that has seen it gets no stream", async () => {
     const bench = await begun();
     await bench.worker.markDone(RECORD_OF_R, "parse", "a");
     const late = await follow(bench);
@@ -359,7 +359,7 @@ describe("GET /:id/events", () => {
     await reader.cancel();
   });
 
-  it("ends, and is told of, when the backend fails: the client comes again", async () => {
+  it("ends and reports an event when the backend fails, so that the client reconnects", async () => {
     const bench = await begun();
     const events = await follow(bench);
     const error = new CoordinationError("backend_unavailable", "no answer", { retryable: true });

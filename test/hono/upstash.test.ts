@@ -106,7 +106,7 @@ it("answers 202 when the time is over, and holds nothing open after it", async (
   await expect.poll(() => proxy.openStreams).toBe(0);
 });
 
-it("lets go of its subscription when the client goes", async () => {
+it("closes its subscription when the client leaves", async () => {
   const { call } = application();
   const leaving = new AbortController();
   const waiting = call("POST", "/documents", { prefer: "wait=20", "x-request-id": "r" }, leaving.signal);
@@ -125,7 +125,7 @@ describe("a backend that is silent once the work was accepted", () => {
     proxy.subscribe = "hang";
   };
 
-  it.each(["accepted", "gateway-timeout"] as const)("holds nobody up for more than 100 ms: %s", async (onTimeout) => {
+  it.each(["accepted", "gateway-timeout"] as const)("delays clients by at most 100 ms: %s", async (onTimeout) => {
     const { call } = application({ maxWaitMs: 500, onTimeout }, hang);
     const statuses: number[] = [];
     const lateMs = await overshootMs(500, async () => {
@@ -146,7 +146,7 @@ describe("a backend that is silent once the work was accepted", () => {
   });
 });
 
-it("row 74: lets those go who wait for a request whose handler fails, and takes it again", async () => {
+it("row 74: a failing handler ends the request for its waiting clients, and a retry runs the handler again", async () => {
   let isBroken = true;
   const { ids, call } = application({}, () => {
     if (isBroken) throw new Error(CANARY);
@@ -171,7 +171,7 @@ it("row 56: tells an EventSource to come again while the backend is away", async
   expect(events).toMatchObject([{ type: "followup_failed", transition: "request.progress" }]);
 });
 
-it("drains what came due, for who has the secret", async () => {
+it("drains due work for a caller that has the secret", async () => {
   const tracker = new CompletionTracker(coordinatorAt(inject("restUrl")));
   await tracker.register("g", ["a"], { timeoutSec: 0.05 });
   const { call } = application();

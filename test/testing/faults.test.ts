@@ -30,7 +30,7 @@ describe("fault wrappers", () => {
     expect(sent[2]).toEqual(sent[3]);
   });
 
-  it("do not resend what may not be resent: it was applied, and nobody knows", async () => {
+  it("do not resend a call that must not be resent: it is applied, and its outcome is unknown", async () => {
     const { coordinator, sent } = counted();
     const input = { op: "op", ttlMs: 60_000, delta: 1 };
     const call = losingReplies(coordinator).run("kv.incr", "n", input, { resend: false });

@@ -248,7 +248,7 @@ describe("a completion tracker", () => {
     expect(events).toMatchObject([{ type: "wake_failed", machine: "completion", id: "g" }]);
   });
 
-  it("follows a group for days, and is told of one that ended by silence", async () => {
+  it("follows a group for days, and delivers the end of a group that expires idle", async () => {
     const { clock, coordinator } = bench();
     const states: string[] = [];
     const tracker = new CompletionTracker(coordinator, { ttlSec: 31_536_000, timeoutSec: 0 });

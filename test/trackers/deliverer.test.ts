@@ -47,7 +47,7 @@ it("leaves deliveries to others once the tracker is closed", async () => {
   expect(await second.status("g")).toMatchObject({ delivery: { state: "delivered" } });
 });
 
-it("tries again to let a request go when a deployment lacks its backend for a while", async () => {
+it("a deliverer retries the mark of a request's root while a deployment lacks its backend", async () => {
   const clock = new ManualClock();
   const backend = new MemoryBackend({ clock });
   const coordinator = new Coordinator(backend, { isDistributed: false });

@@ -19,7 +19,7 @@ function failing(step: TransitionName): MemoryCoordinator {
   return coordinator;
 }
 
-describe("a last step that fails is told with the caller's key", () => {
+describe("a last step that fails reports the caller's key", () => {
   const long = "invoice-".repeat(20);
 
   it.each([

@@ -20,7 +20,7 @@ describe("tasks as a transition reads them", () => {
     ]);
   });
 
-  it("may be numbers, which stand for their digits", () => {
+  it("may be numbers, which are read as their digits", () => {
     expect(taskAcks([0, 17, { id: 1_000_000, result: 1 }])).toEqual([
       { id: "0" },
       { id: "17" },

@@ -45,7 +45,7 @@ test.each([
   expect(() => webhookSender({ secrets: NEW_SECRET, allowedHosts })).toThrow(/allowedHosts/);
 });
 
-test("a host without a port stands for the scheme's default port alone", () => {
+test("a host without a port allows only the scheme's default port", () => {
   expect(check("a.example", "https://a.example/x?y=1")).not.toThrow();
   expect(check("a.example", "https://a.example:443/")).not.toThrow();
   expect(check("a.example", "https://A.EXAMPLE/")).not.toThrow();
@@ -56,7 +56,7 @@ test("a host without a port stands for the scheme's default port alone", () => {
   expect(check("a.example", "https://a.example:8443/")).toThrow(/list/);
 });
 
-test("a host with a port stands for that port alone", () => {
+test("a host with a port allows only that port", () => {
   expect(check("a.example:8443", "https://a.example:8443/")).not.toThrow();
   expect(check("a.example:443", "https://a.example/")).not.toThrow();
   expect(check("a.example:8443", "https://a.example/")).toThrow(/list/);

@@ -145,7 +145,7 @@ test("IPv6 in every spelling is judged as Node's block list judges it", () => {
   );
 });
 
-test("tells loopback and single labels, which development may use, from what nobody may", () => {
+test("kindOfHost separates loopback and single-label hosts, allowed in development, from reserved hosts", () => {
   for (const host of ["127.0.0.1", "127.255.255.255", "[::1]", "localhost", "a.localhost"]) {
     expect(kindOfHost(host)).toBe("loopback");
   }

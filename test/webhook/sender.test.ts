@@ -95,7 +95,7 @@ describe("an attempt", () => {
     expect(await failureFor(status)).toBeUndefined();
   });
 
-  test("succeeds at a 2xx status without reading an endless body, and lets the connection go", async () => {
+  test("succeeds at a 2xx status without reading an endless body, and closes the connection", async () => {
     const closed = deferred();
     const { host, url } = await receive((_, response) => {
       response.writeHead(200);
@@ -227,7 +227,7 @@ describe("no answer", () => {
     });
   });
 
-  test("a fetch that heeds no signal ends at the time limit too, and a late answer is let go", async () => {
+  test("a fetch that ignores its signal ends at the time limit too, and the sender discards a late answer", async () => {
     const answered = deferred<Response>();
     const cancelled = deferred();
     const sending = senderTo("h.example", { timeoutMs: 20, fetch: () => answered.promise }).send({
@@ -239,7 +239,7 @@ describe("no answer", () => {
     await cancelled.promise;
   });
 
-  test("a port where nobody listens is told by its system code", async () => {
+  test("the error for a port without a listener names its system code", async () => {
     const { host, url, close } = await startReceiver(() => undefined);
     await close();
     const fault = await failureOf(senderTo(host).send({ ...message, url }));

@@ -38,7 +38,7 @@ test("workerd's URL parser lets nothing of the corpus through", () => {
   for (const url of ELSEWHERE_URLS) expect(check(url, ["hooks.example"]), url).toThrow(refusal);
 });
 
-test("workerd sends an attempt and lets the answer go", async () => {
+test("workerd sends an attempt and discards the answer", async () => {
   const seen: string[] = [];
   const sender = webhookSender({
     secrets: secret,

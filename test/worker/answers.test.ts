@@ -91,7 +91,7 @@ describe("row 60: answers that are no pages", () => {
   const GROUPS = 20;
   const id = (i: number): string => `failing-${i}`;
 
-  it("stop at 4 MB too: the others are told to come again, and do", async () => {
+  it("stop at 4 MB too: the other operations fail as retryable, and succeed when sent again", async () => {
     const tracker = new CompletionTracker(c);
     // A status with a hundred errors of a kilobyte, whose characters JSON writes with six.
     const error = "\u0001".repeat(1_000);

@@ -165,7 +165,7 @@ it("nothing that was sent comes back in an error", async ({ task }) => {
   expect(leaks).toEqual([]);
 });
 
-it("an error that nobody expected is told without its words", async () => {
+it("the Worker hides the message of an unexpected error", async () => {
   const { status, json, text } = await clientOf(broken.url)("GET", "/v1/groups/a", { token: TOKEN });
   expect([status, json.code, json.retryable, json.applied]).toEqual([500, "internal", false, "unknown"]);
   expect(text).not.toContain(CANARY);

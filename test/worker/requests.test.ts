@@ -131,7 +131,7 @@ describe("a request", () => {
     expect((await call("PUT", path)).json).toEqual({ verdict: "accepted", state: "pending" });
   });
 
-  it("answers unknown to marks, roots and a seal when nobody has registered it, and 404 to who reads it", async () => {
+  it("that is not registered: marks, roots and a seal return unknown, and a read returns 404", async () => {
     const path = `/v1/requests/${freshId()}`;
     expect(await post(`${path}/marks`, { stage: "s", rootId: "a" })).toEqual(UNKNOWN);
     expect(await post(`${path}/roots`, { stage: "s", roots: ["a"] })).toEqual(UNKNOWN);
@@ -330,7 +330,7 @@ describe("an id in the path", () => {
 describe("a group whose end marks a request's root", () => {
   const target = (id: string, rootId: string) => ({ requestRoot: { requestId: id, stage: "embed", rootId } });
 
-  it("lets the waiting request go when its last task is acked", async () => {
+  it("completes the waiting request when its last task is acked", async () => {
     const { id, path } = await made();
     const group = `/v1/groups/${freshId()}`;
     await post(`${path}/roots`, { stage: "embed", roots: ["document"] });

@@ -35,7 +35,7 @@ async function withFolder(test: (call: Client, folder: string) => Promise<void>)
   }
 }
 
-it("reading ids that nobody has written stores nothing, and neither does what is refused", ({ task }) =>
+it("reading unwritten ids stores nothing, and neither does a refused call", ({ task }) =>
   withFolder(async (client, folder) => {
     let calls = 0;
     const call: Client = (...given) => {

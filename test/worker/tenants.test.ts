@@ -216,7 +216,7 @@ function agrees(
   return metadata?.by === token && succeeded === group.acked.size && state === wanted && (reason ?? token) === token;
 }
 
-it("a tenant's group marks the root of that tenant's request, and of nobody else's", async () => {
+it("a tenant's group marks the root of that tenant's request, and of no other tenant's request", async () => {
   const ids = ["shared", "a:shared", "coord:a:{request}shared"];
   const requestPath = (id: string) => `/v1/requests/${encodeURIComponent(id)}`;
   for (const token of TOKENS) {

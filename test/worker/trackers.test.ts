@@ -22,7 +22,7 @@ const requestsOf = () => new RequestWaitTracker(coordinator(), { stages: ["parse
 const NOTHING = { processed: 0, requeueCount: 0, errorCount: 0, errors: [] };
 
 describe("a RequestWaitTracker over HTTP", () => {
-  it("waits until every root is marked, and is told of the steps on the way", async () => {
+  it("waits until every root is marked, and reports progress on the way", async () => {
     const id = freshId();
     const requests = requestsOf();
     expect(await requests.registerRequest(id)).toEqual({ verdict: "accepted", state: "pending" });
@@ -56,7 +56,7 @@ describe("a RequestWaitTracker over HTTP", () => {
     expect([await requests.state(id), await requests.queueStatus(id)]).toEqual(["unknown", null]);
   });
 
-  it("says that a wait was in vain, that nobody knows the request, and that a cap was reached", async () => {
+  it("reports a wait that timed out, an unknown request, and a cap that was reached", async () => {
     const id = freshId();
     const requests = requestsOf();
     expect(await requests.waitForRequest(id, { timeoutMs: 20_000 })).toBeNull();
@@ -69,7 +69,7 @@ describe("a RequestWaitTracker over HTTP", () => {
     await expect(requests.registerRoot(id, "parse", "a")).rejects.toMatchObject({ code: "limit_exceeded" });
   });
 
-  it("is let go by the end of a group that a CompletionTracker registered", async () => {
+  it("ends its wait when a group that a CompletionTracker registered ends", async () => {
     const id = freshId();
     const requests = requestsOf();
     await requests.registerRequest(id);

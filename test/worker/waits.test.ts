@@ -185,7 +185,7 @@ describe("GET of a request with Prefer: wait", () => {
     });
   });
 
-  it("does not wait for a request that nobody has registered, or that is cleaned up on the way", async () => {
+  it("does not wait for an unregistered request, or for a request that is cleaned up meanwhile", async () => {
     await expectSoon(500, async () => {
       const [unknown, tookMs] = await timed(waitOn(`/v1/requests/${freshId()}`, 30));
       expect([unknown.status, unknown.json.code]).toEqual([404, "not_found"]);
@@ -202,7 +202,7 @@ describe("GET of a request with Prefer: wait", () => {
     });
   });
 
-  it("still tells who waits how a request ended that was cleaned up a moment ago, and nobody else", async () => {
+  it("still returns the end of a just cleaned-up request to a client that waits, and to no other", async () => {
     const path = await pendingRequest();
     await markOf(path);
     await call("DELETE", path);

@@ -28,7 +28,7 @@ export function describeMatrix(backend: string, operations: readonly Operation[]
     });
   });
 
-  it("is told the truth, under every fault", { timeout: HANGS_MS }, async ({ task }) => {
+  it("gives every operation a true outcome under every fault", { timeout: HANGS_MS }, async ({ task }) => {
     const cells = (await Promise.all(COLUMNS.map(({ name }) => cellsOf(name)))).flat();
     const right = cells.filter(({ wrong }) => wrong.length === 0);
     const told = (outcome: Cell["outcome"]): string => count(cells.filter((cell) => cell.outcome === outcome).length);

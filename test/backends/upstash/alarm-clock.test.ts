@@ -88,7 +88,7 @@ describe("in bare workerd", () => {
     });
   });
 
-  it("goes on after kill -9, though nobody starts it again", async () => {
+  it("continues to drain after kill -9, without another call to start it", async () => {
     const owner = makeOwner();
     const worker = await KillableWorker.start({ source: SOURCE, className: "DrainClock", vars: vars() });
     cleanUps.push(() => worker.close());

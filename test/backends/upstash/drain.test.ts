@@ -68,7 +68,7 @@ describe("the call that makes a record due", () => {
     expect(await dueLines()).toEqual([]);
   });
 
-  it("may fail to let a waiting request go: the next call of another instance does", async () => {
+  it("may fail to complete a waiting request: the next call of another instance completes it", async () => {
     const acker = lab.coordinator();
     // What dies with the instance that ended the group.
     acker.onWake("completion", { input: () => ({ more: true }), act: async () => {} });
@@ -83,7 +83,7 @@ describe("the call that makes a record due", () => {
     await expect.poll(() => acker.run("request.status", "r", {})).toMatchObject({ view: { complete: true } });
   });
 
-  it("looks once whether it lets a request go, and leaves the rest to others as it is", async () => {
+  it("checks once for a waiting request to complete, and leaves other deliveries unchanged", async () => {
     const coordinator = lab.coordinator();
     const leave = coordinator.onWake("completion", new Deliverer(coordinator));
     leave();
@@ -101,7 +101,7 @@ describe("the call that makes a record due", () => {
     expect(view?.delivery).not.toHaveProperty("lastError");
   });
 
-  it("succeeds though waking fails, which is told as an event", async () => {
+  it("succeeds when a waker fails, and reports the failure as an event", async () => {
     const events: CoordinatorEvent[] = [];
     const onEvent = (event: CoordinatorEvent): never => {
       events.push(event);
@@ -140,7 +140,7 @@ describe("the call that makes a record due", () => {
 });
 
 describe("a drain", () => {
-  it("ends groups at their deadlines though nobody could deliver anything", async () => {
+  it("ends groups at their deadlines when no instance can deliver", async () => {
     const coordinator = skewed();
     for (let i = 0; i < 5; i++)
       await coordinator.run("completion.register", `g${i}`, registration({ timeoutMs: 60_000 }));
@@ -194,7 +194,7 @@ describe("a drain", () => {
     expect(await dueLines()).toEqual([]);
   });
 
-  it("asks everybody before it puts off what one of them cannot deliver", async () => {
+  it("asks every waker before it postpones a delivery that one of them cannot make", async () => {
     const coordinator = lab.coordinator();
     const able = new Deliverer(coordinator);
     coordinator.onWake("completion", new Deliverer(coordinator, ["handler:other"]));
@@ -205,7 +205,7 @@ describe("a drain", () => {
     expect(able.delivered).toHaveLength(1);
   });
 
-  it("goes on to the next who may act when one of them fails", async () => {
+  it("continues with the next waker when one waker fails", async () => {
     const events: CoordinatorEvent[] = [];
     const coordinator = lab.coordinator({ onEvent: (event) => void events.push(event) });
     const able = new Deliverer(coordinator);

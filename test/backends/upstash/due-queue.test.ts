@@ -48,7 +48,7 @@ describe("lines that no drain of this version can wake", () => {
     expect(lab.rest.requests.count()).toBe(1);
   });
 
-  it("row 45: are told by their step, not by their machine", async () => {
+  it("row 45: are recognized by their step, not by their machine", async () => {
     const coordinator = lab.coordinator();
     for (const name of ["kv:g", "stats:g", "completion", ":g", ""]) await lab.raw.zadd(shardKey("g0"), 1, name);
     expect(await coordinator.drain()).toMatchObject({ woken: 0, left: false });
@@ -192,7 +192,7 @@ describe("a due line that was lost", () => {
 });
 
 describe("a due queue", () => {
-  it("row 49: ends with its last line, though nobody drains", async () => {
+  it("row 49: expires with its last line when no instance drains", async () => {
     const coordinator = lab.coordinator();
     const register = (i: number) =>
       coordinator.run("completion.register", `g${i}`, registration({ timeoutMs: 300, ttlMs: 300 }));

@@ -22,7 +22,7 @@ describeJoined(() => ({
 const commands = (): (readonly string[])[] => lab.rest.requests.latest.map((request) => request.commands);
 
 describe("scripts that the server has lost", () => {
-  it("are sent once each, for all who need them", async () => {
+  it("are sent once each, for all operations that need them", async () => {
     const coordinator = lab.coordinator();
     const both = () =>
       Promise.all([1, 2, 3].flatMap((n) => [coordinator.incr(`n${n}`), coordinator.sadd(`s${n}`, "a")]));

@@ -104,7 +104,7 @@ describe("row 59: an answer that does not pass", () => {
     ["ERR DB capacity quota exceeded. Threshold: 1 bytes", "backend_rejected", /is full.*delete data/],
     ["ERR max single record size exceeded", "limit_exceeded", /store less at a time/],
     ["NOPERM this user has no permissions to run the 'evalsha' command", "unauthorized", /not the read-only one/],
-  ])("is told at once, with what to do: %s", async (text, code, message) => {
+  ])("fails the call at once, with an error that names the remedy: %s", async (text, code, message) => {
     lab.proxy.standing = refusal(text);
     const error = { code, retryable: false, applied: "no", message: expect.stringMatching(message) };
     await expect(lab.faulty().incr("n")).rejects.toMatchObject(error);

@@ -13,7 +13,7 @@ function placeOf(c: Place["c"], id: string): Place {
 
 const keys = (): Promise<string[]> => lab.raw.keys(`${lab.keyPrefix}*`);
 
-it("reading what nobody has written creates no key, and neither does what finds nothing to change", async ({
+it("reading a record that no call has written creates no key, and neither does a call that changes nothing", async ({
   task,
 }) => {
   const coordinator = lab.coordinator();

@@ -91,7 +91,7 @@ describe("a watch", () => {
     expect(view?.generation).toBeGreaterThan(first.view?.generation ?? 0);
   });
 
-  it("hears of it whatever stands in the id and the prefix", async () => {
+  it("receives its message whatever characters the id and the prefix contain", async () => {
     const coordinator = lab.coordinator({ keyPrefix: `${lab.keyPrefix}a,b/c%2F?#é ` });
     for (const id of ["line\nbreak", "a,b", "message,x,y", "{0}", "data: x", "ü€😀"]) {
       await coordinator.run("completion.register", id, registration());
@@ -166,7 +166,7 @@ describe("a watch", () => {
     },
   );
 
-  it("waits for the registration of a group that nobody knows", async () => {
+  it("waits for the registration of an unknown group", async () => {
     const coordinator = lab.coordinator();
     const waiting = coordinator.watch("completion.wait", "late", {}, { timeoutMs: 5_000 });
     await pause(80);
@@ -175,7 +175,7 @@ describe("a watch", () => {
     expect((await waiting).view?.state).toBe("completed");
   });
 
-  it("comes back at the deadline, though nobody writes", async () => {
+  it("returns at the group's deadline without any write", async () => {
     const coordinator = lab.coordinator();
     await coordinator.run("completion.register", "g", registration({ timeoutMs: 300 }));
     const tookMs = timed(coordinator.watch("completion.wait", "g", {}, { timeoutMs: 5_000 }));
@@ -272,7 +272,7 @@ describe("subscriptions", () => {
     }
   });
 
-  it("row 52: are read by one look for all who wait, and a long end is fetched once", async () => {
+  it("row 52: share one read among all waiting callers, and fetch a long end once", async () => {
     const coordinator = lab.faulty();
     const metadata = JSON.stringify("m".repeat(16_000));
     await coordinator.run("completion.register", "g", registration({ metadata }));
