@@ -15,7 +15,7 @@ import type {} from "./support/provided.js";
 const NOTHING: DrainReport = { woken: 0, left: false, nextDueAtMs: undefined };
 const EVERY_MS = 10_000;
 
-/** A coordinator whose drains are told, and end as the test says. */
+/** A coordinator that records its drains, which end as the test says. */
 class Drained extends MemoryCoordinator {
   readonly atMs: number[] = [];
   readonly options: DrainOptions[] = [];

@@ -5,7 +5,7 @@ import { HttpCoordinator } from "../src/backends/http/index.js";
 import { UpstashCoordinator } from "../src/backends/upstash/index.js";
 import { networkCode } from "../src/http/network-code.js";
 
-/** An address of this machine at which nobody listens. */
+/** An address of this machine without a listener. */
 async function closed(): Promise<string> {
   const server = createServer();
   await new Promise<void>((done) => void server.listen(0, "127.0.0.1", done));

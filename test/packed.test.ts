@@ -7,7 +7,7 @@ import { packedPaths, packingFaults, secretsWithin, trackedPaths } from "../scri
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
-/** What lies about in the work tree of somebody who tries the examples and the Worker. */
+/** What remains in the work tree of a user that tries the examples and the Worker. */
 const PLANTED = [
   ".env",
   ".npmrc",

@@ -53,7 +53,7 @@ function comparisonsIn(source: ts.SourceFile): Comparison[] {
   return found;
 }
 
-/** The names in an expression: what stands in quotes is told by us, and compared with nobody's secret. */
+/** The names in an expression, without quoted texts: those are our own, and compared with no secret. */
 function namesIn(side: ts.Expression): string {
   return side.getText().replace(/"[^"]*"|'[^']*'|\/\^?[^/\n]+\/[a-z]*/g, "");
 }

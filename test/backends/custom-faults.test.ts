@@ -99,7 +99,7 @@ describe(`over a bad line, ${RUNS} runs from seed ${SEED}`, () => {
       unknown += open;
       values += sums.length;
     }
-    // Most calls are told what happened, four of five or so with these faults; some cannot be.
+    // Most calls return a result, about four of five with these faults; the others have an unknown outcome.
     expect(values).toBeGreaterThan(RUNS * CLIENTS * CALLS * 0.75);
     expect(unknown).toBeGreaterThan(0);
   });

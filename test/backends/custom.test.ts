@@ -854,7 +854,7 @@ describe("an operation that gets no answer", () => {
   });
 });
 
-/** A signal that counts those who listen to it. */
+/** A signal that counts its listeners. */
 function countingSignal() {
   const controller = new AbortController();
   const { signal } = controller;

@@ -32,7 +32,7 @@ describeJoined(() => ({
   },
 }));
 
-/** A client of a Worker that answers what it is told to. */
+/** A client of a Worker that gives scripted answers. */
 function clientOf(answer: (path: string, body: string) => Response): { c: HttpCoordinator; paths: string[] } {
   const paths: string[] = [];
   const fetch: HttpFetch = async (url, { body }) => {

@@ -15,7 +15,7 @@ interface Sent {
   readonly body: Record<string, unknown>;
 }
 
-/** A client whose requests are answered one after the other; the last answer stands for all that follow. */
+/** A client whose requests are answered one after the other; the last answer is repeated for all that follow. */
 function scripted(answers: readonly (() => Response | Promise<Response>)[], options: Partial<HttpOptions> = {}) {
   const sent: Sent[] = [];
   const fetch: HttpFetch = async (url, init) => {

@@ -21,7 +21,7 @@ interface Env {
 export async function configsAreChecked(env: Env, stored: unknown): Promise<void> {
   await createCoordinator({ backend: "upstash", upstash: { token: env.UPSTASH_REDIS_REST_TOKEN } }, { env });
   await createCoordinator(parseConfig(stored), { env: process.env });
-  // @ts-expect-error: what nobody has looked at goes through parseConfig
+  // @ts-expect-error: an unchecked value goes through parseConfig
   await createCoordinator(stored);
   // @ts-expect-error: there is no such field
   await createCoordinator({ upstash: { uri: "https://redis.example" } });
@@ -35,7 +35,7 @@ export async function configsAreChecked(env: Env, stored: unknown): Promise<void
 export function parsedIsComplete(parsed: ParsedConfig): CoordinatorConfig {
   const numbers: number[] = [parsed.upstash.ttlSec, parsed.durableObject.ttlSec, parsed.completionTimeoutSec];
   const texts: string[] = [parsed.backend, parsed.upstash.keyPrefix, parsed.durableObject.binding];
-  // @ts-expect-error: it may stand in the environment
+  // @ts-expect-error: the environment may hold it
   texts.push(parsed.upstash.token);
   return numbers.length > texts.length ? {} : parsed;
 }
@@ -48,7 +48,7 @@ export function clientsFit(url: string, token: string): readonly RedisClient[] {
 
 class Mine extends MemoryCoordinator {
   static fromConfig({ customParams, completionTimeoutSec }: ParsedConfig): Mine {
-    // @ts-expect-error: nobody has looked at custom params
+    // @ts-expect-error: custom params are unchecked values
     customParams.region.length;
     return new Mine({ completionTimeoutSec });
   }

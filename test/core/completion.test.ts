@@ -208,7 +208,7 @@ describe("the completion machine", () => {
     expect(run("completion.settle", { ...input, fence: 7 }).settled).toBe(false);
     const { error: _, ...success } = input;
     expect(run("completion.settle", success).settled).toBe(false);
-    // Whoever holds the lease by then keeps it.
+    // The instance that holds the lease by then keeps it.
     pass(1);
     const { claims } = run("completion.woken", { op: "w2", routes: ["handler:x"] });
     run("completion.settle", input);

@@ -393,7 +393,7 @@ describe("the request machine", () => {
       expect(b.run("request.roots", { op: "x", stage: "another", roots: ["c"] }).verdict).toBe("sealed");
       expect(b.record("request")).toEqual(before);
       expect(roots(b, "a", "b")).toEqual({ verdict: "duplicate", complete: false });
-      // A copy of a call from before the seal is told the same again.
+      // A copy of a call from before the seal gets the same answer again.
       expect(b.run("request.roots", { op: "roots", stage: "s", roots: ["a", "b"] }).verdict).toBe("accepted");
       b.run("request.mark", mark("m1", "a"));
       b.run("request.mark", mark("m2", "b"));

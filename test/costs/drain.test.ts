@@ -61,7 +61,7 @@ describe("a drain on Redis", () => {
         return sum;
       });
       expect((await Promise.all(woken)).reduce((sum, one) => sum + one, 0)).toBe(due);
-      // A request for the heads, one for the lines and some for the records; those who come too late find nothing.
+      // A request for the heads, one for the lines and some for the records; drains that come too late find nothing.
       expect(traffic.requests / due).toBeLessThan(0.2);
       expect(traffic.bytes / due).toBeLessThan(0.5 * KB);
     },

@@ -6,11 +6,11 @@ import { useLab } from "../backends/upstash/support.js";
 const TASKS = 1_000;
 const ids = Array.from({ length: TASKS }, (_, n) => `task-${n}`);
 /**
- * What the registration and the waiter take, who reads the end from its message. The first line of a due queue takes two commands
- * to set the queue's end. An ack, of however many tasks, is one request and five commands.
+ * What the registration and the waiter take. The waiter reads the end from its message. The first line of a due queue
+ * takes two commands to set the queue's end. An ack, of however many tasks, is one request and five commands.
  */
 const AROUND = { requests: 4, commands: 24 };
-/** A waiter who hears nothing looks all the same: this often at most, for so many commands. */
+/** A waiter that hears nothing still reads: this often at most, for so many commands. */
 const LOOK = { everyMs: 4_000, commands: 3 };
 const lab = useLab();
 
@@ -19,7 +19,7 @@ interface Cost {
   readonly commands: number;
 }
 
-/** A group of 1,000 tasks with one waiter, who stands before the first ack; what it took on Redis, looks in between left out. */
+/** A group of 1,000 tasks with one waiter, which begins before the first ack. Leaves out reads in between. */
 async function costOf(batch: number): Promise<Cost> {
   const groups = new CompletionTracker(lab.coordinator());
   const stats = new CommandStats(lab.raw);

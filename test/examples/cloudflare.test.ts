@@ -11,7 +11,7 @@ interface Document {
   readonly published: readonly { readonly deliveryId: string; readonly outcome: string; readonly words?: number }[];
 }
 
-/** Two good chunks and one that nobody can work on. */
+/** Two good chunks and one that no consumer can process. */
 const BROKEN = "The second title.\n\n---\n\nIts text.";
 
 let example: InstalledExample;

@@ -45,7 +45,7 @@ class Command {
         this.output += text.toString();
       });
     }
-    // Once nobody holds its output any more.
+    // Once no process holds its output any more.
     this.#closed = once(this.#child, "close").then(() => {
       this.hasEnded = true;
     });
@@ -70,7 +70,7 @@ class Command {
     try {
       process.kill(-(this.#child.pid ?? Number.NaN), signal);
     } catch {
-      // Nobody is left in the group.
+      // No process is left in the group.
     }
   }
 }

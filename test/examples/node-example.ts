@@ -30,13 +30,13 @@ export async function startServer(
   });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (text: Buffer) => (output += text));
-  // Once nobody holds its output any more.
+  // Once no process holds its output any more.
   const closed = once(child, "close");
   const kill = async (): Promise<void> => {
     try {
       process.kill(-(child.pid ?? Number.NaN), "SIGKILL");
     } catch {
-      // Nobody is left in the group.
+      // No process is left in the group.
     }
     await closed;
   };

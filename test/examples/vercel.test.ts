@@ -46,7 +46,7 @@ class Queue {
   /** The chunks of one document, each as a function that delivers it once; they are all there before any is delivered. */
   async chunksOf(id: string, count: number): Promise<(() => Promise<{ verdict: string; remaining: number }>)[]> {
     return eventually(async () => {
-      // The scope stands in front of it.
+      // The scope is a prefix of the id.
       const own = this.#kept.filter(({ body }) => JSON.parse(body).documentId.endsWith(id));
       if (own.length < count) return undefined;
       return own.map(({ url, headers, body }) => async () => {
@@ -58,7 +58,7 @@ class Queue {
   }
 }
 
-/** Who is told of finished documents: each call by its document and its key. */
+/** Receives finished documents: each call by its document and its key. */
 class Publications {
   readonly #calls: { readonly document: string; readonly key: string | null; readonly chunks: number }[] = [];
 

@@ -49,6 +49,6 @@ it("a failover can take the last of a request's roots alone, where each came by 
   await redis.failOver();
   expect(await requests.markDone("together", "fetch", "kept")).toEqual({ verdict: "early", state: "pending" });
   expect(await requests.markDone("apart", "fetch", "kept")).toEqual({ verdict: "accepted", state: "complete" });
-  // Until whoever registered it does so again.
+  // Until its caller registers it again.
   expect(await requests.registerRoot("apart", "fetch", "lost")).toEqual({ verdict: "accepted", state: "pending" });
 });

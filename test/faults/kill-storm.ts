@@ -95,7 +95,7 @@ export class KillStorm {
     await work;
   }
 
-  /** Registrations, all acks but the last ones, the last ones; calls that find nobody are sent again until they do. */
+  /** Registrations, all acks but the last ones, the last ones; each call is sent again until it finds a server. */
   async #work(kill: () => void): Promise<void> {
     const groups = Array.from({ length: BATCH }, () => this.#makeGroup());
     const plan = this.#random.next();

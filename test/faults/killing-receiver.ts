@@ -24,7 +24,7 @@ const MAX_STEP_MS = 20;
 const REFUSED = 0.1;
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Takes deliveries, slowly, keeps what came, and can kill whoever sends them at a moment of one. */
+/** Takes deliveries, slowly, keeps what came, and can kill the sender at a moment of one. */
 export class KillingReceiver {
   readonly arrivals: Arrival[] = [];
   /** The groups of which a delivery was answered, or began to be. */

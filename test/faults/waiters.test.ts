@@ -60,7 +60,7 @@ it("a hundred open waits outlive kill -9 of the Worker, twice, and hear the righ
   await worker.kill();
   expect(open).toBe(WAITERS);
 
-  // What ends them is sent while nobody is there.
+  // The calls that end them are sent while the Worker is down.
   const ends = [
     groups.ack("counted", "b"),
     groups.ack("failing", "b"),

@@ -78,7 +78,7 @@ it("a hundred waiters of one object hear its end, whatever becomes of it", async
   const waits = Array.from({ length: WAITERS }, () => tracker.wait("g", { timeoutMs: 20_000 }));
   await expect.poll(() => groupObject("g").openWatches()).toBe(WAITERS);
   await crash(groupObject("g"));
-  // The end comes while nobody is there again yet.
+  // The end comes before any waiter has connected again.
   await tracker.ack("g", "a");
   await crash(groupObject("g"));
   const seen = await Promise.all(waits);

@@ -17,7 +17,7 @@ const SECOND = "second-secret-of-tests";
 
 afterEach(() => vi.restoreAllMocks());
 
-/** A coordinator that reports what it is told to, and remembers how it was asked. */
+/** A coordinator that returns a scripted report, and remembers its calls. */
 function draining(
   reports: readonly Partial<DrainReport>[] = [],
   onDrain: () => unknown = () => {},

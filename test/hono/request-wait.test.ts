@@ -382,7 +382,7 @@ describe("an answer that is passed on at once", () => {
     const response = await bench.post({ ...WAIT, "x-request-id": "r" });
     expect([response.status, told(response)["preference-applied"]]).toEqual([status, null]);
     expect(response.headers.get("x-request-id")).toBe("r");
-    // A handler that has failed says so to those who wait.
+    // A failed handler ends the wait of the other clients.
     const afterwards = status >= 400 ? ["request.abandon"] : [];
     expect(calls).toEqual(["request.register", "request.roots", ...afterwards]);
   });
@@ -575,7 +575,7 @@ describe("another user's request (row 40)", () => {
   it("has another record, whatever the two say: no pair of scope and id passes for another", async () => {
     const bench = makeBench({ scope });
     const long = "x".repeat(2_000);
-    // The digest of a long scope, should somebody be called so.
+    // A user may have the digest of a long scope as a name.
     const pairs = [
       ["a", "bc"],
       ["ab", "c"],
@@ -618,7 +618,7 @@ describe("a client that goes", () => {
     leaving.abort();
     await waiting.response;
     expect([bench.clock.pending, bench.events]).toEqual([0, []]);
-    // Who polls finds it, sealed.
+    // A client that polls finds it, sealed.
     await bench.worker.markDone(idOf(bench), "parse", "a");
     expect((await bench.worker.registerRoot(idOf(bench), "parse", "b")).verdict).toBe("late");
   });

@@ -14,7 +14,7 @@ describe("a public scope", () => {
     ["idempotency-key", "invoice-7"],
     ["idempotency-key", '"invoice-7"'],
     ["x-request-id", "invoice-7"],
-    // Somebody has seen the victim's id.
+    // The stranger has seen the victim's id.
     ["idempotency-key", "7b1c4a52-3c1e-4f0a-9d59-0f4b8f0a3c11"],
   ])("row 72: is joined by no %s of a stranger: %s", async (header, key) => {
     const bench = makeBench({ scope: "public" });

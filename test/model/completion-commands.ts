@@ -138,7 +138,7 @@ export class CompletionRun {
       if ("error" in outcome) equal(outcome, { value: expected }, "ack");
       else {
         const { results } = outcome.value;
-        // A reply that was lost is told again by what stands then, when the whole call has counted.
+        // After a lost reply, the resent call returns the current state, when the whole call has counted.
         const isAgain = results[0]?.remaining !== expected[0]?.remaining;
         const last = expected.at(-1);
         const told = { state: last?.state, remaining: last?.remaining };
@@ -234,7 +234,7 @@ export class CompletionRun {
     this.#waits.push(wait);
   }
 
-  /** Where the clock jumps, nobody can put off a group's end meanwhile. */
+  /** Where the clock jumps, no caller can extend a group's idle timeout meanwhile. */
   async #leaveSilent(): Promise<void> {
     for (const wait of this.#waits.splice(0)) {
       const model = present(this.#models[wait.group], "the model");
@@ -248,7 +248,7 @@ export class CompletionRun {
     }
   }
 
-  /** Who waits hears of the end, and of nothing else. */
+  /** A waiter gets the end, and nothing else. */
   async #checkWaits(): Promise<void> {
     for (const wait of this.#waits.splice(0)) {
       const model = present(this.#models[wait.group], "the model");

@@ -80,7 +80,7 @@ export class GroupModel {
     return this.current?.state === "open" && this.#hasTimeoutTarget(this.current) && !this.#isForNobody(this.current);
   }
 
-  /** Its end by silence can be put off by those who wait. */
+  /** Whether it ends by its idle timeout, which waiting callers can extend. */
   get isSilent(): boolean {
     return this.current?.state === "open" && this.current.deadlineAtMs === undefined;
   }
@@ -222,7 +222,7 @@ export class GroupModel {
     return atMs !== undefined && this.current !== undefined && this.#nowMs - atMs >= this.current.spec.ttlMs;
   }
 
-  /** Somebody looks who waits for the end. */
+  /** A caller that waits for the end reads the group. */
   look(): void {
     if (this.isSilent && this.current !== undefined) this.current.renewedAtMs = this.#nowMs;
   }

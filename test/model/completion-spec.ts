@@ -1,7 +1,7 @@
-/** What a registration is told, besides its id. */
+/** The input of a registration, besides its id. */
 export interface Spec {
   readonly tasks: number | readonly string[];
-  /** Where its ends are told: to a handler that fails so often first, or to one that nobody has. */
+  /** The target of its ends: a handler that fails so often first, or a handler that no instance has. */
   readonly target: Target | undefined;
   readonly timeoutMs: number;
   readonly ttlMs: number;
@@ -19,7 +19,7 @@ export type Restart = true | { readonly from: number } | undefined;
 /** How many tasks there are. */
 export const total = ({ tasks }: Spec): number => (typeof tasks === "number" ? tasks : tasks.length);
 
-/** Whether two registrations are the same: by their tasks and where their end is told. */
+/** Whether two registrations are the same: by their tasks and the target of their end. */
 export function sameSpec(a: Spec, b: Spec): boolean {
   const routeOf = ({ tasks, target }: Spec): string =>
     JSON.stringify([typeof tasks === "number" ? tasks : [...tasks].sort(), target ?? null]);

@@ -32,7 +32,7 @@ export class DeliveryModel {
     this.queue(nowMs, 0);
   }
 
-  /** The handler fails in its first attempts, whoever queued them. */
+  /** The handler fails in its first attempts, whichever call queued them. */
   get #succeedsAt(): number {
     return this.#target.handler === "record" ? 1 : this.#target.failures + 1;
   }

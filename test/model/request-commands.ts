@@ -175,7 +175,7 @@ export class RequestRun {
     if (!this.#world.isExact) equal(await tracker.state(id), "pending", "the state");
   }
 
-  /** Who waits reads the end, of the step that brought it. */
+  /** A waiter reads the end, of the step that brought it. */
   async #checkWaits(): Promise<void> {
     for (const wait of this.#waits.splice(0)) {
       const model = this.#model(wait.request);
@@ -193,7 +193,7 @@ export class RequestRun {
   }
 
   async #advance(halves: number, isJustBefore: boolean): Promise<void> {
-    // Where the clock jumps, nobody can keep a request meanwhile.
+    // Where the clock jumps, no caller can keep a request meanwhile.
     if (!this.#world.isExact) await this.#leave();
     await this.#world.advance(halves, { isJustBefore });
     for (const model of this.#models) {

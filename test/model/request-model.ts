@@ -1,4 +1,4 @@
-/** What a call about a request is told. */
+/** The answer to a call about a request. */
 export interface Told {
   readonly verdict: "accepted" | "duplicate" | "early" | "late" | "sealed" | "unknown";
   readonly state: "pending" | "complete" | "unknown";
@@ -49,7 +49,7 @@ export class RequestModel {
   readonly #told = new Map<string, { readonly life: Life; readonly verdict: Told["verdict"] }>();
   #life: Life | undefined;
   #nowMs = 0;
-  /** Somebody waits for it, so that it does not expire. */
+  /** A caller waits for it, so that it does not expire. */
   waiting = 0;
   /** How often something has changed. */
   changes = 0;
@@ -71,12 +71,12 @@ export class RequestModel {
     return names.map(rootOf);
   }
 
-  /** The life that all but those who wait find. */
+  /** The life that every call but a wait finds. */
   get #standing(): Life | undefined {
     return this.#life?.cleanedAtMs === undefined ? this.#life : undefined;
   }
 
-  /** Somebody follows it, and so keeps it while it is pending. */
+  /** A caller follows it, and so keeps it while it is pending. */
   follow(): void {
     const life = this.#standing;
     if (life !== undefined && this.#stateOf(life) === "pending") life.writtenAtMs = this.#nowMs;
@@ -116,7 +116,7 @@ export class RequestModel {
     return this.#changed(op, "accepted");
   }
 
-  /** Another caller: the request changes in nothing that anybody reads. */
+  /** Another caller: the request changes in nothing that a reader sees. */
   #joined(life: Life, op: string): Told {
     if (!life.isSealed && life.callers.size <= MAX_CALLERS) {
       life.callers.add(life.callers.size === MAX_CALLERS ? "one too many" : op);
@@ -226,7 +226,7 @@ export class RequestModel {
     return life === undefined ? null : statusOf(life);
   }
 
-  /** What a waiter reads: for a minute after a cleanup, how it ended. `pending`: he waits on. */
+  /** What a waiter reads: for a minute after a cleanup, how it ended. `pending`: the wait goes on. */
   waited(): object | null | "pending" {
     const life = this.#life;
     if (life === undefined) return null;

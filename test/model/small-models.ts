@@ -20,7 +20,7 @@ export class VersionsModel {
     return true;
   }
 
-  /** The version that a late copy of this call is told; `undefined` for a new call, which is told a new one. */
+  /** The version that a late copy of this call gets; `undefined` for a new call, which gets a new version. */
   issuedBy(op: string): number | undefined {
     return this.#byOp.get(op);
   }
@@ -33,7 +33,7 @@ export class VersionsModel {
     this.#untilMs = nowMs + this.#ttlMs;
   }
 
-  /** Somebody has the version in hands, so that it was sent. Returns whether it is stale. */
+  /** A receiver has seen the version, so that it was sent. Returns whether it is stale. */
   see(version: number, nowMs: number): boolean {
     if (version > this.#sent && version <= this.#newest) {
       this.#sent = version;

@@ -1,4 +1,4 @@
-/** A bug that somebody could make, as a change of one place in the sources. */
+/** A plausible bug, as a change of one place in the sources. */
 export interface Bug {
   readonly name: string;
   /** From the repository's root. */

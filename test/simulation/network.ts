@@ -12,7 +12,7 @@ export interface Weather {
   readonly slow: number;
 }
 
-/** What a caller is told: an answer, or that there was none. */
+/** The outcome of a call: an answer, or that there was none. */
 export type Answer<N extends TransitionName> = { readonly output: OutputOf<N> } | { readonly output: undefined };
 
 const TIMEOUT_MS = 10_000;

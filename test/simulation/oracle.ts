@@ -22,7 +22,7 @@ interface Generation {
   endedAtMs: number;
   deliveryId: string | undefined;
   effects: number;
-  /** Who makes an attempt, and until when nobody else may. */
+  /** The instance that makes an attempt, and until when no other instance may. */
   lease: { readonly op: string; readonly fence: number; readonly untilMs: number } | undefined;
   settledFence: number | undefined;
 }
@@ -221,7 +221,7 @@ export class Oracle {
   #attempted(group: Group, input: InputOf<"completion.settle">, { settled }: OutputOf<"completion.settle">): void {
     const entry = group.generations.get(input.generation);
     if (!settled || entry?.lease === undefined) return;
-    // A copy of the call that settled is told so again, whoever holds the lease by then.
+    // A copy of the call that settled gets the same answer, whichever instance holds the lease by then.
     if (entry.settledFence === input.fence) return;
     if (input.fence < entry.lease.fence) throw new Violation("an attempt settles under another's lease");
     entry.lease = { ...entry.lease, untilMs: 0 };

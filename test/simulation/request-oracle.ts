@@ -49,7 +49,7 @@ export class RequestOracle {
 
   observe(transition: TransitionName, input: Input, output: Output): void {
     const life = this.#life;
-    // A late copy of a call that has counted is told the same again, and changes nothing.
+    // A late copy of a call that has counted gets the same answer, and changes nothing.
     const isCopy = this.#counted.has(input.op);
     const counts = output.verdict === "accepted" || output.verdict === "early" || output.found === true;
     if (input.op !== undefined && counts) this.#counted.add(input.op);
@@ -91,7 +91,7 @@ export class RequestOracle {
     if (this.#life !== undefined && !this.told) throw new Violation("no waiter was told that the request is complete");
   }
 
-  /** A request that is gone: nobody brings it back but a registration, and nobody reads success. */
+  /** A request that is gone: only a registration brings it back, and no caller reads success. */
   #afterwards(transition: TransitionName, { verdict, ready, view }: Output): void {
     if (verdict !== undefined && verdict !== "unknown")
       throw new Violation(`${transition} counts for a request that is gone`);

@@ -12,7 +12,7 @@ const SILENT_TTL_MS = 120_000;
 const LEASE_MS = 30_000;
 const TARGETS = { end: { route: "handler:publish", body: "null" } };
 
-/** For so long everything goes wrong; then the weather clears, and what was promised has to come about. */
+/** How long faults occur. Then they stop, and every promise has to come about. */
 export const STORM_MS = 600_000;
 
 /** What a few instances do with a few groups and a request, while the network and the instances fail. All by the seed. */
@@ -91,7 +91,7 @@ export class Scenario {
       ...(world.chance(0.8) ? { targets: TARGETS } : {}),
     };
     this.#message(() => this.#register(id, input));
-    // Now and then a task that nobody does: its group ends by time alone.
+    // Now and then a task that no worker does: its group ends by time alone.
     const done = world.chance(0.3) ? tasks.slice(1) : tasks;
     for (const task of done) this.#message(() => this.#ack(id, [{ id: task }]));
     if (world.chance(0.2))
@@ -187,7 +187,7 @@ export class Scenario {
     }
     for (let i = world.below(3); i > 0; i--)
       world.after(world.below(60_000), () => world.spawn(this.#instance(), this.#wait(id)));
-    // One that comes when all is over is told all the same.
+    // A wait that begins after the end still gets it.
     world.after(2 * STORM_MS, () => world.spawn(this.#instance(), this.#wait(id)));
     if (world.chance(0.1)) world.after(world.below(STORM_MS), () => world.spawn(this.#instance(), this.#cleanup(id)));
   }

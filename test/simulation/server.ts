@@ -73,7 +73,7 @@ export class Server {
     const lateMs = world.chance(0.9) ? world.below(50) : world.below(60_000);
     world.after(Math.max(0, atMs - world.nowMs) + lateMs, () => {
       const record = this.#records.get(name);
-      // Another ring stands for another time.
+      // The timer was set to another time meanwhile.
       if (record?.wakeAtMs !== atMs) return;
       if (record.untilMs !== undefined && record.untilMs <= world.nowMs) return;
       const colon = name.indexOf(":");

@@ -52,7 +52,7 @@ export class World {
     return list[this.below(list.length)] as T;
   }
 
-  /** Keeps a line for the trace, which is written only when somebody wants to read it. */
+  /** Keeps a line for the trace, which is written only when a reader asks for it. */
   say(line: () => string): void {
     this.#said.push({ atMs: this.nowMs, line });
   }

@@ -82,7 +82,7 @@ describe("a soak", () => {
       const queues = await raw.keys(`${prefix}*:due`);
       return (await Promise.all(queues.map((key) => raw.zcard(key)))).reduce((sum, lines) => sum + lines, 0);
     };
-    /** What stands in the database, and who listens to it. */
+    /** What the database holds, and which clients listen to it. */
     const leftovers = async (prefix: string) => ({
       keys: (await raw.keys("*")).length,
       dueLines: await dueLines(prefix),

@@ -22,7 +22,7 @@ function requestObject(id: string): Stub {
   return env.COORDINATOR.getByName(`coord:{request}${id}`);
 }
 
-/** What an object holds, and who waits in it. */
+/** What an object holds, and which callers wait in it. */
 async function leftIn(stub: Stub) {
   const tables = await tablesOf(stub);
   const counted = (["records", "members"] as const).filter((table) => tables.includes(table));

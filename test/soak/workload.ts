@@ -4,13 +4,13 @@ import { CompletionTracker } from "../../src/trackers/completion.js";
 import { RequestWaitTracker } from "../../src/trackers/request-wait.js";
 
 const TASKS = 100;
-/** Of so many groups one has a task that nobody does: it ends at its deadline. */
+/** One group in so many has a task that no worker does: it ends at its deadline. */
 const LATE_EVERY = 10;
 /** Of so many groups one is what an HTTP request waits for. */
 export const REQUEST_EVERY = 5;
 const WAIT_MS = 600_000;
 
-/** How the groups of a soak are made, and who is told of their ends. */
+/** How the groups of a soak are made, and which targets receive their ends. */
 export interface SoakOptions {
   /** How many tasks one call acks; at most 100. */
   readonly batch: number;
@@ -64,7 +64,7 @@ export class Soak {
     return this.#undelivered.size + this.#waits.size;
   }
 
-  /** What every count is when each group has ended as it must, once, and everybody was told. */
+  /** What every count is when each group has ended as it must, once, and every target and waiter has its end. */
   static whole(groups: number) {
     const timedOut = Math.ceil(groups / LATE_EVERY);
     return {

@@ -6,7 +6,7 @@ const LISTEN = `
   const server = require("node:net").createServer();
   server.listen({ port: 0, host: "127.0.0.1", backlog: 1 }, () => process.send(server.address().port));
 `;
-/** Enough to fill the shortest queue of connections that nobody accepts. */
+/** Enough to fill the shortest queue of connections that no server accepts. */
 const FILLING = 8;
 
 export interface DeafPort {

@@ -5,7 +5,7 @@ import { type Harness, settle } from "../../src/testing/index.js";
 const PATIENCE_MS = 60_000;
 
 /**
- * A harness over coordinators that somebody has to drain, and that share a store: `make` gives one that is ahead of the
+ * A harness over coordinators that a test has to drain, and that share a store: `make` gives one that is ahead of the
  * real time by what `aheadMs` says, `stalled` one whose store never answers. Time moves only between calls and deliveries,
  * never under them: a lease would be over before it was used.
  */

@@ -6,7 +6,7 @@ import { type RedisProcess, type RestServer, startRedis, startRestServer } from 
 const SYNC_TIMEOUT_MS = 10_000;
 const LOOK_MS = 10;
 
-/** The one way from a standby to its primary. Once it is cut, nothing more comes through, and nobody is told. */
+/** The one way from a standby to its primary. Once it is cut, nothing more comes through, without a notice. */
 class Link {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();

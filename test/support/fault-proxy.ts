@@ -187,7 +187,7 @@ function forward(
   });
 }
 
-/** Stands in front of a server, a Worker or a database's REST server, and spoils what it is told to. */
+/** Runs in front of a server, a Worker or a database's REST server, and applies the faults that a test sets. */
 export async function startFaultProxy(target: string): Promise<FaultProxy> {
   const lanes = new Map<string, ProxyLane>();
   const server = createServer((request, response) => {

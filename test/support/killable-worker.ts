@@ -80,7 +80,7 @@ export class KillableWorker {
       { cwd: this.#folder, env: { ...this.#vars }, stdio: ["ignore", "ignore", "pipe", "pipe"] },
     );
     this.#child = child;
-    // It also warns of what a kill leaves behind; that matters to nobody who has killed it.
+    // It also warns of what a kill leaves behind, which is expected after a deliberate kill.
     let complaint = "";
     child.stderr?.on("data", (part) => {
       complaint = (complaint + part).slice(-MAX_COMPLAINT);

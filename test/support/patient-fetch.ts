@@ -1,7 +1,7 @@
 const PAUSE_MS = 20;
 
 /**
- * A `fetch` that sends the same request again as long as it finds nobody, or loses the connection: a client that waits
+ * A `fetch` that sends the same request again as long as it finds no server, or loses the connection: a client that waits
  * until a Worker is back, and repeats to the letter what may have landed.
  */
 export async function patientFetch(url: string, init: RequestInit): Promise<Response> {

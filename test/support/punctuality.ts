@@ -24,7 +24,7 @@ const IDLE = `
   });
 `;
 
-/** Measures this thread beside an idle one: what is told is ours alone, and not the machine's. */
+/** Measures this thread beside an idle one: the result is this thread's own delay, and not the machine's. */
 export class Stopwatch {
   readonly #idle = new Worker(IDLE, { eval: true });
   readonly #own = monitorEventLoopDelay({ resolution: RESOLUTION_MS });

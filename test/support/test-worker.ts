@@ -215,7 +215,7 @@ export async function crash(stub: Stub): Promise<void> {
 
 /**
  * Empties all storage, and the bench. The pool's own `reset` forgets the objects that are not in memory when it is called,
- * since a test has ended them, or because nobody called them for ten seconds: here they are all called first.
+ * since a test has ended them, or because no call reached them for ten seconds: here they are all called first.
  */
 export async function resetAll(): Promise<void> {
   const namespace = bindings.COORDINATOR;

@@ -44,7 +44,7 @@ describe("a completion tracker", () => {
     expect(() => new CompletionTracker(coordinator, options)).toThrow(
       expect.objectContaining({ code: "invalid_input", message: expect.stringContaining("handlers or webhooks") }),
     );
-    // It leaves nobody behind who would pass deliveries by.
+    // It leaves no tracker behind that would pass deliveries by.
     const told: number[] = [];
     const handlers = { done: () => void told.push(1) };
     await new CompletionTracker(coordinator, { handlers }).register("g", 0, {

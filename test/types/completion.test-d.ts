@@ -67,7 +67,7 @@ export async function acksAreChecked(): Promise<void> {
   await tracker.ack("g", { result: 1 });
 }
 
-/** Who writes a type's name alone means what the tracker means by its own. */
+/** A type's name without arguments means what the tracker means by its own. */
 export function byNameAlone(
   options: CompletionTrackerOptions,
   registration: RegisterOptions,
@@ -87,7 +87,7 @@ new MemoryCoordinator({ clock: Date });
 
 export async function numberedTasksAreChecked(): Promise<void> {
   await tracker.register("g", { indexed: 1_000_000 });
-  // @ts-expect-error: the number stands in the second argument
+  // @ts-expect-error: the number is the second argument
   await tracker.register("g", 5, { indexed: true });
   // @ts-expect-error: numbered tasks have a number
   await tracker.register("g", { indexed: true });

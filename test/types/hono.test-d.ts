@@ -87,7 +87,7 @@ export function anyStage(stages: readonly string[]): Hono {
   return made;
 }
 
-/** Who writes a type's name alone means texts. */
+/** A type's name without arguments means texts. */
 export function byNameAlone(
   requests: RequestOptions,
   options: RequestWaitOptions,

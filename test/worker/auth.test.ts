@@ -80,7 +80,7 @@ describe("a request without a token that is live", () => {
     const call = await started({ COORDINATOR_TOKEN: `${FIRST} ${SECOND}` });
     for (const [method, path] of ROUTES) {
       for (const [what, headers] of HEADERS) {
-        // A body that would be refused on sight, if somebody looked.
+        // A malformed body, which the Worker must not read before it checks the token.
         const body = method === "GET" ? {} : { body: "{" };
         const { status, json, headers: answered } = await call(method, path, { ...body, token: null, headers });
         expect([what, path, status, json.code]).toEqual([what, path, 401, "unauthorized"]);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { readJson } from "../../worker/body.js";
 
-/** A request whose body comes in pieces, all of them in one buffer: who keeps a piece keeps what comes after it. */
+/** A request whose body comes in pieces, all of them in one buffer: a kept piece changes with the next one. */
 function inPieces(text: string, length: number): Request {
   const bytes = new TextEncoder().encode(text);
   const buffer = new Uint8Array(4_096);

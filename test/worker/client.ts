@@ -64,7 +64,7 @@ export function clientOf(url: string): Client {
     const response = await fetch(url + path, {
       method,
       headers: {
-        // Who refuses a body unread closes the connection: on its way to be used again, it would fail the next call.
+        // A server that refuses a body unread closes the connection. Used again, it would fail the next call.
         connection: "close",
         ...(token === null ? {} : { authorization: `Bearer ${token}` }),
         ...(body === undefined ? {} : { "content-type": "application/json" }),

@@ -26,7 +26,7 @@ beforeAll(async () => {
 });
 afterAll(() => worker.close());
 
-/** What one tenant has done, as he alone would see it. */
+/** What one tenant has done, as this tenant alone would see it. */
 interface Own {
   readonly groups: Map<string, { total: number; acked: Set<string>; cancelled: boolean }>;
   readonly counters: Map<string, number>;

@@ -8,7 +8,7 @@ import { count, reached } from "../../support/figures.js";
 import { nameOf, outcomeOf, type Place } from "./operation.js";
 import { OPERATIONS } from "./operations.js";
 
-/** Stands in the token, the address, the ids and the answers: in no error may it stand. */
+/** The token, the address, the ids and the answers contain it; no error may contain it. */
 const CANARY = "Canary7f3a91";
 const TOKEN = `token-${CANARY}-secret`;
 
@@ -49,7 +49,7 @@ const AT_ONCE = 200;
 let proxies: Record<string, FaultProxy>;
 const written: unknown[] = [];
 beforeAll(async () => {
-  // Whoever stands behind them answers no one: all is said by the proxy.
+  // The servers behind the proxies answer no call: the proxy writes every answer.
   proxies = { upstash: await startFaultProxy(inject("restUrl")), http: await startFaultProxy(inject("restUrl")) };
 });
 afterAll(() => Promise.all(Object.values(proxies).map((proxy) => proxy.close())));
@@ -65,7 +65,7 @@ const clients: Readonly<Record<string, (url: string, onEvent: (event: Coordinato
   http: (url) => new HttpCoordinator({ url, token: TOKEN, random: () => 0 }),
 };
 
-/** Everything that whoever logs an error writes down: its fields, causes and stack. The frames' paths are not the error's. */
+/** Everything that a logger writes of an error: its fields, causes and stack. The frames' paths are not the error's. */
 function everythingIn(error: unknown): string {
   const causes: unknown[] = [];
   for (let at = error; at instanceof Error; at = at.cause) causes.push(at.message, { ...at });

@@ -50,7 +50,7 @@ async function overdue(place: Place): Promise<void> {
   while ((await serverMs()) <= Number(deadlineAtMs));
 }
 
-/** What each ack was told of itself. How many remain is told as it stands when the call is sent again. */
+/** The verdict and the end of each ack. Leaves `remaining` out: a resent call returns its current value. */
 const counted = (results: AckResult[]) => results.map(({ verdict, ended }) => [verdict, ended]);
 
 /** The call, and the delivery that it sets off in this process. */

@@ -3,7 +3,7 @@ import { CompletionTracker } from "../../../src/index.js";
 import { bounded } from "./bounded.js";
 import { COLUMNS, type World } from "./matrix.js";
 
-/** Tries every fault on one request that carries operations of every sort: each is told what is true of itself. */
+/** Tries every fault on one request that carries operations of every sort: each operation gets a true outcome. */
 export function describeJoinedFaults(world: () => World): void {
   describe("operations that share a request which is", () => {
     it.concurrent.each(COLUMNS)(
@@ -39,7 +39,7 @@ export function describeJoinedFaults(world: () => World): void {
           expect([succeeded, left]).toEqual(hasLanded ? [2, 1] : [0, 0]);
           return;
         }
-        // Who is told again is told how it stands by now.
+        // A resent operation returns the current state.
         expect([first, sum, second, none]).toMatchObject([
           { value: { verdict: "accepted" } },
           { value: 1 },

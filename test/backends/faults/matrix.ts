@@ -19,7 +19,7 @@ export interface World {
 /** One column of the matrix. */
 export interface Column {
   readonly fault: Fault & string;
-  /** The caller leaves as soon as nobody answers. */
+  /** The caller leaves when no answer comes. */
   readonly aborts?: true;
 }
 
@@ -129,7 +129,7 @@ export class Matrix {
     const outcome = await outcomeOf(operation.run({ ...place, c, waitMs }));
     const isMet = lane.faults.length === 0;
     const told = verdictOf(outcome, reason);
-    // Whoever is told that nothing was applied may call again, and does.
+    // A caller whose error says that nothing was applied may call again, and does.
     const isAgain = told === "told no" && (outcome as { error: CoordinationError }).error.retryable;
     if (isAgain) await operation.run(place);
     const isLate = fault === "replayed late";

@@ -21,13 +21,13 @@ export interface Operation {
   readonly method: string;
   /** What is special about this use of it. */
   readonly when?: string;
-  /** It writes nothing: whatever happens to it, nobody is told otherwise. */
+  /** It writes nothing: under every fault, its outcome says so. */
   readonly reads?: true;
   /** It waits: a request that is never answered takes the whole of its time. */
   readonly waits?: true;
   /** From this request on, counted from 0, others make good what is lost: its whole effect comes, whatever happens. */
   readonly healsFrom?: number;
-  /** What stands for a while when its caller leaves it between two requests. */
+  /** The state for a while when the caller leaves between two requests. */
   readonly halfway?: unknown;
   prepare?(place: Place): Promise<unknown>;
   run(place: Place): Promise<unknown>;

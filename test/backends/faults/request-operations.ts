@@ -27,7 +27,7 @@ const again = ({ c, id }: Place) => requests(c).registerRequest(id);
 const read = { reads: true, prepare: pendingRequest, observe: requestState, meanwhile: others } as const;
 const write = { prepare: pendingRequest, observe: requestState, meanwhile: others } as const;
 
-/** Requests that somebody waits for. */
+/** Requests with a waiting caller. */
 export const REQUESTS: readonly Operation[] = [
   {
     method: "RequestWaitTracker.registerRequest",

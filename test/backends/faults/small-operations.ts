@@ -35,7 +35,7 @@ export const SMALL_THINGS: readonly Operation[] = [
   },
   {
     method: "CoalesceTracker.supersede",
-    // Once it was sent, whoever receives it takes the last step.
+    // Once it was sent, the receiver takes the last step.
     healsFrom: 1,
     halfway: [true, false],
     prepare: another,

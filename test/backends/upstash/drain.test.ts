@@ -94,7 +94,7 @@ describe("the call that makes a record due", () => {
     expect(await dueLines()).toEqual(["completion:g"]);
     await coordinator.run("completion.status", "g", {});
     await new Promise((resolve) => setTimeout(resolve, 30));
-    // Whoever reads afterwards pays for his read alone.
+    // A later read costs its own request only.
     expect(lab.rest.requests.count()).toBe(3);
     const { view } = await coordinator.run("completion.status", "g", {});
     expect(view?.delivery).toMatchObject({ state: "pending", attempts: 0 });

@@ -15,7 +15,7 @@ function skewed(): SkewedCoordinator {
 
 const shardKey = (id: string): string => `${lab.keyPrefix}{${shardOf(placeOf("completion", id))}}:due`;
 
-/** Ids whose lines stand in one shard. */
+/** Ids whose lines are in one shard. */
 function idsOfShard(count: number): string[] {
   const shard = shardKey("g0");
   const ids = Array.from({ length: 100 * count }, (_, i) => `g${i}`).filter((id) => shardKey(id) === shard);
