@@ -18,7 +18,7 @@ export type SignInput = SignedMessage & {
   readonly secret: string | readonly string[];
 };
 
-/** What a signature covers. */
+/** The parts of a message that a signature covers. */
 export type SignedMessage = {
   /** 1 to 256 visible ASCII characters, without a full stop, which separates the signed parts. */
   readonly id: string;
