@@ -45,7 +45,7 @@ export interface NextAttempt {
 
 /**
  * A kind of target: how a registration names it, and how a delivery reaches it. To add a kind, add one file here and
- * one line in `registry.ts`.
+ * one line in `registry.ts`: two lines for a kind that backends deliver alone. CONTRIBUTING lists where its types belong.
  */
 export interface TargetKind {
   /** The field that identifies a registration's target as this kind. */
