@@ -99,8 +99,11 @@ describe("numbers", () => {
     expect(checkTtlSec(1.5, "ttlSec")).toBe(1_500);
     expect(checkTtlSec(0.000_01, "ttlSec")).toBe(1);
     expect(checkTtlSec(MAX_SEC, "ttlSec")).toBe(31_536_000_000);
-    for (const value of [0, -1, MAX_SEC + 1, Number.NaN, Number.POSITIVE_INFINITY, "60", undefined]) {
+    for (const value of [0, -1, MAX_SEC + 1, Number.NaN, Number.POSITIVE_INFINITY, {}, undefined]) {
       expect(refusal(() => checkTtlSec(value, "ttlSec"))).toContain("ttlSec must be more than 0");
+    }
+    for (const value of ["60", null]) {
+      expect(refusal(() => checkTtlSec(value, "ttlSec"))).toContain("ttlSec must be a number, or a text such as");
     }
   });
 });

@@ -283,7 +283,7 @@ describe("an operation", () => {
     expect(seen).toEqual([1, 1, 2, 2, 3, 3, 4, 4, 5]);
     expect(await outcome).toMatchObject({
       code: "backend_unavailable",
-      message: expect.stringContaining("others were first 5 times"),
+      message: expect.stringContaining("other writers changed the record before this one, 5 times"),
       retryable: true,
       applied: "no",
     });
@@ -296,7 +296,7 @@ describe("an operation", () => {
     await c.incr("key");
     expect(await outcomeOf(clock, c.incr("key"))).toMatchObject({
       code: "backend_unavailable",
-      message: expect.stringContaining("others were first"),
+      message: expect.stringContaining("other writers changed the record before this one"),
       applied: "no",
     });
   });
