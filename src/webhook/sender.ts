@@ -1,5 +1,5 @@
 import { CoordinationError } from "../errors.js";
-import type { FetchFunction } from "../http/fetch.js";
+import type { FetchFunction as WebhookFetch } from "../http/fetch.js";
 import { systemClock } from "../lib/clock.js";
 import { type Duration, inMillis } from "../lib/duration.js";
 import { within } from "../runtime/deadline.js";
@@ -13,8 +13,7 @@ import { checkTarget, type TargetRules } from "./target.js";
 const DEFAULT_TIMEOUT_MS = 15_000;
 const MAX_TIMEOUT_MS = 300_000;
 
-/** The used part of `fetch`. */
-export type WebhookFetch = FetchFunction;
+export type { WebhookFetch };
 
 /** Options of a sender. */
 export interface WebhookSenderOptions {

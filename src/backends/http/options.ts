@@ -1,9 +1,8 @@
-import type { FetchFunction } from "../../http/fetch.js";
+import type { FetchFunction as HttpFetch } from "../../http/fetch.js";
 import type { Clock } from "../../lib/clock.js";
 import type { Duration } from "../../lib/duration.js";
 
-/** The used part of `fetch`. */
-export type HttpFetch = FetchFunction;
+export type { HttpFetch };
 
 /** Options of an `HttpCoordinator`. */
 export interface HttpOptions {

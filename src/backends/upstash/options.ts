@@ -1,7 +1,7 @@
 import type { Redis } from "@upstash/redis/cloudflare";
 import { CoordinationError } from "../../errors.js";
 import { baseUrl } from "../../http/base-url.js";
-import type { FetchFunction } from "../../http/fetch.js";
+import type { FetchFunction as UpstashFetch } from "../../http/fetch.js";
 import type { Clock } from "../../lib/clock.js";
 import type { Duration } from "../../lib/duration.js";
 import type { OnEvent } from "../../runtime/events.js";
@@ -9,8 +9,7 @@ import type { OnEvent } from "../../runtime/events.js";
 /** A client of @upstash/redis, from any of its entry points. */
 export type UpstashRedis = Pick<Redis, "evalsha" | "eval" | "pipeline">;
 
-/** The used part of `fetch`. */
-export type UpstashFetch = FetchFunction;
+export type { UpstashFetch };
 
 /** Options of an `UpstashCoordinator`: `url` and `token`, or a client that holds them. */
 export interface UpstashOptions {
