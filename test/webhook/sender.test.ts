@@ -2,7 +2,7 @@ import { getEventListeners } from "node:events";
 import type { RequestListener } from "node:http";
 import { inspect } from "node:util";
 import { Webhook } from "standardwebhooks";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { verify, type WebhookFetch, type WebhookSenderOptions, webhookSender } from "../../src/webhook/index.js";
 import { expectSoon } from "../support/expect-soon.js";
 import { type Receiver, startReceiver } from "./receiver.js";
@@ -40,6 +40,20 @@ async function failureFor(
   const { host, url } = await receive((_, response) => response.writeHead(status, headers).end("CANARY-ANSWER"));
   return failureOf(senderTo(host, options).send({ ...message, url }));
 }
+
+test("a sender imports each secret once, and not at every attempt", async () => {
+  const receiver = await receive((_, response) => response.writeHead(204).end());
+  const sender = senderTo(receiver.host, { secrets: [NEW_SECRET, OLD_SECRET] });
+  const importKey = vi.spyOn(crypto.subtle, "importKey");
+  try {
+    for (let attempt = 0; attempt < 3; attempt++) await sender.send({ ...message, url: receiver.url });
+    expect(importKey).toHaveBeenCalledTimes(2);
+  } finally {
+    importKey.mockRestore();
+  }
+  const signatures = receiver.received.map(({ headers }) => headers["webhook-signature"]);
+  expect(signatures).toEqual(Array(3).fill(expect.stringMatching(/^v1,\S+ v1,\S+$/)));
+});
 
 describe("an attempt", () => {
   test("posts the body with the headers of Standard Webhooks", async () => {
