@@ -264,7 +264,8 @@ describe("a drain", () => {
       "completion",
       new Deliverer(coordinator, ["handler:h"], () => new Promise(() => {})),
     );
-    const { woken, left } = await coordinator.drain({ budgetMs: 1, waitUntil: () => {} });
+    // Attempts that hang take all places of their handler: the rest waits for one until the time is over.
+    const { woken, left } = await coordinator.drain({ budgetMs: 500, waitUntil: () => {} });
     expect(woken).toBeGreaterThan(0);
     expect(woken).toBeLessThan(100);
     expect(left).toBe(true);
