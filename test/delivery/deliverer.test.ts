@@ -19,7 +19,7 @@ function claimOf(route: string): Claim {
   return { ...attempt, route, body: "null", snapshot };
 }
 
-/** Delivers one claim with nothing at hand, and returns how the group is told that it went. */
+/** Delivers one claim without handlers or webhooks. Returns the settlement and the events. */
 async function settlementOf(
   route: string,
 ): Promise<{ readonly settled: unknown; readonly events: CoordinatorEvent[] }> {

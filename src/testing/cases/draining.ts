@@ -157,7 +157,7 @@ export const draining: readonly ConformanceCase[] = [
     },
   ),
   aCase(
-    "a request whose root a callback marks is let go though the backend refuses the mark at first",
+    "a request whose root a callback marks completes although the backend refuses the mark at first",
     { row: 10, needs: ["handlers", "clock"] },
     async (t) => {
       const [{ requests, requestId, wait }, id] = [await waitingRequest(t), t.id()];
@@ -176,7 +176,7 @@ export const draining: readonly ConformanceCase[] = [
     },
   ),
   aCase(
-    "a request that a group holds up is let go though the backend refuses the mark at first, or loses its reply",
+    "a request that a group holds up completes although the backend refuses the mark at first, or loses its reply",
     { row: 10, ...DRAINER },
     async (t) => {
       const [{ requestId, wait }, id] = [await waitingRequest(t), t.id()];
