@@ -1,149 +1,170 @@
 import { decode, encode } from "../host.js";
 import type { Store } from "../store.js";
-import { numbered, type TaskAck, taskName, type Verdict } from "./task-set.js";
+import { type EarlyAcks, type EarlySlots, numbered, type TaskAck } from "./record.js";
+import { type Mark, markName, markText, readMark } from "./task-set.js";
 
 /**
- * Acks that arrive before their group is registered. They are kept for a limited time and in limited number, and the
- * registration counts them. Each ack has a slot. An expired ack's slot is reused.
+ * Acks of tasks that are not announced yet. Before the registration they are kept for a limited time; in a growing
+ * group, until the group ends. An announcement counts them.
+ *
+ * Each early ack has a slot, the member `y:N`. The numbers up to `MAX_EARLY` hold acks without a result, an error or next
+ * tasks; the numbers after it hold the others. A slot whose ack was counted or has expired is used again.
  */
 
-/** How many acks of one group are kept before its registration. */
+/** How many early acks one record keeps. They take no room of announced tasks. */
 export const MAX_EARLY = 10_000;
-/** How many acks with a result or an error are kept in addition. The registration counts them all in one transition. */
+/** How many acks with a result, an error or next tasks are kept in addition. One registration counts them all. */
 export const MAX_EARLY_BODIES = 1_000;
-/** How many slots one read of the search for an expired ack loads. */
+/** How many slots one read of the search for a free slot loads. */
 const LOOKED_AT_ONCE = 16;
 
-/** The head of a group that is not registered. */
+/** The head of a record that holds early acks, and no group. */
 export interface EarlyHead {
   state: "early";
-  /** The slots `y:1`, `y:2`, …: acks without a result or an error. */
-  plain: Slots;
-  /** The slots `z:1`, `z:2`, …: acks with a result or an error. */
-  bodies: Slots;
-  /** How many acks were kept so far. */
-  kept: number;
+  early: EarlyAcks;
+  /** How many calls have brought next tasks. */
+  nexts: number;
   /** When the last early ack expires. */
   untilMs: number;
 }
 
-interface Slots {
-  list: "y" | "z";
-  used: number;
-  /** The slot where the last search for an expired ack ended. */
-  at: number;
-  /** All slots are in use, and none expires before this instant. */
-  fullUntilMs: number;
-}
-
-interface EarlyAck extends TaskAck {
+export interface EarlyAck extends TaskAck {
   op: string;
-  /** Its position among all early acks. They count in the order of arrival. */
-  n: number;
-  /** When the ack expires. */
-  untilMs: number;
+  /** Its position among all early acks. A registration counts them in this order. */
+  n?: number;
+  /** The epoch of a failure. */
+  epoch?: number;
+  /** The member that holds the tasks that follow this one. */
+  next?: string;
+  /** When it expires. Absent in a growing group. */
+  untilMs?: number;
 }
 
-/** The fields of an ack call that decide how the ack is kept. */
-interface EarlyInput {
-  op: string;
-  generation?: number;
-  earlyTtlMs: number;
+export const noEarlyAcks = (): EarlyAcks => ({ plain: noSlots(), bodies: noSlots(), kept: 0 });
+
+const noSlots = (): EarlySlots => ({ used: 0, waiting: 0, failures: 0, at: 0, fullUntilMs: 0 });
+
+/** Where an early ack is kept: the acks of the record, and the member and the mark of its task. */
+export interface EarlyPlace {
+  acks: EarlyAcks;
+  name: string;
+  mark: Mark;
+  epoch: number;
 }
 
-export function keepEarly(store: Store, task: TaskAck, input: EarlyInput): Verdict {
-  if (input.generation !== undefined) return "unknown";
-  const head = store.head<EarlyHead>() ?? beginEarly();
-  const name = slotOf(store, head, task, input.op);
-  if (name === undefined) return "unknown";
-  const early = read(store, name)!;
-  const untilMs = store.nowMs + input.earlyTtlMs;
-  if (untilMs > early.untilMs) early.untilMs = untilMs;
-  store.set(name, encode(early));
-  if (untilMs > head.untilMs) head.untilMs = untilMs;
-  store.put(head);
-  store.keepUntil(head.untilMs);
-  return "early";
-}
-
-function beginEarly(): EarlyHead {
-  return {
-    state: "early",
-    plain: { list: "y", used: 0, at: 0, fullUntilMs: 0 },
-    bodies: { list: "z", used: 0, at: 0, fullUntilMs: 0 },
-    kept: 0,
-    untilMs: 0,
-  };
-}
-
-/**
- * Returns the slot of the task's ack. A stored ack that has not expired keeps its first result or error, as in a
- * registered group. Else this ack is written to a free slot. `undefined`: all slots are in use.
- */
-function slotOf(store: Store, head: EarlyHead, task: TaskAck, op: string): string | undefined {
-  const slots = task.result === undefined && task.error === undefined ? head.plain : head.bodies;
-  let name = store.get(taskName(task.id));
-  if (name !== undefined) {
-    const before = read(store, name);
-    if (before !== undefined && before.untilMs > store.nowMs) return name;
-    if (!name.startsWith(slots.list)) name = undefined;
-  }
-  name ??= freeSlot(store, head, slots);
-  if (name === undefined) return undefined;
-  head.kept += 1;
-  const early: EarlyAck = { id: task.id, op, n: head.kept, untilMs: 0 };
-  if (task.result !== undefined) early.result = task.result;
-  if (task.error !== undefined) early.error = task.error;
-  store.set(taskName(task.id), name);
-  store.set(name, encode(early));
-  return name;
-}
-
-function freeSlot(store: Store, head: EarlyHead, slots: Slots): string | undefined {
-  if (slots.used < (slots.list === "y" ? MAX_EARLY : MAX_EARLY_BODIES)) {
-    slots.used += 1;
-    return numbered(slots.list, slots.used);
-  }
-  if (store.nowMs < slots.fullUntilMs) return undefined;
-  let soonestMs = 0;
-  for (let looked = 0; looked < slots.used; looked += LOOKED_AT_ONCE) {
-    const names: string[] = [];
-    for (let i = 0; i < LOOKED_AT_ONCE; i++) names.push(numbered(slots.list, ((slots.at + i) % slots.used) + 1));
-    store.load(names);
-    for (const name of names) {
-      slots.at = (slots.at + 1) % slots.used;
-      const early = read(store, name)!;
-      if (early.untilMs <= store.nowMs) {
-        if (store.get(taskName(early.id)) === name) store.remove(taskName(early.id));
-        return name;
-      }
-      if (soonestMs === 0 || early.untilMs < soonestMs) soonestMs = early.untilMs;
+/** Keeps an early ack. Returns false when there is no room. The first ack of a task counts; its copies extend its time. */
+export function keepEarly(store: Store, { acks, name, mark, epoch }: EarlyPlace, ack: EarlyAck): boolean {
+  const before = mark.state === "early" ? readEarly(store, mark.number) : undefined;
+  if (before !== undefined && !isExpired(before, store.nowMs)) {
+    if (ack.untilMs !== undefined && before.untilMs !== undefined && ack.untilMs > before.untilMs) {
+      before.untilMs = ack.untilMs;
+      store.set(numbered("y", mark.number), encode(before));
     }
+    return true;
   }
-  slots.fullUntilMs = soonestMs;
-  store.put(head);
-  return undefined;
+  if (before !== undefined) free(store, acks, { number: mark.number, ack: before });
+  const isPlain = ack.result === undefined && ack.error === undefined && ack.next === undefined;
+  const slots = isPlain ? acks.plain : acks.bodies;
+  const number = freeSlot(store, { slots, epoch, first: isPlain ? 0 : MAX_EARLY, size: isPlain ? MAX_EARLY : MAX_EARLY_BODIES });
+  if (number === 0) return false;
+  acks.kept += 1;
+  slots.waiting += 1;
+  const isFailure = ack.error !== undefined;
+  ack.n = acks.kept;
+  if (isFailure) {
+    slots.failures += 1;
+    ack.epoch = epoch;
+  }
+  store.set(numbered("y", number), encode(ack));
+  store.set(name, markText(epoch, { state: "early", number, op: ack.op, isFailure }));
+  return true;
 }
 
-/** Returns an early ack, expired or not. */
-function read(store: Store, name: string): EarlyAck | undefined {
-  const text = store.get(name);
-  return text === undefined ? undefined : decode<EarlyAck>(text);
+/** Takes an early ack out to count it; `undefined` when it has expired. */
+export function takeEarly(store: Store, acks: EarlyAcks, number: number): EarlyAck | undefined {
+  const ack = readEarly(store, number);
+  if (ack === undefined) return undefined;
+  free(store, acks, { number, ack });
+  return isExpired(ack, store.nowMs) ? undefined : ack;
 }
 
-/** Returns the early acks that have not expired, in the order of arrival. */
-export function takeEarly(store: Store): EarlyAck[] {
-  const head = store.head<EarlyHead>();
-  if (head === undefined) return [];
+/** Returns the early acks of a record that is registered now, in the order of arrival. */
+export function earlyAcksOf(store: Store, { plain, bodies }: EarlyAcks): EarlyAck[] {
   const names: string[] = [];
-  for (const { list, used } of [head.plain, head.bodies]) {
-    for (let n = 1; n <= used; n++) names.push(numbered(list, n));
-  }
+  for (let n = 1; n <= plain.used; n++) names.push(numbered("y", n));
+  for (let n = 1; n <= bodies.used; n++) names.push(numbered("y", MAX_EARLY + n));
   store.load(names);
   const acks: EarlyAck[] = [];
   for (const name of names) {
-    const early = read(store, name);
-    if (early !== undefined && early.untilMs > store.nowMs) acks.push(early);
+    const text = store.get(name);
+    const ack = text === undefined ? undefined : decode<EarlyAck>(text);
+    if (ack !== undefined && !isExpired(ack, store.nowMs)) acks.push(ack);
   }
-  return acks.sort((a, b) => a.n - b.n);
+  return acks.sort((a, b) => (a.n ?? 0) - (b.n ?? 0));
 }
+
+/** Forgets the early failures of earlier epochs. Their slots are found free later. */
+export function dropEarlyFailures(acks: EarlyAcks): void {
+  for (const slots of [acks.plain, acks.bodies]) {
+    slots.waiting -= slots.failures;
+    slots.failures = 0;
+  }
+}
+
+function readEarly(store: Store, number: number): EarlyAck | undefined {
+  const text = store.get(numbered("y", number));
+  return text === undefined ? undefined : decode<EarlyAck>(text);
+}
+
+function free(store: Store, acks: EarlyAcks, { number, ack }: { number: number; ack: EarlyAck }): void {
+  const slots = number > MAX_EARLY ? acks.bodies : acks.plain;
+  store.remove(numbered("y", number));
+  slots.waiting -= 1;
+  if (ack.error !== undefined) slots.failures -= 1;
+  if (slots.waiting > 0) return;
+  slots.used = 0;
+  slots.at = 0;
+}
+
+/** The slots of one kind, and where their numbers begin. */
+interface SlotRange {
+  slots: EarlySlots;
+  epoch: number;
+  first: number;
+  size: number;
+}
+
+/** Returns the number of a free slot; 0 when all are in use. */
+function freeSlot(store: Store, { slots, epoch, first, size }: SlotRange): number {
+  if (slots.used < size) {
+    slots.used += 1;
+    return first + slots.used;
+  }
+  if (slots.waiting >= size && store.nowMs < slots.fullUntilMs) return 0;
+  let soonestMs = 0;
+  for (let looked = 0; looked < size; looked += LOOKED_AT_ONCE) {
+    const names: string[] = [];
+    for (let i = 0; i < LOOKED_AT_ONCE; i++) names.push(numbered("y", first + ((slots.at + i) % size) + 1));
+    store.load(names);
+    for (let i = 0; i < LOOKED_AT_ONCE; i++) {
+      const number = first + slots.at + 1;
+      slots.at = (slots.at + 1) % size;
+      const ack = readEarly(store, number);
+      if (ack === undefined) return number;
+      if (ack.error !== undefined && ack.epoch !== epoch) return number;
+      if (isExpired(ack, store.nowMs)) {
+        slots.waiting -= 1;
+        if (ack.error !== undefined) slots.failures -= 1;
+        // A mark that names another slot belongs to a later ack.
+        const name = markName(ack);
+        if (readMark(store, undefined, name).number === number) store.remove(name);
+        return number;
+      }
+      if (ack.untilMs !== undefined && (soonestMs === 0 || ack.untilMs < soonestMs)) soonestMs = ack.untilMs;
+    }
+  }
+  if (soonestMs > 0) slots.fullUntilMs = soonestMs;
+  return 0;
+}
+
+const isExpired = ({ untilMs }: EarlyAck, nowMs: number): boolean => untilMs !== undefined && untilMs <= nowMs;

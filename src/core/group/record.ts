@@ -1,186 +1,195 @@
-import { decode, encode } from "../host.js";
-import { endsAtMs, type LifetimeHead, touch } from "../lifetime.js";
-import { numbersUntilMs } from "../numbers.js";
-import {
-  type DeliveryView,
-  describe,
-  enqueue,
-  nextDueMs,
-  type OutboxHead,
-  OWED_MS,
-  owedUntilMs,
-  type Target,
-  type Targets,
-} from "../outbox/deliveries.js";
+import { decode, formatInteger } from "../host.js";
+import type { OutboxHead, Targets } from "../outbox/deliveries.js";
 import type { OpRing } from "../recent-operations.js";
 import type { Store } from "../store.js";
-import type { EarlyHead } from "./early-acks.js";
-import { type Marked, numbered, setMark, type TaskAck, taskName } from "./task-set.js";
 
 /**
- * A group of tasks (a fan-in) ends once: when all tasks were acked, by timeout (`lifetime.ts`), or by a cancel.
+ * The record of a group: its head, and what its members are called.
  *
- * An ack is membership in a set: `task-set.ts` describes how that is stored. Before the group is registered, the member
- * `t:TASK` names the early ack's slot. Other members:
- *
- * - `reg`: the registration; `meta`: its metadata
- * - `y:N` and `z:N`: early acks; `e:N`: errors; `r:N`: results
- * - `x:OP` and `q:N`: recent operations
- * - `taker`: the instance that runs the plain function
- * - `redelivered`: the last call that queued deliveries again
- * - `d:GENERATION` and `s:GENERATION`: the outbox
+ * | member       | holds                                                                        |
+ * | ------------ | ---------------------------------------------------------------------------- |
+ * | `reg`        | the registration: fingerprint, targets, parent                               |
+ * | `meta`       | the metadata, as JSON text                                                   |
+ * | `t:ID`       | the mark of a task without a stage                                           |
+ * | `u:LEN:S:ID` | the mark of a task in stage S, whose name has LEN bytes                      |
+ * | `b:N`        | the marks of 256 indexed tasks, a letter each                                |
+ * | `o:N`        | a list of task ids in the order of registration, after the name of its stage |
+ * | `y:N` `n:N`  | an early ack, and the tasks that early acks hand on to                       |
+ * | `r:N` `e:N`  | a result, an error                                                           |
+ * | `stages`     | the names of the stages                                                      |
+ * | `g:STAGE`    | the counts of a stage                                                        |
+ * | `c:G:N`      | child groups of announced tasks, by the first generation of restarts in place |
+ * | `p`          | the cancellation that a parent group left here                               |
+ * | `x:OP` `q:N` | recent operations                                                            |
+ * | `d:…` `s:…`  | the outbox                                                                   |
  */
 
-/** The state of a group. Every state except `open` is final. */
+/** How a group stands. Every state but `open` is final. */
 export type GroupState = "open" | "completed" | "failed" | "timed_out" | "cancelled";
 
-/** How many errors are kept as text. Later errors are counted only. */
-export const MAX_ERRORS = 100;
+/** Why a group ended before or after all of its tasks settled, in the words of AWS Step Functions and Durable Execution. */
+export type CompletionReason = "all_completed" | "min_successful_reached" | "failure_tolerance_exceeded";
 
-/** The fields that every transition reads and writes. Keep it small: each ack writes all of it. */
-export interface GroupHead extends OutboxHead, Marked, LifetimeHead {
-  state: GroupState;
-  generation: number;
-  succeeded: number;
-  failed: number;
-  results: number;
-  /** The recent decrements. Absent before the first one. */
-  decrements?: OpRing;
-  /** The registration has a target for the timeout. */
-  owes: boolean;
-  reason?: string;
-  /** The cause of the end: a member's name, or `deadline`, `cancel`, `decrement` or `register`. */
-  endedBy?: string;
+/** When a group ends before every task has succeeded. Without any of them, it ends when all tasks have settled. */
+export interface Policy {
+  minSuccessful?: number;
+  toleratedFailureCount?: number;
+  /** The tolerated percentage of failures × 10,000: an integer. */
+  toleratedFailurePpm?: number;
 }
 
-export interface GroupView {
-  generation: number;
+/** The fields that every step reads and writes. An ack costs as much as these are large. */
+export interface GroupHead extends OutboxHead {
   state: GroupState;
-  reason?: string;
+  generation: number;
+  /** Counts changes. With the generation it is the version that progress is asked after. */
+  changes: number;
+  /** Counts the restarts in place. A mark is of the epoch in which it was made; none of an epoch before `since` counts. */
+  epoch: number;
+  since: number;
+  /** The first generation of the restarts in place: successes of any since then count. Absent: this generation. */
+  chainedFrom?: number;
+  /** Tasks have ids, are numbers from 0, or are only counted. */
+  kind: "named" | "indexed" | "counted";
+  /** A request: complete whenever no announced task is open. */
+  request?: boolean;
+  /** More tasks may be announced, by `add` before the seal, by `next` also after it. */
+  grows?: boolean;
+  sealed?: boolean;
   total: number;
   succeeded: number;
   failed: number;
-  remaining: number;
-  errors: { taskId: string; message: string }[];
-  /** JSON text. */
-  metadata?: string;
+  policy?: Policy;
+  /** The early acks that wait for their announcement. */
+  early?: EarlyAcks;
+  /** How many members there are of each numbered kind. */
+  lists: number;
+  results: number;
+  errors: number;
+  nexts?: number;
+  children?: number;
+  /** The error number after which the errors of this epoch begin. */
+  errorsFrom?: number;
+  /** Some task has a stage. */
+  staged?: boolean;
+  registeredAtMs: number;
   deadlineAtMs?: number;
-  delivery: DeliveryView;
+  idleMs?: number;
+  ttlMs: number;
+  /** The last write that puts off the idle end or the silent end, and the last waiter that puts off the silent end. */
+  touchedAtMs: number;
+  followedAtMs?: number;
+  lastAckAtMs?: number;
+  endedAtMs?: number;
+  /** Its timeout has a target, a parent's task or child groups: a timer must end it. */
+  isTimed?: boolean;
+  /** Another record needs this one until then. */
+  neededMs?: number;
+  reason?: string;
+  completionReason?: CompletionReason;
+  /** The member of the task whose ack ended the group. */
+  endedBy?: string;
+  /** Set by the step that ends the group, until it saves: the deliveries carry the status at the end of the step. */
+  ending?: Ending;
+  /** When it was removed. It is hidden, and lives on for its outbox and its marks. */
+  removedAtMs?: number;
+  removedBy?: string;
+  /** Of a removed group nothing is left but its outbox. */
+  isCompact?: boolean;
+  operations?: OpRing;
 }
 
-/** The member `reg`: what only a second registration and the end of the group read. */
+/** What the end of a group sets off besides its own target. */
+export interface Ending {
+  /** The parent cancelled this group: it does not settle the parent's task. */
+  isParents?: boolean;
+  /** The child groups of open tasks stay as they are. */
+  sparesChildren?: boolean;
+}
+
+/** The early acks of a record. */
+export interface EarlyAcks {
+  plain: EarlySlots;
+  bodies: EarlySlots;
+  /** How many acks were kept so far. */
+  kept: number;
+}
+
+export interface EarlySlots {
+  /** The slots in use are among the first `used` ones. */
+  used: number;
+  waiting: number;
+  /** How many of the waiting acks failed. They count in their own epoch only. */
+  failures: number;
+  /** The slot where the last search for a free one ended. */
+  at: number;
+  /** All slots are in use, and none expires before this instant. */
+  fullUntilMs: number;
+}
+
+/** A reference to a task: (stage, id) is its identity. */
+export interface TaskRef {
+  stage?: string;
+  id: string;
+}
+
+/** A task that an ack settles. */
+export interface TaskAck extends TaskRef {
+  /** JSON text. */
+  result?: string;
+  error?: string;
+  /** The error cut to 256 bytes, where it is longer: what a status shows. */
+  brief?: string;
+  /** How many items were processed, for the counts of the task's stage. */
+  processed?: number;
+}
+
+/** What is registered once and read at the end: the member `reg`. */
 export interface Registration {
-  spec: string;
-  /**
-   * `ops`: the calls that created the last generations, the current one last. `from`: the generation that this one
-   * restarted.
-   */
+  /** A digest of what makes two registrations the same. */
+  fingerprint: string;
+  /** The operations that made the last generations, the latest last. */
   ops: string[];
+  /** The generation that this one restarted. */
   from?: number;
   deliveryId: string;
   targets?: Targets;
+  parent?: Parent;
 }
 
-/**
- * Returns the group, with its timeout applied: the first transition after that instant ends the group. Returns
- * `undefined` for a record that holds only early acks.
- */
-export function open(store: Store): GroupHead | undefined {
-  const head = store.head<GroupHead | EarlyHead>();
-  if (head === undefined || head.state === "early") return undefined;
-  if (head.state === "open" && endsAtMs(head) <= store.nowMs) {
-    end(store, head, "timed_out", "deadline");
-    save(store, head);
-  }
-  return head;
+/** The task of another group that this group settles when it ends. */
+export interface Parent {
+  /** The parent record's machine and id, and the task's stage and id, as one text that only this parent has. */
+  key: string;
+  /** JSON text for the deliverer. */
+  body: string;
+  generation?: number;
 }
 
-/** Stores the head. Sets timer and expiry from the state, so that no transition can forget either. */
-export function save(store: Store, head: GroupHead): void {
-  const isOpen = head.state === "open";
-  const isSilent = isOpen && head.deadlineAtMs === undefined;
-  let wakeAtMs = nextDueMs(head);
-  /** The last instant at which the record is needed. A generation must never be issued twice. */
-  let neededMs = numbersUntilMs(store, head.generation);
-  if (isOpen) {
-    const atMs = endsAtMs(head);
-    // An idle timeout without a target needs no timer: the next read within the TTL applies it.
-    const isTimed = !isSilent || head.owes;
-    if (isTimed && (wakeAtMs === undefined || atMs < wakeAtMs)) wakeAtMs = atMs;
-    const lastMs = atMs + (head.owes ? OWED_MS : 0);
-    if (lastMs > neededMs) neededMs = lastMs;
-  }
-  // Deliveries outlive the group: without timers they wait for a drain, and a dead letter waits for an operator.
-  const owedMs = owedUntilMs(head);
-  if (owedMs !== undefined && owedMs > neededMs) neededMs = owedMs;
-  store.put(head);
-  // Each ack extends the idle timeout. Timer and expiry are moved only now and then, to keep an ack cheap.
-  store.wakeAt(wakeAtMs, isSilent);
-  store.keepUntil(neededMs + head.ttlMs, isSilent ? Math.floor(head.ttlMs / 4) : 0);
-}
+/** The limit on listed tasks of one group, announced or early. */
+export const MAX_TASKS = 100_000;
+/** The limit on tasks that are told apart by number. */
+export const MAX_INDEXED = 1_000_000;
+/** How many ids one list member holds at most. */
+export const LIST_SIZE = 64;
 
-export function end(store: Store, head: GroupHead, state: GroupState, endedBy: string, reason?: string): void {
-  head.state = state;
-  head.endedBy = endedBy;
-  if (reason !== undefined) head.reason = reason;
-  const { targets, deliveryId } = decode<Registration>(store.get("reg")!);
-  let own: Target | undefined;
-  if (state === "completed") own = targets?.complete;
-  else if (state === "timed_out") own = targets?.timeout;
-  const target = own ?? targets?.end;
-  if (target !== undefined) {
-    const snapshot = encode(viewOf(store, head));
-    enqueue(store, head, { generation: head.generation, id: deliveryId, type: `group.${state}`, target, snapshot });
-  }
-  store.notify();
-}
+export const numbered = (kind: string, n: number): string => `${kind}:${formatInteger(n)}`;
 
-export function remainingOf(head: GroupHead): number {
-  return head.total - head.succeeded - head.failed;
-}
+export const leftOf = (head: GroupHead): number => head.total - head.succeeded - head.failed;
 
-export function viewOf(store: Store, head: GroupHead): GroupView {
-  const kept = head.failed < MAX_ERRORS ? head.failed : MAX_ERRORS;
-  const names: string[] = [];
-  for (let n = 1; n <= kept; n++) names.push(numbered("e", n));
-  store.load(names);
-  const errors: { taskId: string; message: string }[] = [];
-  for (const name of names) {
-    const text = store.get(name);
-    if (text !== undefined) errors.push(decode<{ taskId: string; message: string }>(text));
-  }
-  const view: GroupView = {
-    generation: head.generation,
-    state: head.state,
-    total: head.total,
-    succeeded: head.succeeded,
-    failed: head.failed,
-    remaining: remainingOf(head),
-    errors,
-    delivery: describe(store, head, head.generation),
-  };
-  if (head.reason !== undefined) view.reason = head.reason;
-  if (head.deadlineAtMs !== undefined) view.deadlineAtMs = head.deadlineAtMs;
-  const metadata = store.get("meta");
-  if (metadata !== undefined) view.metadata = metadata;
-  return view;
-}
+/** No more tasks can be announced by `add`. */
+export const isSealed = (head: GroupHead): boolean => head.grows !== true || head.sealed === true;
 
-/** Counts a task that has not counted yet. Ends the group when no task remains. */
-export function count(store: Store, head: GroupHead, task: TaskAck, op: string): void {
-  touch(store, head);
-  setMark(store, head, task.id, op);
-  if (task.error !== undefined) {
-    head.failed += 1;
-    if (head.failed <= MAX_ERRORS) {
-      store.set(numbered("e", head.failed), encode({ taskId: task.id, message: task.error }));
-    }
-  } else {
-    head.succeeded += 1;
-    if (task.result !== undefined) {
-      head.results += 1;
-      store.set(numbered("r", head.results), encode({ taskId: task.id, result: task.result }));
-    }
-  }
-  if (remainingOf(head) <= 0) end(store, head, "completed", taskName(task.id));
-}
+/** No announced task is open, and either one was announced or none can be. */
+export const hasNoOpenTask = (head: GroupHead): boolean => leftOf(head) <= 0 && (head.total > 0 || isSealed(head));
+
+/** A group with open tasks or none yet; a request that is complete is open as well, until it is sealed. */
+export const isOpen = (head: GroupHead): boolean => head.state === "open";
+
+export const readRegistration = (store: Store): Registration => decode<Registration>(store.get("reg")!);
+
+/** The first generation of the restarts in place: what was announced since then belongs together. */
+export const chainOf = (head: GroupHead): number => head.chainedFrom ?? head.generation;
+
+/** The member of a list of child groups. */
+export const childrenName = (chain: number, n: number): string => `c:${formatInteger(chain)}:${formatInteger(n)}`;

@@ -1,116 +1,253 @@
 import { decode, encode } from "../host.js";
-import { touch } from "../lifetime.js";
 import { nextNumber } from "../numbers.js";
-import { deliveryMembers, forgetDead, MAX_OUTBOX, owedGenerations, type Targets } from "../outbox/deliveries.js";
-import { emptyRing } from "../recent-operations.js";
+import { deliveryMembers, forgetDead, MAX_OUTBOX, pendingKeys, type Targets } from "../outbox/deliveries.js";
 import type { Store } from "../store.js";
-import { takeEarly } from "./early-acks.js";
-import { count, end, type GroupHead, type GroupView, open, type Registration, save, viewOf } from "./record.js";
-import { markOf, taskName } from "./task-set.js";
+import { applyParentsCancel, PARENTS_CANCEL } from "./cancellation.js";
+import { count, markOf, mayCount, memberOf } from "./counting.js";
+import { dropEarlyFailures, type EarlyAck, type EarlyHead, earlyAcksOf, keepEarly, noEarlyAcks } from "./early-acks.js";
+import { applyPolicy, type Group, openAny, save } from "./group.js";
+import { type Announced, type Announcement, announce, type GrowthRefusal } from "./growth.js";
+import { MAX_INDEXED_EPOCHS } from "./indexed.js";
+import {
+  type GroupHead,
+  isOpen,
+  numbered,
+  type Parent,
+  type Policy,
+  type Registration,
+  readRegistration,
+} from "./record.js";
+import { clearStages, countsOf, noStages, viewStages } from "./stages.js";
+import { markName } from "./task-set.js";
+import { type GroupView, viewOf } from "./view.js";
 
-/** Registration of a group. A group is registered once; only a restart registers it anew. */
-
-export interface RegisterInput {
+export interface RegisterInput extends Announcement {
   op: string;
-  /**
-   * A digest of the tasks or the total, the policy and the durable targets. A registration with the same digest is the
-   * same one.
-   */
-  spec: string;
+  /** A digest of what makes two registrations the same: the tasks, the policy, the durable targets. */
+  fingerprint: string;
+  request?: boolean;
+  grows?: boolean;
+  kind: GroupHead["kind"];
+  /** How many tasks there are, where they are indexed or only counted; else 0: the lists say it. */
   total: number;
-  /** The task ids: all different, `total` of them. Absent for tasks without a list. */
-  tasks?: string[];
-  /** The tasks are the numbers from 0 to `total` - 1. */
-  indexed?: boolean;
   /** 0: no deadline. */
   timeoutMs: number;
+  idleMs?: number;
   ttlMs: number;
   deliveryId: string;
+  policy?: Policy;
   targets?: Targets;
+  parent?: Parent;
   metadata?: string;
-  restart?: { from?: number };
+  restart?: Restart;
+}
+
+/** `from`: only if this generation stands. `keep`: its successes count in the next one. */
+export interface Restart {
+  from?: number;
+  keep?: "succeeded";
 }
 
 export interface RegisterOutput {
-  outcome: "created" | "exists" | "conflict" | "restart_lost" | "outbox_full";
+  outcome: "created" | "exists" | "conflict" | "restart_lost" | "outbox_full" | "epochs_full" | "removed" | "refused";
+  refused?: GrowthRefusal;
   view?: GroupView;
 }
 
-/** How many generations of an id have their creating calls remembered. */
-const REMEMBERED_OPS = 8;
+/** How many operations that made a generation are known. */
+const KNOWN_OPS = 8;
+/** After so many uses of one record within a minute of each removal, its marks go. */
+const MAX_USES = 8;
 
+/**
+ * Registers a group. The same registration again changes nothing. Another one is a conflict, unless it restarts: then a new
+ * generation begins, and earlier deliveries that are still pending stay in the outbox.
+ */
 export function register(store: Store, input: RegisterInput): RegisterOutput {
-  const head = open(store);
+  const group = openAny(store);
   const restart = input.restart;
-  if (head === undefined) {
-    if (restart !== undefined && restart.from !== undefined) return { outcome: "restart_lost" };
-    return { outcome: "created", view: begin(store, undefined, input) };
+  if (group === undefined || group.head.removedAtMs !== undefined) {
+    if (group !== undefined && readRegistration(store).ops.includes(input.op)) return { outcome: "removed" };
+    if (restart?.from !== undefined) return { outcome: "restart_lost" };
+    return created(store, input, group === undefined ? begin(store, input) : beginAfterRemoval(group, input));
   }
-  const { spec, ops, from } = decode<Registration>(store.get("reg")!);
-  /** This call created the group, and its reply was lost. */
-  const made = ops.includes(input.op);
+  const { head } = group;
+  const view = viewOf(store, head);
+  const { fingerprint, ops, from } = readRegistration(store);
   const isSameRestart = restart === undefined || (restart.from !== undefined && restart.from === from);
-  if (made || (spec === input.spec && isSameRestart)) return { outcome: "exists", view: viewOf(store, head) };
-  if (restart === undefined) return { outcome: "conflict", view: viewOf(store, head) };
-  if (restart.from !== undefined && restart.from !== head.generation) {
-    return { outcome: "restart_lost", view: viewOf(store, head) };
-  }
+  if (ops.includes(input.op) || (fingerprint === input.fingerprint && isSameRestart)) return { outcome: "exists", view };
+  if (restart === undefined) return { outcome: "conflict", view };
+  if (restart.from !== undefined && restart.from !== head.generation) return { outcome: "restart_lost", view };
   forgetDead(head, store.nowMs);
-  if (owedGenerations(head).length >= MAX_OUTBOX) return { outcome: "outbox_full", view: viewOf(store, head) };
-  return { outcome: "created", view: begin(store, { head, ops }, input) };
+  if (pendingKeys(head).length >= MAX_OUTBOX) return { outcome: "outbox_full", view };
+  if (restart.keep === undefined) return created(store, input, begin(store, input, group));
+  if (head.kind !== input.kind || head.request !== input.request) return { outcome: "conflict", view };
+  if (head.kind === "indexed" && head.epoch + 1 >= MAX_INDEXED_EPOCHS) return { outcome: "epochs_full", view };
+  return created(store, input, continueInPlace(group, input));
 }
 
-/** Starts a generation and counts the early acks. */
-function begin(store: Store, before: { head: GroupHead; ops: string[] } | undefined, input: RegisterInput): GroupView {
-  const early = before === undefined ? takeEarly(store) : [];
-  const owed = before === undefined ? [] : takeMembers(store, owedGenerations(before.head));
-  store.clear();
-  for (const [name, value] of owed) store.set(name, value);
+/** A new generation: its head stands, and nothing of it is announced or counted yet. */
+interface Beginning {
+  group: Group;
+  /** Early acks in the order of their arrival, with the tasks that follow them. */
+  early: { ack: EarlyAck; next: string | undefined }[];
+}
 
+/** Announces the tasks, counts what came early, and saves the new generation. */
+function created(store: Store, input: RegisterInput, { group, early }: Beginning): RegisterOutput {
+  const { head } = group;
+  let refused = refusalOf(announce(group, input));
+  for (const { ack, next } of early) {
+    if (refused === undefined) refused = takeIn(group, ack, next);
+  }
+  if (refused !== undefined) {
+    store.discard();
+    return { outcome: "refused", refused };
+  }
+  if (isOpen(head)) applyPolicy(group, true, "register");
+  applyParentsCancel(group, input.parent);
+  save(group);
+  store.notify();
+  return { outcome: "created", view: viewOf(store, head) };
+}
+
+/** Counts an early ack, and announces what follows it; keeps it where its task may still be announced. */
+function takeIn(group: Group, ack: EarlyAck, next: string | undefined): GrowthRefusal | undefined {
+  const { store, head } = group;
+  const { untilMs: _, ...early } = ack;
+  if (!isOpen(head) || memberOf(head, early) === undefined) return undefined;
+  const mark = markOf(group, early);
+  if (mark.state === "open" && mayCount(head)) {
+    count(group, early, early.op);
+    // A closed group takes no next tasks.
+    if (next === undefined || head.grows !== true || !isOpen(head)) return undefined;
+    return refusalOf(announce(group, decode<Announcement>(next)));
+  }
+  if (mark.state !== "absent" || head.grows !== true) return undefined;
+  head.early ??= noEarlyAcks();
+  if (next !== undefined) {
+    head.nexts = (head.nexts ?? 0) + 1;
+    early.next = numbered("n", head.nexts);
+    store.set(early.next, next);
+  }
+  keepEarly(store, { acks: head.early, name: markName(early), mark, epoch: head.epoch }, early);
+  return undefined;
+}
+
+function refusalOf(announced: Announced): GrowthRefusal | undefined {
+  return "refused" in announced ? announced.refused : undefined;
+}
+
+/** Begins with an empty record. Deliveries that the generation before still owes stay. */
+function begin(store: Store, input: RegisterInput, before?: Group): Beginning {
+  const early = before === undefined ? readEarly(store) : [];
+  const ops = before === undefined ? [] : readRegistration(store).ops;
+  const carried = before === undefined ? [] : readMembers(store, deliveryMembers(before.head));
+  const parentsCancel = store.get(PARENTS_CANCEL);
+  store.clear();
+  for (const [name, value] of carried) store.set(name, value);
+  if (parentsCancel !== undefined) store.set(PARENTS_CANCEL, parentsCancel);
+  const head = newHead(store, input, before?.head);
+  writeRegistration(store, input, ops);
+  return { group: { store, head, stages: noStages() }, early };
+}
+
+/** Begins after a removal: the marks stay for a minute, and none of them counts. */
+function beginAfterRemoval({ store, head: before }: Group, input: RegisterInput): Beginning {
+  const group: Group = { store, head: before, stages: noStages() };
+  if (before.epoch + 1 >= MAX_USES || before.kind === "indexed" || input.kind === "indexed") return begin(store, input, group);
+  const head = newHead(store, input, before);
+  head.epoch = before.epoch + 1;
+  head.since = head.epoch;
+  if (before.operations !== undefined) head.operations = before.operations;
+  // The members of the use before are still there: their numbers are not used again.
+  if (before.nexts !== undefined) head.nexts = before.nexts;
+  clearStages(store);
+  store.remove("meta");
+  writeRegistration(store, input, readRegistration(store).ops);
+  return { group: { store, head, stages: noStages() }, early: [] };
+}
+
+/** Restarts and keeps what has succeeded: the marks stay, and those of failures are open again. */
+function continueInPlace({ store, head }: Group, input: RegisterInput): Beginning {
+  const next = newHead(store, input, head);
+  next.epoch = head.epoch + 1;
+  next.since = head.since;
+  next.chainedFrom = head.chainedFrom ?? head.generation;
+  next.total = head.kind === "named" ? head.total : input.total;
+  next.succeeded = head.succeeded;
+  for (const field of ["lists", "results", "errors"] as const) next[field] = head[field];
+  next.errorsFrom = head.errors;
+  if (head.nexts !== undefined) next.nexts = head.nexts;
+  if (head.children !== undefined) next.children = head.children;
+  if (head.staged === true) next.staged = true;
+  if (head.operations !== undefined) next.operations = head.operations;
+  if (head.early !== undefined) {
+    next.early = head.early;
+    dropEarlyFailures(next.early);
+  }
+  const stages = noStages();
+  for (const { stage } of viewStages(store)) countsOf(store, stages, stage)!.failed = 0;
+  writeRegistration(store, input, readRegistration(store).ops);
+  return { group: { store, head: next, stages }, early: [] };
+}
+
+function newHead(store: Store, input: RegisterInput, before: GroupHead | undefined): GroupHead {
   const head: GroupHead = {
     state: "open",
-    generation: nextNumber(store, before === undefined ? 0 : before.head.generation),
-    named: input.tasks !== undefined || input.indexed === true,
+    generation: nextNumber(store, before === undefined ? 0 : before.generation),
+    changes: 0,
+    epoch: 0,
+    since: 0,
+    kind: input.kind,
     total: input.total,
     succeeded: 0,
     failed: 0,
+    lists: 0,
     results: 0,
-    owes: input.targets !== undefined && (input.targets.timeout !== undefined || input.targets.end !== undefined),
+    errors: 0,
+    registeredAtMs: store.nowMs,
     ttlMs: input.ttlMs,
+    touchedAtMs: store.nowMs,
   };
-  if (input.indexed === true) head.ring = emptyRing();
+  if (input.request === true) head.request = true;
+  if (input.grows === true) head.grows = true;
+  if (input.policy !== undefined) head.policy = input.policy;
   if (input.timeoutMs > 0) head.deadlineAtMs = store.nowMs + input.timeoutMs;
-  touch(store, head);
-  if (before?.head.outbox !== undefined) head.outbox = before.head.outbox;
-
-  const ops = before === undefined ? [] : before.ops;
-  ops.push(input.op);
-  if (ops.length > REMEMBERED_OPS) ops.shift();
-  const registration: Registration = { spec: input.spec, ops, deliveryId: input.deliveryId };
-  if (input.restart?.from !== undefined) registration.from = input.restart.from;
-  if (input.targets !== undefined) registration.targets = input.targets;
-  store.set("reg", encode(registration));
-  if (input.metadata !== undefined) store.set("meta", input.metadata);
-  for (const id of input.tasks ?? []) store.set(taskName(id), "");
-
-  // A group without tasks has nothing that an early ack could count for.
-  if (head.total <= 0) end(store, head, "completed", "register");
-  for (const ack of early) {
-    if (head.state === "open" && markOf(store, head, ack.id, ack.op) === "open") count(store, head, ack, ack.op);
-  }
-  save(store, head);
-  store.notify();
-  return viewOf(store, head);
+  if (input.idleMs !== undefined) head.idleMs = input.idleMs;
+  const { timeout, failure, end } = input.targets ?? {};
+  if ((timeout ?? failure ?? end ?? input.parent) !== undefined) head.isTimed = true;
+  if (before?.outbox !== undefined) head.outbox = before.outbox;
+  return head;
 }
 
-/** Returns the members of pending deliveries and dead letters of earlier generations. */
-function takeMembers(store: Store, generations: readonly number[]): [string, string][] {
-  const taken: [string, string][] = [];
-  for (const generation of generations) {
-    for (const name of deliveryMembers(generation)) {
-      const value = store.get(name);
-      if (value !== undefined) taken.push([name, value]);
-    }
+function writeRegistration(store: Store, input: RegisterInput, before: readonly string[]): void {
+  const ops = [...before, input.op];
+  if (ops.length > KNOWN_OPS) ops.shift();
+  const registration: Registration = { fingerprint: input.fingerprint, ops, deliveryId: input.deliveryId };
+  if (input.restart?.from !== undefined) registration.from = input.restart.from;
+  if (input.targets !== undefined) registration.targets = input.targets;
+  if (input.parent !== undefined) registration.parent = input.parent;
+  store.set("reg", encode(registration));
+  if (input.metadata !== undefined) store.set("meta", input.metadata);
+}
+
+function readEarly(store: Store): Beginning["early"] {
+  const head = store.head<EarlyHead>();
+  const early: Beginning["early"] = [];
+  if (head === undefined) return early;
+  for (const ack of earlyAcksOf(store, head.early)) {
+    const { next, ...rest } = ack;
+    early.push({ ack: rest, next: next === undefined ? undefined : store.get(next) });
   }
-  return taken;
+  return early;
+}
+
+function readMembers(store: Store, names: readonly string[]): [string, string][] {
+  const members: [string, string][] = [];
+  for (const name of names) {
+    const value = store.get(name);
+    if (value !== undefined) members.push([name, value]);
+  }
+  return members;
 }

@@ -1,131 +1,85 @@
-import { formatInteger } from "../host.js";
-import { type OpRing, recallOp, rememberOp } from "../recent-operations.js";
+import { byteLength, formatInteger } from "../host.js";
+import { emptyRing, type OpRing, rememberOp } from "../recent-operations.js";
 import type { Store } from "../store.js";
-
-/** One task of an ack. */
-export interface TaskAck {
-  id: string;
-  /** JSON text. */
-  result?: string;
-  error?: string;
-}
-
-/** The result of an ack. The tracker's `AckResult` explains each value. */
-export type Verdict = "accepted" | "duplicate" | "early" | "late" | "cancelled" | "unknown";
-
-/** The name of the n-th member of a list. */
-export const numbered = (list: string, n: number): string => `${list}:${formatInteger(n)}`;
+import type { GroupHead, TaskRef } from "./record.js";
 
 /**
- * Which tasks of a group have counted.
+ * The mark of a task says whether and how it has settled: "" while it is open, else a letter, the epoch in which the mark
+ * was made, the number of its result, error or early ack, and the operation that made it: `s0.17.OP`.
  *
- * A task with a name, listed or not, is a member of its own, `t:TASK`: "" while it is open, then the call that counted
- * it. Numbered tasks share members: `b:N` holds one character for each of 256 tasks. A million tasks take a million
- * bytes.
+ * A mark of an earlier epoch is read anew: a failure is open again after a restart that keeps successes, and nothing
+ * counts that was made before the epoch `since`. Its operation stays known, so that a late copy of the call that made
+ * it changes nothing.
  */
-
-/** The fields of a group's head that the task set reads. */
-export interface Marked {
-  /** The registration listed the tasks. No other task counts. */
-  named: boolean;
-  /** Present when the tasks are the numbers from 0 to `total` - 1. Remembers the calls of the last minute. */
-  ring?: OpRing;
-  total: number;
+export interface Mark {
+  state: MarkState;
+  /** The number of the result, of the error or of the early ack; 0 for none. */
+  number: number;
+  /** The operation that made the mark; "" for none. */
+  op: string;
+  /** An early ack that failed. */
+  isFailure?: boolean;
+  /** The mark was made by an early ack, whether it still counts or not. */
+  isEarly?: boolean;
 }
 
-/** `mine`: this call counted the task, and its reply was lost. */
-export type Mark = "open" | "mine" | "counted";
+/** `absent`: the task is not announced. `early`: acked before it was announced. */
+export type MarkState = "absent" | "open" | "succeeded" | "failed" | "early";
 
-/** How many numbered tasks a group may have. */
-export const MAX_INDEXED = 1_000_000;
-const A_MEMBER = 256;
-/** How many calls the ring remembers. A retry after more calls gets `duplicate` for its own tasks; they still count once. */
-const MAX_CALLS = 1_000;
-const OPEN = ".";
-const COUNTED = "x";
+/** The letters of marks. A task that was opened again keeps the operation of the attempt that failed. */
+const LETTERS = { succeeded: "s", failed: "f", early: "y", open: "o" } as const;
+/** An early ack that failed: like a failure, it does not count in a later epoch. */
+const EARLY_FAILURE = "z";
 
-const memberName = (index: number): string => `b:${formatInteger(Math.floor(index / A_MEMBER))}`;
+const ABSENT: Mark = { state: "absent", number: 0, op: "" };
 
-/** Returns the task's number, or -1 when the id is not one of the group's numbers. */
-function indexOf(head: Marked, id: string): number {
-  const index = Number(id);
-  const isWhole = index >= 0 && index < head.total && Math.floor(index) === index;
-  // Only the decimal form is accepted: not `01`, not `1e3`.
-  return isWhole && formatInteger(index) === id ? index : -1;
+/** The member that holds the mark of a task with a name. The length keeps stage and id apart, whatever they hold. */
+export function markName(task: TaskRef): string {
+  if (task.stage === undefined) return `t:${task.id}`;
+  return `u:${formatInteger(byteLength(task.stage))}:${task.stage}:${task.id}`;
 }
 
-/** Reads all members that `markOf` needs in one call. */
-export function loadMarks(store: Store, head: Marked | undefined, tasks: readonly { id: string }[]): void {
-  const names: string[] = [];
-  for (const { id } of tasks) {
-    if (head?.ring === undefined) names.push(taskName(id));
-    else {
-      const index = indexOf(head, id);
-      if (index >= 0) names.push(memberName(index));
-    }
+export function readMark(store: Store, head: GroupHead | undefined, name: string): Mark {
+  const text = store.get(name);
+  if (text === undefined) {
+    // Any id counts where tasks are only counted.
+    return head?.kind === "counted" ? { state: "open", number: 0, op: "" } : ABSENT;
   }
-  store.load(names);
+  // Only the first use of a record leaves the marks of open tasks empty.
+  if (text === "") return (head?.since ?? 0) === 0 ? { state: "open", number: 0, op: "" } : ABSENT;
+  const dot = text.indexOf(".");
+  const second = text.indexOf(".", dot + 1);
+  const letter = text.substring(0, 1);
+  const epoch = Number(text.substring(1, dot));
+  const mark: Mark = { state: "absent", number: Number(text.substring(dot + 1, second)), op: text.substring(second + 1) };
+  if (letter === LETTERS.early || letter === EARLY_FAILURE) mark.isEarly = true;
+  if (head !== undefined && epoch < head.since) mark.state = head.kind === "counted" ? "open" : "absent";
+  else if (letter === LETTERS.succeeded) mark.state = "succeeded";
+  else if (letter === LETTERS.early) mark.state = "early";
+  else if (letter === EARLY_FAILURE) mark.state = head === undefined || epoch === head.epoch ? "early" : "absent";
+  else if (letter === LETTERS.failed && (head === undefined || epoch === head.epoch)) mark.state = "failed";
+  else mark.state = "open";
+  return mark;
 }
 
-/** Returns the members that `loadMarks` may read for these tasks, whether they are named or numbered. */
-export function expectedMarks(tasks: readonly { id: string }[]): string[] {
-  const names: string[] = [];
-  const listed: Record<string, boolean | undefined> = {};
-  for (const { id } of tasks) {
-    names.push(taskName(id));
-    const index = Number(id);
-    if (!(index >= 0 && index < MAX_INDEXED)) continue;
-    const name = memberName(index);
-    if (listed[name] === undefined) names.push(name);
-    listed[name] = true;
+/** Writes a mark. The operation of a mark that is overwritten stays known for a minute. */
+export function writeMark(store: Store, head: GroupHead, name: string, mark: Mark): void {
+  const before = store.get(name);
+  if (before !== undefined && before !== "" && mark.state !== "open") {
+    const op = before.substring(before.indexOf(".", before.indexOf(".") + 1) + 1);
+    if (op !== "" && op !== mark.op) rememberOp(store, operationsOf(head), op, "");
   }
-  return names;
+  store.set(name, markText(head.epoch, mark));
 }
 
-/** Returns `undefined` for a task that the group does not have. */
-export function markOf(store: Store, head: Marked, id: string, op: string): Mark | undefined {
-  if (head.ring !== undefined) {
-    const index = indexOf(head, id);
-    if (index < 0) return undefined;
-    const text = store.get(memberName(index));
-    const at = index % A_MEMBER;
-    if (text === undefined || text.substring(at, at + 1) === OPEN) return "open";
-    const others = recallOp(store, op);
-    return others === undefined || others.includes(listed(id)) ? "counted" : "mine";
-  }
-  const mark = store.get(taskName(id));
-  if (mark === undefined) return head.named ? undefined : "open";
-  if (mark === "") return "open";
-  return mark === countedBy(op) ? "mine" : "counted";
+export function markText(epoch: number, mark: Mark): string {
+  if (mark.state === "absent") return "";
+  if (mark.state === "open" && mark.op === "" && epoch === 0) return "";
+  const letter = mark.isFailure === true ? EARLY_FAILURE : LETTERS[mark.state];
+  return `${letter}${formatInteger(epoch)}.${formatInteger(mark.number)}.${mark.op}`;
 }
 
-/** Marks an open task as counted. */
-export function setMark(store: Store, head: Marked, id: string, op: string): void {
-  if (head.ring === undefined) {
-    store.set(taskName(id), countedBy(op));
-    return;
-  }
-  const index = indexOf(head, id);
-  const name = memberName(index);
-  const text = store.get(name) ?? OPEN.repeat(A_MEMBER);
-  const at = index % A_MEMBER;
-  store.set(name, `${text.substring(0, at)}${COUNTED}${text.substring(at + 1)}`);
+export function operationsOf(head: GroupHead): OpRing {
+  head.operations ??= emptyRing();
+  return head.operations;
 }
-
-/**
- * Remembers this call, so that its retry gets the same verdicts: the task set has no room for the id of the call.
- * `others` are the tasks of this call that it did not count.
- */
-export function rememberCall(store: Store, head: Marked, op: string, others: readonly string[]): void {
-  if (head.ring === undefined) return;
-  let list = "";
-  for (const id of others) list += listed(id);
-  rememberOp(store, head.ring, op, list, { most: MAX_CALLS });
-}
-
-const listed = (id: string): string => `,${id},`;
-
-export const taskName = (id: string): string => `t:${id}`;
-
-/** Never "", even if the call's id is "". */
-const countedBy = (op: string): string => `.${op}`;

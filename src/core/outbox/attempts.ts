@@ -36,6 +36,8 @@ export interface WokenInput {
 
 /** A delivery whose lease the caller holds. */
 export interface Claim {
+  /** Names the delivery in its record. */
+  key: string;
   generation: number;
   deliveryId: string;
   fence: number;
@@ -67,7 +69,8 @@ export interface Claimed {
 }
 
 export interface SettleInput {
-  generation: number;
+  /** The claim's key. */
+  key: string;
   fence: number;
   /** Absent: the attempt succeeded. */
   error?: string;
@@ -112,8 +115,8 @@ export function claim(store: Store, { outbox }: OutboxHead, input: WokenInput): 
   const drain: Drain = { store, outbox, input, claims, notices };
   repeatNotices(drain);
   for (const due of outbox.due.filter((entry) => isClaimable(entry, input, store.nowMs))) {
-    const delivery = read(store, due.generation);
-    if (delivery === undefined) close(outbox, due.generation);
+    const delivery = read(store, due.key);
+    if (delivery === undefined) close(outbox, due.key);
     else claimOne(drain, due, delivery);
   }
   return notices.length === 0 ? { claims } : { claims, notices };
@@ -123,7 +126,7 @@ function claimOne(drain: Drain, due: Due, delivery: Delivery): void {
   const { store, input } = drain;
   const retry = input.retry ?? DEFAULT_RETRY;
   if (isAgain(due, input, store.nowMs)) {
-    drain.claims.push(claimOf(store, due.generation, delivery));
+    drain.claims.push(claimOf(store, due.key, delivery));
     return;
   }
   if (input.routes?.includes(delivery.route) !== true) {
@@ -140,12 +143,12 @@ function claimOne(drain: Drain, due: Due, delivery: Delivery): void {
     return;
   }
   if (spent >= retry.maxAttempts) {
-    deadLetterByDrain(drain, due.generation, { delivery, why: "the last attempt never reported back" });
+    deadLetterByDrain(drain, due.key, { delivery, why: "the last attempt never reported back" });
     return;
   }
   delivery.attempts += 1;
   delivery.fence += 1;
-  write(store, due.generation, delivery);
+  write(store, due.key, delivery);
   due.atMs = store.nowMs + (input.leaseMs ?? DEFAULT_LEASE_MS);
   due.leased = true;
   due.passed = 0;
@@ -153,7 +156,7 @@ function claimOne(drain: Drain, due: Due, delivery: Delivery): void {
   due.unhandled = undefined;
   if (input.op !== undefined) due.op = input.op;
   if (input.sole !== undefined) due.holder = input.sole;
-  drain.claims.push(claimOf(store, due.generation, delivery));
+  drain.claims.push(claimOf(store, due.key, delivery));
 }
 
 function isClaimable(due: Due, input: WokenInput, nowMs: number): boolean {
@@ -166,9 +169,10 @@ function isAgain(due: Due, input: WokenInput, nowMs: number): boolean {
   return due.leased && due.atMs > nowMs && input.op !== undefined && due.op === input.op;
 }
 
-function claimOf(store: Store, generation: number, delivery: Delivery): Claim {
+function claimOf(store: Store, key: string, delivery: Delivery): Claim {
   return {
-    generation,
+    key,
+    generation: delivery.generation,
     deliveryId: delivery.id,
     fence: delivery.fence,
     attempt: delivery.attempts,
@@ -176,7 +180,7 @@ function claimOf(store: Store, generation: number, delivery: Delivery): Claim {
     route: delivery.route,
     body: delivery.body,
     createdAtMs: delivery.createdAtMs,
-    snapshot: snapshotOf(store, generation),
+    snapshot: snapshotOf(store, key),
   };
 }
 
@@ -187,7 +191,7 @@ function postponeUnhandled(drain: Drain, due: Due, delivery: Delivery): void {
   const reason = unhandledReason(delivery.route);
   const before = due.unhandled;
   if (before !== undefined && nowMs - before.sinceMs >= UNHANDLED_MS) {
-    deadLetterByDrain(drain, due.generation, { delivery, why: reason });
+    deadLetterByDrain(drain, due.key, { delivery, why: reason });
     return;
   }
   if (before === undefined || nowMs - before.toldAtMs >= TELL_AGAIN_MS) {
@@ -204,10 +208,10 @@ function postponeUnhandled(drain: Drain, due: Due, delivery: Delivery): void {
 /** Makes a delivery a dead letter without an attempt. `why` is reported; the status keeps the error of the last attempt. */
 function deadLetterByDrain(
   { store, outbox, input, notices }: Drain,
-  generation: number,
+  key: string,
   { delivery, why }: { delivery: Delivery; why: string },
 ): void {
-  deadLetter(store, outbox, { generation, delivery, error: delivery.lastError ?? why });
+  deadLetter(store, outbox, { key, delivery, error: delivery.lastError ?? why });
   if (input.op !== undefined) outbox.dead[outbox.dead.length - 1]!.told = { op: input.op, error: why };
   notices.push(noticeOf(delivery, "dead", why));
 }
@@ -219,47 +223,47 @@ function noticeOf({ id, route, attempts }: Delivery, outcome: Notice["outcome"],
 /** Reports again the notices of an earlier copy of this call, whose reply was lost. */
 function repeatNotices({ store, outbox, input, notices }: Drain): void {
   if (input.op === undefined) return;
-  for (const { generation, unhandled } of outbox.due) {
+  for (const { key, unhandled } of outbox.due) {
     if (unhandled === undefined || unhandled.op !== input.op) continue;
-    const delivery = read(store, generation);
+    const delivery = read(store, key);
     if (delivery !== undefined) notices.push(noticeOf(delivery, "unhandled", unhandledReason(delivery.route)));
   }
-  for (const { generation, told } of outbox.dead) {
+  for (const { key, told } of outbox.dead) {
     if (told === undefined || told.op !== input.op) continue;
-    const delivery = read(store, generation);
+    const delivery = read(store, key);
     if (delivery !== undefined) notices.push(noticeOf(delivery, "dead", told.error));
   }
 }
 
 /** Ends an attempt. Returns false, and changes nothing, when the lease was lost or the delivery was settled already. */
 export function settle(store: Store, { outbox }: OutboxHead, input: SettleInput): boolean {
-  const delivery = read(store, input.generation);
+  const delivery = read(store, input.key);
   if (outbox === undefined || delivery === undefined) return false;
   // This call settled it, and its reply was lost.
   if (delivery.settled === input.fence) return (delivery.state === "delivered") === (input.error === undefined);
   if (delivery.state !== "pending" || delivery.fence !== input.fence) return false;
   if (input.handedBackMs !== undefined) {
     delivery.attempts -= 1;
-    putOff(store, outbox, { generation: input.generation, delivery, pauseMs: input.handedBackMs, unsent: true });
+    putOff(store, outbox, { key: input.key, delivery, pauseMs: input.handedBackMs, unsent: true });
     return true;
   }
   delivery.settled = input.fence;
   if (input.error === undefined) {
     delivery.state = "delivered";
-    write(store, input.generation, delivery);
-    close(outbox, input.generation);
+    write(store, input.key, delivery);
+    close(outbox, input.key);
     return true;
   }
   const spent = delivery.attempts - delivery.base;
   if (input.final === true || spent >= input.retry.maxAttempts) {
-    deadLetter(store, outbox, { generation: input.generation, delivery, error: input.error });
+    deadLetter(store, outbox, { key: input.key, delivery, error: input.error });
     return true;
   }
   delivery.lastError = input.error;
   const jitteredMs = fullJitterMs(input.retry, spent, input.random);
   const notBeforeMs = input.notBeforeMs ?? 0;
   const pauseMs = jitteredMs > notBeforeMs ? jitteredMs : notBeforeMs;
-  putOff(store, outbox, { generation: input.generation, delivery, pauseMs });
+  putOff(store, outbox, { key: input.key, delivery, pauseMs });
   return true;
 }
 
@@ -267,14 +271,14 @@ export function settle(store: Store, { outbox }: OutboxHead, input: SettleInput)
 function putOff(
   store: Store,
   outbox: Outbox,
-  put: { generation: number; delivery: Delivery; pauseMs: number; unsent?: boolean },
+  put: { key: string; delivery: Delivery; pauseMs: number; unsent?: boolean },
 ): void {
-  const { generation, delivery, pauseMs } = put;
+  const { key, delivery, pauseMs } = put;
   // The fencing token changes, so that the ended attempt can settle nothing.
   delivery.fence += 1;
-  write(store, generation, delivery);
+  write(store, key, delivery);
   for (const due of outbox.due) {
-    if (due.generation !== generation) continue;
+    if (due.key !== key) continue;
     due.leased = false;
     due.atMs = store.nowMs + pauseMs;
     if (put.unsent === true) due.unsent = true;
@@ -285,11 +289,11 @@ function putOff(
 function deadLetter(
   store: Store,
   outbox: Outbox,
-  { generation, delivery, error }: { generation: number; delivery: Delivery; error: string },
+  { key, delivery, error }: { key: string; delivery: Delivery; error: string },
 ): void {
   delivery.state = "dead";
   delivery.lastError = error;
-  write(store, generation, delivery);
-  close(outbox, generation);
-  outbox.dead.push({ generation, atMs: store.nowMs });
+  write(store, key, delivery);
+  close(outbox, key);
+  outbox.dead.push({ key, atMs: store.nowMs });
 }

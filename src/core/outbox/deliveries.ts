@@ -3,13 +3,13 @@ import type { Store } from "../store.js";
 import { isWebhook } from "./routes.js";
 
 /**
- * A record's outbox: its pending deliveries, one a generation. The transition that ends a group also queues its
- * delivery here. `attempts.ts` makes the attempts.
+ * A record's outbox: its pending deliveries, at most one of each kind a generation. The transition that ends a group
+ * also queues its deliveries here. `attempts.ts` makes the attempts.
  */
 
 /** Where a delivery goes. */
 export interface Target {
-  /** The route that a process must be able to deliver to: `handler:NAME`, `url`, or `request`. */
+  /** The route that a process must be able to deliver to: `handler:NAME`, `url`, `task` or `cascade`. */
   route: string;
   /** Further data for the process that delivers. The core does not read it. */
   body: string;
@@ -17,16 +17,24 @@ export interface Target {
 
 /** Targets by the end that they are for. `end` receives every end that has no target of its own. */
 export interface Targets {
+  success?: Target;
+  failure?: Target;
   complete?: Target;
   timeout?: Target;
   end?: Target;
 }
 
+/** What a generation delivers at its end: its callback, its parent's task, and the cancellation of its child groups. */
+export type DeliveryKind = "callback" | "parent" | "cascade";
+
+const KINDS: readonly DeliveryKind[] = ["callback", "parent", "cascade"];
+
 /** The state of a delivery. `dead`: a dead letter, until it is redelivered. */
 export type DeliveryState = "none" | "pending" | "delivered" | "dead";
 
-/** A delivery, stored as the member `d:GENERATION`. The member `s:GENERATION` holds the group's status that it reports. */
+/** A delivery, stored as the member `d:KEY`. The member `s:KEY` holds the group's status that it reports. */
 export interface Delivery {
+  generation: number;
   id: string;
   type: string;
   route: string;
@@ -46,7 +54,8 @@ export interface Delivery {
 
 /** An entry in the record's head: when to look at a delivery again. */
 export interface Due {
-  generation: number;
+  /** The key of the delivery. */
+  key: string;
   atMs: number;
   /**
    * An attempt is under way, and its lease ends at `atMs`. `holder` is the incarnation that holds it; `op` is the call
@@ -74,7 +83,7 @@ export interface Unhandled {
 
 /** An entry in the record's head about a dead letter. */
 export interface Dead {
-  generation: number;
+  key: string;
   atMs: number;
   /** Present when a drain made it a dead letter without an attempt: the call, and the error that it reported. */
   told?: { op: string; error: string };
@@ -96,37 +105,47 @@ export interface DeliveryView {
   deliveryId?: string;
   attempts: number;
   lastError?: string;
+  /** When the next attempt is due. While an attempt is under way: when its lease ends. */
+  nextAttemptAtMs?: number;
 }
 
-/** A restart is refused while a record has this many undelivered generations, dead letters included. */
+/** A restart is refused while a record has this many pending deliveries, dead letters included. */
 export const MAX_OUTBOX = 16;
 /** How long an overdue delivery and a dead letter are kept: seven days. */
-export const OWED_MS = 604_800_000;
+export const PENDING_MS = 604_800_000;
 
-const deliveryName = (generation: number): string => `d:${formatInteger(generation)}`;
-const snapshotName = (generation: number): string => `s:${formatInteger(generation)}`;
+/** Returns the key of a delivery, by which its record and its claim name it. */
+export function deliveryKey(generation: number, kind: DeliveryKind): string {
+  const digits = formatInteger(generation);
+  return kind === "callback" ? digits : `${digits}-${kind}`;
+}
 
-export function read(store: Store, generation: number): Delivery | undefined {
-  const text = store.get(deliveryName(generation));
+const deliveryName = (key: string): string => `d:${key}`;
+const snapshotName = (key: string): string => `s:${key}`;
+
+export function read(store: Store, key: string): Delivery | undefined {
+  const text = store.get(deliveryName(key));
   return text === undefined ? undefined : decode<Delivery>(text);
 }
 
-export function write(store: Store, generation: number, delivery: Delivery): void {
-  store.set(deliveryName(generation), encode(delivery));
+export function write(store: Store, key: string, delivery: Delivery): void {
+  store.set(deliveryName(key), encode(delivery));
 }
 
 /** Returns the group's status at the end of the generation, as text. */
-export function snapshotOf(store: Store, generation: number): string {
-  return store.get(snapshotName(generation)) ?? "{}";
+export function snapshotOf(store: Store, key: string): string {
+  return store.get(snapshotName(key)) ?? "{}";
 }
 
 /** Queues a delivery that is due at once. */
 export function enqueue(
   store: Store,
   head: OutboxHead,
-  delivery: { generation: number; id: string; type: string; target: Target; snapshot: string },
+  delivery: { generation: number; kind: DeliveryKind; id: string; type: string; target: Target; snapshot: string },
 ): void {
-  write(store, delivery.generation, {
+  const key = deliveryKey(delivery.generation, delivery.kind);
+  write(store, key, {
+    generation: delivery.generation,
     id: delivery.id,
     type: delivery.type,
     route: delivery.target.route,
@@ -138,9 +157,9 @@ export function enqueue(
     createdAtMs: store.nowMs,
     queuedAtMs: store.nowMs,
   });
-  store.set(snapshotName(delivery.generation), delivery.snapshot);
+  store.set(snapshotName(key), delivery.snapshot);
   head.outbox ??= { due: [], dead: [] };
-  head.outbox.due.push({ generation: delivery.generation, atMs: store.nowMs, leased: false, passed: 0 });
+  head.outbox.due.push({ key, atMs: store.nowMs, leased: false, passed: 0 });
 }
 
 /** Returns when the next entry of the outbox is due. */
@@ -153,65 +172,67 @@ export function nextDueMs({ outbox }: OutboxHead): number | undefined {
   return next;
 }
 
-export function close(outbox: Outbox, generation: number): void {
-  outbox.due = outbox.due.filter((due) => due.generation !== generation);
+export function close(outbox: Outbox, key: string): void {
+  outbox.due = outbox.due.filter((due) => due.key !== key);
 }
 
 /** Removes the dead letters that were not redelivered within seven days. */
 export function forgetDead({ outbox }: OutboxHead, nowMs: number): void {
-  if (outbox !== undefined) outbox.dead = outbox.dead.filter(({ atMs }) => atMs + OWED_MS > nowMs);
+  if (outbox !== undefined) outbox.dead = outbox.dead.filter(({ atMs }) => atMs + PENDING_MS > nowMs);
 }
 
-/** Returns the generations whose delivery is pending or dead. */
-export function owedGenerations({ outbox }: OutboxHead): number[] {
-  const generations: number[] = [];
-  if (outbox === undefined) return generations;
-  for (const { generation } of outbox.due) generations.push(generation);
-  for (const { generation } of outbox.dead) generations.push(generation);
-  return generations;
+/** Returns the keys of the deliveries that are pending or dead. */
+export function pendingKeys({ outbox }: OutboxHead): string[] {
+  const keys: string[] = [];
+  if (outbox === undefined) return keys;
+  for (const { key } of outbox.due) keys.push(key);
+  for (const { key } of outbox.dead) keys.push(key);
+  return keys;
 }
 
 /** Returns when the last pending delivery or dead letter expires; `undefined` when there is none. */
-export function owedUntilMs({ outbox }: OutboxHead): number | undefined {
+export function pendingUntilMs({ outbox }: OutboxHead): number | undefined {
   let until: number | undefined;
   if (outbox === undefined) return until;
   const reach = (atMs: number): void => {
     if (until === undefined || atMs > until) until = atMs;
   };
-  for (const { atMs } of outbox.due) reach(atMs + OWED_MS);
-  for (const { atMs } of outbox.dead) reach(atMs + OWED_MS);
+  for (const { atMs } of outbox.due) reach(atMs + PENDING_MS);
+  for (const { atMs } of outbox.dead) reach(atMs + PENDING_MS);
   return until;
 }
 
-/** Queues again this generation's delivery, dead or delivered, and the dead letters of earlier generations. */
+/** Queues again this generation's deliveries, dead or delivered, and the dead letters of earlier generations. */
 export function redeliverAll(store: Store, { outbox }: OutboxHead, generation: number): void {
   if (outbox === undefined) return;
-  const dead = outbox.dead;
+  const keys: string[] = [];
+  for (const { key } of outbox.dead) keys.push(key);
   outbox.dead = [];
-  for (const letter of dead) {
-    if (letter.generation !== generation) requeue(store, outbox, letter.generation);
+  for (const kind of KINDS) {
+    const key = deliveryKey(generation, kind);
+    if (!keys.includes(key)) keys.push(key);
   }
-  requeue(store, outbox, generation);
+  for (const key of keys) requeue(store, outbox, key);
 }
 
 /**
  * Queues a delivery again, with a full number of attempts. A delivery that waits for its next attempt becomes due now.
  * A delivery whose attempt is under way is left unchanged.
  */
-function requeue(store: Store, outbox: Outbox, generation: number): void {
-  const delivery = read(store, generation);
+function requeue(store: Store, outbox: Outbox, key: string): void {
+  const delivery = read(store, key);
   if (delivery === undefined) return;
   for (const due of outbox.due) {
-    if (due.generation === generation && due.leased) return;
+    if (due.key === key && due.leased) return;
   }
-  close(outbox, generation);
+  close(outbox, key);
   delivery.state = "pending";
   // The fencing token changes, so that a late settlement of an earlier attempt has no effect.
   delivery.fence += 1;
   delivery.base = delivery.attempts;
   delivery.queuedAtMs = store.nowMs;
-  write(store, generation, delivery);
-  outbox.due.push({ generation, atMs: store.nowMs, leased: false, passed: 0 });
+  write(store, key, delivery);
+  outbox.due.push({ key, atMs: store.nowMs, leased: false, passed: 0 });
 }
 
 /** Returns why drains postpone a delivery. */
@@ -219,22 +240,38 @@ export function unhandledReason(route: string): string {
   return isWebhook(route) ? "no running instance sends webhooks" : `no running instance has ${route}`;
 }
 
-/** Returns the delivery part of a generation's status. The error of an attempt takes precedence over a missing handler. */
+/**
+ * Returns the delivery part of a generation's status: the callback, or without one the parent's task. The error of an
+ * attempt takes precedence over a missing handler.
+ */
 export function describe(store: Store, { outbox }: OutboxHead, generation: number): DeliveryView {
-  const delivery = read(store, generation);
-  if (delivery === undefined) return { state: "none", attempts: 0 };
-  const view: DeliveryView = { state: delivery.state, deliveryId: delivery.id, attempts: delivery.attempts };
-  if (delivery.lastError !== undefined) {
-    view.lastError = delivery.lastError;
-    return view;
+  for (const kind of SHOWN_KINDS) {
+    const key = deliveryKey(generation, kind);
+    const delivery = read(store, key);
+    if (delivery !== undefined) return viewOf(delivery, outbox, key);
   }
+  return { state: "none", attempts: 0 };
+}
+
+const SHOWN_KINDS: readonly DeliveryKind[] = ["callback", "parent"];
+
+function viewOf(delivery: Delivery, outbox: Outbox | undefined, key: string): DeliveryView {
+  const view: DeliveryView = { state: delivery.state, deliveryId: delivery.id, attempts: delivery.attempts };
+  if (delivery.lastError !== undefined) view.lastError = delivery.lastError;
   for (const due of outbox?.due ?? []) {
-    if (due.generation === generation && due.unhandled !== undefined) view.lastError = unhandledReason(delivery.route);
+    if (due.key !== key) continue;
+    view.nextAttemptAtMs = due.atMs;
+    if (view.lastError === undefined && due.unhandled !== undefined) view.lastError = unhandledReason(delivery.route);
   }
   return view;
 }
 
-/** Returns the members of a generation's delivery. A restarted record keeps them. */
-export function deliveryMembers(generation: number): string[] {
-  return [deliveryName(generation), snapshotName(generation)];
+/** Returns the members of all pending deliveries. A restarted record keeps them. */
+export function deliveryMembers(head: OutboxHead): string[] {
+  const names: string[] = [];
+  for (const key of pendingKeys(head)) {
+    names.push(deliveryName(key));
+    names.push(snapshotName(key));
+  }
+  return names;
 }

@@ -1,0 +1,120 @@
+import { decode, encode } from "../host.js";
+import type { Store } from "../store.js";
+import { type EarlyHead, noEarlyAcks } from "./early-acks.js";
+import { arm, end, type Group, openAny, openGroup, save } from "./group.js";
+import { isOther } from "./growth.js";
+import { isOpen, type Parent, readRegistration } from "./record.js";
+import { type GroupView, viewOf } from "./view.js";
+
+/** Ends a group early, and the child groups of its open tasks. */
+
+/** The member of a child's record that holds its parent's cancellation: a later registration begins cancelled. */
+export const PARENTS_CANCEL = "p";
+
+interface ParentsCancel {
+  key: string;
+  generation?: number;
+  reason: string;
+  untilMs: number;
+}
+
+export interface CancelInput {
+  reason: string;
+  generation?: number;
+  /** Child groups of open tasks stay as they are. */
+  sparesChildren?: boolean;
+}
+
+/** Cancels an open group. An ended one stays as it is. */
+export function cancel(store: Store, input: CancelInput): { view?: GroupView } {
+  const group = openGroup(store);
+  if (group === undefined) return {};
+  const { head } = group;
+  if (isOpen(head) && !isOther(group, input.generation)) {
+    head.reason = input.reason;
+    end(group, "cancelled", "cancel", input.sparesChildren === true ? { sparesChildren: true } : {});
+    save(group);
+  }
+  return { view: viewOf(store, head) };
+}
+
+export interface ParentCancelInput {
+  reason: string;
+  /** The parent's task, as the child's registration names it. */
+  key: string;
+  /** The parent's generation that ended. */
+  generation: number;
+  ttlMs: number;
+}
+
+/**
+ * Cancels a child of a group that has ended, if its own `parent` names that group and task. The cancellation stays in the
+ * record: a child that is registered later, for that generation of the parent or an earlier one, begins cancelled.
+ */
+export function cancelChild(store: Store, input: ParentCancelInput): { cancelled: boolean } {
+  const group = openAny(store);
+  const cancellation: ParentsCancel = {
+    key: input.key,
+    generation: input.generation,
+    reason: input.reason,
+    untilMs: store.nowMs + input.ttlMs,
+  };
+  store.set(PARENTS_CANCEL, encode(cancellation));
+  if (group === undefined) {
+    const head = store.head<EarlyHead>() ?? { state: "early", early: noEarlyAcks(), nexts: 0, untilMs: 0 };
+    head.untilMs = Math.max(head.untilMs, cancellation.untilMs);
+    store.put(head);
+    store.keepUntil(head.untilMs);
+    return { cancelled: false };
+  }
+  const { head } = group;
+  head.neededMs = Math.max(head.neededMs ?? 0, cancellation.untilMs);
+  const { parent } = readRegistration(store);
+  if (!isOpen(head) || !isMeant(parent, cancellation)) {
+    arm(group);
+    return { cancelled: false };
+  }
+  endByParent(group, input.reason);
+  save(group);
+  return { cancelled: true };
+}
+
+/** Ends a new generation whose parent ended before its registration. */
+export function applyParentsCancel(group: Group, parent: Parent | undefined): void {
+  const text = group.store.get(PARENTS_CANCEL);
+  if (text === undefined || !isOpen(group.head)) return;
+  const cancellation = decode<ParentsCancel>(text);
+  if (cancellation.untilMs <= group.store.nowMs || !isMeant(parent, cancellation)) return;
+  endByParent(group, cancellation.reason);
+}
+
+function endByParent(group: Group, reason: string): void {
+  group.head.reason = reason;
+  end(group, "cancelled", "parent", { isParents: true });
+}
+
+/** A child without a generation of its parent belongs to whichever generation ended. */
+function isMeant(parent: Parent | undefined, { key, generation }: ParentsCancel): boolean {
+  if (parent === undefined || parent.key !== key) return false;
+  return parent.generation === undefined || generation === undefined || parent.generation <= generation;
+}
+
+/**
+ * Removes a group: an open one is cancelled first. It is hidden at once. Its pending deliveries are kept until they are
+ * settled, and its marks for a minute, so that late copies of its calls change nothing.
+ */
+export function remove(store: Store, input: { op: string }): { found: boolean } {
+  const group = openAny(store);
+  if (group === undefined) return { found: false };
+  const { head } = group;
+  if (head.removedAtMs !== undefined) return { found: head.removedBy === input.op };
+  head.removedAtMs = store.nowMs;
+  head.removedBy = input.op;
+  if (isOpen(head)) {
+    head.reason = "removed";
+    end(group, "cancelled", "remove");
+  }
+  save(group);
+  store.notify();
+  return { found: true };
+}

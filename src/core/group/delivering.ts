@@ -1,0 +1,105 @@
+import { decode } from "../host.js";
+import { type Claimed, claim, type SettleInput, settle as settleDelivery, type WokenInput } from "../outbox/attempts.js";
+import { type DeliveryView, deliveryMembers, describe, redeliverAll } from "../outbox/deliveries.js";
+import type { Store } from "../store.js";
+import { markOf } from "./counting.js";
+import { arm, type Group, openAny, openGroup, REMOVED_MS, save, touch } from "./group.js";
+import { type Child, isOther } from "./growth.js";
+import { chainOf, childrenName, isOpen } from "./record.js";
+import { type GroupView, viewOf } from "./view.js";
+
+/** Delivers the end of a group: claims, settlements, the plain function, and the child groups to cancel. */
+
+/** The timer rang: applies the clocks, claims the deliveries that are due, and sets the next timer. */
+export function woken(store: Store, input: WokenInput): Claimed {
+  const group = openAny(store);
+  if (group === undefined) return { claims: [] };
+  compact(group);
+  const claimed = claim(store, group.head, input);
+  arm(group);
+  return claimed;
+}
+
+export function settle(store: Store, input: SettleInput): { settled: boolean; delivery?: DeliveryView } {
+  const group = openAny(store);
+  if (group === undefined || !settleDelivery(store, group.head, input)) return { settled: false };
+  compact(group);
+  arm(group);
+  return { settled: true, delivery: describe(store, group.head, group.head.generation) };
+}
+
+/** A minute after its removal, a group keeps nothing but its outbox. */
+function compact({ store, head }: Group): void {
+  if (head.removedAtMs === undefined || head.isCompact === true || head.removedAtMs + REMOVED_MS > store.nowMs) return;
+  const members: [string, string][] = [];
+  for (const name of ["reg", ...deliveryMembers(head)]) {
+    const value = store.get(name);
+    if (value !== undefined) members.push([name, value]);
+  }
+  store.clear();
+  for (const [name, value] of members) store.set(name, value);
+  head.isCompact = true;
+}
+
+/** Of the instances that hold a plain function for this generation, one takes its call. */
+export function take(store: Store, input: { op: string; generation: number }): { taken: boolean } {
+  const group = openAny(store);
+  if (group === undefined || group.head.generation !== input.generation || isOpen(group.head)) return { taken: false };
+  const taker = store.get("taker");
+  if (taker !== undefined) return { taken: taker === input.op };
+  store.set("taker", input.op);
+  arm(group);
+  return { taken: true };
+}
+
+/** Queues deliveries again: the group's own, and the dead letters of its earlier generations. */
+export function redeliver(store: Store, input: { op: string; generation?: number }): { view?: GroupView } {
+  const group = openGroup(store);
+  if (group === undefined) return {};
+  const { head } = group;
+  if (!isOther(group, input.generation) && store.get("redelivered") !== input.op) {
+    store.set("redelivered", input.op);
+    redeliverAll(store, head, head.generation);
+    touch(group);
+    save(group);
+  }
+  return { view: viewOf(store, head) };
+}
+
+export interface ChildrenInput {
+  /** What the cascade's claim names: the chain of generations, and how many lists of children it has. */
+  chain: number;
+  lists: number;
+  /** The position to go on after: 0 to begin. */
+  after: number;
+  limit: number;
+}
+
+/**
+ * Lists the child groups of tasks that had not settled when the group ended, to be cancelled. After a restart that is not in
+ * place the marks are gone: then all children are listed, and those that have ended stay as they are.
+ */
+export function children(store: Store, input: ChildrenInput): { items: Child[]; next?: number } {
+  const group = openAny(store);
+  const items: Child[] = [];
+  if (group === undefined) return { items };
+  const hasMarks = chainOf(group.head) === input.chain && group.head.isCompact !== true;
+  let at = input.after;
+  for (let list = Math.floor(at / CHILDREN_PER_LIST) + 1; list <= input.lists; list++) {
+    const text = store.get(childrenName(input.chain, list));
+    const begin = (list - 1) * CHILDREN_PER_LIST;
+    const all = text === undefined ? [] : decode<Child[]>(text);
+    for (let i = Math.max(0, at - begin); i < all.length; i++) {
+      if (items.length >= input.limit) return { items, next: begin + i };
+      const { state } = hasMarks ? markOf(group, all[i]!) : OPEN;
+      if (state !== "succeeded" && state !== "failed") items.push(all[i]!);
+    }
+    at = begin + CHILDREN_PER_LIST;
+  }
+  return { items };
+}
+
+const OPEN = { state: "open" } as const;
+/** A position counts so many for each list before it: more than one call can announce. */
+const CHILDREN_PER_LIST = 1_024;
+

@@ -1,0 +1,193 @@
+import { decode, encode } from "../host.js";
+import { recallOp, rememberOp } from "../recent-operations.js";
+import type { Store } from "../store.js";
+import { count } from "./counting.js";
+import { takeEarly } from "./early-acks.js";
+import { applyPolicy, type Group, openGroup, save, touch } from "./group.js";
+import { chainOf, childrenName, isOpen, isSealed, MAX_TASKS, numbered, type TaskRef } from "./record.js";
+import { countsOf } from "./stages.js";
+import { markName, markText, operationsOf, readMark } from "./task-set.js";
+import { type GroupView, viewOf } from "./view.js";
+
+/** Announces tasks: at the registration, by `add`, and by the `next` of an ack. */
+
+/** Tasks to announce, with the child groups that end with their group. */
+export interface Announcement {
+  /** JSON texts of lists of up to 64 ids, each after the name of its stage, "" for none: stored as they are. */
+  lists: string[];
+  children?: Child[];
+}
+
+/** A child group that is declared with its task. */
+export interface Child {
+  stage?: string;
+  id: string;
+  /** The machine of the child: `group` or `request`. */
+  machine: string;
+  groupId: string;
+}
+
+/** Why tasks were not announced: nothing of the call was written. */
+export type GrowthRefusal = "tasks" | "stages" | "closed";
+
+/** What an announcement did to each task, a letter each: `n` new, `e` new and acked before, `d` there already. */
+export type Announced = { letters: string } | { refused: GrowthRefusal };
+
+/**
+ * Announces tasks, and counts the early acks among them in the order of the announcement, with the tasks that these hand on
+ * to. Returns letters for the tasks of `first` alone.
+ */
+export function announce(group: Group, first: Announcement): Announced {
+  const queue: Announcement[] = [first];
+  let letters = "";
+  for (let i = 0; i < queue.length; i++) {
+    const announced = announceOne(group, queue[i]!, queue);
+    if (announced === undefined) return { refused: "stages" };
+    if (i === 0) letters = announced;
+    if (group.head.total > MAX_TASKS) return { refused: "tasks" };
+  }
+  return { letters };
+}
+
+function announceOne(group: Group, announcement: Announcement, queue: Announcement[]): string | undefined {
+  const { store, head } = group;
+  const lists: string[][] = [];
+  const names: string[] = [];
+  for (const text of announcement.lists) {
+    const list = decode<string[]>(text);
+    lists.push(list);
+    for (let i = 1; i < list.length; i++) names.push(markName(refOf(list, i)));
+  }
+  store.load(names);
+  /** The members of the tasks that are new, for the children that come with them. */
+  const fresh: Record<string, boolean | undefined> = {};
+  let letters = "";
+  for (let n = 0; n < lists.length; n++) {
+    const list = lists[n]!;
+    const added = [list[0]!];
+    for (let i = 1; i < list.length; i++) {
+      const task = refOf(list, i);
+      const letter = announceTask(group, task, queue);
+      if (letter === undefined) return undefined;
+      letters = `${letters}${letter}`;
+      if (letter === DUPLICATE) continue;
+      added.push(task.id);
+      if (announcement.children !== undefined) fresh[markName(task)] = true;
+    }
+    if (added.length === 1) continue;
+    head.lists += 1;
+    store.set(numbered("o", head.lists), added.length === list.length ? announcement.lists[n]! : encode(added));
+  }
+  keepChildren(group, announcement.children ?? [], fresh);
+  return letters;
+}
+
+const NEW = "n";
+const SETTLED = "e";
+const DUPLICATE = "d";
+
+function refOf(list: readonly string[], i: number): TaskRef {
+  const id = list[i]!;
+  return list[0] === "" ? { id } : { stage: list[0]!, id };
+}
+
+/** Announces one task; `undefined` when its stage has no room. */
+function announceTask(group: Group, task: TaskRef, queue: Announcement[]): string | undefined {
+  const { store, head } = group;
+  const name = markName(task);
+  const mark = readMark(store, head, name);
+  if (mark.state !== "absent" && mark.state !== "early") return DUPLICATE;
+  head.total += 1;
+  if (task.stage !== undefined) {
+    const counts = countsOf(store, group.stages, task.stage);
+    if (counts === undefined) return undefined;
+    counts.total += 1;
+    head.staged = true;
+  }
+  // The operation of an earlier use of the id stays known: a late copy of that call counts nothing here.
+  store.set(name, markText(head.epoch, { state: "open", number: 0, op: mark.state === "absent" ? mark.op : "" }));
+  const early = mark.state === "early" && head.early !== undefined ? takeEarly(store, head.early, mark.number) : undefined;
+  if (early === undefined) return NEW;
+  if (isOpen(head)) {
+    count(group, early, early.op);
+    // Nothing is there where the call that brought the early ack has announced its `next` itself.
+    const next = early.next === undefined ? undefined : store.get(early.next);
+    if (next !== undefined) queue.push(decode<Announcement>(next));
+  }
+  return SETTLED;
+}
+
+function keepChildren({ store, head }: Group, children: readonly Child[], fresh: Record<string, boolean | undefined>): void {
+  const kept: Child[] = [];
+  for (const child of children) {
+    if (fresh[markName(child)] === true) kept.push(child);
+  }
+  if (kept.length === 0) return;
+  head.children = (head.children ?? 0) + 1;
+  // The end must cancel them, even if nobody asks for the group any more.
+  head.isTimed = true;
+  store.set(childrenName(chainOf(head), head.children), encode(kept));
+}
+
+export interface AddInput extends Announcement {
+  op: string;
+  generation?: number;
+}
+
+/**
+ * What became of `add`. `late`: the group has ended. `unknown`: there is no such group, or no such generation. `refused`: a
+ * limit was reached, or the group was registered closed.
+ */
+export interface AddOutput {
+  outcome: "added" | "sealed" | "late" | "unknown";
+  letters?: string;
+  refused?: GrowthRefusal;
+  view?: GroupView;
+}
+
+export function add(store: Store, input: AddInput): AddOutput {
+  const group = openGroup(store);
+  if (group === undefined || isOther(group, input.generation)) return { outcome: "unknown" };
+  const { head } = group;
+  const before = recallOp(store, input.op);
+  if (before !== undefined) return { outcome: "added", letters: before, view: viewOf(store, head) };
+  if (head.grows !== true) return { outcome: "unknown", refused: "closed" };
+  if (!isOpen(head)) return { outcome: "late", view: viewOf(store, head) };
+  if (isSealed(head)) return { outcome: "sealed", view: viewOf(store, head) };
+  const announced = announce(group, input);
+  if ("refused" in announced) {
+    store.discard();
+    return { outcome: "unknown", refused: announced.refused };
+  }
+  rememberOp(store, operationsOf(head), input.op, announced.letters);
+  applyPolicy(group, true, "add");
+  touch(group);
+  save(group);
+  return { outcome: "added", letters: announced.letters, view: viewOf(store, head) };
+}
+
+/** What became of `seal`: `sealed` by this call, or `already`. */
+export interface SealOutput {
+  outcome: "sealed" | "already" | "late" | "unknown";
+  view?: GroupView;
+}
+
+/** No task can be added from now on, but those that the open ones hand on to. */
+export function seal(store: Store, input: { op: string; generation?: number }): SealOutput {
+  const group = openGroup(store);
+  if (group === undefined || isOther(group, input.generation)) return { outcome: "unknown" };
+  const { head } = group;
+  if (recallOp(store, input.op) !== undefined) return { outcome: "sealed", view: viewOf(store, head) };
+  if (isSealed(head)) return { outcome: "already", view: viewOf(store, head) };
+  if (!isOpen(head)) return { outcome: "late", view: viewOf(store, head) };
+  head.sealed = true;
+  rememberOp(store, operationsOf(head), input.op, "");
+  applyPolicy(group, true, "seal");
+  touch(group);
+  save(group);
+  return { outcome: "sealed", view: viewOf(store, head) };
+}
+
+/** The call names another generation than the one that stands. */
+export const isOther = ({ head }: Group, generation: number | undefined): boolean =>
+  generation !== undefined && generation !== head.generation;
