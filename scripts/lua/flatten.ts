@@ -62,8 +62,8 @@ export class Sources {
       ({ file, symbols }) => basename(file.fileName) === `${machine}.ts` && symbols.some(({ name }) => name === object),
     );
     const declaration = unit?.symbols.find(({ name }) => name === object)?.valueDeclaration;
-    const value = declaration && ts.isVariableDeclaration(declaration) ? declaration.initializer : undefined;
-    if (value === undefined || !ts.isObjectLiteralExpression(value)) return undefined;
+    const value = this.#objectOf(declaration);
+    if (value === undefined) return undefined;
     return new Map(
       value.properties.map((property) => {
         const symbol = ts.isShorthandPropertyAssignment(property)
@@ -76,6 +76,13 @@ export class Sources {
         return [property.name.getText(), symbol] as const;
       }),
     );
+  }
+
+  /** The object that a constant holds, by itself or as another constant's name. */
+  #objectOf(declaration: ts.Declaration | undefined): ts.ObjectLiteralExpression | undefined {
+    const value = declaration && ts.isVariableDeclaration(declaration) ? declaration.initializer : undefined;
+    if (value === undefined || ts.isObjectLiteralExpression(value)) return value;
+    return ts.isIdentifier(value) ? this.#objectOf(this.#meaningOf(value)?.valueDeclaration) : undefined;
   }
 
   /** A declaration by its name in a file. */

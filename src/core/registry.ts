@@ -2,7 +2,7 @@ import { coalesce } from "./coalesce.js";
 import { dedupe } from "./dedupe.js";
 import { completion } from "./group/completion.js";
 import { kv } from "./kv.js";
-import { request } from "./request/request.js";
+import { request } from "./request.js";
 import { stats } from "./stats.js";
 import type { Store, Transition } from "./store.js";
 

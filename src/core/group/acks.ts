@@ -23,6 +23,7 @@ export interface AckInput {
   op: string;
   tasks: TaskAck[];
   generation?: number;
+  /** How long an ack of an unregistered group is kept. 0: it is not kept. */
   earlyTtlMs: number;
   /** Announced in the same step, if a task of the call counts. */
   next?: Announcement;
@@ -202,7 +203,7 @@ function ackUnregistered(store: Store, input: AckInput): AckOutput {
   const results: AckLine[] = [];
   const head = store.head<EarlyHead>();
   // A removed group takes no early acks: its marks turn late copies away for a minute.
-  const isKept = input.generation === undefined && (head === undefined || head.state === "early");
+  const isKept = input.earlyTtlMs > 0 && input.generation === undefined && (head === undefined || head.state === "early");
   const early: EarlyHead = isKept && head !== undefined ? head : { state: "early", early: noEarlyAcks(), nexts: 0, untilMs: 0 };
   const untilMs = store.nowMs + input.earlyTtlMs;
   let isChanged = false;

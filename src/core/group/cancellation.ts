@@ -2,8 +2,10 @@ import { decode, encode } from "../host.js";
 import type { Store } from "../store.js";
 import { type EarlyHead, noEarlyAcks } from "./early-acks.js";
 import { arm, end, type Group, openAny, openGroup, save } from "./group.js";
+import { recallOp, rememberOp } from "../recent-operations.js";
 import { isOther } from "./growth.js";
-import { isOpen, type Parent, readRegistration } from "./record.js";
+import { operationsOf } from "./task-set.js";
+import { isOpen, isSealed, type Parent, readRegistration } from "./record.js";
 import { type GroupView, viewOf } from "./view.js";
 
 /** Ends a group early, and the child groups of its open tasks. */
@@ -117,4 +119,41 @@ export function remove(store: Store, input: { op: string }): { found: boolean } 
   save(group);
   store.notify();
   return { found: true };
+}
+
+export interface AbandonInput {
+  op: string;
+  /** The `op` of the caller's registration. */
+  caller: string;
+  reason: string;
+}
+
+/**
+ * The result of `abandon`. `cancelled`: the last caller failed. `joined`: another caller still works on the request, or
+ * this one is not known. `late`: the request is sealed or has ended, and goes on.
+ */
+export interface AbandonOutput {
+  outcome: "cancelled" | "joined" | "late" | "unknown";
+  view?: GroupView;
+}
+
+/** Removes a caller that failed. A request whose last caller failed is cancelled; a sealed one goes on. */
+export function abandon(store: Store, input: AbandonInput): AbandonOutput {
+  const group = openGroup(store);
+  if (group === undefined) return { outcome: "unknown" };
+  const { head } = group;
+  const before = recallOp(store, input.op);
+  if (before !== undefined) return { outcome: before as AbandonOutput["outcome"], view: viewOf(store, head) };
+  const callers = head.callers ?? [];
+  if (!isOpen(head) || isSealed(head)) return { outcome: "late", view: viewOf(store, head) };
+  if (!callers.includes(input.caller)) return { outcome: "joined", view: viewOf(store, head) };
+  head.callers = callers.filter((caller) => caller !== input.caller);
+  const outcome = head.callers.length > 0 ? "joined" : "cancelled";
+  rememberOp(store, operationsOf(head), input.op, outcome);
+  if (outcome === "cancelled") {
+    head.reason = input.reason;
+    end(group, "cancelled", "abandon");
+  }
+  save(group);
+  return { outcome, view: viewOf(store, head) };
 }

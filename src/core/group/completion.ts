@@ -1,6 +1,6 @@
 import { answerName } from "../recent-operations.js";
 import { type AckInput, ack, countStage, decrement } from "./acks.js";
-import { cancel, cancelChild, remove } from "./cancellation.js";
+import { abandon, cancel, cancelChild, remove } from "./cancellation.js";
 import { children, redeliver, settle, take, woken } from "./delivering.js";
 import { add, seal } from "./growth.js";
 import { expectedMarks } from "./indexed.js";
@@ -22,6 +22,7 @@ export const completion = {
   heartbeat,
   cancel,
   cancelChild,
+  abandon,
   remove,
   status,
   wait,

@@ -1,4 +1,5 @@
 import { byteLength, decode, formatInteger } from "../host.js";
+import { MAX_PAGE_BYTES } from "../limits.js";
 import type { Store } from "../store.js";
 import { indexedName, readIndexed } from "./indexed.js";
 import { follow, type Group, openAny, openGroup, recheckInMs } from "./group.js";
@@ -8,8 +9,6 @@ import { type GroupView, type StoredError, viewOf } from "./view.js";
 
 /** Reads a group: its status, its end, its progress, its tasks and its results. */
 
-/** What one page of results holds at most, in bytes of JSON; one result is always in it. */
-const MAX_PAGE_BYTES = 1_000_000;
 /** How soon progress is looked for again. The end alone is notified. */
 const PROGRESS_MS = 1_000;
 /** How many lists of ids a page reads at a time. */
@@ -90,6 +89,8 @@ export interface TasksInput {
   after: number;
   /** How many tasks to look at: a page may hold fewer, or none. */
   limit: number;
+  /** How many bytes the page takes at most. Default and maximum: `MAX_PAGE_BYTES`. */
+  bytes?: number;
 }
 
 export interface TasksOutput {
@@ -106,26 +107,40 @@ export function tasks(store: Store, input: TasksInput): TasksOutput {
   if (group === undefined) return { found: false, items: [] };
   if (group.head.kind === "counted") return { found: true, items: [], refused: "counted" };
   const page = readPage(group, input.after, input.limit);
-  const items: TaskLine[] = [];
-  const numbers: number[] = [];
-  for (const { task, mark } of page.entries) {
-    const state = mark.state === "succeeded" || mark.state === "failed" ? mark.state : "open";
-    if (input.state !== undefined && state !== input.state) continue;
-    items.push({ ...task, state });
-    numbers.push(state === "failed" ? mark.number : 0);
+  const chosen: Entry[] = [];
+  for (const entry of page.entries) {
+    if (input.state === undefined || stateOf(entry.mark) === input.state) chosen.push(entry);
   }
+  const numbers = chosen.map(({ mark }) => (mark.state === "failed" ? mark.number : 0));
   store.load(numbers.filter((number) => number > 0).map((number) => numbered("e", number)));
-  for (let i = 0; i < items.length; i++) {
-    const text = numbers[i]! > 0 ? store.get(numbered("e", numbers[i]!)) : undefined;
-    if (text !== undefined) items[i]!.error = decode<StoredError>(text).message;
+  const items: TaskLine[] = [];
+  let bytes = 0;
+  for (const { task, mark, position } of chosen) {
+    const line: TaskLine = { ...task, state: stateOf(mark) };
+    const text = line.state === "failed" && mark.number > 0 ? store.get(numbered("e", mark.number)) : undefined;
+    if (text !== undefined) line.error = decode<StoredError>(text).message;
+    bytes += LINE_BYTES + byteLength(task.id) + byteLength(line.error ?? "");
+    if (bytes > pageBytes(input.bytes) && items.length > 0) return { found: true, items, next: position };
+    items.push(line);
   }
   return page.next === undefined ? { found: true, items } : { found: true, items, next: page.next };
 }
 
+const stateOf = ({ state }: Mark): TaskLine["state"] => (state === "succeeded" || state === "failed" ? state : "open");
+
+/** What a line of a page takes besides its id and its error: field names, stage and state. */
+const LINE_BYTES = 128;
+
+const pageBytes = (bytes: number | undefined): number =>
+  bytes !== undefined && bytes < MAX_PAGE_BYTES ? bytes : MAX_PAGE_BYTES;
+
 export interface ResultsInput {
-  order: "registration" | "acks";
+  /** @default "acks" */
+  order?: "registration" | "acks";
   after: number;
   limit: number;
+  /** How many bytes the page takes at most. Default and maximum: `MAX_PAGE_BYTES`. */
+  bytes?: number;
 }
 
 export interface ResultLine extends TaskRef {
@@ -149,7 +164,7 @@ export function results(store: Store, input: ResultsInput): ResultsOutput {
   const names: string[] = [];
   const positions: number[] = [];
   let end: number | undefined;
-  if (input.order === "acks") {
+  if (input.order !== "registration") {
     const last = Math.min(input.after + input.limit, head.results);
     for (let n = input.after + 1; n <= last; n++) {
       names.push(numbered("r", n));
@@ -165,13 +180,13 @@ export function results(store: Store, input: ResultsInput): ResultsOutput {
     }
     end = page.next;
   }
-  return cutPage(store, { names, positions, end });
+  return cutPage(store, { names, positions, end, most: pageBytes(input.bytes) });
 }
 
 /** Reads results until the page is full. `positions` says where to go on before each of them. */
 function cutPage(
   store: Store,
-  { names, positions, end }: { names: string[]; positions: number[]; end: number | undefined },
+  { names, positions, end, most }: { names: string[]; positions: number[]; end: number | undefined; most: number },
 ): ResultsOutput {
   const items: ResultLine[] = [];
   let bytes = 0;
@@ -180,7 +195,7 @@ function cutPage(
     const text = store.get(names[i]!);
     if (text === undefined) continue;
     bytes += byteLength(text);
-    if (bytes > MAX_PAGE_BYTES && items.length > 0) return { found: true, items, next: positions[i]! };
+    if (bytes > most && items.length > 0) return { found: true, items, next: positions[i]! };
     const { taskId, stage, result } = decode<{ taskId: string; stage?: string; result: string }>(text);
     items.push(stage === undefined ? { id: taskId, result } : { stage, id: taskId, result });
   }

@@ -53,6 +53,11 @@ export interface GroupHead extends OutboxHead {
   kind: "named" | "indexed" | "counted";
   /** A request: complete whenever no announced task is open. */
   request?: boolean;
+  /**
+   * Of a request: the calls that registered it and have not abandoned it, at most 16, then one name that no call has.
+   * Empty: its last caller failed, and the next registration starts a new generation.
+   */
+  callers?: string[];
   /** More tasks may be announced, by `add` before the seal, by `next` also after it. */
   grows?: boolean;
   sealed?: boolean;

@@ -1,16 +1,18 @@
 import { decode, encode } from "../host.js";
 import { nextNumber } from "../numbers.js";
 import { deliveryMembers, forgetDead, MAX_OUTBOX, pendingKeys, type Targets } from "../outbox/deliveries.js";
+import { recallOp, rememberOp } from "../recent-operations.js";
 import type { Store } from "../store.js";
 import { applyParentsCancel, PARENTS_CANCEL } from "./cancellation.js";
 import { count, markOf, mayCount, memberOf } from "./counting.js";
 import { dropEarlyFailures, type EarlyAck, type EarlyHead, earlyAcksOf, keepEarly, noEarlyAcks } from "./early-acks.js";
-import { applyPolicy, type Group, openAny, save } from "./group.js";
+import { applyPolicy, arm, type Group, openAny, save } from "./group.js";
 import { type Announced, type Announcement, announce, type GrowthRefusal } from "./growth.js";
 import { MAX_INDEXED_EPOCHS } from "./indexed.js";
 import {
   type GroupHead,
   isOpen,
+  isSealed,
   numbered,
   type Parent,
   type Policy,
@@ -18,7 +20,7 @@ import {
   readRegistration,
 } from "./record.js";
 import { clearStages, countsOf, noStages, viewStages } from "./stages.js";
-import { markName } from "./task-set.js";
+import { markName, operationsOf } from "./task-set.js";
 import { type GroupView, viewOf } from "./view.js";
 
 export interface RegisterInput extends Announcement {
@@ -74,8 +76,15 @@ export function register(store: Store, input: RegisterInput): RegisterOutput {
   const { head } = group;
   const view = viewOf(store, head);
   const { fingerprint, ops, from } = readRegistration(store);
+  const { callers } = head;
+  if (callers !== undefined && callers.length === 0 && restart === undefined && !ops.includes(input.op)) {
+    return created(store, input, begin(store, input, group));
+  }
   const isSameRestart = restart === undefined || (restart.from !== undefined && restart.from === from);
-  if (ops.includes(input.op) || (fingerprint === input.fingerprint && isSameRestart)) return { outcome: "exists", view };
+  if (ops.includes(input.op) || (fingerprint === input.fingerprint && isSameRestart)) {
+    join(group, input.op);
+    return { outcome: "exists", view };
+  }
   if (restart === undefined) return { outcome: "conflict", view };
   if (restart.from !== undefined && restart.from !== head.generation) return { outcome: "restart_lost", view };
   forgetDead(head, store.nowMs);
@@ -84,6 +93,20 @@ export function register(store: Store, input: RegisterInput): RegisterOutput {
   if (head.kind !== input.kind || head.request !== input.request) return { outcome: "conflict", view };
   if (head.kind === "indexed" && head.epoch + 1 >= MAX_INDEXED_EPOCHS) return { outcome: "epochs_full", view };
   return created(store, input, continueInPlace(group, input));
+}
+
+/** How many callers of one request are remembered. With more, it cannot be abandoned. */
+export const MAX_CALLERS = 16;
+
+/** Remembers another caller of a request that can still be abandoned. */
+function join(group: Group, op: string): void {
+  const { callers } = group.head;
+  if (callers === undefined || !isOpen(group.head) || isSealed(group.head)) return;
+  if (callers.includes(op) || callers.length > MAX_CALLERS || recallOp(group.store, op) !== undefined) return;
+  // No call has the empty name, so the list never becomes empty again.
+  callers.push(callers.length === MAX_CALLERS ? "" : op);
+  rememberOp(group.store, operationsOf(group.head), op, "");
+  arm(group);
 }
 
 /** A new generation: its head stands, and nothing of it is announced or counted yet. */
@@ -210,7 +233,10 @@ function newHead(store: Store, input: RegisterInput, before: GroupHead | undefin
     ttlMs: input.ttlMs,
     touchedAtMs: store.nowMs,
   };
-  if (input.request === true) head.request = true;
+  if (input.request === true) {
+    head.request = true;
+    head.callers = [input.op];
+  }
   if (input.grows === true) head.grows = true;
   if (input.policy !== undefined) head.policy = input.policy;
   if (input.timeoutMs > 0) head.deadlineAtMs = store.nowMs + input.timeoutMs;

@@ -57,7 +57,7 @@ export function saveStages(store: Store, stages: Stages): void {
 /** The stages in the order in which they were first named. */
 export function viewStages(store: Store): StageView[] {
   const names = stageNames(store);
-  store.load(names.map(stageName));
+  store.load(names.map((name) => stageName(name)));
   return names.map((stage) => ({ ...decode<StageCounts>(store.get(stageName(stage))!), stage }));
 }
 

@@ -83,6 +83,8 @@ export interface SettleInput {
    * after this many milliseconds.
    */
   handedBackMs?: number;
+  /** The attempt did a part of the work: the next attempt, due at once, gets this body. */
+  rest?: string;
   retry: RetryPolicy;
   /** From 0 to 1, for the jitter. */
   random: number;
@@ -248,8 +250,16 @@ export function settle(store: Store, { outbox }: OutboxHead, input: SettleInput)
     return true;
   }
   delivery.settled = input.fence;
+  if (input.rest !== undefined) {
+    delivery.body = input.rest;
+    // Progress earns a full number of attempts again.
+    delivery.base = delivery.attempts;
+    putOff(store, outbox, { key: input.key, delivery, pauseMs: 0 });
+    return true;
+  }
   if (input.error === undefined) {
     delivery.state = "delivered";
+    delete delivery.lastError;
     write(store, input.key, delivery);
     close(outbox, input.key);
     return true;
