@@ -9,15 +9,17 @@ export type {
 export { MemoryCoordinator } from "./backends/memory/coordinator.js";
 export type { MemoryOptions } from "./backends/memory/options.js";
 export { Coordinator, type CoordinatorOptions, DrainableCoordinator, isDrainable } from "./coordinator.js";
-export type { GroupState } from "./core/group/record.js";
-export type { Verdict } from "./core/group/task-set.js";
+export type { Verdict } from "./core/group/acks.js";
+export type { CompletionReason, GroupState } from "./core/group/record.js";
 export type { DeliveryState } from "./core/outbox/deliveries.js";
 export type { InputOf, MachineName, OutputOf, TransitionName } from "./core/registry.js";
-export type { RequestVerdict } from "./core/request/request.js";
 export type {
   CancelledGroup,
   CompletedGroup,
   DeliveryStatus,
+  FailedGroup,
+  GroupError,
+  GroupStage,
   GroupStatus,
   OpenGroup,
   TimedOutGroup,
@@ -32,6 +34,7 @@ export type {
   PayloadsOf,
   Webhooks,
 } from "./delivery/handler.js";
+export type { ParentTask } from "./delivery/targets/parent-task.js";
 export {
   CoordinationError,
   type CoordinationErrorCode,
@@ -56,35 +59,55 @@ export type {
 } from "./runtime/backend.js";
 export { type DrainEveryOptions, drainEvery } from "./runtime/drain-every.js";
 export type { CoordinatorEvent, OnEvent } from "./runtime/events.js";
-export type { AcceptedAck, AckResult, EarlyAck, RefusedAck, UnknownAck } from "./trackers/ack-result.js";
 export type { CallOptions, GenerationOptions } from "./trackers/call-options.js";
 export { type CoalesceOptions, CoalesceTracker } from "./trackers/coalesce.js";
-export {
-  CompletionTracker,
-  type CompletionTrackerOptions,
-  type ResultOptions,
-  type ResultPage,
-} from "./trackers/completion.js";
+export { CompletionTracker, type CompletionTrackerOptions } from "./trackers/completion.js";
 export { type DedupeOptions, type DedupeOutcome, DedupeWindow } from "./trackers/dedupe.js";
 export { defineHandlers } from "./trackers/define-handlers.js";
 export type { WaitCallOptions } from "./trackers/end-or-look.js";
-export type { RegisterOptions, Tasks } from "./trackers/registration.js";
-export type { RequestResult } from "./trackers/request-result.js";
-export type { QueueStatus, RequestState, StageStatus } from "./trackers/request-status.js";
-export {
-  type MarkOptions,
-  type NextRoot,
-  type RequestProgress,
-  type RequestWaitOptions,
-  RequestWaitTracker,
-} from "./trackers/request-wait.js";
-export { RequestStatsAccumulator, type Stats, type StatsOptions } from "./trackers/stats.js";
+export type { AcceptedAck, AckResult, EarlyAck, RefusedAck, UnknownAck } from "./trackers/group/ack-result.js";
+export type { AddedTask } from "./trackers/group/announcement.js";
+export type {
+  AckOptions,
+  AddResult,
+  CancelOptions,
+  DecrementOptions,
+  ExtendOptions,
+  Heartbeat,
+  NamedTask,
+  RetryResult,
+} from "./trackers/group/calls.js";
+export { GroupEnded, type GroupSignal } from "./trackers/group/group-signal.js";
+export type { CompletionPolicy } from "./trackers/group/policy.js";
+export type {
+  GroupTask,
+  ProgressOptions,
+  ResultOptions,
+  ResultPage,
+  TaskOptions,
+  TaskPage,
+  TaskResult,
+} from "./trackers/group/reader.js";
+export type { RegisterOptions, Tasks } from "./trackers/group/registration.js";
 export type {
   CompletionTarget,
   CompletionTargets,
   HandlerTarget,
   LocalTarget,
-  RequestRootTarget,
+  TaskTarget,
   UrlTarget,
-} from "./trackers/target.js";
-export type { Task, TaskId } from "./trackers/task.js";
+} from "./trackers/group/target.js";
+export type { Task, TaskId, TaskRef } from "./trackers/group/task.js";
+export type { RequestState, RequestStatus, StageStatus } from "./trackers/request/status.js";
+export {
+  type AbandonResult,
+  type AddTasksResult,
+  type NextTasks,
+  type RequestRegisterOptions,
+  type RequestResult,
+  type RequestWaitOptions,
+  RequestWaitTracker,
+  type StageCount,
+  type TaskDoneOptions,
+} from "./trackers/request-wait.js";
+export { RequestStatsAccumulator, type Stats, type StatsOptions } from "./trackers/stats.js";

@@ -4,7 +4,7 @@ import type { RetryPolicy } from "../lib/backoff.js";
 import { systemClock } from "../lib/clock.js";
 import { newOp } from "../lib/ids.js";
 import { shortText } from "../lib/validate.js";
-import type { Backend, Wake, Work } from "../runtime/backend.js";
+import type { Backend, Wake, WakingMachine, Work } from "../runtime/backend.js";
 import { within } from "../runtime/deadline.js";
 import { emit } from "../runtime/events.js";
 import { retry } from "../runtime/retry.js";
@@ -33,8 +33,14 @@ const SETTLE_AGAIN: RetryPolicy = { maxAttempts: 100, baseDelayMs: 250, maxDelay
 const MAX_ERROR_BYTES = 256;
 const MAX_EVENT_ERROR_BYTES = 1_024;
 
-/** Delivers the claims of a woken group on the routes that its host can deliver to. Settles each attempt with the group. */
-export class Deliverer implements Wake<"completion"> {
+/** The machines whose ends are delivered. */
+export type GroupMachine = Extract<WakingMachine, "completion" | "request">;
+
+/**
+ * Delivers the claims of a woken group or request on the routes that its host can deliver to. Settles each attempt with
+ * its record.
+ */
+export class Deliverer implements Wake<GroupMachine> {
   readonly #options: DelivererOptions;
   readonly #attemptMs: number;
   readonly #retry: RetryPolicy;
@@ -59,42 +65,46 @@ export class Deliverer implements Wake<"completion"> {
     return input;
   }
 
-  async act(groupId: string, claimed: Claimed): Promise<void> {
-    await Promise.all(this.works(groupId, claimed).map((work) => work.run()));
+  async act(id: string, claimed: Claimed, machine: GroupMachine): Promise<void> {
+    await Promise.all(this.works(id, claimed, machine).map((work) => work.run()));
   }
 
-  works(groupId: string, { claims, notices = [] }: Claimed): Work[] {
-    for (const notice of notices) this.#reportNotice(groupId, notice);
+  works(id: string, { claims, notices = [] }: Claimed, machine: GroupMachine): Work[] {
+    const group: DeliveringGroup = { machine, id };
+    for (const notice of notices) this.#reportNotice(group, notice);
     return claims.map((claim) => ({
       destination: this.#kindOf(claim.route)?.destination(claim) ?? claim.route,
       isRetry: claim.attempt > 1,
-      run: () => this.#deliver(groupId, claim),
+      run: () => this.#deliver(group, claim),
       handBack: async (handedBackMs) => {
-        const { generation, fence } = claim;
-        const input = { generation, fence, retry: this.#retry, random: 0, handedBackMs };
-        await this.#options.coordinator.run("completion.settle", groupId, input);
+        const { key, fence } = claim;
+        const input = { key, fence, retry: this.#retry, random: 0, handedBackMs };
+        await this.#options.coordinator.run(`${machine}.settle`, id, input);
       },
     }));
   }
 
   /** Makes one attempt and settles it. Returns whether the attempt succeeded. */
-  async #deliver(groupId: string, claim: Claim): Promise<boolean> {
+  async #deliver(group: DeliveringGroup, claim: Claim): Promise<boolean> {
     const leaseEndsMs = Date.now() + this.#attemptMs + SETTLE_MS;
-    const failure = await this.#attempt(groupId, claim);
-    const settled = await this.#settle(groupId, claim, failure?.settlement ?? {}, leaseEndsMs);
-    this.#report(groupId, claim, settled.settled ? settled.delivery?.state : undefined, failure?.thrown);
-    return failure === undefined;
+    const attempted = await this.#attempt(group, claim);
+    const { settlement, thrown } = attempted;
+    const settled = await this.#settle(group, claim, settlement, leaseEndsMs);
+    // A part of the work was done: the next attempt is not a retry.
+    const isPart = "rest" in settlement && settled.settled;
+    if (!isPart) this.#report(group, claim, settled.settled ? settled.delivery?.state : undefined, thrown);
+    return thrown === undefined;
   }
 
   /**
    * Settles an attempt. Retries through an outage of the backend until the lease ends; after that the attempt would be
    * made again.
    */
-  #settle(groupId: string, claim: Claim, failure: object, leaseEndsMs: number) {
+  #settle({ machine, id }: DeliveringGroup, claim: Claim, settlement: object, leaseEndsMs: number) {
     const { coordinator } = this.#options;
-    const { generation, fence } = claim;
-    const input = { generation, fence, retry: this.#retry, random: Math.random(), ...failure };
-    return retry(() => coordinator.run("completion.settle", groupId, input), {
+    const { key, fence } = claim;
+    const input = { key, fence, retry: this.#retry, random: Math.random(), ...settlement };
+    return retry(() => coordinator.run(`${machine}.settle`, id, input), {
       policy: SETTLE_AGAIN,
       random: Math.random,
       clock: systemClock,
@@ -103,18 +113,19 @@ export class Deliverer implements Wake<"completion"> {
     });
   }
 
-  /** Makes one attempt. Returns its failure, or `undefined`. */
-  async #attempt(groupId: string, claim: Claim): Promise<Failure | undefined> {
+  /** Makes one attempt. */
+  async #attempt(group: DeliveringGroup, claim: Claim): Promise<Attempted> {
     const attemptMs = this.#attemptMs;
     const kind = this.#kindOf(claim.route);
     const late = (): CoordinationError =>
       new CoordinationError("wait_timeout", `took longer than ${attemptMs} ms`, { retryable: true });
     try {
-      await within({ limitMs: attemptMs, signal: undefined, clock: systemClock }, late, async (signal) => {
+      const backend = this.#options.coordinator;
+      const rest = await within({ limitMs: attemptMs, signal: undefined, clock: systemClock }, late, async (signal) => {
         if (kind === undefined) throw new CoordinationError("unsupported", `nothing here delivers to ${claim.route}`);
-        await kind.send({ groupId, claim, signal }, this.#options.host);
+        return kind.send({ ...group, claim, backend, limitMs: attemptMs, signal }, this.#options.host);
       });
-      return undefined;
+      return { settlement: rest === undefined ? {} : { rest }, thrown: undefined };
     } catch (error) {
       return failureOf(error, kind);
     }
@@ -125,12 +136,12 @@ export class Deliverer implements Wake<"completion"> {
     return this.#options.kinds.find((kind) => kind.owns(route));
   }
 
-  #report(id: string, claim: Claim, state: string | undefined, error: string | undefined): void {
+  #report(group: DeliveringGroup, claim: Claim, state: string | undefined, error: string | undefined): void {
     const outcome = state === "delivered" || state === "dead" ? state : state === "pending" ? "retry" : "stale";
     const { deliveryId, attempt } = claim;
     emit(this.#options.host.onEvent, {
       type: "delivery",
-      id,
+      ...group,
       deliveryId,
       attempt,
       outcome,
@@ -139,26 +150,37 @@ export class Deliverer implements Wake<"completion"> {
   }
 
   /** Reports a delivery that a drain gave up or postponed without an attempt. */
-  #reportNotice(id: string, { route, error, ...notice }: Notice): void {
+  #reportNotice(group: DeliveringGroup, { route, error, ...notice }: Notice): void {
     const { host } = this.#options;
     const more = this.#kindOf(route)?.lacks?.(host);
-    emit(host.onEvent, { type: "delivery", id, ...notice, error: more === undefined ? error : `${error}: ${more}` });
+    emit(host.onEvent, {
+      type: "delivery",
+      ...group,
+      ...notice,
+      error: more === undefined ? error : `${error}: ${more}`,
+    });
   }
 }
 
-/** The failure of an attempt. */
-interface Failure {
-  /** The part that the record stores. Tenants and callers read it as part of the status. */
-  readonly settlement: NextAttempt & { readonly error: string };
+/** The record that is delivered. */
+interface DeliveringGroup {
+  readonly machine: GroupMachine;
+  readonly id: string;
+}
+
+/** How an attempt ended. */
+interface Attempted {
+  /** The part that the record stores. Tenants and callers read its error as part of the status. */
+  readonly settlement: { readonly rest?: string } | (NextAttempt & { readonly error: string });
   /** The text that was thrown. Only the owner's events hold it. */
-  readonly thrown: string;
+  readonly thrown: string | undefined;
 }
 
 /**
  * Returns the failure of an attempt. The message of a `CoordinationError` is shown: it holds no value, token or body.
  * The text of any other error may hold a connection string or a payload. The record does not store it.
  */
-function failureOf(error: unknown, kind: TargetKind | undefined): Failure {
+function failureOf(error: unknown, kind: TargetKind | undefined): Attempted {
   const message =
     error instanceof Error ? error.message || "failed without a message" : "threw a value that is no Error";
   const thrown = shortText(message, "error", MAX_EVENT_ERROR_BYTES);

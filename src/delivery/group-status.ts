@@ -1,4 +1,4 @@
-import type { GroupView } from "../core/group/record.js";
+import type { GroupView } from "../core/group/view.js";
 import type { Claim } from "../core/outbox/attempts.js";
 import type { DeliveryState, DeliveryView } from "../core/outbox/deliveries.js";
 
@@ -6,14 +6,18 @@ import type { DeliveryState, DeliveryView } from "../core/outbox/deliveries.js";
  * A group's status, read atomically. Its `state` decides the type of the other fields. Every state except `open` is
  * final.
  */
-export type GroupStatus = OpenGroup | CompletedGroup | TimedOutGroup | CancelledGroup;
+export type GroupStatus = OpenGroup | CompletedGroup | FailedGroup | TimedOutGroup | CancelledGroup;
 
 /** The fields of every state. */
 interface GroupFields {
   readonly groupId: string;
   /** Which registration of the id this is. Grows with every restart and never decreases. */
   readonly generation: number;
-  /** How many tasks were registered. */
+  /** Differs after every change of the group. Pass it to `progress` as `after` to wait for the next one. */
+  readonly version: string;
+  /** `add` adds no more tasks. A group that was registered without `open` is sealed from the start. */
+  readonly sealed: boolean;
+  /** How many tasks were announced. */
   readonly total: number;
   /** How many distinct tasks were acked without an error. */
   readonly succeeded: number;
@@ -21,44 +25,90 @@ interface GroupFields {
   readonly failed: number;
   /** How many tasks neither succeeded nor failed. */
   readonly remaining: number;
-  /** The first 100 failures, in the order of their acks. `failed` counts all of them. */
-  readonly errors: readonly { readonly taskId: string; readonly message: string }[];
+  /** The first 20 errors, each up to 256 bytes. `tasks({ state: "failed" })` lists every failed task. */
+  readonly errors: readonly GroupError[];
+  /** How many errors were counted. A task that was opened again may have caused several. */
+  readonly errorCount: number;
+  /** The counts by stage, in the order in which calls named the stages. Empty where tasks have no stages. */
+  readonly stages: { readonly [stage: string]: GroupStage };
   /** The registration's `metadata`. */
   readonly metadata: unknown;
+  readonly registeredAtMs: number;
   /** When an open group times out, in milliseconds since 1970 by the backend's clock; null without a deadline. */
   readonly deadlineAtMs: number | null;
+  /** When a task was last counted; null before the first. */
+  readonly lastAckAtMs: number | null;
   /** The durable callback of this generation. */
   readonly delivery: DeliveryStatus;
+}
+
+/** An error of a task, or one that ended no task. */
+export interface GroupError {
+  /** Null for an error that ended no task. */
+  readonly taskId: string | null;
+  readonly stage: string | null;
+  readonly message: string;
+}
+
+/** The counts of a stage. */
+export interface GroupStage {
+  /** How many tasks of the stage were announced. */
+  readonly total: number;
+  /** How many of them are open. */
+  readonly open: number;
+  readonly succeeded: number;
+  readonly failed: number;
+  readonly processed: number;
+  readonly requeueCount: number;
+  readonly errorCount: number;
 }
 
 /** A group that takes acks. */
 export interface OpenGroup extends GroupFields {
   readonly state: "open";
   readonly ok: false;
+  readonly completionReason: null;
   readonly reason: null;
+  readonly endedAtMs: null;
 }
 
-/** A group whose tasks all succeeded or failed. */
+/** A group whose tasks all succeeded or failed, or that reached `minSuccessful`. */
 export interface CompletedGroup extends GroupFields {
   readonly state: "completed";
   /** No task failed. */
   readonly ok: boolean;
+  readonly completionReason: "all_completed" | "min_successful_reached";
   readonly reason: null;
+  readonly endedAtMs: number;
 }
 
-/** A group whose deadline passed while tasks were open. */
+/** A group that can no longer meet its policy: too many tasks failed, or too few are left. */
+export interface FailedGroup extends GroupFields {
+  readonly state: "failed";
+  readonly ok: false;
+  readonly completionReason: "failure_tolerance_exceeded";
+  readonly reason: null;
+  readonly endedAtMs: number;
+}
+
+/** A group that a clock ended while tasks were open, or before it was sealed. */
 export interface TimedOutGroup extends GroupFields {
   readonly state: "timed_out";
   readonly ok: false;
-  readonly reason: null;
+  readonly completionReason: null;
+  /** `deadline`: after `timeoutSec`. `idle`: no call for `idleTimeoutSec`. `silent`: no call and no waiter for `ttlSec`. */
+  readonly reason: "deadline" | "idle" | "silent";
+  readonly endedAtMs: number;
 }
 
-/** A group that a caller cancelled. */
+/** A group that a caller, its parent or its removal cancelled. */
 export interface CancelledGroup extends GroupFields {
   readonly state: "cancelled";
   readonly ok: false;
+  readonly completionReason: null;
   /** The reason that the caller gave to `cancel`. */
   readonly reason: string;
+  readonly endedAtMs: number;
 }
 
 /** The state of a group's durable callback. */
@@ -77,6 +127,8 @@ export interface DeliveryStatus {
    * error it is `the handler failed` or `the webhook failed`, because callers and tenants read it.
    */
   readonly lastError: string | null;
+  /** When the next attempt is due, or when the lease of the current one ends; null when none is pending. */
+  readonly nextAttemptAtMs: number | null;
 }
 
 /** Returns the status of a group as callers receive it. The union above describes every view that the core returns. */
@@ -84,19 +136,42 @@ export function groupStatus(groupId: string, view: GroupView): GroupStatus {
   const status = {
     groupId,
     generation: view.generation,
+    version: `${view.generation}.${view.changes}`,
     state: view.state,
     ok: view.state === "completed" && view.failed === 0,
+    completionReason: view.completionReason ?? null,
     reason: view.reason ?? null,
+    sealed: view.sealed,
     total: view.total,
     succeeded: view.succeeded,
     failed: view.failed,
     remaining: view.remaining,
-    errors: view.errors,
+    errors: view.errors.map(({ taskId, stage, message }) => ({
+      taskId: taskId ?? null,
+      stage: stage ?? null,
+      message,
+    })),
+    errorCount: view.errorCount,
+    stages: stagesOf(view),
     metadata: view.metadata === undefined ? null : JSON.parse(view.metadata),
+    registeredAtMs: view.registeredAtMs,
     deadlineAtMs: view.deadlineAtMs ?? null,
+    lastAckAtMs: view.lastAckAtMs ?? null,
+    endedAtMs: view.endedAtMs ?? null,
     delivery: deliveryStatus(view.delivery),
   };
   return status as GroupStatus;
+}
+
+function stagesOf({ stages }: GroupView): GroupStatus["stages"] {
+  // An empty list came through Lua as an object. Entries define their keys: a stage named `__proto__` stays a stage.
+  const list = Array.isArray(stages) ? stages : [];
+  return Object.fromEntries(
+    list.map(({ stage, total, succeeded, failed, processed, requeued, errors }) => {
+      const open = total - succeeded - failed;
+      return [stage, { total, open, succeeded, failed, processed, requeueCount: requeued, errorCount: errors }];
+    }),
+  );
 }
 
 function deliveryStatus(view: DeliveryView): DeliveryStatus {
@@ -105,6 +180,7 @@ function deliveryStatus(view: DeliveryView): DeliveryStatus {
     deliveryId: view.deliveryId ?? null,
     attempts: view.attempts,
     lastError: view.lastError ?? null,
+    nextAttemptAtMs: view.nextAttemptAtMs ?? null,
   };
 }
 

@@ -4,10 +4,10 @@ import type { GroupStatus } from "./group-status.js";
 /** The names of handlers, with the types of their payloads. */
 export type Payloads = Record<string, unknown>;
 
-/** How the group ended. */
-export type GroupEventType = "group.completed" | "group.failed" | "group.timed_out" | "group.cancelled";
+/** How the group or the request ended. */
+export type GroupEventType = `${"group" | "request"}.${"completed" | "failed" | "timed_out" | "cancelled"}`;
 
-/** One attempt to call a handler after a group ended. */
+/** One attempt to call a handler after a group or a request ended. */
 export interface HandlerEvent<Payload = unknown> {
   /** How the group ended. */
   readonly type: GroupEventType;
@@ -24,7 +24,7 @@ export interface HandlerEvent<Payload = unknown> {
   readonly reason: string | null;
   /** The payload of the registration. */
   readonly payload: Payload;
-  /** The group's status at its end. */
+  /** The status at the end. For a request, `groupId` is the request's id. */
   readonly status: GroupStatus;
 }
 

@@ -1,5 +1,5 @@
 import { MAX_PAGE_BYTES } from "../core/limits.js";
-import type { TransitionName } from "../core/registry.js";
+import type { Machines, TransitionName } from "../core/registry.js";
 import type { WatchableTransition } from "./backend.js";
 
 /** The properties of a transition that clients, backends and the Worker need to know. */
@@ -25,6 +25,43 @@ const READ_STATUS = { reads: true, answer: "status" } as const;
 const WATCH_STATUS = { reads: true, answer: "status", watchable: true } as const;
 const DRAIN = { internal: true, answer: "status" } as const;
 
+/** The steps of groups and of requests: the same functions. */
+const GROUP_STEPS = {
+  register: STATUS,
+  add: STATUS,
+  seal: STATUS,
+  ack: STATUS,
+  decrement: STATUS,
+  count: STATUS,
+  retry: STATUS,
+  extend: STATUS,
+  heartbeat: STATUS,
+  cancel: STATUS,
+  cancelChild: STATUS,
+  abandon: STATUS,
+  remove: STATUS,
+  status: READ_STATUS,
+  wait: WATCH_STATUS,
+  progress: WATCH_STATUS,
+  tasks: PAGE,
+  results: PAGE,
+  children: { reads: true, internal: true, answer: "page" },
+  take: STATUS,
+  redeliver: STATUS,
+  woken: DRAIN,
+  settle: DRAIN,
+} as const satisfies { readonly [Step in keyof Machines["completion"]]: AccessOf<`completion.${Step}`> };
+
+type StepsOf<M extends string> = {
+  readonly [Step in keyof typeof GROUP_STEPS as `${M}.${Step}`]: (typeof GROUP_STEPS)[Step];
+};
+
+function stepsOf<M extends "completion" | "request">(machine: M): StepsOf<M> {
+  return Object.fromEntries(
+    Object.entries(GROUP_STEPS).map(([step, access]) => [`${machine}.${step}`, access]),
+  ) as StepsOf<M>;
+}
+
 /** All transitions. The compiler refuses a transition that is missing here. */
 const ACCESS = {
   "kv.incr": WRITE,
@@ -37,27 +74,8 @@ const ACCESS = {
   "kv.lrange": PAGE,
   "kv.expire": WRITE,
   "kv.delete": WRITE,
-  "completion.register": STATUS,
-  "completion.ack": STATUS,
-  "completion.decrement": STATUS,
-  "completion.cancel": STATUS,
-  "completion.status": READ_STATUS,
-  "completion.wait": WATCH_STATUS,
-  "completion.results": PAGE,
-  "completion.take": STATUS,
-  "completion.redeliver": STATUS,
-  "completion.woken": DRAIN,
-  "completion.settle": DRAIN,
-  "request.register": STATUS,
-  "request.roots": STATUS,
-  "request.seal": STATUS,
-  "request.abandon": STATUS,
-  "request.mark": STATUS,
-  "request.record": STATUS,
-  "request.status": READ_STATUS,
-  "request.wait": WATCH_STATUS,
-  "request.progress": WATCH_STATUS,
-  "request.cleanup": STATUS,
+  ...stepsOf("completion"),
+  ...stepsOf("request"),
   "coalesce.next": WRITE,
   "coalesce.seen": WRITE,
   "dedupe.claim": WRITE,

@@ -110,9 +110,9 @@ export interface Wake<M extends WakingMachine> {
   /** Returns the input of `woken`: what this waker can deliver. */
   input(): InputOf<`${M}.woken`>;
   /** Does the work. A rejection is reported as an event; the record's own timer repeats the work. */
-  act(id: string, output: OutputOf<`${M}.woken`>): Promise<void>;
+  act(id: string, output: OutputOf<`${M}.woken`>, machine: M): Promise<void>;
   /** Returns the work of `act` in parts. With it the coordinator begins each part when its destination has room. */
-  works?(id: string, output: OutputOf<`${M}.woken`>): readonly Work[];
+  works?(id: string, output: OutputOf<`${M}.woken`>, machine: M): readonly Work[];
   /** Keeps the caller's invocation alive until the work is done, on platforms that end it with the response. */
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 }

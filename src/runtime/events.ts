@@ -17,6 +17,8 @@ export type CoordinatorEvent =
   | { readonly type: "drain_failed"; readonly error: unknown }
   | {
       readonly type: "delivery";
+      /** `completion` for a group, `request` for a request. */
+      readonly machine: string;
       readonly id: string;
       readonly deliveryId: string;
       /** The attempt that ended; for `unhandled`, how many were made before. */

@@ -236,7 +236,7 @@ export class Wakers {
         // Only the last waker postpones what this process cannot deliver.
         const input = (waker === wakers.at(-1) ? waker : leaving(waker)).input();
         const output = await this.#options.run(machine, id, input);
-        for (const work of waker.works(id, output)) placing.push(place(work));
+        for (const work of waker.works(id, output, machine)) placing.push(place(work));
       });
       if (!isAsked) isFailed = true;
     }
@@ -305,13 +305,16 @@ function leaving({ input, works, waitUntil }: Waker): Waker {
 
 /** Returns a waker in parts. A waker without `works` becomes a single part with a destination of its own. */
 function inParts(wake: AnyWake, destination: string): Waker {
-  const whole = async (id: string, output: OutputOf<WokenName>): Promise<boolean> => {
-    await wake.act(id, output);
-    return true;
+  const whole: AnyWake["works"] = (id, output, machine) => {
+    const run = async (): Promise<boolean> => {
+      await wake.act(id, output, machine);
+      return true;
+    };
+    return [{ destination, isRetry: false, run }];
   };
   return {
     input: () => wake.input(),
-    works: (id, output) => wake.works?.(id, output) ?? [{ destination, isRetry: false, run: () => whole(id, output) }],
+    works: (id, output, machine) => (wake.works === undefined ? whole : wake.works.bind(wake))(id, output, machine),
     waitUntil: wake.waitUntil,
   };
 }

@@ -1,34 +1,54 @@
 import type { Coordinator } from "../coordinator.js";
-import type { GroupView } from "../core/group/record.js";
+import type { TaskRef as TaskKey } from "../core/group/record.js";
+import type { GroupView } from "../core/group/view.js";
 import { type GroupStatus, groupStatus } from "../delivery/group-status.js";
 import type { Payloads, Webhooks } from "../delivery/handler.js";
 import { CoordinationError } from "../errors.js";
-import { AbortListeners } from "../lib/abort-listeners.js";
 import { type Duration, inSeconds } from "../lib/duration.js";
 import { newOp } from "../lib/ids.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
-import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, shortText, toJson } from "../lib/validate.js";
+import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, shortText } from "../lib/validate.js";
 import type { RunOptions } from "../runtime/backend.js";
 import { hookOrWarning } from "../runtime/events.js";
-import { type AckResult, ackResult } from "./ack-result.js";
 import { type CallOptions, callOptions, type GenerationOptions } from "./call-options.js";
 import { checkCoordinator } from "./check-coordinator.js";
 import { type DeliveryOptions, deliver } from "./deliver.js";
-import { endOrLook, type WaitCallOptions } from "./end-or-look.js";
-import { LocalCallbacks } from "./local-callbacks.js";
+import type { WaitCallOptions } from "./end-or-look.js";
+import { type AckResult, ackResult } from "./group/ack-result.js";
+import { type AddedTask, announced } from "./group/announcement.js";
+import type {
+  AckOptions,
+  AddResult,
+  CancelOptions,
+  DecrementOptions,
+  ExtendOptions,
+  Heartbeat,
+  NamedTask,
+  RetryResult,
+} from "./group/calls.js";
+import { type GroupSignal, groupSignal } from "./group/group-signal.js";
+import { LocalCallbacks } from "./group/local-callbacks.js";
 import {
-  checkRestart,
+  GroupReader,
+  type ProgressOptions,
+  type ResultOptions,
+  type ResultPage,
+  type TaskOptions,
+  type TaskPage,
+  type TaskResult,
+} from "./group/reader.js";
+import { refuse } from "./group/refusals.js";
+import {
   checkTasks,
-  MAX_METADATA_BYTES,
   MAX_TOTAL,
   REGISTER_OPTIONS,
   type RegisterOptions,
   registered,
+  registerInput,
   type Tasks,
-} from "./registration.js";
-import { specDigest } from "./spec.js";
-import { splitTargets } from "./target.js";
-import { MAX_ERROR_BYTES, type Task, type TaskId, taskAcks } from "./task.js";
+} from "./group/registration.js";
+import { splitTargets } from "./group/target.js";
+import { MAX_ERROR_BYTES, type Task, type TaskRef, taskAcks, taskKey, taskKeys } from "./group/task.js";
 
 /** Options of a `CompletionTracker`. */
 export interface CompletionTrackerOptions<T extends Payloads = Payloads, Env = unknown>
@@ -44,21 +64,6 @@ export interface CompletionTrackerOptions<T extends Payloads = Payloads, Env = u
   readonly earlyTtlSec?: Duration;
 }
 
-/** A page of the results of acks. */
-export interface ResultPage {
-  readonly items: readonly { readonly taskId: string; readonly result: unknown }[];
-  /** The `after` of the next page; null on the last page. */
-  readonly next: number | null;
-}
-
-/** Which results a page holds. */
-export interface ResultOptions extends CallOptions {
-  /** The `next` of the previous page. @default 0 */
-  readonly after?: number | undefined;
-  /** 1 to 1,000. @default 100 */
-  readonly limit?: number | undefined;
-}
-
 const TRACKER_OPTIONS: Names<CompletionTrackerOptions> = {
   handlers: true,
   env: true,
@@ -72,14 +77,20 @@ const TRACKER_OPTIONS: Names<CompletionTrackerOptions> = {
   earlyTtlSec: true,
 };
 const GENERATION_OPTIONS: Names<GenerationOptions> = { generation: true, signal: true };
-const DECREMENT_OPTIONS = { ...GENERATION_OPTIONS, opId: true } as const;
-const RESULT_OPTIONS: Names<ResultOptions> = { after: true, limit: true, signal: true };
+const ACK_OPTIONS: Names<AckOptions> = { ...GENERATION_OPTIONS, next: true };
+const CANCEL_OPTIONS: Names<CancelOptions> = { ...GENERATION_OPTIONS, cascade: true };
+const DECREMENT_OPTIONS: Names<DecrementOptions> = { ...GENERATION_OPTIONS, opId: true };
+const EXTEND_OPTIONS: Names<ExtendOptions> = { ...GENERATION_OPTIONS, timeoutSec: true };
 const DEFAULT_TTL_SEC = 3_600;
 const DEFAULT_TIMEOUT_SEC = 1_800;
+const DEFAULT_EARLY_TTL_SEC = 300;
 
 /**
  * A durable WaitGroup for a fan-out: detects when all tasks of a group are done, in any instance. It then runs the
  * callback at least once, with a delivery id as its idempotency key.
+ *
+ * A group is closed: it has a fixed list or number of tasks. Or it is `open`: tasks are added until it is sealed, and acks
+ * hand on to further tasks.
  *
  * Every call is one round trip. Does not promise that a handler runs only once: a crash after the effect and before the
  * settlement repeats it. Does not change two groups in one step.
@@ -97,15 +108,14 @@ const DEFAULT_TIMEOUT_SEC = 1_800;
  * ```
  */
 export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
-  readonly #signals = new AbortListeners();
   readonly #coordinator: Coordinator;
+  readonly #reader: GroupReader;
   readonly #webhooks: Webhooks | undefined;
   readonly #timeoutSec: number;
   readonly #ttlSec: Duration;
   readonly #earlyTtlMs: number;
   readonly #local: LocalCallbacks;
-  /** Options of the calls that may end a group. */
-  readonly #ending: RunOptions;
+  readonly #waitUntil: RunOptions["waitUntil"];
   readonly #stop: () => void;
 
   /**
@@ -117,16 +127,17 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
     checkCoordinator(coordinator);
     checkOptions(options, TRACKER_OPTIONS);
     this.#coordinator = coordinator;
+    this.#reader = new GroupReader(coordinator, "completion");
     this.#webhooks = options.webhooks;
-    this.#timeoutSec =
-      inSeconds(options.timeoutSec, "timeoutSec") ?? coordinator.completionTimeoutSec ?? DEFAULT_TIMEOUT_SEC;
-    checkNumber(this.#timeoutSec, "timeoutSec", 0, MAX_SEC);
+    this.#timeoutSec = checkTimeout(
+      inSeconds(options.timeoutSec, "timeoutSec") ?? coordinator.completionTimeoutSec ?? DEFAULT_TIMEOUT_SEC,
+    );
     this.#ttlSec = options.ttlSec ?? (coordinator.defaultTtlSec || DEFAULT_TTL_SEC);
     checkTtlSec(this.#ttlSec, "ttlSec");
-    this.#earlyTtlMs = checkTtlSec(options.earlyTtlSec ?? 300, "earlyTtlSec");
+    this.#earlyTtlMs = checkTtlSec(options.earlyTtlSec ?? DEFAULT_EARLY_TTL_SEC, "earlyTtlSec");
     const onEvent = hookOrWarning(options.onEvent);
     this.#local = new LocalCallbacks(coordinator, options.waitUntil, onEvent);
-    this.#ending = { waitUntil: options.waitUntil };
+    this.#waitUntil = options.waitUntil;
     this.#stop = deliver(coordinator, { ...(options as DeliveryOptions), onEvent });
   }
 
@@ -139,45 +150,69 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   }
 
   /**
-   * Registers a group: the ids of its tasks, their number, or `{ indexed: number }` for numbered tasks. Acks that arrived
-   * before now count. A second registration with the same tasks and durable targets does nothing, before the end and after
-   * it. A group without tasks is complete at once.
+   * Registers a group: its tasks, their number, or `{ indexed: number }` for numbered tasks. Acks that arrived before now
+   * count. A second registration with the same tasks, policy and durable targets does nothing, before the end and after it:
+   * the deadline of the first one stays, and the status shows it. A group without tasks is complete at once, unless it is
+   * `open`.
    *
-   * @throws {CoordinationError} `conflict` when the group exists with other tasks or targets, or when `restart.from` is not its
-   * generation; `limit_exceeded` when 16 ended generations still wait for their delivery.
+   * @throws {CoordinationError} `conflict` when the group exists with other tasks, policy or targets, or when `restart.from` is
+   * not its generation; `limit_exceeded` when 16 ended generations still wait for their delivery.
    */
   async register(groupId: string, tasks: Tasks, options: RegisterOptions<T> = {}): Promise<GroupStatus> {
     checkId(groupId, "groupId");
     checkOptions(options, REGISTER_OPTIONS);
-    const given = checkTasks(tasks);
+    const given = checkTasks(tasks, options.open === true);
     const { durable, local } = splitTargets(options, this.#webhooks && ((url) => this.#webhooks?.check(url)));
-    const timeoutSec = inSeconds(options.timeoutSec, "timeoutSec") ?? this.#timeoutSec;
-    checkNumber(timeoutSec, "timeoutSec", 0, MAX_SEC);
-    const ttlMs = checkTtlSec(options.ttlSec ?? this.#ttlSec, "ttlSec");
-    const restart = checkRestart(options.restart);
     this.#local.check(local);
-    const metadata =
-      options.metadata === undefined ? undefined : toJson(options.metadata, "metadata", MAX_METADATA_BYTES);
-    const op = newOp();
-    const output = await this.#coordinator.run(
-      "completion.register",
-      groupId,
+    const timeoutSec = checkTimeout(inSeconds(options.timeoutSec, "timeoutSec") ?? this.#timeoutSec);
+    const input = await registerInput(
       {
-        op,
-        spec: await specDigest(given, "all-settled", durable),
-        ...given,
+        machine: "completion",
+        id: groupId,
+        tasks: given,
+        targets: durable,
         timeoutMs: Math.ceil(timeoutSec * 1000),
-        ttlMs,
-        deliveryId: `msg_${op}`,
-        ...(durable === undefined ? {} : { targets: durable }),
-        ...(metadata === undefined ? {} : { metadata }),
-        ...(restart === undefined ? {} : { restart }),
+        ttlMs: checkTtlSec(options.ttlSec ?? this.#ttlSec, "ttlSec"),
       },
-      { ...this.#ending, signal: options.signal },
+      options as RegisterOptions,
     );
+    const output = await this.#coordinator.run("completion.register", groupId, input, this.#ending(options));
     const status = registered(groupId, output);
     this.#local.follow(groupId, status, local);
     return status;
+  }
+
+  /**
+   * Adds one task or up to 1,000 tasks to an open group. Returns the new ones: start their work after this call. A task whose
+   * ack came early counts at once. A task that the group has already is not added again.
+   *
+   * @throws {CoordinationError} `conflict` for a group that was registered without `open`; `limit_exceeded` beyond 100,000
+   * tasks or 64 stages. Nothing is added then.
+   */
+  async add(
+    groupId: string,
+    tasks: AddedTask | readonly AddedTask[],
+    options: GenerationOptions = {},
+  ): Promise<AddResult> {
+    checkId(groupId, "groupId");
+    const generation = generationOf(options);
+    const list = Array.isArray(tasks) ? (tasks as readonly AddedTask[]) : [tasks as AddedTask];
+    const { announcement, tasks: keys } = announced(list, "tasks");
+    const input = { op: newOp(), ...announcement, ...generation };
+    const output = await this.#coordinator.run("completion.add", groupId, input, this.#ending(options));
+    refuse(output.refused);
+    const added = named(keys, output.letters, "n");
+    return { outcome: output.outcome, added, status: statusOf(groupId, output) };
+  }
+
+  /**
+   * Closes an open group to `add`. Only the `next` of acks still adds tasks. A group without an open task ends now. Returns
+   * null for an unknown group or generation.
+   */
+  async seal(groupId: string, options: GenerationOptions = {}): Promise<GroupStatus | null> {
+    checkId(groupId, "groupId");
+    const input = { op: newOp(), ...generationOf(options) };
+    return statusOf(groupId, await this.#coordinator.run("completion.seal", groupId, input, this.#ending(options)));
   }
 
   /**
@@ -188,19 +223,18 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
    * that exists when it arrives: after a `restart`, a late ack of the earlier generation counts in the new one.
    *
    * @param task one, or a list of 1 to 1,000. A result is any JSON value of up to 16 KB; an error is cut to 1,024 bytes.
-   * @throws {CoordinationError} `invalid_input` for larger values, or for a task with both a result and an error.
+   * @param options.next tasks that follow, added in the same step if a task of the call counts. The group must be `open`.
+   * @throws {CoordinationError} `invalid_input` for larger values, or for a task with both a result and an error; `conflict` for
+   * `next` in a group that was registered without `open`; `limit_exceeded` when `next` exceeds a limit of the group. Nothing
+   * is applied then.
    */
-  async ack(groupId: string, task: Task, options?: GenerationOptions): Promise<AckResult>;
-  async ack(groupId: string, tasks: readonly Task[], options?: GenerationOptions): Promise<AckResult[]>;
+  async ack(groupId: string, task: Task, options?: AckOptions): Promise<AckResult>;
+  async ack(groupId: string, tasks: readonly Task[], options?: AckOptions): Promise<AckResult[]>;
+  async ack(groupId: string, tasks: Task | readonly Task[], options?: AckOptions): Promise<AckResult | AckResult[]>;
   async ack(
     groupId: string,
     tasks: Task | readonly Task[],
-    options?: GenerationOptions,
-  ): Promise<AckResult | AckResult[]>;
-  async ack(
-    groupId: string,
-    tasks: Task | readonly Task[],
-    options: GenerationOptions = {},
+    options: AckOptions = {},
   ): Promise<AckResult | AckResult[]> {
     const isMany = Array.isArray(tasks);
     const { results } = await this.#ack(groupId, isMany ? (tasks as readonly Task[]) : [tasks as Task], options, false);
@@ -211,7 +245,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   async ackAndStatus(
     groupId: string,
     tasks: readonly Task[],
-    options: GenerationOptions = {},
+    options: AckOptions = {},
   ): Promise<{ results: AckResult[]; status: GroupStatus | null }> {
     return this.#ack(groupId, tasks, options, true);
   }
@@ -219,27 +253,23 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   async #ack(
     groupId: string,
     tasks: readonly Task[],
-    options: GenerationOptions,
+    options: AckOptions,
     view: boolean,
   ): Promise<{ results: AckResult[]; status: GroupStatus | null }> {
     checkId(groupId, "groupId");
-    const generation = checkGeneration(options);
-    const output = await this.#coordinator.run(
-      "completion.ack",
-      groupId,
-      {
-        op: newOp(),
-        tasks: taskAcks(tasks),
-        earlyTtlMs: this.#earlyTtlMs,
-        ...(generation === undefined ? {} : { generation }),
-        ...(view ? { view } : {}),
-      },
-      { ...this.#ending, signal: options.signal },
-    );
-    return {
-      results: output.results.map(ackResult),
-      status: output.view === undefined ? null : groupStatus(groupId, output.view),
+    const generation = generationOf(options, ACK_OPTIONS);
+    const next = options.next === undefined ? {} : { next: announced(options.next, "next").announcement };
+    const input = {
+      op: newOp(),
+      tasks: taskAcks(tasks),
+      earlyTtlMs: this.#earlyTtlMs,
+      ...generation,
+      ...next,
+      ...(view ? { view } : {}),
     };
+    const output = await this.#coordinator.run("completion.ack", groupId, input, this.#ending(options));
+    refuse(output.refused);
+    return { results: output.results.map(ackResult), status: statusOf(groupId, output) };
   }
 
   /**
@@ -247,8 +277,9 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
    *
    * @param message cut to 1,024 bytes of UTF-8, between two characters.
    */
-  async fail(groupId: string, taskId: TaskId, message: string, options: GenerationOptions = {}): Promise<AckResult> {
-    return this.ack(groupId, { id: taskId, error: shortText(message, "message", MAX_ERROR_BYTES) }, options);
+  async fail(groupId: string, task: TaskRef, message: string, options: AckOptions = {}): Promise<AckResult> {
+    const error = shortText(message, "message", MAX_ERROR_BYTES);
+    return this.ack(groupId, { ...taskKey(task, "task"), error }, options);
   }
 
   /**
@@ -262,22 +293,14 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
    * @param by 1 to 1,000,000,000, default 1. An excess over the remaining tasks is ignored.
    * @throws {CoordinationError} `conflict` for a group that was registered with its tasks' ids.
    */
-  async decrement(
-    groupId: string,
-    by = 1,
-    options: GenerationOptions & { readonly opId?: string | undefined } = {},
-  ): Promise<number | null> {
+  async decrement(groupId: string, by = 1, options: DecrementOptions = {}): Promise<number | null> {
     checkId(groupId, "groupId");
     checkInteger(by, "by", 1, MAX_TOTAL);
-    const generation = checkGeneration(options, DECREMENT_OPTIONS);
+    const generation = generationOf(options, DECREMENT_OPTIONS);
     const { opId = newOp() } = options;
     checkId(opId, "opId");
-    const output = await this.#coordinator.run(
-      "completion.decrement",
-      groupId,
-      { op: opId, by, ...(generation === undefined ? {} : { generation }) },
-      { ...this.#ending, signal: options.signal },
-    );
+    const input = { op: opId, by, ...generation };
+    const output = await this.#coordinator.run("completion.decrement", groupId, input, this.#ending(options));
     if (output.refused !== undefined) {
       throw new CoordinationError("conflict", "the group lists its tasks: ack them by id");
     }
@@ -285,37 +308,85 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   }
 
   /**
+   * Opens failed tasks again, while the group is open. Returns those that are open: start their work after this call. Nothing
+   * is opened after the end. To be able to retry the last failure, keep the group unsealed; after the end, restart it with
+   * `keep: "succeeded"`.
+   *
+   * @param tasks one, or a list of 1 to 1,000.
+   */
+  async retry(
+    groupId: string,
+    tasks: TaskRef | readonly TaskRef[],
+    options: GenerationOptions = {},
+  ): Promise<RetryResult> {
+    checkId(groupId, "groupId");
+    const keys = taskKeys(tasks, "tasks");
+    const input = { op: newOp(), tasks: keys, ...generationOf(options) };
+    const output = await this.#coordinator.run("completion.retry", groupId, input, this.#ending(options));
+    const reopened = named(keys, output.letters, "r");
+    return { outcome: output.outcome, reopened, status: statusOf(groupId, output) };
+  }
+
+  /**
+   * Moves the deadline of an open group to `timeoutSec` from now, if that is later. A group without a deadline stays without
+   * one. Returns the status, whose `deadlineAtMs` shows the deadline; null for an unknown group.
+   */
+  async extend(groupId: string, options: ExtendOptions): Promise<GroupStatus | null> {
+    checkId(groupId, "groupId");
+    const generation = generationOf(options, EXTEND_OPTIONS);
+    const timeoutMs = checkTtlSec(options?.timeoutSec, "timeoutSec");
+    const input = { timeoutMs, ...generation };
+    return statusOf(groupId, await this.#coordinator.run("completion.extend", groupId, input, this.#ending(options)));
+  }
+
+  /**
+   * Postpones the idle timeout of a group, for a task that takes longer than `idleTimeoutSec`. Says whether the work is still
+   * worth doing. Writes at most every eighth of the idle timeout.
+   */
+  async heartbeat(groupId: string, options: GenerationOptions = {}): Promise<Heartbeat> {
+    checkId(groupId, "groupId");
+    return this.#coordinator.run("completion.heartbeat", groupId, generationOf(options), this.#ending(options));
+  }
+
+  /**
    * Ends an open group; an ended one does not change. Returns null for an unknown group. With `generation` it ends that
-   * registration alone. A delayed copy of the call then does not end the next one.
+   * registration alone. A delayed copy of the call then does not end the next one. Child groups of open tasks are cancelled
+   * too, by a delivery.
    *
    * @param reason cut to 1,024 bytes of UTF-8, between two characters.
    */
-  async cancel(groupId: string, reason: string, options: GenerationOptions = {}): Promise<GroupStatus | null> {
+  async cancel(groupId: string, reason: string, options: CancelOptions = {}): Promise<GroupStatus | null> {
     checkId(groupId, "groupId");
-    const generation = checkGeneration(options);
-    const { view } = await this.#coordinator.run(
-      "completion.cancel",
-      groupId,
-      {
-        reason: shortText(reason, "reason", MAX_ERROR_BYTES),
-        ...(generation === undefined ? {} : { generation }),
-      },
-      { ...this.#ending, signal: options.signal },
-    );
-    return view === undefined ? null : groupStatus(groupId, view);
+    const generation = generationOf(options, CANCEL_OPTIONS);
+    const input = {
+      reason: shortText(reason, "reason", MAX_ERROR_BYTES),
+      ...generation,
+      ...(options.cascade === false ? { sparesChildren: true } : {}),
+    };
+    return statusOf(groupId, await this.#coordinator.run("completion.cancel", groupId, input, this.#ending(options)));
+  }
+
+  /**
+   * Removes a group before its TTL is over: an open group is cancelled first. Pending deliveries are still made. For a minute,
+   * late copies of the group's calls have no effect. Returns false for an unknown group.
+   */
+  async remove(groupId: string, options: CallOptions = {}): Promise<boolean> {
+    checkId(groupId, "groupId");
+    checkOptions(options, { signal: true });
+    const output = await this.#coordinator.run("completion.remove", groupId, { op: newOp() }, this.#ending(options));
+    return output.found;
   }
 
   /** Returns the group's current status; null for a group that is unknown, not registered yet, or expired. */
   async status(groupId: string, options: CallOptions = {}): Promise<GroupStatus | null> {
     checkId(groupId, "groupId");
-    const { view } = await this.#coordinator.run("completion.status", groupId, {}, callOptions(options));
-    return view === undefined ? null : groupStatus(groupId, view);
+    return this.#reader.status(groupId, callOptions(options));
   }
 
   /**
    * Returns the group's status at its end, or its current status when the time is over; null when the group is unknown then.
-   * An unknown group may still be registered, so the wait goes on. A wait postpones the end of a group without a deadline, for
-   * at most 30 days after its last change.
+   * An unknown group may still be registered, so the wait goes on. A wait postpones the end of a group that has neither a
+   * deadline nor an idle timeout, for at most 30 days after its last change.
    *
    * The status of a group that has not ended is at most 0.5 s old.
    *
@@ -324,35 +395,30 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
    */
   async wait(groupId: string, options: WaitCallOptions = {}): Promise<GroupStatus | null> {
     checkId(groupId, "groupId");
-    const { view } = await endOrLook<{ view?: GroupView }>(options, {
-      signals: this.#signals,
-      watch: async (watching) => {
-        const output = await this.#coordinator.watch("completion.wait", groupId, {}, watching);
-        if (output.view !== undefined) return output;
-        throw new CoordinationError("backend_rejected", "a group that has ended came without its status");
-      },
-      look: (signal) => this.#coordinator.run("completion.status", groupId, {}, { signal }),
-    });
-    return view === undefined ? null : groupStatus(groupId, view);
+    return this.#reader.wait(groupId, options);
   }
 
   /**
-   * Returns the results of acks after position `after` (0: from the first), in the order in which they counted; null for an
-   * unknown group. A page holds `limit` results, or fewer when they are large: 1 MB, or less where many pages share a request.
-   * Pass `next` as `after` until it is null.
+   * Lists tasks in the order of their announcement; null for an unknown group. A page looks at `limit` tasks: with `state` it
+   * may hold fewer, or none. Pass `next` as `after` until it is null.
    *
-   * @param options.limit 1 to 1000, default 100.
+   * @throws {CoordinationError} `unsupported` for a group that was registered with a number of tasks.
+   */
+  async tasks(groupId: string, options: TaskOptions = {}): Promise<TaskPage | null> {
+    checkId(groupId, "groupId");
+    return this.#reader.tasks(groupId, options);
+  }
+
+  /**
+   * Returns the results of acks after position `after` (0: from the first), in the order in which they counted or in that of
+   * the registration; null for an unknown group. A page holds `limit` results, or fewer when they are large: 1 MB, or less
+   * where many pages share a request. Pass `next` as `after` until it is null.
+   *
+   * @throws {CoordinationError} `unsupported` for the order of the registration where no list was registered.
    */
   async results(groupId: string, options: ResultOptions = {}): Promise<ResultPage | null> {
     checkId(groupId, "groupId");
-    checkOptions(options, RESULT_OPTIONS);
-    const { after = 0, limit = 100, signal } = options;
-    checkInteger(after, "after", 0, MAX_TOTAL);
-    checkInteger(limit, "limit", 1, 1_000);
-    const page = await this.#coordinator.run("completion.results", groupId, { after, limit }, { signal });
-    if (!page.found) return null;
-    const items = page.items.map(({ taskId, result }) => ({ taskId, result: JSON.parse(result) as unknown }));
-    return { items, next: page.next ?? null };
+    return this.#reader.results(groupId, options);
   }
 
   /**
@@ -369,39 +435,84 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
    * }
    * ```
    */
-  async *allResults(groupId: string, options: ResultOptions = {}): AsyncGenerator<ResultPage["items"][number], void> {
-    let { after }: { readonly after?: number | null | undefined } = options;
-    do {
-      const page = await this.results(groupId, { ...options, after: after ?? 0 });
-      if (page === null) return;
-      yield* page.items;
-      after = page.next;
-    } while (after !== null);
+  async *allResults(groupId: string, options: ResultOptions = {}): AsyncGenerator<TaskResult, void> {
+    checkId(groupId, "groupId");
+    yield* this.#reader.allResults(groupId, options);
   }
 
   /**
-   * Queues the group's delivery again, dead letter or delivered, and the dead letters of its earlier generations. They keep
+   * Yields the status of the group whenever it has changed, the end last. Intermediate changes arrive within about a second,
+   * several at a time; the end arrives at once. Waits for a group that is not registered yet, and keeps an open group alive as
+   * a wait does. Ends without a status when the group has expired or was removed.
+   *
+   * @example
+   * ```ts
+   * import { CompletionTracker, MemoryCoordinator } from "edge-coordinator";
+   *
+   * const tracker = new CompletionTracker(new MemoryCoordinator());
+   * await tracker.register("document-1", []);
+   * for await (const { succeeded, total } of tracker.progress("document-1")) {
+   *   // succeeded: 0, total: 0
+   * }
+   * ```
+   */
+  async *progress(groupId: string, options: ProgressOptions = {}): AsyncGenerator<GroupStatus, void> {
+    checkId(groupId, "groupId");
+    yield* this.#reader.progress(groupId, options);
+  }
+
+  /**
+   * Returns a signal that aborts when the group ends, so that work on its remaining tasks stops. It follows the generation
+   * that it sees first. Call `dispose` when the work is done: until then the signal watches the group.
+   *
+   * Does not abort when the backend fails for good: the work goes on, and its acks say what they did.
+   */
+  signal(groupId: string): GroupSignal {
+    checkId(groupId, "groupId");
+    return groupSignal(this.#reader, groupId);
+  }
+
+  /**
+   * Queues the group's deliveries again, dead letters or delivered, and the dead letters of its earlier generations. They keep
    * their delivery ids and get a full set of attempts. Returns null for an unknown group. Does nothing when there is no
    * delivery, or when `generation` is not the group's. A dead letter is kept for seven days.
    */
   async redeliver(groupId: string, options: GenerationOptions = {}): Promise<GroupStatus | null> {
     checkId(groupId, "groupId");
-    const generation = checkGeneration(options);
-    const input = { op: newOp(), ...(generation === undefined ? {} : { generation }) };
-    const { view } = await this.#coordinator.run("completion.redeliver", groupId, input, {
-      ...this.#ending,
-      signal: options.signal,
-    });
-    return view === undefined ? null : groupStatus(groupId, view);
+    const input = { op: newOp(), ...generationOf(options) };
+    return statusOf(
+      groupId,
+      await this.#coordinator.run("completion.redeliver", groupId, input, this.#ending(options)),
+    );
+  }
+
+  /** Returns the options of a call that may end the group: its delivery may outlive the call. */
+  #ending({ signal }: CallOptions): RunOptions {
+    return { signal, waitUntil: this.#waitUntil };
   }
 }
 
-function checkGeneration(
+function checkTimeout(timeoutSec: number): number {
+  checkNumber(timeoutSec, "timeoutSec", 0, MAX_SEC);
+  return timeoutSec;
+}
+
+function generationOf(
   options: GenerationOptions,
   known: Readonly<Record<string, true>> = GENERATION_OPTIONS,
-): number | undefined {
+): { generation?: number } {
   checkOptions(options, known);
-  const { generation } = options;
-  if (generation !== undefined) checkInteger(generation, "generation", 0, Number.MAX_SAFE_INTEGER);
-  return generation;
+  const { generation } = options ?? {};
+  if (generation === undefined) return {};
+  checkInteger(generation, "generation", 0, Number.MAX_SAFE_INTEGER);
+  return { generation };
+}
+
+function statusOf(groupId: string, { view }: { readonly view?: GroupView }): GroupStatus | null {
+  return view === undefined ? null : groupStatus(groupId, view);
+}
+
+/** Returns the tasks whose letter is the wanted one. */
+function named(tasks: readonly TaskKey[], letters: string | undefined, wanted: string): NamedTask[] {
+  return tasks.filter((_, i) => letters?.[i] === wanted).map(({ id, stage }) => ({ taskId: id, stage: stage ?? null }));
 }

@@ -74,7 +74,7 @@ export function deliver(coordinator: Backend, options: DeliveryOptions, place?: 
     coordinator,
     kinds: TARGET_KINDS,
     host: {
-      requests: theirs,
+      groups: theirs,
       coordinator: theirs,
       handlers,
       webhooks,
@@ -89,7 +89,10 @@ export function deliver(coordinator: Backend, options: DeliveryOptions, place?: 
     attemptMs: Math.round(attemptTimeoutSec * 1000),
   });
   // A backend that delivers by itself throws here. Its error says where to configure handlers and webhooks.
-  const stop = coordinator.onWake("completion", deliverer);
+  const stops = [coordinator.onWake("completion", deliverer), coordinator.onWake("request", deliverer)];
+  const stop = (): void => {
+    for (const each of stops) each();
+  };
   if (!isIdle) return stop;
   stop();
   throw new CoordinationError(

@@ -1,82 +1,152 @@
 import type { Coordinator } from "../coordinator.js";
-import type { RequestView, StageRoots } from "../core/request/record.js";
+import type { Verdict } from "../core/group/acks.js";
+import type { GroupState, TaskAck } from "../core/group/record.js";
+import type { GroupView } from "../core/group/view.js";
+import { type GroupStatus, groupStatus } from "../delivery/group-status.js";
+import type { Payloads, Webhooks } from "../delivery/handler.js";
 import { CoordinationError } from "../errors.js";
-import { AbortListeners } from "../lib/abort-listeners.js";
 import { type Duration, inSeconds } from "../lib/duration.js";
 import { newOp } from "../lib/ids.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
-import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, shortText } from "../lib/validate.js";
-import type { OnEvent } from "../runtime/events.js";
-import { emit } from "../runtime/events.js";
+import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, shortText, toJson } from "../lib/validate.js";
+import type { RunOptions } from "../runtime/backend.js";
+import { hookOrWarning } from "../runtime/events.js";
 import { type CallOptions, callOptions } from "./call-options.js";
 import { checkCoordinator } from "./check-coordinator.js";
-import { checkWait, endOrLook, type WaitCallOptions } from "./end-or-look.js";
-import { type RequestResult, requestResult } from "./request-result.js";
-import { type QueueStatus, queueStatus, type RequestState } from "./request-status.js";
-import { checkStages } from "./stages.js";
-import { MAX_ERROR_BYTES } from "./task.js";
+import { type DeliveryOptions, deliver } from "./deliver.js";
+import type { WaitCallOptions } from "./end-or-look.js";
+import { announced } from "./group/announcement.js";
+import type { AddResult } from "./group/calls.js";
+import { GroupReader, type ProgressOptions, type TaskOptions, type TaskPage } from "./group/reader.js";
+import { refuse } from "./group/refusals.js";
+import { checkTasks, type RegisterOptions, registered, registerInput } from "./group/registration.js";
+import { splitTargets } from "./group/target.js";
+import { errorFields, MAX_ERROR_BYTES, MAX_RESULT_BYTES, type TaskId, taskKey } from "./group/task.js";
+import { checkStages } from "./request/stages.js";
+import { type RequestState, type RequestStatus, requestStateOf, requestStatus } from "./request/status.js";
 
 /** Options of a `RequestWaitTracker`. */
-export interface RequestWaitOptions<S extends string = string> {
+export interface RequestWaitOptions<S extends string = string, T extends Payloads = Payloads, Env = unknown>
+  extends DeliveryOptions<T, Env> {
   /** The stages that work passes through: 1 to 64, each of 1 to 64 bytes. */
   readonly stages: readonly S[];
   /**
-   * How long a request is kept after its end, in seconds: 1 to a year. A pending request is kept for this time after its last
-   * write, or up to a quarter less. Waiting for it or following its progress keeps it alive, for at most 30 days after its last
-   * change. Default: the coordinator's `ttlSec`, else 3,600.
+   * How long a request is kept after its end, in seconds: 1 to a year. A pending request without a deadline ends as `timed_out`
+   * when no call changes it or waits for it for this time. Default: the coordinator's `ttlSec`, else 3,600.
    */
   readonly ttlSec?: Duration;
-  readonly onEvent?: OnEvent | undefined;
 }
 
-/** A root of a later stage that replaces a done root: the request waits for it instead. */
-export interface NextRoot<S extends string = string> {
+/** Options of a request's registration. */
+export interface RequestRegisterOptions<T extends Payloads = Payloads>
+  extends Pick<
+    RegisterOptions<T>,
+    "timeoutSec" | "ttlSec" | "parent" | "metadata" | "onSuccess" | "onComplete" | "onTimeout" | "onEnd" | "signal"
+  > {
+  /** Names this call for `abandon`: 1 to 256 bytes, different for each call. @default a random name */
+  readonly caller?: string | undefined;
+}
+
+/** Tasks of a later stage that continue the work of a task: the request waits for them instead. */
+export interface NextTasks<S extends string = string> {
   readonly stage: S;
-  readonly rootId: string;
+  readonly taskIds: TaskId | readonly TaskId[];
 }
 
-/** Options of a done root. */
-export interface MarkOptions<S extends string = string> extends CallOptions {
-  /** How much was processed for the root: 0 to 10⁹. @default 1 */
+/** Options of a done task. */
+export interface TaskDoneOptions<S extends string = string> extends CallOptions {
+  /** How much was processed for the task: 0 to 10⁹. @default 1 */
   readonly processed?: number | undefined;
-  /** Roots that continue the work. */
-  readonly next?: readonly NextRoot<S>[] | undefined;
+  /** Any JSON value of up to 16 KB. `results` returns it. */
+  readonly result?: unknown;
+  /** Tasks that continue the work, up to 1,000. They are added in the same step. */
+  readonly next?: readonly NextTasks<S>[] | undefined;
 }
 
-/** The progress of a request. */
-export interface RequestProgress<S extends string = string> {
-  readonly state: Exclude<RequestState, "unknown">;
-  /** Grows with every change. Pass it to `progress` to wait for the next one. */
-  readonly version: number;
-  /** How many registered roots are not marked yet. */
-  readonly open: number;
-  readonly status: QueueStatus<S>;
+/** What a call counts without settling a task. */
+export interface StageCount {
+  /** Work that was done on the way: 0 to 10⁹. */
+  readonly processed?: number | undefined;
+  /** Attempts that will be repeated: 0 to 10⁹. */
+  readonly requeued?: number | undefined;
+  /** An error that ends no task, cut to 1,024 bytes of UTF-8. */
+  readonly error?: string | undefined;
 }
 
-/** The most roots that one call may name. */
-export const MAX_ROOTS_A_CALL = 1_000;
+/** The result of a call about one request. */
+export interface RequestResult {
+  /**
+   * `accepted`: it counted, now or by the first copy of this call. `duplicate`: the task had counted before. `early`: the task
+   * is not announced yet, and the ack is kept. `late`: the request has ended. `cancelled`: it was cancelled. `unknown`:
+   * there is no such request, or no room for more early acks.
+   */
+  readonly verdict: Verdict;
+  readonly state: RequestState | "unknown";
+}
+
+/** The result of `add`. */
+export interface AddTasksResult<S extends string = string> {
+  /** `sealed`: the request takes no more tasks. `late`: it has ended. `unknown`: there is no such request. */
+  readonly outcome: AddResult["outcome"];
+  /** The ids of the tasks that are new and open: start their work after this call. */
+  readonly added: readonly string[];
+  /** The status after the call; null for an unknown request. */
+  readonly status: RequestStatus<S> | null;
+}
+
+/** The result of `abandon`. */
+export interface AbandonResult<S extends string = string> {
+  /**
+   * `cancelled`: the request was cancelled. `joined`: another caller still works on it. `late`: it is sealed or has ended,
+   * and goes on. `unknown`: there is no such request.
+   */
+  readonly outcome: "cancelled" | "joined" | "late" | "unknown";
+  readonly status: RequestStatus<S> | null;
+}
+
 /** The most that one call may count. */
 export const MAX_COUNT = 1_000_000_000;
 const MIN_TTL_SEC = 1;
 const DEFAULT_TTL_SEC = 3_600;
+const EARLY_TTL_MS = 300_000;
 
-const TRACKER_OPTIONS: Names<RequestWaitOptions> = { stages: true, ttlSec: true, onEvent: true };
-const REGISTER_OPTIONS = { caller: true, signal: true } as const;
-const FAILURE = { caller: true, stage: true, message: true } as const;
-const MARK_OPTIONS: Names<MarkOptions> = { processed: true, next: true, signal: true };
-
-/** How long the last read of a completed request may exceed the timeout. */
-const LAST_READ_MS = 2_000;
+const TRACKER_OPTIONS: Names<RequestWaitOptions> = {
+  stages: true,
+  ttlSec: true,
+  handlers: true,
+  env: true,
+  waitUntil: true,
+  webhooks: true,
+  retry: true,
+  attemptTimeoutSec: true,
+  onEvent: true,
+};
+const REGISTER_OPTIONS: Names<RequestRegisterOptions> = {
+  timeoutSec: true,
+  ttlSec: true,
+  parent: true,
+  metadata: true,
+  onSuccess: true,
+  onComplete: true,
+  onTimeout: true,
+  onEnd: true,
+  caller: true,
+  signal: true,
+};
+const DONE_OPTIONS: Names<TaskDoneOptions> = { processed: true, result: true, next: true, signal: true };
+const COUNT: Names<StageCount> = { processed: true, requeued: true, error: true };
+const FAILURE = { caller: true, message: true } as const;
+const NEXT: Names<NextTasks> = { stage: true, taskIds: true };
 
 /**
- * Lets an HTTP request, or any other caller, wait until all work that it started is done: a WaitGroup whose members have
- * names and stages, with counts for each stage.
+ * Lets an HTTP request, or any other caller, wait until all work that it started is done: an open group whose tasks have
+ * stages, with counts for each stage.
  *
- * A request is pending until its first root is registered, or until it is sealed. Then it is complete as soon as no
- * registered root is open. Another root opens it again, unless it is sealed. A sealed and complete request stays complete.
- * Every call is one round trip and one atomic step: no reader sees a root closed without its error, or between two stages.
+ * A request is pending until its first task is added, or until it is sealed. Then it is complete as soon as no task is open.
+ * Another task makes it pending again, unless it is sealed: a sealed and complete request has ended. Every call is one round
+ * trip and one atomic step: no reader sees a task settled without its error, or between two stages.
  *
- * Does not outlive its TTL when no call writes to it, waits for it or follows it. It is then unknown, never complete.
+ * A request `x` and a group `x` are different records.
  *
  * @typeParam S the stages' names; inferred from `stages`.
  *
@@ -85,306 +155,287 @@ const LAST_READ_MS = 2_000;
  * import { MemoryCoordinator, RequestWaitTracker } from "edge-coordinator";
  *
  * const requests = new RequestWaitTracker(new MemoryCoordinator(), { stages: ["parse", "embed"] });
- * await requests.registerRequest("request-1");
- * await requests.registerRoot("request-1", "parse", "document-1");
+ * await requests.register("request-1");
+ * await requests.add("request-1", "parse", "document-1");
  * // a worker that has parsed it, and hands it on:
- * await requests.markDone("request-1", "parse", "document-1", {
- *   processed: 1,
- *   next: [{ stage: "embed", rootId: "document-1" }],
- * });
- * await requests.markFailed("request-1", "embed", "document-1", "the model is overloaded");
- * const end = await requests.waitForRequest("request-1", { timeoutMs: 5_000 });
- * // { state: "complete", status: { parse: { processed: 1, … }, embed: { errorCount: 1, … } }, … }
+ * await requests.ack("request-1", "parse", "document-1", { next: [{ stage: "embed", taskIds: "document-1" }] });
+ * await requests.fail("request-1", "embed", "document-1", "the model is overloaded");
+ * const end = await requests.wait("request-1", { timeoutMs: 5_000 });
+ * // { state: "complete", stages: { parse: { processed: 1, … }, embed: { errorCount: 1, … } }, … }
  * ```
  */
-export class RequestWaitTracker<S extends string = string> {
+export class RequestWaitTracker<S extends string = string, T extends Payloads = Payloads, Env = unknown> {
   /** The stages of the options. */
   readonly stages: readonly S[];
-  readonly #signals = new AbortListeners();
   readonly #coordinator: Coordinator;
-  readonly #ttlMs: number;
-  readonly #onEvent: OnEvent | undefined;
+  readonly #reader: GroupReader;
+  readonly #ttlSec: Duration;
+  readonly #webhooks: Webhooks | undefined;
+  readonly #waitUntil: RunOptions["waitUntil"];
+  readonly #stop: () => void;
 
   /** @throws {CoordinationError} `invalid_input` for an option out of range, `misconfigured` without a coordinator. */
-  constructor(coordinator: Coordinator, options: RequestWaitOptions<S>) {
+  constructor(coordinator: Coordinator, options: RequestWaitOptions<S, T, Env>) {
     checkCoordinator(coordinator);
     checkOptions(options, TRACKER_OPTIONS);
     this.#coordinator = coordinator;
+    this.#reader = new GroupReader(coordinator, "request");
     this.stages = checkStages(options?.stages);
-    const ttlSec =
-      inSeconds(options.ttlSec, "ttlSec") ?? Math.max(MIN_TTL_SEC, coordinator.defaultTtlSec || DEFAULT_TTL_SEC);
-    checkNumber(ttlSec, "ttlSec", MIN_TTL_SEC, MAX_SEC);
-    this.#ttlMs = checkTtlSec(ttlSec, "ttlSec");
-    this.#onEvent = options.onEvent;
+    this.#ttlSec = options.ttlSec ?? Math.max(MIN_TTL_SEC, coordinator.defaultTtlSec || DEFAULT_TTL_SEC);
+    checkRequestTtl(this.#ttlSec);
+    this.#webhooks = options.webhooks;
+    this.#waitUntil = options.waitUntil;
+    const onEvent = hookOrWarning(options.onEvent);
+    this.#stop = deliver(coordinator, { ...(options as DeliveryOptions), onEvent });
+  }
+
+  /** Removes this tracker's handlers and webhooks, so that other trackers deliver. All other calls still work. */
+  close(): void {
+    this.#stop();
   }
 
   /**
-   * Registers a request; call it before the first message is sent. A registered request keeps its roots and counts.
+   * Registers a request; call it before the first message is sent. A registered request keeps its tasks and counts. The
+   * targets must be durable, and receive the end.
    *
-   * @param options.caller names this call for `abandon`: 1 to 256 bytes, different for each call. Default: a random name.
+   * @throws {CoordinationError} `conflict` when the request is registered with other targets or another parent.
    */
-  async registerRequest(
-    requestId: string,
-    options: CallOptions & { readonly caller?: string | undefined } = {},
-  ): Promise<RequestResult> {
+  async register(requestId: string, options: RequestRegisterOptions<T> = {}): Promise<RequestStatus<S>> {
     checkId(requestId, "requestId");
     checkOptions(options, REGISTER_OPTIONS);
-    const { caller = newOp() } = options;
+    const { caller = newOp(), signal } = options;
     checkId(caller, "caller");
-    return requestResult(
-      await this.#coordinator.run(
-        "request.register",
-        requestId,
-        { op: caller, ttlMs: this.#ttlMs },
-        { signal: options.signal },
-      ),
+    const { durable, local } = splitTargets(options, this.#webhooks && ((url) => this.#webhooks?.check(url)));
+    if (Object.keys(local).length > 0) {
+      throw new CoordinationError("invalid_input", "the targets of a request must be durable, not plain functions");
+    }
+    const timeoutSec = inSeconds(options.timeoutSec, "timeoutSec") ?? 0;
+    checkNumber(timeoutSec, "timeoutSec", 0, MAX_SEC);
+    const input = await registerInput(
+      {
+        machine: "request",
+        id: requestId,
+        tasks: checkTasks([], true),
+        targets: durable,
+        timeoutMs: Math.ceil(timeoutSec * 1000),
+        ttlMs: checkRequestTtl(options.ttlSec ?? this.#ttlSec),
+        op: caller,
+      },
+      options as RegisterOptions,
     );
+    const output = await this.#coordinator.run("request.register", requestId, input, this.#ending({ signal }));
+    return requestStatus(this.stages, registered(requestId, output));
   }
 
   /**
-   * Ends a request whose caller has failed, such as an HTTP handler that threw. The request is complete at once, with one
-   * error and no open root, and its waiters resolve. The end stays readable for the TTL. The next `registerRequest` begins
-   * anew, so that the client can send the request again.
+   * Cancels a request whose caller has failed, such as an HTTP handler that threw, so that its waiters resolve. The end stays
+   * readable for the TTL. The next `register` begins anew, so that the client can send the request again.
    *
-   * Does not end a request that another caller has registered and not abandoned (`duplicate`), nor a sealed one (`late`).
-   * A request with more than 16 callers cannot be abandoned.
+   * Does not cancel a request that another caller has registered and not abandoned, nor a sealed one. A request with more than
+   * 16 callers cannot be abandoned.
    *
-   * @param failure.caller the name that `registerRequest` was given.
-   * @param failure.stage the stage that counts the error.
+   * @param failure.caller the name that `register` was given.
    * @param failure.message cut to 1,024 bytes of UTF-8, between two characters.
    */
   async abandon(
     requestId: string,
-    failure: { readonly caller: string; readonly stage: S; readonly message: string },
+    failure: { readonly caller: string; readonly message: string },
     options: CallOptions = {},
-  ): Promise<RequestResult> {
+  ): Promise<AbandonResult<S>> {
     checkId(requestId, "requestId");
     checkOptions(failure, FAILURE);
-    const { caller, stage, message } = failure;
+    const { caller, message } = failure;
     checkId(caller, "caller");
-    this.#checkStage(stage, "stage");
-    const error = shortText(message, "message", MAX_ERROR_BYTES);
-    return requestResult(
-      await this.#coordinator.run(
-        "request.abandon",
-        requestId,
-        { op: newOp(), caller, stage, error },
-        callOptions(options),
-      ),
-    );
+    const input = { op: newOp(), caller, reason: shortText(message, "message", MAX_ERROR_BYTES) };
+    const output = await this.#coordinator.run("request.abandon", requestId, input, this.#ending(callOptions(options)));
+    return { outcome: output.outcome, status: this.#statusOf(requestId, output) };
   }
 
   /**
-   * Adds one or up to 1,000 roots that the request waits for. Registering one again does nothing. A root whose mark came
-   * first is done at once: its counts are added, and so are its `next` roots. A sealed request takes no roots: the verdict is
-   * `sealed`, or `late` once it is complete.
+   * Adds one task or up to 1,000 tasks that the request waits for. Adding one again does nothing. A task whose ack came first
+   * is done at once: its counts are added, and so are its `next` tasks.
    *
-   * @throws {CoordinationError} `limit_exceeded` beyond 100,000 roots.
+   * @throws {CoordinationError} `limit_exceeded` beyond 100,000 tasks.
    */
-  async registerRoot(
+  async add(
     requestId: string,
     stage: S,
-    rootIds: string | readonly string[],
+    taskIds: TaskId | readonly TaskId[],
     options: CallOptions = {},
-  ): Promise<RequestResult> {
+  ): Promise<AddTasksResult<S>> {
     checkId(requestId, "requestId");
     this.#checkStage(stage, "stage");
-    const roots = typeof rootIds === "string" ? [rootIds] : rootIds;
-    if (!Array.isArray(roots) || roots.length === 0 || roots.length > MAX_ROOTS_A_CALL) {
-      throw new CoordinationError("invalid_input", `rootIds must be an id, or a list of 1 to ${MAX_ROOTS_A_CALL}`);
-    }
-    for (const [i, id] of roots.entries()) checkId(id, typeof rootIds === "string" ? "rootId" : `rootIds[${i}]`);
-    return requestResult(
-      await this.#coordinator.run(
-        "request.roots",
-        requestId,
-        { op: newOp(), stage, roots: [...roots] },
-        callOptions(options),
-      ),
-    );
+    const ids = Array.isArray(taskIds) ? (taskIds as readonly TaskId[]) : [taskIds as TaskId];
+    if (ids.length === 0) throw new CoordinationError("invalid_input", "taskIds must hold at least one id");
+    const { announcement, tasks } = announced(tasksOf(stage, ids), "taskIds");
+    const input = { op: newOp(), ...announcement };
+    const output = await this.#coordinator.run("request.add", requestId, input, this.#ending(callOptions(options)));
+    refuse(output.refused);
+    const added = tasks.filter((_, i) => output.letters?.[i] === "n").map(({ id }) => id);
+    return { outcome: output.outcome, added, status: this.#statusOf(requestId, output) };
   }
 
   /**
-   * Closes the request to new roots, except the `next` roots of registered ones. Once no root is open it is complete for good.
-   * A request without roots is complete at once.
+   * Closes the request to new tasks, except the `next` tasks of open ones. Once no task is open it has ended. A request without
+   * tasks ends at once. Returns null for an unknown request.
    */
-  async seal(requestId: string, options: CallOptions = {}): Promise<RequestResult> {
-    return (await this.sealAndStatus(requestId, options)).result;
+  async seal(requestId: string, options: CallOptions = {}): Promise<RequestStatus<S> | null> {
+    checkId(requestId, "requestId");
+    const ending = this.#ending(callOptions(options));
+    return this.#statusOf(requestId, await this.#coordinator.run("request.seal", requestId, { op: newOp() }, ending));
   }
 
-  /** Seals the request, and returns its counts of the same step if it is complete; null while it is pending or unknown. */
-  async sealAndStatus(
-    requestId: string,
-    options: CallOptions = {},
-  ): Promise<{ result: RequestResult; status: QueueStatus<S> | null }> {
-    checkId(requestId, "requestId");
-    const output = await this.#coordinator.run("request.seal", requestId, { op: newOp() }, callOptions(options));
-    return {
-      result: requestResult(output),
-      status: output.view === undefined ? null : queueStatus(this.stages, output.view),
+  /**
+   * Marks a task as done. Any copy of a message may call it: a task counts once, and a failed task stays failed. The ack of a
+   * task that is not announced is kept (`early`), and counts with its announcement.
+   *
+   * @throws {CoordinationError} `limit_exceeded` when a limit of the request is reached. Nothing is applied then.
+   */
+  async ack(requestId: string, stage: S, taskId: TaskId, options: TaskDoneOptions<S> = {}): Promise<RequestResult> {
+    checkOptions(options, DONE_OPTIONS);
+    const { processed = 1, result, next = [], signal } = options;
+    checkInteger(processed, "processed", 0, MAX_COUNT);
+    const done = {
+      processed,
+      ...(result === undefined ? {} : { result: toJson(result, "result", MAX_RESULT_BYTES) }),
     };
+    return this.#ack(requestId, { ...this.#taskOf(stage, taskId), ...done }, { next: this.#nextOf(next), signal });
   }
 
   /**
-   * Closes a root, with how much was processed for it. Any copy of a message may call it: a root counts once, and a failed
-   * root stays failed. The mark of a root that is not registered is kept (`early`), and counts with the registration.
-   *
-   * @param processed 0 to 10⁹, default 1; or options with `next`: roots that continue the work. They are registered in the same
-   * step, so that the request is never complete in between.
-   * @throws {CoordinationError} `limit_exceeded` when the request keeps 10,000 early marks, their `next` roots included.
-   */
-  async markDone(
-    requestId: string,
-    stage: S,
-    rootId: string,
-    processed: number | MarkOptions<S> = 1,
-  ): Promise<RequestResult> {
-    const done: MarkOptions<S> = typeof processed === "number" ? { processed } : processed;
-    checkOptions(done, MARK_OPTIONS);
-    const { processed: count = 1, next = [], signal } = done;
-    checkInteger(count, "processed", 0, MAX_COUNT);
-    return this.#mark([requestId, stage, rootId], { processed: count, ...this.#grouped(next) }, { signal });
-  }
-
-  /**
-   * Closes a root as failed, and counts its error in the same step. Do not call it for work that will be retried.
+   * Marks a task as failed for good, and counts its error in the same step. Do not call it for work that will be retried.
    *
    * @param message cut to 1,024 bytes of UTF-8, between two characters.
    */
-  async markFailed(
+  async fail(
     requestId: string,
     stage: S,
-    rootId: string,
+    taskId: TaskId,
     message: string,
     options: CallOptions = {},
   ): Promise<RequestResult> {
-    const error = shortText(message, "message", MAX_ERROR_BYTES);
-    return this.#mark([requestId, stage, rootId], { processed: 0, error }, callOptions(options));
+    const failed = { ...this.#taskOf(stage, taskId), ...errorFields(message, "message") };
+    return this.#ack(requestId, failed, { next: {}, signal: callOptions(options).signal });
   }
 
-  /**
-   * Counts work without closing a root. A call that the client resends counts once. A second call counts again.
-   *
-   * @param n 0 to 10⁹, default 1.
-   */
-  async recordProcessed(requestId: string, stage: S, n = 1, options: CallOptions = {}): Promise<RequestResult> {
-    checkInteger(n, "n", 0, MAX_COUNT);
-    return this.#record(requestId, stage, { processed: n }, options);
-  }
-
-  /**
-   * Counts attempts that will be retried.
-   *
-   * @param n 0 to 10⁹, default 1.
-   */
-  async recordRequeue(requestId: string, stage: S, n = 1, options: CallOptions = {}): Promise<RequestResult> {
-    checkInteger(n, "n", 0, MAX_COUNT);
-    return this.#record(requestId, stage, { requeued: n }, options);
-  }
-
-  /**
-   * Counts an error without closing a root.
-   *
-   * @param message cut to 1,024 bytes of UTF-8, between two characters.
-   */
-  async recordError(requestId: string, stage: S, message: string, options: CallOptions = {}): Promise<RequestResult> {
-    return this.#record(requestId, stage, { error: shortText(message, "message", MAX_ERROR_BYTES) }, options);
-  }
-
-  /** Returns the state of the request. */
-  async state(requestId: string, options: CallOptions = {}): Promise<RequestState> {
+  /** Counts what settles no task. A call that the client resends counts once. A second call counts again. */
+  async count(requestId: string, stage: S, counts: StageCount, options: CallOptions = {}): Promise<RequestResult> {
     checkId(requestId, "requestId");
-    const { view } = await this.#coordinator.run("request.status", requestId, {}, callOptions(options));
-    return view === undefined ? "unknown" : view.complete ? "complete" : "pending";
+    this.#checkStage(stage, "stage");
+    checkOptions(counts, COUNT, "counts");
+    const { processed, requeued, error } = counts;
+    if (processed === undefined && requeued === undefined && error === undefined) {
+      throw new CoordinationError("invalid_input", "counts must have processed, requeued or error");
+    }
+    if (processed !== undefined) checkInteger(processed, "processed", 0, MAX_COUNT);
+    if (requeued !== undefined) checkInteger(requeued, "requeued", 0, MAX_COUNT);
+    const input = {
+      op: newOp(),
+      stage,
+      ...(processed === undefined ? {} : { processed }),
+      ...(requeued === undefined ? {} : { requeued }),
+      ...(error === undefined ? {} : errorFields(error, "error")),
+    };
+    const output = await this.#coordinator.run("request.count", requestId, input, callOptions(options));
+    refuse(output.refused);
+    const { verdict, state, complete = false } = output;
+    return { verdict, state: state === "unregistered" ? "unknown" : stateAfter({ state, complete }) };
   }
 
-  /** Returns the current counts; null when the request is unknown. */
-  async queueStatus(requestId: string, options: CallOptions = {}): Promise<QueueStatus<S> | null> {
+  /** Ends an open request; one that has ended does not change. Returns null for an unknown request. */
+  async cancel(requestId: string, reason: string, options: CallOptions = {}): Promise<RequestStatus<S> | null> {
     checkId(requestId, "requestId");
-    const { view } = await this.#coordinator.run("request.status", requestId, {}, callOptions(options));
-    return view === undefined ? null : queueStatus(this.stages, view);
+    const input = { reason: shortText(reason, "reason", MAX_ERROR_BYTES) };
+    const output = await this.#coordinator.run("request.cancel", requestId, input, this.#ending(callOptions(options)));
+    return this.#statusOf(requestId, output);
+  }
+
+  /** Returns the current status; null when the request is unknown. */
+  async status(requestId: string, options: CallOptions = {}): Promise<RequestStatus<S> | null> {
+    checkId(requestId, "requestId");
+    return this.#ofGroup(await this.#reader.status(requestId, callOptions(options)));
   }
 
   /**
-   * Returns the request's progress once it is complete, or when the time is over; null when it is unknown. Read `state`: a
-   * request that is not complete in time is `pending`, and its progress is at most 0.5 s old. Passing failures of the backend
-   * are retried every 0.25 to 2 s, within the time.
+   * Returns the request's status once it is complete or has ended, or when the time is over; null when it is unknown. Read
+   * `state`: a request that is not complete in time is `pending`, and its status is at most 0.5 s old. Passing failures of the
+   * backend are retried every 0.25 to 2 s, within the time.
    *
    * On Redis, a wait may receive the end's message and not be able to read the end in time. It then takes up to 2 s more.
    *
    * @throws {CoordinationError} `wait_timeout`, retryable, when the backend does not answer in time. An abort rejects with
    * `signal.reason`.
    */
-  async waitForRequest(requestId: string, options: WaitCallOptions = {}): Promise<RequestProgress<S> | null> {
+  async wait(requestId: string, options: WaitCallOptions = {}): Promise<RequestStatus<S> | null> {
     checkId(requestId, "requestId");
-    const { view } = await endOrLook<{ view?: RequestView }>(options, {
-      signals: this.#signals,
-      watch: (watching) =>
-        this.#coordinator.watch("request.wait", requestId, {}, { ...watching, lastReadMs: LAST_READ_MS }),
-      look: (signal) => this.#coordinator.run("request.status", requestId, {}, { signal }),
-    });
-    return view === undefined ? null : this.#progressOf(view);
+    return this.#ofGroup(await this.#reader.wait(requestId, options));
   }
 
   /**
-   * Returns the progress once it is newer than `after`, or at once when the request is complete or unknown: for progress bars.
-   * Intermediate changes arrive within about a second, several at a time. The end arrives at once. Keeps a pending request
-   * alive, as a wait does.
+   * Yields the status whenever it has changed, the end last: for progress bars. Intermediate changes arrive within about a
+   * second, several at a time. The end arrives at once. Keeps a pending request alive, as a wait does. Ends without a status
+   * when the request is unknown.
+   */
+  async *progress(requestId: string, options: ProgressOptions = {}): AsyncGenerator<RequestStatus<S>, void> {
+    checkId(requestId, "requestId");
+    for await (const status of this.#reader.progress(requestId, options)) yield requestStatus(this.stages, status);
+  }
+
+  /**
+   * Returns the status once its version is another than `after`; null when the request is unknown.
    *
-   * @param after the `version` of the last progress; 0 to begin with.
+   * @param after the `version` of the last status; "" for the current one.
    * @throws {CoordinationError} `wait_timeout` when nothing changed. An abort rejects with `signal.reason`.
    */
-  async progress(requestId: string, after: number, options: WaitCallOptions = {}): Promise<RequestProgress<S> | null> {
+  async newer(requestId: string, after: string, options: WaitCallOptions = {}): Promise<RequestStatus<S> | null> {
     checkId(requestId, "requestId");
-    checkInteger(after, "after", 0, Number.MAX_SAFE_INTEGER);
-    const { view } = await this.#coordinator.watch("request.progress", requestId, { after }, checkWait(options));
-    return view === undefined ? null : this.#progressOf(view);
+    return this.#ofGroup(await this.#reader.newer(requestId, after, options));
+  }
+
+  /** Lists tasks in the order of their announcement; null for an unknown request. See `CompletionTracker.tasks`. */
+  async tasks(requestId: string, options: TaskOptions = {}): Promise<TaskPage | null> {
+    checkId(requestId, "requestId");
+    return this.#reader.tasks(requestId, options);
   }
 
   /**
-   * Removes the request before its TTL ends. False when there is none, or when the removal failed: `onEvent` receives the
-   * error, and the TTL removes the request. Callers that wait for a complete request can still read its end, for a minute at
-   * most. Late marks are refused and do not create the request again.
+   * Removes the request before its TTL ends: a pending one is cancelled first. False when there is none. Callers that wait can
+   * still read its end, for a minute at most. Late acks are refused and do not create the request again.
    */
-  async cleanup(requestId: string, options: CallOptions = {}): Promise<boolean> {
+  async remove(requestId: string, options: CallOptions = {}): Promise<boolean> {
     checkId(requestId, "requestId");
-    const { signal } = callOptions(options);
-    try {
-      return (await this.#coordinator.run("request.cleanup", requestId, { op: newOp() }, { signal })).found;
-    } catch (error) {
-      if (signal?.aborted) throw error;
-      emit(this.#onEvent, { type: "followup_failed", transition: "request.cleanup", id: requestId, error });
-      return false;
-    }
+    const ending = this.#ending(callOptions(options));
+    return (await this.#coordinator.run("request.remove", requestId, { op: newOp() }, ending)).found;
   }
 
-  #progressOf(view: RequestView): RequestProgress<S> {
-    const { complete, version, open } = view;
-    return { state: complete ? "complete" : "pending", version, open, status: queueStatus(this.stages, view) };
-  }
-
-  async #mark(
-    [requestId, stage, rootId]: readonly [string, S, string],
-    done: { processed: number; error?: string; next?: StageRoots[] },
-    options: CallOptions,
-  ): Promise<RequestResult> {
-    checkId(requestId, "requestId");
-    this.#checkStage(stage, "stage");
-    checkId(rootId, "rootId");
-    const input = { op: newOp(), stage, root: rootId, ...done };
-    return requestResult(await this.#coordinator.run("request.mark", requestId, input, options));
-  }
-
-  async #record(
+  async #ack(
     requestId: string,
-    stage: S,
-    counts: { processed?: number; requeued?: number; error?: string },
-    options: CallOptions,
+    task: TaskAck,
+    { next, signal }: { readonly next: object; readonly signal: AbortSignal | undefined },
   ): Promise<RequestResult> {
     checkId(requestId, "requestId");
+    const input = { op: newOp(), tasks: [task], earlyTtlMs: EARLY_TTL_MS, ...next };
+    const { results, refused } = await this.#coordinator.run("request.ack", requestId, input, this.#ending({ signal }));
+    refuse(refused);
+    const { verdict, state, complete = false } = results[0]!;
+    return { verdict, state: state === "unregistered" ? "unknown" : stateAfter({ state, complete }) };
+  }
+
+  #taskOf(stage: S, taskId: TaskId): TaskAck {
     this.#checkStage(stage, "stage");
-    const input = { op: newOp(), stage, ...counts };
-    return requestResult(await this.#coordinator.run("request.record", requestId, input, callOptions(options)));
+    return taskKey({ stage, id: taskId }, "task");
+  }
+
+  /** Returns the `next` of an ack; an empty object when there is none. */
+  #nextOf(next: readonly NextTasks<S>[]): object {
+    if (!Array.isArray(next)) throw new CoordinationError("invalid_input", "next must be a list");
+    const tasks = (next as readonly NextTasks<S>[]).flatMap((each, i) => {
+      checkOptions(each ?? null, NEXT, `next[${i}]`);
+      this.#checkStage(each.stage, `next[${i}].stage`);
+      const { taskIds } = each;
+      return tasksOf(each.stage, Array.isArray(taskIds) ? (taskIds as readonly TaskId[]) : [taskIds as TaskId]);
+    });
+    return tasks.length === 0 ? {} : { next: announced(tasks, "next").announcement };
   }
 
   #checkStage(stage: S, field: string): void {
@@ -392,17 +443,31 @@ export class RequestWaitTracker<S extends string = string> {
     throw new CoordinationError("invalid_input", `${field} must be one of the tracker's stages`);
   }
 
-  /** Returns the next roots by their stages; an empty object when there are none. */
-  #grouped(next: readonly NextRoot<S>[]): { next?: StageRoots[] } {
-    if (!Array.isArray(next) || next.length > MAX_ROOTS_A_CALL) {
-      throw new CoordinationError("invalid_input", `next must be a list of at most ${MAX_ROOTS_A_CALL} roots`);
-    }
-    const byStage = new Map<S, string[]>();
-    for (const [i, root] of (next as readonly NextRoot<S>[]).entries()) {
-      this.#checkStage(root?.stage, `next[${i}].stage`);
-      checkId(root.rootId, `next[${i}].rootId`);
-      byStage.set(root.stage, [...(byStage.get(root.stage) ?? []), root.rootId]);
-    }
-    return byStage.size === 0 ? {} : { next: Array.from(byStage, ([stage, roots]) => ({ stage, roots })) };
+  #statusOf(requestId: string, { view }: { readonly view?: GroupView }): RequestStatus<S> | null {
+    return view === undefined ? null : this.#ofGroup(groupStatus(requestId, view));
   }
+
+  #ofGroup(status: GroupStatus | null): RequestStatus<S> | null {
+    return status === null ? null : requestStatus(this.stages, status);
+  }
+
+  /** Returns the options of a call that may end the request: its delivery may outlive the call. */
+  #ending({ signal }: CallOptions): RunOptions {
+    return { signal, waitUntil: this.#waitUntil };
+  }
+}
+
+/** A shorter TTL would expire between two looks of a waiter, which keeps the request alive. */
+function checkRequestTtl(ttl: Duration): number {
+  checkNumber(inSeconds(ttl, "ttlSec"), "ttlSec", MIN_TTL_SEC, MAX_SEC);
+  return checkTtlSec(ttl, "ttlSec");
+}
+
+function tasksOf(stage: string, ids: readonly TaskId[]): { stage: string; id: TaskId }[] {
+  return Array.from(ids, (id) => ({ stage, id }));
+}
+
+/** Returns the request's state after a call, from the group's state and whether no task is open. */
+function stateAfter({ state, complete }: { readonly state: GroupState; readonly complete: boolean }): RequestState {
+  return requestStateOf({ state, remaining: complete ? 0 : 1, total: 1, sealed: false });
 }

@@ -98,7 +98,7 @@ export class CustomBackend implements Backend {
     this.#onEvent = onEvent;
     this.#wakers = new Wakers({
       run: (machine, id, input) => this.run(`${machine}.woken`, id, input),
-      own: new Deliverer({ coordinator: this, kinds: BACKEND_KINDS, host: { requests: () => this, onEvent } }),
+      own: new Deliverer({ coordinator: this, kinds: BACKEND_KINDS, host: { groups: () => this, onEvent } }),
       clock,
       onEvent,
     });

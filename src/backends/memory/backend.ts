@@ -68,7 +68,7 @@ export class MemoryBackend implements Backend {
     this.#wakers = new Wakers({
       run: (machine, recordId, input) => this.#apply(`${machine}.woken`, recordId, input),
       // Marks the roots of requests that wait for a group, when no tracker of this coordinator delivers.
-      own: new Deliverer({ coordinator: this, kinds: BACKEND_KINDS, host: { requests: () => this, onEvent } }),
+      own: new Deliverer({ coordinator: this, kinds: BACKEND_KINDS, host: { groups: () => this, onEvent } }),
       clock,
       onEvent,
     });

@@ -99,7 +99,7 @@ export class UpstashBackend implements Backend, Drainable {
     });
     this.#wakers = new Wakers({
       run: async (machine, id, input) => (await this.#evaluate(`${machine}.woken`, id, input, {})).output as never,
-      own: new Deliverer({ coordinator: this, kinds: BACKEND_KINDS, host: { requests: () => this, onEvent } }),
+      own: new Deliverer({ coordinator: this, kinds: BACKEND_KINDS, host: { groups: () => this, onEvent } }),
       clock,
       onEvent,
     });

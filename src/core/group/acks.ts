@@ -203,8 +203,10 @@ function ackUnregistered(store: Store, input: AckInput): AckOutput {
   const results: AckLine[] = [];
   const head = store.head<EarlyHead>();
   // A removed group takes no early acks: its marks turn late copies away for a minute.
-  const isKept = input.earlyTtlMs > 0 && input.generation === undefined && (head === undefined || head.state === "early");
-  const early: EarlyHead = isKept && head !== undefined ? head : { state: "early", early: noEarlyAcks(), nexts: 0, untilMs: 0 };
+  const isKept =
+    input.earlyTtlMs > 0 && input.generation === undefined && (head === undefined || head.state === "early");
+  const early: EarlyHead =
+    isKept && head !== undefined ? head : { state: "early", early: noEarlyAcks(), nexts: 0, untilMs: 0 };
   const untilMs = store.nowMs + input.earlyTtlMs;
   let isChanged = false;
   for (const task of input.tasks) {
@@ -260,22 +262,32 @@ export interface CountInput {
   generation?: number;
 }
 
+export interface CountOutput {
+  verdict: Verdict;
+  state: GroupState | "unregistered";
+  /** A request without an open task. */
+  complete?: boolean;
+  refused?: AckRefusal;
+}
+
 /** Counts what settles no task: work on the way, another try, an error. */
-export function countStage(store: Store, input: CountInput): { verdict: Verdict; complete?: boolean; refused?: AckRefusal } {
+export function countStage(store: Store, input: CountInput): CountOutput {
   const group = openGroup(store);
-  if (group === undefined || isOther(group, input.generation)) return { verdict: "unknown" };
+  if (group === undefined) return { verdict: "unknown", state: "unregistered" };
   const { head } = group;
+  const { state } = head;
   const complete = hasNoOpenTask(head);
-  if (recallOp(store, input.op) !== undefined) return { verdict: "accepted", complete };
-  if (!isOpen(head)) return { verdict: head.state === "cancelled" ? "cancelled" : "late", complete };
+  if (isOther(group, input.generation)) return { verdict: "unknown", state, complete };
+  if (recallOp(store, input.op) !== undefined) return { verdict: "accepted", state, complete };
+  if (!isOpen(head)) return { verdict: state === "cancelled" ? "cancelled" : "late", state, complete };
   const counts = countsOf(store, group.stages, input.stage);
-  if (counts === undefined) return { verdict: "unknown", refused: "stages" };
+  if (counts === undefined) return { verdict: "unknown", state, refused: "stages" };
   head.staged = true;
   counts.processed += input.processed ?? 0;
   counts.requeued += input.requeued ?? 0;
   if (counts.processed > MAX_COUNT || counts.requeued > MAX_COUNT) {
     store.discard();
-    return { verdict: "unknown", refused: "counts" };
+    return { verdict: "unknown", state, refused: "counts" };
   }
   if (input.error !== undefined) {
     counts.errors += 1;
@@ -286,5 +298,5 @@ export function countStage(store: Store, input: CountInput): { verdict: Verdict;
   rememberOp(store, operationsOf(head), input.op, "");
   touch(group);
   save(group);
-  return { verdict: "accepted", complete };
+  return { verdict: "accepted", state, complete };
 }

@@ -1,11 +1,11 @@
 import { decode, encode } from "../host.js";
+import { recallOp, rememberOp } from "../recent-operations.js";
 import type { Store } from "../store.js";
 import { type EarlyHead, noEarlyAcks } from "./early-acks.js";
 import { arm, end, type Group, openAny, openGroup, save } from "./group.js";
-import { recallOp, rememberOp } from "../recent-operations.js";
 import { isOther } from "./growth.js";
-import { operationsOf } from "./task-set.js";
 import { isOpen, isSealed, type Parent, readRegistration } from "./record.js";
+import { operationsOf } from "./task-set.js";
 import { type GroupView, viewOf } from "./view.js";
 
 /** Ends a group early, and the child groups of its open tasks. */

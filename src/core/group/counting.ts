@@ -1,6 +1,6 @@
 import { encode } from "../host.js";
 import { applyPolicy, type Group } from "./group.js";
-import { indexOf, indexedName, readIndexed, writeIndexed } from "./indexed.js";
+import { indexedName, indexOf, readIndexed, writeIndexed } from "./indexed.js";
 import { type GroupHead, leftOf, numbered, type TaskAck, type TaskRef } from "./record.js";
 import { countsOf, MAX_COUNT } from "./stages.js";
 import { type Mark, markName, readMark, writeMark } from "./task-set.js";
@@ -78,4 +78,3 @@ export function keepError(store: Group["store"], head: GroupHead, error: StoredE
   store.set(numbered("e", head.errors), encode(error));
   return head.errors;
 }
-

@@ -1,5 +1,11 @@
 import { decode } from "../host.js";
-import { type Claimed, claim, type SettleInput, settle as settleDelivery, type WokenInput } from "../outbox/attempts.js";
+import {
+  type Claimed,
+  claim,
+  type SettleInput,
+  settle as settleDelivery,
+  type WokenInput,
+} from "../outbox/attempts.js";
 import { type DeliveryView, deliveryMembers, describe, redeliverAll } from "../outbox/deliveries.js";
 import type { Store } from "../store.js";
 import { markOf } from "./counting.js";
@@ -102,4 +108,3 @@ export function children(store: Store, input: ChildrenInput): { items: Child[]; 
 const OPEN = { state: "open" } as const;
 /** A position counts so many for each list before it: more than one call can announce. */
 const CHILDREN_PER_LIST = 1_024;
-

@@ -65,7 +65,12 @@ export function keepEarly(store: Store, { acks, name, mark, epoch }: EarlyPlace,
   if (before !== undefined) free(store, acks, { number: mark.number, ack: before });
   const isPlain = ack.result === undefined && ack.error === undefined && ack.next === undefined;
   const slots = isPlain ? acks.plain : acks.bodies;
-  const number = freeSlot(store, { slots, epoch, first: isPlain ? 0 : MAX_EARLY, size: isPlain ? MAX_EARLY : MAX_EARLY_BODIES });
+  const number = freeSlot(store, {
+    slots,
+    epoch,
+    first: isPlain ? 0 : MAX_EARLY,
+    size: isPlain ? MAX_EARLY : MAX_EARLY_BODIES,
+  });
   if (number === 0) return false;
   acks.kept += 1;
   slots.waiting += 1;

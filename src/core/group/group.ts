@@ -1,6 +1,7 @@
 import { encode } from "../host.js";
 import { numbersUntilMs } from "../numbers.js";
 import { enqueue, nextDueMs, PENDING_MS, pendingUntilMs, type Target, type Targets } from "../outbox/deliveries.js";
+import { CASCADE_ROUTE, TASK_ROUTE } from "../outbox/routes.js";
 import type { Store } from "../store.js";
 import { decide } from "./policy.js";
 import {
@@ -186,7 +187,7 @@ function queueDeliveries({ store, head }: Group, { isParents, sparesChildren }: 
       ...delivery,
       kind: "parent",
       id: `${deliveryId}-parent`,
-      target: { route: "task", body: parent.body },
+      target: { route: TASK_ROUTE, body: parent.body },
     });
   }
   if (head.children !== undefined && sparesChildren !== true) {
@@ -194,7 +195,7 @@ function queueDeliveries({ store, head }: Group, { isParents, sparesChildren }: 
       ...delivery,
       kind: "cascade",
       id: `${deliveryId}-cascade`,
-      target: { route: "cascade", body: encode({ chain: chainOf(head), lists: head.children }) },
+      target: { route: CASCADE_ROUTE, body: encode({ chain: chainOf(head), lists: head.children }) },
     });
   }
 }

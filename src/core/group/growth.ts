@@ -22,8 +22,8 @@ export interface Announcement {
 export interface Child {
   stage?: string;
   id: string;
-  /** The machine of the child: `group` or `request`. */
-  machine: string;
+  /** The machine of the child. */
+  machine: "completion" | "request";
   groupId: string;
 }
 
@@ -106,7 +106,8 @@ function announceTask(group: Group, task: TaskRef, queue: Announcement[]): strin
   }
   // The operation of an earlier use of the id stays known: a late copy of that call counts nothing here.
   store.set(name, markText(head.epoch, { state: "open", number: 0, op: mark.state === "absent" ? mark.op : "" }));
-  const early = mark.state === "early" && head.early !== undefined ? takeEarly(store, head.early, mark.number) : undefined;
+  const early =
+    mark.state === "early" && head.early !== undefined ? takeEarly(store, head.early, mark.number) : undefined;
   if (early === undefined) return NEW;
   if (isOpen(head)) {
     count(group, early, early.op);
@@ -117,7 +118,11 @@ function announceTask(group: Group, task: TaskRef, queue: Announcement[]): strin
   return SETTLED;
 }
 
-function keepChildren({ store, head }: Group, children: readonly Child[], fresh: Record<string, boolean | undefined>): void {
+function keepChildren(
+  { store, head }: Group,
+  children: readonly Child[],
+  fresh: Record<string, boolean | undefined>,
+): void {
   const kept: Child[] = [];
   for (const child of children) {
     if (fresh[markName(child)] === true) kept.push(child);

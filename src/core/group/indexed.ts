@@ -55,7 +55,6 @@ function stateOf(head: GroupHead, letter: string): Mark["state"] {
   return letter !== OPEN && letter === letterOf(head, "failed") ? "failed" : "open";
 }
 
-
 /** Returns the members that an ack may read for these tasks, whether they are named or indexed. */
 export function expectedMarks(tasks: readonly TaskRef[], op: string): string[] {
   const names: string[] = [];

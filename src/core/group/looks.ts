@@ -1,8 +1,8 @@
 import { byteLength, decode, formatInteger } from "../host.js";
 import { MAX_PAGE_BYTES } from "../limits.js";
 import type { Store } from "../store.js";
-import { indexedName, readIndexed } from "./indexed.js";
 import { follow, type Group, openAny, openGroup, recheckInMs } from "./group.js";
+import { indexedName, readIndexed } from "./indexed.js";
 import { type GroupHead, hasNoOpenTask, isOpen, LIST_SIZE, numbered, type TaskRef } from "./record.js";
 import { type Mark, markName, readMark } from "./task-set.js";
 import { type GroupView, type StoredError, viewOf } from "./view.js";
@@ -66,7 +66,8 @@ export interface ProgressInput {
 /** Ready once the version differs from `after`, and when a group that was seen is gone. */
 export function progress(store: Store, input: ProgressInput): Look {
   const group = openAny(store);
-  if (group === undefined) return { ready: input.isKnown === true || input.after !== "", version: store.nowMs, recheckInMs: PROGRESS_MS };
+  if (group === undefined)
+    return { ready: input.isKnown === true || input.after !== "", version: store.nowMs, recheckInMs: PROGRESS_MS };
   const { head } = group;
   const version = head.generation;
   if (versionOf(head) !== input.after) return { ready: true, version, view: viewOf(store, head) };
@@ -214,10 +215,17 @@ interface Entry {
 /** The tasks after a position, in the order of registration, with their marks. */
 function readPage(group: Group, after: number, limit: number): { entries: Entry[]; next?: number } {
   const { store, head } = group;
-  return head.kind === "indexed" ? readIndexedPage(store, head, after, limit) : readNamedPage(store, head, after, limit);
+  return head.kind === "indexed"
+    ? readIndexedPage(store, head, after, limit)
+    : readNamedPage(store, head, after, limit);
 }
 
-function readIndexedPage(store: Store, head: GroupHead, after: number, limit: number): { entries: Entry[]; next?: number } {
+function readIndexedPage(
+  store: Store,
+  head: GroupHead,
+  after: number,
+  limit: number,
+): { entries: Entry[]; next?: number } {
   const last = Math.min(after + limit, head.total);
   const names: string[] = [];
   for (let index = after; index < last; index++) {
@@ -233,7 +241,12 @@ function readIndexedPage(store: Store, head: GroupHead, after: number, limit: nu
 }
 
 /** A position counts 64 for each list before it. */
-function readNamedPage(store: Store, head: GroupHead, after: number, limit: number): { entries: Entry[]; next?: number } {
+function readNamedPage(
+  store: Store,
+  head: GroupHead,
+  after: number,
+  limit: number,
+): { entries: Entry[]; next?: number } {
   const found: { task: TaskRef; position: number }[] = [];
   const names: string[] = [];
   let next: number | undefined;

@@ -20,7 +20,8 @@ export function decide(head: GroupHead, isCallOver: boolean): Decision | undefin
   const isTotalFinal = isCallOver && (head.grows !== true || (head.sealed === true && left <= 0));
   const { toleratedFailureCount, toleratedFailurePpm, minSuccessful } = head.policy ?? {};
   if (toleratedFailureCount !== undefined && failed > toleratedFailureCount) return EXCEEDED;
-  if (toleratedFailurePpm !== undefined && isTotalFinal && failed * 1_000_000 > toleratedFailurePpm * total) return EXCEEDED;
+  if (toleratedFailurePpm !== undefined && isTotalFinal && failed * 1_000_000 > toleratedFailurePpm * total)
+    return EXCEEDED;
   if (minSuccessful !== undefined && succeeded >= minSuccessful) return ENOUGH;
   if (minSuccessful !== undefined && isTotalFinal && succeeded + left < minSuccessful) return EXCEEDED;
   return isCallOver && isSealed(head) && left <= 0 ? COMPLETED : undefined;

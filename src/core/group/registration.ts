@@ -178,7 +178,8 @@ function begin(store: Store, input: RegisterInput, before?: Group): Beginning {
 /** Begins after a removal: the marks stay for a minute, and none of them counts. */
 function beginAfterRemoval({ store, head: before }: Group, input: RegisterInput): Beginning {
   const group: Group = { store, head: before, stages: noStages() };
-  if (before.epoch + 1 >= MAX_USES || before.kind === "indexed" || input.kind === "indexed") return begin(store, input, group);
+  if (before.epoch + 1 >= MAX_USES || before.kind === "indexed" || input.kind === "indexed")
+    return begin(store, input, group);
   const head = newHead(store, input, before);
   head.epoch = before.epoch + 1;
   head.since = head.epoch;

@@ -66,7 +66,12 @@ export function extend(store: Store, input: { timeoutMs: number; generation?: nu
   if (group === undefined) return {};
   const { head } = group;
   const atMs = store.nowMs + input.timeoutMs;
-  if (isOpen(head) && !isOther(group, input.generation) && head.deadlineAtMs !== undefined && head.deadlineAtMs < atMs) {
+  if (
+    isOpen(head) &&
+    !isOther(group, input.generation) &&
+    head.deadlineAtMs !== undefined &&
+    head.deadlineAtMs < atMs
+  ) {
     head.deadlineAtMs = atMs;
     save(group);
   }

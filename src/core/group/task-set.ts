@@ -51,7 +51,11 @@ export function readMark(store: Store, head: GroupHead | undefined, name: string
   const second = text.indexOf(".", dot + 1);
   const letter = text.substring(0, 1);
   const epoch = Number(text.substring(1, dot));
-  const mark: Mark = { state: "absent", number: Number(text.substring(dot + 1, second)), op: text.substring(second + 1) };
+  const mark: Mark = {
+    state: "absent",
+    number: Number(text.substring(dot + 1, second)),
+    op: text.substring(second + 1),
+  };
   if (letter === LETTERS.early || letter === EARLY_FAILURE) mark.isEarly = true;
   if (head !== undefined && epoch < head.since) mark.state = head.kind === "counted" ? "open" : "absent";
   else if (letter === LETTERS.succeeded) mark.state = "succeeded";

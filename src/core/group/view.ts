@@ -11,6 +11,8 @@ export interface GroupView {
   changes: number;
   state: GroupState;
   request?: boolean;
+  /** It completes under a policy. */
+  hasPolicy?: boolean;
   sealed: boolean;
   total: number;
   succeeded: number;
@@ -65,6 +67,7 @@ export function viewOf(store: Store, head: GroupHead): GroupView {
     delivery: describe(store, head, head.generation),
   };
   if (head.request === true) view.request = true;
+  if (head.policy !== undefined) view.hasPolicy = true;
   if (head.staged === true) view.stages = viewStages(store);
   if (head.reason !== undefined) view.reason = head.reason;
   if (head.completionReason !== undefined) view.completionReason = head.completionReason;

@@ -1,12 +1,14 @@
-/** A route says where a delivery goes: `handler:NAME`, a webhook, or the root of a request. It is stored with the delivery. */
+/** A route says where a delivery goes: `handler:NAME`, a webhook, a task, or child groups. It is stored with the delivery. */
 
 /** The route of every webhook. The delivery's body is its URL. */
 export const WEBHOOK_ROUTE = "url";
 /**
- * The route that marks the root of a request. Every draining process can deliver to it. The delivery's body is the root
- * as JSON.
+ * The route that settles the task of another group or request. Every draining process can deliver to it. The delivery's
+ * body is the task as JSON.
  */
-export const REQUEST_ROUTE = "request";
+export const TASK_ROUTE = "task";
+/** The route that cancels child groups. Every draining process can deliver to it. The body says which, as JSON. */
+export const CASCADE_ROUTE = "cascade";
 const HANDLER = "handler:";
 
 /** Whether a route leads to a webhook. */

@@ -7,12 +7,14 @@ import type { Attempt, DeliveryHost, TargetKind } from "./target-kind.js";
 
 /** A function that the delivering instance registered under a name. */
 export const handlerTarget: TargetKind = {
-  field: "handler",
-  form: "{ handler, payload }",
-  store(target, field) {
-    const { handler, payload = null } = target as { handler: unknown; payload?: unknown };
-    checkId(handler, `${field}.handler`);
-    return { route: handlerRoute(handler), body: toJson(payload, `${field}.payload`) };
+  named: {
+    field: "handler",
+    form: "{ handler, payload }",
+    store(target, field) {
+      const { handler, payload = null } = target as { handler: unknown; payload?: unknown };
+      checkId(handler, `${field}.handler`);
+      return { route: handlerRoute(handler), body: toJson(payload, `${field}.payload`) };
+    },
   },
   owns: (route) => handlerOf(route) !== undefined,
   routes: ({ handlers }) => [...(handlers?.keys() ?? [])].map(handlerRoute),
@@ -23,10 +25,10 @@ export const handlerTarget: TargetKind = {
   next: () => ({}),
 };
 
-async function send({ groupId, claim, signal }: Attempt, host: DeliveryHost): Promise<void> {
+async function send({ machine, id, claim, signal }: Attempt, host: DeliveryHost): Promise<undefined> {
   // If this instance lacks the handler, the attempt must fail and not count as delivered. Calling `undefined` throws.
   const handler = host.handlers?.get(handlerOf(claim.route) ?? "") as Handler;
-  const status = statusAtEnd(groupId, claim);
+  const status = statusAtEnd(id, claim);
   const event: HandlerEvent = {
     type: claim.type as GroupEventType,
     tenant: host.tenant,
@@ -36,13 +38,16 @@ async function send({ groupId, claim, signal }: Attempt, host: DeliveryHost): Pr
     payload: JSON.parse(claim.body),
     status,
   };
-  await handler(event, contextOf(groupId, host, signal));
+  await handler(event, contextOf({ machine, id, signal }, host));
+  return undefined;
 }
 
-function contextOf(groupId: string, host: DeliveryHost, signal: AbortSignal): HandlerContext {
+function contextOf(
+  { machine, id, signal }: Pick<Attempt, "machine" | "id" | "signal">,
+  host: DeliveryHost,
+): HandlerContext {
   const { env, coordinator, waitUntil, onEvent } = host;
-  const report = (error: unknown): void =>
-    emit(onEvent, { type: "wake_failed", machine: "completion", id: groupId, error });
+  const report = (error: unknown): void => emit(onEvent, { type: "wake_failed", machine, id, error });
   return {
     env,
     signal,

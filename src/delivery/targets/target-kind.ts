@@ -7,12 +7,11 @@ import type { OnEvent } from "../../runtime/events.js";
 import type { Handler, Webhooks } from "../handler.js";
 
 /**
- * The handlers, senders and bindings of an instance that delivers. A backend that delivers by itself sets `requests`
- * only.
+ * The handlers, senders and bindings of an instance that delivers. A backend that delivers by itself sets `groups` only.
  */
 export interface DeliveryHost {
-  /** The backend of the requests that wait for a group. */
-  readonly requests: () => Backend;
+  /** The backend of other groups and requests: of parents, and of child groups. */
+  readonly groups: () => Backend;
   readonly handlers?: ReadonlyMap<string, Handler> | undefined;
   /** The `ctx.coordinator` of handlers. */
   readonly coordinator?: (() => Coordinator) | undefined;
@@ -27,10 +26,15 @@ export interface DeliveryHost {
   readonly onEvent?: OnEvent | undefined;
 }
 
-/** One attempt to deliver the end of a group. */
+/** One attempt to deliver the end of a group or request. */
 export interface Attempt {
-  readonly groupId: string;
+  readonly machine: "completion" | "request";
+  readonly id: string;
   readonly claim: Claim;
+  /** The backend of the record itself. */
+  readonly backend: Backend;
+  /** How long the attempt may take, in milliseconds. */
+  readonly limitMs: number;
   /** Aborted when the attempt times out. */
   readonly signal: AbortSignal;
 }
@@ -43,11 +47,8 @@ export interface NextAttempt {
   readonly notBeforeMs?: number;
 }
 
-/**
- * A kind of target: how a registration names it, and how a delivery reaches it. To add a kind, add one file here and
- * one line in `registry.ts`: two lines for a kind that backends deliver alone. CONTRIBUTING lists where its types belong.
- */
-export interface TargetKind {
+/** How a registration names a kind of target. */
+export interface NamedTarget {
   /** The field that identifies a registration's target as this kind. */
   readonly field: string;
   /** How a registration writes this kind. Errors show it. */
@@ -59,14 +60,26 @@ export interface TargetKind {
    * @throws {CoordinationError} `invalid_input` that names the field.
    */
   store(target: object, field: string, checkUrl: ((url: string) => void) | undefined): Target;
+}
+
+/**
+ * A kind of target: how a registration names it, and how a delivery reaches it. To add a kind, add one file here and
+ * one line in `registry.ts`: two lines for a kind that backends deliver alone. CONTRIBUTING lists where its types belong.
+ */
+export interface TargetKind {
+  /** How a registration names this kind. Absent for deliveries that only the core makes. */
+  readonly named?: NamedTarget;
   /** Whether a stored route leads to this kind. */
   owns(route: string): boolean;
   /** Returns the routes that this instance can deliver to. */
   routes(host: DeliveryHost): readonly string[];
   /** Returns the destination of a delivery, for the limits of the work pool: each destination has a share of it. */
   destination(claim: Claim): string;
-  /** Makes one attempt. A rejection causes another one. */
-  send(attempt: Attempt, host: DeliveryHost): Promise<void>;
+  /**
+   * Makes one attempt. A rejection causes another one. Returns `undefined` once all is delivered, else the body of the
+   * next attempt, which continues the work at once.
+   */
+  send(attempt: Attempt, host: DeliveryHost): Promise<string | undefined>;
   /** The text that callers and tenants read instead of an error that may hold a secret. */
   readonly withheld: string;
   /** Returns the consequences of a `CoordinationError` of the attempt for the next one. */

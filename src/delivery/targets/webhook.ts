@@ -9,14 +9,16 @@ const MAX_URL_BYTES = 2_048;
 
 /** A signed HTTP request to a URL. */
 export const webhookTarget: TargetKind = {
-  field: "url",
-  form: "{ url }",
-  store(target, field, checkUrl) {
-    const { url } = target as { url: unknown };
-    checkText(url, `${field}.url`, MAX_URL_BYTES);
-    if (!URL.canParse(url)) throw new CoordinationError("invalid_input", `${field}.url must be an absolute URL`);
-    checkUrl?.(url);
-    return { route: WEBHOOK_ROUTE, body: url };
+  named: {
+    field: "url",
+    form: "{ url }",
+    store(target, field, checkUrl) {
+      const { url } = target as { url: unknown };
+      checkText(url, `${field}.url`, MAX_URL_BYTES);
+      if (!URL.canParse(url)) throw new CoordinationError("invalid_input", `${field}.url must be an absolute URL`);
+      checkUrl?.(url);
+      return { route: WEBHOOK_ROUTE, body: url };
+    },
   },
   owns: isWebhook,
   routes: ({ webhooks }) => (webhooks === undefined ? [] : [WEBHOOK_ROUTE]),
@@ -31,10 +33,11 @@ export const webhookTarget: TargetKind = {
   lacks: ({ noWebhooks }) => noWebhooks,
 };
 
-async function send({ groupId, claim, signal }: Attempt, { webhooks }: DeliveryHost): Promise<void> {
+async function send({ id, claim, signal }: Attempt, { webhooks }: DeliveryHost): Promise<undefined> {
   const timestamp = new Date(claim.createdAtMs).toISOString();
-  const body = JSON.stringify({ type: claim.type, timestamp, data: statusAtEnd(groupId, claim) });
+  const body = JSON.stringify({ type: claim.type, timestamp, data: statusAtEnd(id, claim) });
   // If this instance has no sender, the attempt must fail and not count as delivered. The cast hides that the call
   // throws.
   await (webhooks as Webhooks).send({ url: claim.body, id: claim.deliveryId, body, signal });
+  return undefined;
 }

@@ -1,11 +1,11 @@
-import type { Coordinator } from "../coordinator.js";
-import { type GroupStatus, groupStatus } from "../delivery/group-status.js";
-import { CoordinationError } from "../errors.js";
-import { isEphemeral } from "../lib/ephemeral.js";
-import { newOp } from "../lib/ids.js";
-import type { OnEvent } from "../runtime/events.js";
-import { emit } from "../runtime/events.js";
-import type { LocalTargets } from "./target.js";
+import type { Coordinator } from "../../coordinator.js";
+import { type GroupStatus, groupStatus } from "../../delivery/group-status.js";
+import { CoordinationError } from "../../errors.js";
+import { isEphemeral } from "../../lib/ephemeral.js";
+import { newOp } from "../../lib/ids.js";
+import type { OnEvent } from "../../runtime/events.js";
+import { emit } from "../../runtime/events.js";
+import { type LocalTargets, localTargetOf } from "./target.js";
 
 /** How long one watch of a group lasts. It is repeated until the group has ended. */
 const WATCH_MS = 86_400_000;
@@ -60,8 +60,7 @@ export class LocalCallbacks {
     const status = await this.#end(groupId, generation);
     // The group was restarted or expired before this instance saw the end: report that the function was not called.
     if (status === undefined) throw new CoordinationError("conflict", "the generation of a plain function is gone");
-    const own = { completed: targets.onComplete, timed_out: targets.onTimeout }[status.state as string];
-    const target = own ?? targets.onEnd;
+    const target = localTargetOf(status, targets);
     if (target === undefined) return;
     const { taken } = await this.#coordinator.run("completion.take", groupId, { op: newOp(), generation });
     if (taken) await target(status);

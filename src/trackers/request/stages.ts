@@ -1,6 +1,6 @@
-import { MAX_STAGES } from "../core/request/record.js";
-import { CoordinationError } from "../errors.js";
-import { checkId, checkText, MAX_STAGE_BYTES } from "../lib/validate.js";
+import { MAX_STAGES } from "../../core/group/stages.js";
+import { CoordinationError } from "../../errors.js";
+import { checkId, checkText, MAX_STAGE_BYTES } from "../../lib/validate.js";
 
 /** @throws {CoordinationError} `invalid_input` unless they are 1 to 64 different names of 1 to 64 bytes. */
 export function checkStages<S extends string>(stages: readonly S[]): readonly S[] {

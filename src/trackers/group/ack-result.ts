@@ -1,14 +1,14 @@
-import type { AckResult as AckOutput } from "../core/group/completion.js";
-import type { GroupState } from "../core/group/record.js";
+import type { AckLine } from "../../core/group/acks.js";
+import type { GroupState } from "../../core/group/record.js";
 
 /** The result of one ack. Its `verdict` determines which fields it has. */
 export type AckResult = AcceptedAck | RefusedAck | EarlyAck | UnknownAck;
 
 /** Fields of every verdict about a registered group. */
 interface AckOfGroup {
-  /** The group's state after this task was processed. A call that is sent again receives the state at that time. */
+  /** The group's state after the call was processed. A call that is sent again receives the state at that time. */
   readonly state: GroupState;
-  /** How many tasks have neither succeeded nor failed. */
+  /** How many announced tasks have neither succeeded nor failed. */
   readonly remaining: number;
   readonly generation: number;
 }
@@ -26,16 +26,19 @@ export interface RefusedAck extends AckOfGroup {
   readonly ended: false;
 }
 
-/** The group is not registered yet; the ack is kept for `earlyTtlSec`. */
+/**
+ * The task is not announced yet, and the ack is kept: for `earlyTtlSec` before the registration, in an open group until
+ * the group ends. It counts when the task is announced.
+ */
 export interface EarlyAck {
   readonly verdict: "early";
-  readonly state: "unregistered";
+  readonly state: "unregistered" | "open";
   readonly ended: false;
-  readonly remaining: null;
-  readonly generation: null;
+  readonly remaining: number | null;
+  readonly generation: number | null;
 }
 
-/** The task is not in the registered list, the generation does not exist, or there are too many early acks. */
+/** The task is not one of the group's, the generation does not exist, or there are too many early acks. */
 export interface UnknownAck {
   readonly verdict: "unknown";
   readonly state: GroupState | "unregistered";
@@ -45,6 +48,6 @@ export interface UnknownAck {
 }
 
 /** Returns the result of an ack as callers receive it. Which fields exist follows the union above. */
-export function ackResult({ verdict, state, ended, remaining, generation }: AckOutput): AckResult {
+export function ackResult({ verdict, state, ended, remaining, generation }: AckLine): AckResult {
   return { verdict, state, ended, remaining: remaining ?? null, generation: generation ?? null } as AckResult;
 }

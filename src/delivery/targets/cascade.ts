@@ -1,0 +1,70 @@
+import { CASCADE_ROUTE } from "../../core/outbox/routes.js";
+import { taskKey } from "./parent-task.js";
+import type { Attempt, DeliveryHost, TargetKind } from "./target-kind.js";
+
+/** How many child groups one step lists. */
+const STEP = 100;
+/** How many cancels run concurrently: platforms limit the connections of one request. */
+const AT_ONCE = 6;
+/** How long a child remembers the cancel of its parent, for a registration that comes later: a day. */
+const REMEMBERED_MS = 86_400_000;
+/** The part of the attempt's time after which the rest is left to the next attempt. */
+const SHARE = 0.5;
+
+/** The child groups of a group that has ended: those of its open tasks are cancelled. */
+export const cascadeTarget: TargetKind = {
+  owns: (route) => route === CASCADE_ROUTE,
+  routes: () => [CASCADE_ROUTE],
+  destination: ({ route }) => route,
+  send,
+  withheld: "a child group could not be cancelled",
+  next: ({ retryAfterMs }) => (retryAfterMs === undefined ? {} : { notBeforeMs: retryAfterMs }),
+};
+
+/** The body of a delivery: which children, and the position of those that are left. */
+interface Cascade {
+  readonly chain: number;
+  readonly lists: number;
+  readonly after?: number;
+}
+
+async function send(attempt: Attempt, host: DeliveryHost): Promise<string | undefined> {
+  const { machine, id, claim, backend, limitMs, signal } = attempt;
+  const cascade = JSON.parse(claim.body) as Cascade;
+  const { chain, lists } = cascade;
+  const untilMs = Date.now() + limitMs * SHARE;
+  let after = cascade.after ?? 0;
+  for (;;) {
+    const page = await backend.run(`${machine}.children`, id, { chain, lists, after, limit: STEP }, { signal });
+    for (let i = 0; i < page.items.length; i += AT_ONCE) {
+      await Promise.all(page.items.slice(i, i + AT_ONCE).map((child) => cancelChild(child, attempt, host)));
+    }
+    if (page.next === undefined) return undefined;
+    after = page.next;
+    if (Date.now() >= untilMs) return JSON.stringify({ chain, lists, after });
+  }
+}
+
+/** A child of an open task. */
+interface Child {
+  readonly machine: "completion" | "request";
+  readonly groupId: string;
+  readonly stage?: string;
+  readonly id: string;
+}
+
+async function cancelChild(
+  child: Child,
+  { machine, id, claim, signal }: Attempt,
+  { groups }: DeliveryHost,
+): Promise<void> {
+  const { stage } = child;
+  const task = { machine, id, taskId: child.id, ...(stage === undefined ? {} : { stage }) };
+  const input = {
+    key: taskKey(task),
+    generation: claim.generation,
+    reason: `its parent ${id} has ended`,
+    ttlMs: REMEMBERED_MS,
+  };
+  await groups().run(`${child.machine}.cancelChild`, child.groupId, input, { signal });
+}
