@@ -1,6 +1,7 @@
 import { CoordinationError } from "../src/errors.js";
 import type { AppContext } from "./context.js";
 import { tenantOf } from "./env.js";
+import { TARGET_FIELDS } from "./schemas/bodies.js";
 import { checkWebhookUrls } from "./webhooks.js";
 
 /** The URLs and the handlers that a registration names. */
@@ -24,4 +25,19 @@ export function checkTargets(c: AppContext, { urls, handlers }: NamedTargets): v
     throw new CoordinationError("invalid_input", message);
   }
   checkWebhookUrls(c.env, keyPrefix, urls);
+}
+
+/** Refuses the targets of a registration's body, as `checkTargets` does. */
+export function checkNamedTargets(c: AppContext, body: Readonly<Partial<Record<TargetField, BodyTarget>>>): void {
+  const targets = TARGET_FIELDS.map((field) => body[field]);
+  checkTargets(c, {
+    urls: targets.flatMap((target) => target?.url ?? []),
+    handlers: targets.flatMap((target) => target?.handler ?? []),
+  });
+}
+
+type TargetField = (typeof TARGET_FIELDS)[number];
+interface BodyTarget {
+  readonly url?: string;
+  readonly handler?: string;
 }

@@ -3,7 +3,7 @@ import type { Clock } from "../lib/clock.js";
 import { type Limit, within } from "../runtime/deadline.js";
 import type { OnEvent } from "../runtime/events.js";
 import { emit } from "../runtime/events.js";
-import type { QueueStatus } from "../trackers/request-status.js";
+import type { RequestStatus } from "../trackers/request/status.js";
 import type { RequestWaitTracker } from "../trackers/request-wait.js";
 
 /** The request to wait for, and the time limits. */
@@ -27,11 +27,11 @@ const LATE_SEAL_MS = 50;
 const LAST_LOOK_MS = 1_000;
 
 /**
- * Seals the request, and waits for its end. After the client has disconnected it only seals. Returns the counts. Returns
+ * Seals the request, and waits for its end. After the client has disconnected it only seals. Returns the status. Returns
  * null when the request is still pending, the client has disconnected, or the backend failed or stalled. `onEvent` receives
  * a failure. Never rejects, and never exceeds its time limit.
  */
-export async function endInTime<S extends string>(wait: EndWait<S>): Promise<QueueStatus<S> | null> {
+export async function endInTime<S extends string>(wait: EndWait<S>): Promise<RequestStatus<S> | null> {
   const { tracker, id, leftMs, clock, onEvent } = wait;
   // A client that has disconnected does not wait, but its request must not stay pending.
   const [waitMs, signal] = wait.signal.aborted ? [0, undefined] : [wait.waitMs, wait.signal];
@@ -41,17 +41,19 @@ export async function endInTime<S extends string>(wait: EndWait<S>): Promise<Que
   const late = (): CoordinationError => (step === "request.seal" ? silent(limitMs) : timeIsOver());
   try {
     return await within({ limitMs, signal, clock }, late, async (ended) => {
-      const { status } = await tracker.sealAndStatus(id);
+      const sealed = await tracker.seal(id);
       const timeoutMs = untilMs - clock.now();
-      if (status !== null || timeoutMs <= 0) return status;
+      // A request that was cancelled or timed out has no result: the status routes say so.
+      if (sealed?.final === true) return sealed.state === "complete" ? sealed : null;
+      if (timeoutMs <= 0) return null;
       step = "request.wait";
-      // Wait for an unknown request too: its end can be read for a moment after it was cleaned up.
+      // Wait for an unknown request too: its end can be read for a moment after it was removed.
       // Only the end counts here, so the timeout comes before the wait's last read.
       const end = await within({ limitMs: timeoutMs, signal: ended, clock }, timeIsOver, (over) =>
-        tracker.waitForRequest(id, { timeoutMs: timeoutMs + LAST_LOOK_MS, signal: over }),
+        tracker.wait(id, { timeoutMs: timeoutMs + LAST_LOOK_MS, signal: over }),
       );
-      if (end === null) throw new CoordinationError("conflict", "the request has expired, or was cleaned up");
-      return end.state === "complete" ? end.status : null;
+      if (end === null) throw new CoordinationError("conflict", "the request has expired, or was removed");
+      return end.state === "complete" ? end : null;
     });
   } catch (error) {
     if (!signal?.aborted && !isTimeOver(error)) emit(onEvent, { type: "followup_failed", transition: step, id, error });
@@ -62,7 +64,6 @@ export async function endInTime<S extends string>(wait: EndWait<S>): Promise<Que
 /** The request that a caller abandons, and the reason. */
 export interface Abandonment<S extends string> extends Pick<EndWait<S>, "tracker" | "id" | "clock" | "onEvent"> {
   readonly caller: string;
-  readonly stage: S;
   readonly message: string;
 }
 

@@ -1,19 +1,38 @@
+import type { TransitionName } from "../core/registry.js";
 import type { Clock } from "../lib/clock.js";
 import { within } from "../runtime/deadline.js";
 import type { OnEvent } from "../runtime/events.js";
 import { emit } from "../runtime/events.js";
-import type { RequestProgress, RequestWaitTracker } from "../trackers/request-wait.js";
 import { isTimeOver, timeIsOver } from "./end-in-time.js";
 
-/** The request that a stream reports, and its client. */
-export interface ProgressSource<S extends string> {
-  readonly tracker: RequestWaitTracker<S>;
-  /** The record's id. */
+/** A group or a request whose progress is sent as events. */
+export interface ProgressSource<Status> {
+  /** The record's id, and the transition that is watched, for events about failures. */
   readonly id: string;
-  /** The request's progress now. */
-  readonly seen: RequestProgress<S>;
-  /** The version that the client has received already. */
-  readonly after: number;
+  readonly transition: TransitionName;
+  /** Returns the status once its version is another than `after`; null when the record is unknown. */
+  newer(after: string, options: { readonly timeoutMs: number; readonly signal: AbortSignal }): Promise<Status | null>;
+  eventOf(status: Status): ProgressEvent;
+}
+
+/** One event. */
+export interface ProgressEvent {
+  /** The name: `progress`, or the state at the end. */
+  readonly name: string;
+  /** The event's id. */
+  readonly version: string;
+  readonly data: object;
+  /** No event follows. */
+  readonly isLast: boolean;
+}
+
+/** One stream of events, and its client. */
+export interface ProgressStream<Status> {
+  readonly source: ProgressSource<Status>;
+  /** The event that reports the current status. */
+  readonly seen: ProgressEvent;
+  /** The version that the client has received already; "" for none. */
+  readonly after: string;
   /** Aborts when the client disconnects. */
   readonly signal: AbortSignal;
   readonly maxStreamMs: number;
@@ -34,14 +53,14 @@ const MAX_RETRY_MS = 60_000;
 const MAX_UNKNOWN = 5;
 
 /**
- * Returns a request's progress as server-sent events, until it is complete, `maxStreamMs` is over, or the client disconnects.
+ * Returns the progress as server-sent events, until the end, until `maxStreamMs` is over, or until the client disconnects.
  * Produces an event only when the client reads: a slow client gets fewer events, and no queue grows.
  */
-export function progressStream<S extends string>(source: ProgressSource<S>): ReadableStream<Uint8Array> {
-  const { signal, onEvent, id } = source;
+export function progressStream<Status>(stream: ProgressStream<Status>): ReadableStream<Uint8Array> {
+  const { signal, onEvent, source } = stream;
   const stopped = new AbortController();
   const stop = (): void => stopped.abort();
-  const texts = progressTexts(source, stopped.signal);
+  const texts = progressTexts(stream, stopped.signal);
   const encoder = new TextEncoder();
   const pull = async (controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> => {
     signal.addEventListener("abort", stop);
@@ -51,7 +70,7 @@ export function progressStream<S extends string>(source: ProgressSource<S>): Rea
       if (!done) return controller.enqueue(encoder.encode(value));
     } catch (error) {
       // The client reconnects, and continues after its last event.
-      const transition = "request.progress";
+      const { transition, id } = source;
       if (!stopped.signal.aborted) emit(onEvent, { type: "followup_failed", transition, id, error });
     } finally {
       signal.removeEventListener("abort", stop);
@@ -62,37 +81,36 @@ export function progressStream<S extends string>(source: ProgressSource<S>): Rea
 }
 
 /** Yields the texts of one stream: events, and comments while nothing changes. */
-async function* progressTexts<S extends string>(
-  { tracker, id, seen, after, clock, maxStreamMs }: ProgressSource<S>,
+async function* progressTexts<Status>(
+  { source, seen, after, clock, maxStreamMs }: ProgressStream<Status>,
   stopped: AbortSignal,
 ): AsyncGenerator<string, void> {
   const untilMs = clock.now() + maxStreamMs;
-  const isNews = seen.state === "complete" || seen.version > after;
-  yield isNews ? RETRY + eventOf(seen) : RETRY;
+  const isNews = seen.isLast || seen.version !== after;
+  yield isNews ? RETRY + textOf(seen) : RETRY;
   let last = seen;
-  let version = isNews ? seen.version : after;
-  while (last.state !== "complete") {
+  while (!last.isLast) {
     const limitMs = Math.min(HEARTBEAT_MS, untilMs - clock.now());
     if (limitMs <= 0) return;
-    let next: RequestProgress<S> | null;
+    const { version } = last;
+    let next: Status | null;
     try {
       // The timeout applies here as well: if the backend does not answer, comments still keep the connection alive.
       next = await within({ limitMs, signal: stopped, clock }, timeIsOver, (signal) =>
-        tracker.progress(id, version, { timeoutMs: limitMs, signal }),
+        source.newer(version, { timeoutMs: limitMs, signal }),
       );
     } catch (error) {
       if (!isTimeOver(error)) throw error;
       yield HEARTBEAT;
       continue;
     }
-    // The request has expired, or was cleaned up.
+    // It has expired, or was removed.
     if (next === null) {
       yield unknownText(1);
       return;
     }
-    last = next;
-    version = next.version;
-    yield eventOf(next);
+    last = source.eventOf(next);
+    yield textOf(last);
   }
 }
 
@@ -107,7 +125,7 @@ export function retryText(afterMs: number | undefined): string {
 }
 
 /**
- * Returns the stream for an unknown request, which may be registered a moment later. The event's id counts the attempts.
+ * Returns the stream for an unknown record, which may be registered a moment later. The event's id counts the attempts.
  * Returns `undefined` after the last one.
  */
 export function unknownAgain(lastEventId: string): string | undefined {
@@ -125,7 +143,6 @@ function retryAfter(ms: number): string {
   return `retry: ${Math.ceil(ms)}\n\n`;
 }
 
-function eventOf<S extends string>({ state, version, open, status }: RequestProgress<S>): string {
-  const data = JSON.stringify({ state, open, queueStatus: status });
-  return `event: ${state === "complete" ? state : "progress"}\nid: ${version}\ndata: ${data}\n\n`;
+function textOf({ name, version, data }: ProgressEvent): string {
+  return `event: ${name}\nid: ${version}\ndata: ${JSON.stringify(data)}\n\n`;
 }

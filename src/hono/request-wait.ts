@@ -1,9 +1,9 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { Problem } from "../http/problem.js";
 import { newOp } from "../lib/ids.js";
-import type { RequestResult } from "../trackers/request-result.js";
-import type { QueueStatus } from "../trackers/request-status.js";
-import type { RequestWaitTracker } from "../trackers/request-wait.js";
+import type { TaskId } from "../trackers/group/task.js";
+import type { RequestStatus } from "../trackers/request/status.js";
+import type { AddTasksResult, RequestWaitTracker } from "../trackers/request-wait.js";
 import { acceptedAnswer, doneAnswer, isHoldable, keepFromCaches, timeoutAnswer } from "./answer.js";
 import { refusal } from "./coordination-errors.js";
 import { abandonInTime, answered, endInTime } from "./end-in-time.js";
@@ -16,7 +16,7 @@ import { type Wish, wishOf } from "./wish.js";
 /** The value of `c.var.requestWait` in a handler behind `requestWait`. */
 export interface RequestWait<S extends string = string> {
   /**
-   * The id to put into messages. Workers mark roots with it, by a plain `RequestWaitTracker`, and need no scope. It is the
+   * The id to put into messages. Workers ack tasks with it, by a plain `RequestWaitTracker`, and need no scope. It is the
    * public id, with the scope in front if there is one.
    */
   readonly id: string;
@@ -25,17 +25,17 @@ export interface RequestWait<S extends string = string> {
    * 1 to 128 of the characters `A-Za-z0-9._~=+:-`. Another key becomes `sha256-` and its digest. Without a key it is a UUID.
    */
   readonly publicId: string;
-  /** The tracker, for other calls about the request, such as `recordError(id, …)`. */
+  /** The tracker, for other calls about the request, such as `count(id, …)`. */
   readonly tracker: RequestWaitTracker<S>;
   /**
-   * Adds roots that the response waits for. Call it before the handler returns, and before or after you send their messages.
+   * Adds tasks that the response waits for. Call it before the handler returns, and before or after you send their messages.
    *
-   * The verdict is `late` when the client sent the id of a request that is already complete. Nothing is added, and the
+   * The outcome is `late` when the client sent the id of a request that has already ended. Nothing is added, and the
    * response is that request's result. Send no messages then.
    *
-   * @throws {CoordinationError} as `RequestWaitTracker.registerRoot` does.
+   * @throws {CoordinationError} as `RequestWaitTracker.add` does.
    */
-  registerRoot(stage: S, rootIds: string | readonly string[]): Promise<RequestResult>;
+  add(stage: S, taskIds: TaskId | readonly TaskId[]): Promise<AddTasksResult<S>>;
 }
 
 /**
@@ -52,7 +52,7 @@ const REGISTER_MS = 10_000;
 /**
  * Returns middleware that lets an HTTP request wait until all work that its handler started is done.
  *
- * The middleware registers the request before the handler runs. The handler registers roots, sends their messages with
+ * The middleware registers the request before the handler runs. The handler adds tasks, sends their messages with
  * `c.var.requestWait.id`, and returns its response, usually a 202. The client then chooses by its headers:
  *
  * - `Prefer: wait=N`, or `?wait=true&timeout=N` (seconds from the request's arrival, capped at `maxWaitMs`): the response is
@@ -66,12 +66,12 @@ const REGISTER_MS = 10_000;
  * Errors, redirects and event streams of the handler are passed on at once. Bodies other than JSON objects up to 1 MB stay
  * unchanged. An unusable `Idempotency-Key` or `X-Request-Id` is answered 400 (see `requestId`).
  *
- * A handler fails when it throws, answers with a status of 400 or more, or returns nothing. The request is then complete at
- * once, with one error in `queueStatus`, so that long polls and event streams end. The client can send it again with the
+ * A handler fails when it throws, answers with a status of 400 or more, or returns nothing. The request is then cancelled,
+ * so that long polls and event streams end; its `reason` says how the handler failed. The client can send it again with the
  * same key, and the handler runs again. If another copy of the request is still at work, the request goes on.
  *
- * A complete request has no open root; read its errors in `queueStatus`. Does not promise that a handler runs once per
- * request id. A request that is sent again runs it again, so derive the roots' ids from the input. A backend failure before
+ * A complete request has no open task; read its errors in `queueStatus`. Does not promise that a handler runs once per
+ * request id. A request that is sent again runs it again, so derive the tasks' ids from the input. A backend failure before
  * the handler is an error (503). After the handler it is a 202: the work was accepted.
  *
  * @throws {CoordinationError} `invalid_input` for an option out of range, `misconfigured` at a request whose scope is empty.
@@ -88,9 +88,9 @@ const REGISTER_MS = 10_000;
  *
  * const app = new Hono()
  *   .post("/documents", requestWait(options), async (c) => {
- *     const { id, registerRoot } = c.var.requestWait;
- *     await registerRoot("parse", "document-1");
- *     queueMicrotask(() => worker.markDone(id, "parse", "document-1")); // or a queue
+ *     const { id, add } = c.var.requestWait;
+ *     await add("parse", "document-1");
+ *     queueMicrotask(() => worker.ack(id, "parse", "document-1")); // or a queue
  *     return c.json({ document: "document-1" }, 202);
  *   })
  *   .route("/requests", requestStatusRoutes(options));
@@ -136,8 +136,6 @@ interface Asked<S extends string> {
   readonly location: string;
   /** Names this registration. */
   readonly caller: string;
-  /** The stage of the first root that the handler registered. */
-  stage: S | undefined;
 }
 
 function asProblem(error: unknown): Problem {
@@ -145,31 +143,26 @@ function asProblem(error: unknown): Problem {
   throw error;
 }
 
-/** Registers the request before the handler runs. A mark that arrives before its root's registration then has a record. */
+/** Registers the request before the handler runs. An ack that arrives before its task is added then has a record. */
 async function register<S extends string>(c: Context, settings: Settings<S>, publicId: string): Promise<Asked<S>> {
   const location = `${settings.statusPathOf(c)}/${encodeURIComponent(publicId)}`;
   const id = await recordIdOf(c, settings.scope, publicId);
   const tracker = settings.trackerOf(c);
   const caller = newOp();
   await answered({ limitMs: REGISTER_MS, signal: c.req.raw.signal, clock: settings.clock }, () =>
-    tracker.registerRequest(id, { caller }),
+    tracker.register(id, { caller }),
   );
-  const registerRoot: RequestWait<S>["registerRoot"] = async (stage, rootIds) => {
-    const result = await tracker.registerRoot(id, stage, rootIds);
-    asked.stage ??= stage;
-    return result;
-  };
-  const asked: Asked<S> = { wait: { id, publicId, tracker, registerRoot }, location, caller, stage: undefined };
-  return asked;
+  const add: RequestWait<S>["add"] = (stage, taskIds) => tracker.add(id, stage, taskIds);
+  return { wait: { id, publicId, tracker, add }, location, caller };
 }
 
-/** Ends the request of a handler that has failed, in the stage of its first root. */
+/** Cancels the request of a handler that has failed. */
 function abandon<S extends string>(
-  { wait: { tracker, id }, caller, stage }: Asked<S>,
-  { stages, clock, onEvent }: Settings<S>,
+  { wait: { tracker, id }, caller }: Asked<S>,
+  { clock, onEvent }: Settings<S>,
   message: string,
 ): Promise<void> {
-  return abandonInTime({ tracker, id, caller, stage: stage ?? (stages[0] as S), message, clock, onEvent });
+  return abandonInTime({ tracker, id, caller, message, clock, onEvent });
 }
 
 /** Holds the handler's response back as long as the client asked for, then replaces it by the result. */
@@ -204,13 +197,13 @@ async function hold<S extends string>(
 function answerOf<S extends string>(
   response: Response,
   wish: Wish,
-  end: QueueStatus<S> | null,
+  end: RequestStatus<S> | null,
   location: string,
   { queueStatusField, isTimeoutAccepted, clock }: Settings<S>,
 ): Response | Promise<Response> {
   if (end !== null) {
     const done = doneAnswer(response);
-    return queueStatusField === false ? done : withJsonField(done, queueStatusField, end, clock);
+    return queueStatusField === false ? done : withJsonField(done, queueStatusField, end.stages, clock);
   }
   return isTimeoutAccepted || wish.respondAsync
     ? acceptedAnswer(response, location)

@@ -5,8 +5,8 @@ import { inMillis, inSeconds } from "../lib/duration.js";
 import { checkId, checkInteger, checkNumber, MAX_SEC } from "../lib/validate.js";
 import type { OnEvent } from "../runtime/events.js";
 import { checkCoordinator } from "../trackers/check-coordinator.js";
+import { checkStages } from "../trackers/request/stages.js";
 import { RequestWaitTracker } from "../trackers/request-wait.js";
-import { checkStages } from "../trackers/stages.js";
 import type { RequestOptions } from "./options.js";
 import type { Identification } from "./request-id.js";
 

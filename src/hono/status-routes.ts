@@ -1,13 +1,13 @@
 import { type Context, Hono } from "hono";
-import { CoordinationError } from "../errors.js";
-import { Problem } from "../http/problem.js";
-import { emit } from "../runtime/events.js";
-import type { RequestProgress, RequestWaitTracker } from "../trackers/request-wait.js";
+import type { RequestStatus } from "../trackers/request/status.js";
+import type { RequestWaitTracker } from "../trackers/request-wait.js";
 import { RETRY_AFTER_SEC } from "./answer.js";
-import { refusal, withOwnErrors } from "./coordination-errors.js";
+import { withOwnErrors } from "./coordination-errors.js";
 import { answered } from "./end-in-time.js";
+import { answerEvents, LOOK_MS, NO_STORE, notFound } from "./event-answer.js";
 import type { RequestOptions } from "./options.js";
-import { progressStream, retryText, unknownAgain } from "./progress-stream.js";
+import type { ProgressSource } from "./progress-stream.js";
+import { publicStatus, requestEvents } from "./request-events.js";
 import { publicIdIn, recordIdOf } from "./request-id.js";
 import { type Settings, settingsOf } from "./settings.js";
 import { wishOf } from "./wish.js";
@@ -23,28 +23,18 @@ interface Asked<S extends string> {
 /** The name of the path's parameter. A common name would hide a parameter of the application's own path. */
 const PARAM = "edgeCoordinatorRequestId";
 
-/** How long one read may take. */
-const LOOK_MS = 10_000;
 /** How long a wait may exceed its timeout, when a message announced the end and the read was late. */
 const LATE_LOOK_MS = 2_000;
-const EVENTS_HEADERS = {
-  "content-type": "text/event-stream",
-  // Compression and buffering proxies would delay events.
-  "cache-control": "no-store, no-transform",
-  "x-accel-buffering": "no",
-};
-const NO_STORE = { "cache-control": "no-store" };
-
 /**
  * Returns routes for the status of requests. Mount them at `statusPath`, with the options of `requestWait`.
  *
- * - `GET /:id`: `{ id, state: "pending" | "complete", queueStatus }`. 404 for an unknown request, or one of another scope.
+ * - `GET /:id`: `{ id, state, final, open, queueStatus, reason }`, with the state of a `RequestStatus`. 404 for an unknown request, or one of another scope.
  *   `Prefer: wait=N`, or `?wait=true&timeout=N`, waits for the end, at most `maxWaitMs`. Then 200 with the current state,
  *   and `Retry-After` while it is pending. A slow backend has 2 s more.
- * - `GET /:id/events`: server-sent events, for `EventSource`. `progress` with `{ state, open, queueStatus }` reports changes
- *   at most a second later, several at a time. A last `complete` comes at once. Their `id` is a version: with
+ * - `GET /:id/events`: server-sent events, for `EventSource`. `progress` with the same fields reports changes at most a
+ *   second later, several at a time. A last `complete`, `timed_out` or `cancelled` comes at once. Their `id` is a version: with
  *   `Last-Event-ID` a client continues after its last event. A stream ends after `maxStreamMs`, and the client reconnects. A
- *   client that has received `complete` gets a 204, at which an `EventSource` stops.
+ *   client that has received the last one gets a 204, at which an `EventSource` stops.
  *
  * An error status closes an `EventSource` for good. So a client that accepts `text/event-stream` gets a stream instead:
  *
@@ -72,7 +62,7 @@ export function requestStatusRoutes<const S extends string>(options: RequestOpti
   );
   app.get(
     `/:${PARAM}/events`,
-    withOwnErrors((c) => answerEvents(c, settings)),
+    withOwnErrors(async (c) => answerEvents(c, eventsOf(await askedFor(c, settings)), settings)),
   );
   return app;
 }
@@ -84,13 +74,13 @@ async function answerStatus<S extends string>(c: Context, settings: Settings<S>)
   if (asked === undefined) return notFound(c);
   const limitMs = waitMs ? waitMs + LATE_LOOK_MS : LOOK_MS;
   const seen = await answered({ limitMs, signal: c.req.raw.signal, clock }, (signal) =>
-    waitMs ? asked.tracker.waitForRequest(asked.id, { timeoutMs: waitMs, signal }) : look(asked, signal),
+    waitMs ? asked.tracker.wait(asked.id, { timeoutMs: waitMs, signal }) : asked.tracker.status(asked.id, { signal }),
   );
   if (seen === null) return notFound(c);
   const headers: Record<string, string> = { ...NO_STORE };
   if (seen.state === "pending") headers["retry-after"] = RETRY_AFTER_SEC;
   if (waitApplied !== undefined) headers["preference-applied"] = waitApplied;
-  return c.json({ id: asked.publicId, state: seen.state, queueStatus: seen.status }, 200, headers);
+  return c.json(publicStatus(asked.publicId, seen), 200, headers);
 }
 
 async function askedFor<S extends string>(c: Context, settings: Settings<S>): Promise<Asked<S> | undefined> {
@@ -100,54 +90,9 @@ async function askedFor<S extends string>(c: Context, settings: Settings<S>): Pr
   return { tracker: settings.trackerOf(c), id, publicId };
 }
 
-/** Returns the request's progress, in one round trip. */
-function look<S extends string>({ tracker, id }: Asked<S>, signal: AbortSignal): Promise<RequestProgress<S> | null> {
-  return tracker.progress(id, 0, { timeoutMs: 0, signal });
-}
-
-async function answerEvents<S extends string>(c: Context, settings: Settings<S>): Promise<Response> {
-  const { clock, onEvent, maxStreamMs } = settings;
-  const asked = await askedFor(c, settings);
-  if (asked === undefined) return notFound(c);
-  const { signal } = c.req.raw;
-  let seen: RequestProgress<S> | null;
-  try {
-    seen = await answered({ limitMs: LOOK_MS, signal, clock }, (ended) => look(asked, ended));
-  } catch (error) {
-    if (signal.aborted || !isEventSource(c) || !isPassing(error)) throw error;
-    emit(onEvent, { type: "followup_failed", transition: "request.progress", id: asked.id, error });
-    return stream(c, retryText(error.retryAfterMs));
-  }
-  if (seen === null) {
-    const again = isEventSource(c) ? unknownAgain(c.req.header("last-event-id") ?? "") : undefined;
-    return again === undefined ? notFound(c) : stream(c, again);
-  }
-  const after = lastEventId(c);
-  // The client has received the end. A stream would make an EventSource reconnect for ever.
-  if (seen.state === "complete" && seen.version === after) return c.body(null, 204, NO_STORE);
-  return stream(c, progressStream({ ...asked, seen, after, signal, clock, onEvent, maxStreamMs }));
-}
-
-/** Returns an event stream. It has an ETag, because Hono's `etag()` would read the stream to its end to make one. */
-function stream(c: Context, body: string | ReadableStream<Uint8Array>): Response {
-  return c.body(body, 200, { ...EVENTS_HEADERS, etag: `"${crypto.randomUUID()}"` });
-}
-
-/** Returns whether the client asks like an `EventSource`, which can read only a stream. */
-function isEventSource(c: Context): boolean {
-  return /\btext\/event-stream\b/i.test(c.req.header("accept") ?? "");
-}
-
-function isPassing(error: unknown): error is CoordinationError {
-  return error instanceof CoordinationError && error.retryable;
-}
-
-/** Returns the version that the client has received; 0 for none, or for a text that is not a version. */
-function lastEventId(c: Context): number {
-  const text = c.req.header("last-event-id") ?? "";
-  return /^\d{1,15}$/.test(text) ? Number(text) : 0;
-}
-
-function notFound(c: Context): Response {
-  return refusal(c, new Problem("not_found", "there is no such request"));
+/** Returns the progress of a request as events. */
+function eventsOf<S extends string>(asked: Asked<S> | undefined): ProgressSource<RequestStatus<S>> | undefined {
+  if (asked === undefined) return undefined;
+  const { tracker, id, publicId } = asked;
+  return requestEvents(publicId, { id, newer: (after, options) => tracker.newer(id, after, options) });
 }

@@ -462,6 +462,18 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   }
 
   /**
+   * Returns the status once its version is another than `after`; waits for a group that is not registered yet. For one step of
+   * `progress`, such as in a long poll.
+   *
+   * @param after the `version` of the last status; "" for the current one.
+   * @throws {CoordinationError} `wait_timeout` when nothing changed. An abort rejects with `signal.reason`.
+   */
+  async newer(groupId: string, after: string, options: WaitCallOptions = {}): Promise<GroupStatus | null> {
+    checkId(groupId, "groupId");
+    return this.#reader.newer(groupId, after, options);
+  }
+
+  /**
    * Returns a signal that aborts when the group ends, so that work on its remaining tasks stops. It follows the generation
    * that it sees first. Call `dispose` when the work is done: until then the signal watches the group.
    *

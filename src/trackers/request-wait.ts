@@ -21,15 +21,18 @@ import { GroupReader, type ProgressOptions, type TaskOptions, type TaskPage } fr
 import { refuse } from "./group/refusals.js";
 import { checkTasks, type RegisterOptions, registered, registerInput } from "./group/registration.js";
 import { splitTargets } from "./group/target.js";
-import { errorFields, MAX_ERROR_BYTES, MAX_RESULT_BYTES, type TaskId, taskKey } from "./group/task.js";
+import { checkStage, errorFields, MAX_ERROR_BYTES, MAX_RESULT_BYTES, type TaskId, taskKey } from "./group/task.js";
 import { checkStages } from "./request/stages.js";
 import { type RequestState, type RequestStatus, requestStateOf, requestStatus } from "./request/status.js";
 
 /** Options of a `RequestWaitTracker`. */
 export interface RequestWaitOptions<S extends string = string, T extends Payloads = Payloads, Env = unknown>
   extends DeliveryOptions<T, Env> {
-  /** The stages that work passes through: 1 to 64, each of 1 to 64 bytes. */
-  readonly stages: readonly S[];
+  /**
+   * The stages that work passes through: 1 to 64, each of 1 to 64 bytes. `"any"`: calls may name any stage, and a status shows
+   * the stages that calls have named.
+   */
+  readonly stages: readonly S[] | "any";
   /**
    * How long a request is kept after its end, in seconds: 1 to a year. A pending request without a deadline ends as `timed_out`
    * when no call changes it or waits for it for this time. Default: the coordinator's `ttlSec`, else 3,600.
@@ -165,8 +168,9 @@ const NEXT: Names<NextTasks> = { stage: true, taskIds: true };
  * ```
  */
 export class RequestWaitTracker<S extends string = string, T extends Payloads = Payloads, Env = unknown> {
-  /** The stages of the options. */
+  /** The stages of the options; empty for `"any"`. */
   readonly stages: readonly S[];
+  readonly #isAnyStage: boolean;
   readonly #coordinator: Coordinator;
   readonly #reader: GroupReader;
   readonly #ttlSec: Duration;
@@ -180,7 +184,8 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
     checkOptions(options, TRACKER_OPTIONS);
     this.#coordinator = coordinator;
     this.#reader = new GroupReader(coordinator, "request");
-    this.stages = checkStages(options?.stages);
+    this.#isAnyStage = options?.stages === "any";
+    this.stages = options?.stages === "any" ? [] : checkStages(options?.stages);
     this.#ttlSec = options.ttlSec ?? Math.max(MIN_TTL_SEC, coordinator.defaultTtlSec || DEFAULT_TTL_SEC);
     checkRequestTtl(this.#ttlSec);
     this.#webhooks = options.webhooks;
@@ -439,6 +444,7 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
   }
 
   #checkStage(stage: S, field: string): void {
+    if (this.#isAnyStage) return checkStage(stage, field);
     if (this.stages.includes(stage)) return;
     throw new CoordinationError("invalid_input", `${field} must be one of the tracker's stages`);
   }

@@ -1,21 +1,42 @@
+import { answerEvents } from "../../src/hono/event-answer.js";
+import { groupEvents } from "../../src/hono/group-events.js";
 import { Problem } from "../../src/http/problem.js";
 import { checkId } from "../../src/lib/validate.js";
 import { CompletionTracker } from "../../src/trackers/completion.js";
 import { readJson, readOptionalJson } from "../body.js";
 import { type App, type AppContext, pathSegment, route } from "../context.js";
+import { EVENTS } from "../events.js";
 import { preferredWaitSec } from "../prefer.js";
-import { acksBody, cancelBody, decrementBody, groupBody, pageQuery, redeliverBody } from "../schemas/bodies.js";
-import { parse } from "../schemas/parse.js";
-import { checkTargets } from "../targets.js";
+import {
+  acksBody,
+  addBody,
+  cancelBody,
+  decrementBody,
+  extendBody,
+  generationBody,
+  groupBody,
+  redeliverBody,
+  resultsQuery,
+  retryBody,
+  tasksQuery,
+} from "../schemas/bodies.js";
+import { parse, queryOf } from "../schemas/parse.js";
+import { checkNamedTargets } from "../targets.js";
 
 /** The routes of `/v1/groups/:id`: completion groups for callers in any language. */
 export function groupRoutes(app: App): void {
-  route(app, "/v1/groups/:id", { PUT: register, GET: status });
+  route(app, "/v1/groups/:id", { PUT: register, GET: status, DELETE: remove });
   route(app, "/v1/groups/:id/acks", { POST: ack });
+  route(app, "/v1/groups/:id/tasks", { POST: add, GET: tasks });
+  route(app, "/v1/groups/:id/seal", { POST: seal });
+  route(app, "/v1/groups/:id/retry", { POST: retry });
+  route(app, "/v1/groups/:id/extend", { POST: extend });
+  route(app, "/v1/groups/:id/heartbeat", { POST: heartbeat });
   route(app, "/v1/groups/:id/cancel", { POST: cancel });
   route(app, "/v1/groups/:id/redeliver", { POST: redeliver });
   route(app, "/v1/groups/:id/decrement", { POST: decrement });
   route(app, "/v1/groups/:id/results", { GET: results });
+  route(app, "/v1/groups/:id/events", { GET: events });
 }
 
 /** One tracker for each request: a Worker forbids requests to share objects that do I/O. */
@@ -37,15 +58,11 @@ function found<T>(value: T | null): T {
 async function register(c: AppContext): Promise<Response> {
   const groupId = groupIdOf(c);
   const { total = 0, tasks, indexed, ...options } = parse(groupBody, await readJson(c.req.raw));
-  const targets = [options.onComplete, options.onTimeout, options.onEnd];
-  checkTargets(c, {
-    urls: targets.flatMap((target) => target?.url ?? []),
-    handlers: targets.flatMap((target) => target?.handler ?? []),
-  });
+  checkNamedTargets(c, options);
   const status = await trackerOf(c).register(
     groupId,
     tasks ?? (indexed ? { indexed: total } : total),
-    options as Parameters<CompletionTracker["register"]>[2],
+    options as unknown as Parameters<CompletionTracker["register"]>[2],
   );
   // 200 for the first registration too: a caller that resends after a lost reply gets the same answer.
   return c.json(status);
@@ -88,10 +105,51 @@ async function decrement(c: AppContext): Promise<Response> {
 
 async function results(c: AppContext): Promise<Response> {
   const groupId = groupIdOf(c);
-  const query = Object.entries(c.req.query()).map(([name, value]) => [
-    name,
-    /^\d+$/.test(value) ? Number(value) : value,
-  ]);
-  const page = parse(pageQuery, Object.fromEntries(query), "query");
-  return c.json(found(await trackerOf(c).results(groupId, page)));
+  return c.json(found(await trackerOf(c).results(groupId, parse(resultsQuery, queryOf(c), "query"))));
+}
+
+async function tasks(c: AppContext): Promise<Response> {
+  const groupId = groupIdOf(c);
+  return c.json(found(await trackerOf(c).tasks(groupId, parse(tasksQuery, queryOf(c), "query"))));
+}
+
+async function add(c: AppContext): Promise<Response> {
+  const groupId = groupIdOf(c);
+  const { tasks, ...options } = parse(addBody, await readJson(c.req.raw));
+  return c.json(await trackerOf(c).add(groupId, tasks as Parameters<CompletionTracker["add"]>[1], options));
+}
+
+/** A body is optional. */
+async function seal(c: AppContext): Promise<Response> {
+  const groupId = groupIdOf(c);
+  const options = parse(generationBody, (await readOptionalJson(c.req.raw)) ?? {});
+  return c.json(found(await trackerOf(c).seal(groupId, options)));
+}
+
+async function retry(c: AppContext): Promise<Response> {
+  const groupId = groupIdOf(c);
+  const { tasks, ...options } = parse(retryBody, await readJson(c.req.raw));
+  return c.json(await trackerOf(c).retry(groupId, tasks as Parameters<CompletionTracker["retry"]>[1], options));
+}
+
+async function extend(c: AppContext): Promise<Response> {
+  const groupId = groupIdOf(c);
+  return c.json(found(await trackerOf(c).extend(groupId, parse(extendBody, await readJson(c.req.raw)))));
+}
+
+/** A body is optional. */
+async function heartbeat(c: AppContext): Promise<Response> {
+  const groupId = groupIdOf(c);
+  const options = parse(generationBody, (await readOptionalJson(c.req.raw)) ?? {});
+  return c.json(await trackerOf(c).heartbeat(groupId, options));
+}
+
+/** A group that does not exist is answered like a removed one: a caller that resends gets the same answer. */
+async function remove(c: AppContext): Promise<Response> {
+  await trackerOf(c).remove(groupIdOf(c));
+  return c.body(null, 204);
+}
+
+async function events(c: AppContext): Promise<Response> {
+  return answerEvents(c, groupEvents(trackerOf(c), groupIdOf(c)), EVENTS);
 }

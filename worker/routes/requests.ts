@@ -1,28 +1,38 @@
-import type { RequestView } from "../../src/core/request/record.js";
+import { answerEvents } from "../../src/hono/event-answer.js";
+import { publicStatus, requestEvents } from "../../src/hono/request-events.js";
 import { Problem } from "../../src/http/problem.js";
-import { newOp } from "../../src/lib/ids.js";
-import { checkId, checkTtlSec } from "../../src/lib/validate.js";
-import { endOrLook } from "../../src/trackers/end-or-look.js";
-import { requestResult } from "../../src/trackers/request-result.js";
-import { queueStatus } from "../../src/trackers/request-status.js";
+import { checkId } from "../../src/lib/validate.js";
+import type { RequestStatus } from "../../src/trackers/request/status.js";
 import { RequestWaitTracker } from "../../src/trackers/request-wait.js";
 import { readJson, readOptionalJson } from "../body.js";
 import { type App, type AppContext, pathSegment, route } from "../context.js";
+import { EVENTS } from "../events.js";
 import { preferredWaitSec } from "../prefer.js";
-import { markBody, requestBody, rootsBody, stagesOf } from "../schemas/bodies.js";
-import { parse } from "../schemas/parse.js";
+import {
+  requestAckBody,
+  requestBody,
+  requestCancelBody,
+  requestCountBody,
+  requestTasksBody,
+  tasksQuery,
+} from "../schemas/bodies.js";
+import { parse, queryOf } from "../schemas/parse.js";
+import { checkNamedTargets } from "../targets.js";
 
 /**
- * The routes of `/v1/requests/:id`: requests that wait for their roots, for callers in any language. Callers name any stage.
+ * The routes of `/v1/requests/:id`: requests that wait for their tasks, for callers in any language. Callers name any stage.
  *
- * Where the library returns a verdict, HTTP answers 200 with it: a mark of an expired request is `unknown`, not an error.
+ * Where the library returns a verdict, HTTP answers 200 with it: an ack of an expired request is `unknown`, not an error.
  * Where the library returns null, HTTP answers 404.
  */
 export function requestRoutes(app: App): void {
-  route(app, "/v1/requests/:id", { PUT: register, GET: status, DELETE: cleanup });
-  route(app, "/v1/requests/:id/roots", { POST: addRoots });
-  route(app, "/v1/requests/:id/marks", { POST: mark });
+  route(app, "/v1/requests/:id", { PUT: register, GET: status, DELETE: remove });
+  route(app, "/v1/requests/:id/tasks", { POST: add, GET: tasks });
+  route(app, "/v1/requests/:id/acks", { POST: ack });
+  route(app, "/v1/requests/:id/counts", { POST: count });
   route(app, "/v1/requests/:id/seal", { POST: seal });
+  route(app, "/v1/requests/:id/cancel", { POST: cancel });
+  route(app, "/v1/requests/:id/events", { GET: events });
 }
 
 function requestIdOf(c: AppContext): string {
@@ -31,78 +41,94 @@ function requestIdOf(c: AppContext): string {
   return requestId;
 }
 
-/** Makes a tracker for one call. It accepts the stages that the call names. */
-function trackerOf(c: AppContext, stages: readonly string[]): RequestWaitTracker {
-  return new RequestWaitTracker(c.var.coordinator, { stages });
+/** One tracker for each request: a Worker forbids requests to share objects that do I/O. */
+function trackerOf(c: AppContext): RequestWaitTracker {
+  return new RequestWaitTracker(c.var.coordinator, { stages: "any" });
+}
+
+function found<T>(value: T | null): T {
+  if (value === null) throw new Problem("not_found", "there is no such request: not registered, or gone");
+  return value;
+}
+
+function shown(status: RequestStatus): object {
+  return publicStatus(status.requestId, status);
 }
 
 /** The body is optional: most callers send only the id. */
 async function register(c: AppContext): Promise<Response> {
   const requestId = requestIdOf(c);
-  const body = await readOptionalJson(c.req.raw);
-  const { ttlSec = c.var.coordinator.defaultTtlSec } = body === undefined ? {} : parse(requestBody, body);
-  const ttlMs = checkTtlSec(ttlSec, "ttlSec");
-  return c.json(requestResult(await c.var.coordinator.run("request.register", requestId, { op: newOp(), ttlMs })));
+  const options = parse(requestBody, (await readOptionalJson(c.req.raw)) ?? {});
+  checkNamedTargets(c, options);
+  const status = await trackerOf(c).register(
+    requestId,
+    options as unknown as Parameters<RequestWaitTracker["register"]>[1],
+  );
+  return c.json(shown(status));
 }
 
-async function addRoots(c: AppContext): Promise<Response> {
+async function add(c: AppContext): Promise<Response> {
   const requestId = requestIdOf(c);
-  const { stage, roots } = parse(rootsBody, await readJson(c.req.raw));
-  return c.json(await trackerOf(c, [stage]).registerRoot(requestId, stage, roots));
+  const { stage, taskIds } = parse(requestTasksBody, await readJson(c.req.raw));
+  const { outcome, added, status } = await trackerOf(c).add(requestId, stage, taskIds);
+  return c.json({ outcome, added, state: status?.state ?? "unknown" });
 }
 
-/** Takes no opId: a root is marked once, however many calls mark it. */
-async function mark(c: AppContext): Promise<Response> {
+async function tasks(c: AppContext): Promise<Response> {
   const requestId = requestIdOf(c);
-  const { stage, rootId, processed = 1, next = [], error } = parse(markBody, await readJson(c.req.raw));
-  const tracker = trackerOf(c, stagesOf(stage, next));
+  return c.json(found(await trackerOf(c).tasks(requestId, parse(tasksQuery, queryOf(c), "query"))));
+}
+
+/** Takes no opId: a task counts once, however many calls ack it. */
+async function ack(c: AppContext): Promise<Response> {
+  const requestId = requestIdOf(c);
+  const { stage, taskId, error, ...done } = parse(requestAckBody, await readJson(c.req.raw));
+  const tracker = trackerOf(c);
   const result =
     error === undefined
-      ? await tracker.markDone(requestId, stage, rootId, { processed, next })
-      : await tracker.markFailed(requestId, stage, rootId, error);
+      ? await tracker.ack(requestId, stage, taskId, done)
+      : await tracker.fail(requestId, stage, taskId, error);
   return c.json(result);
+}
+
+async function count(c: AppContext): Promise<Response> {
+  const requestId = requestIdOf(c);
+  const { stage, ...counts } = parse(requestCountBody, await readJson(c.req.raw));
+  return c.json(await trackerOf(c).count(requestId, stage, counts));
 }
 
 /** Does not read a body. */
 async function seal(c: AppContext): Promise<Response> {
-  return c.json(requestResult(await c.var.coordinator.run("request.seal", requestIdOf(c), { op: newOp() })));
+  return c.json(shown(found(await trackerOf(c).seal(requestIdOf(c)))));
+}
+
+async function cancel(c: AppContext): Promise<Response> {
+  const requestId = requestIdOf(c);
+  const { reason } = parse(requestCancelBody, await readJson(c.req.raw));
+  return c.json(shown(found(await trackerOf(c).cancel(requestId, reason))));
 }
 
 /**
  * A request that does not exist is answered like a removed one. A caller that resends after a lost reply gets the same
  * answer.
  */
-async function cleanup(c: AppContext): Promise<Response> {
-  await c.var.coordinator.run("request.cleanup", requestIdOf(c), { op: newOp() });
+async function remove(c: AppContext): Promise<Response> {
+  await trackerOf(c).remove(requestIdOf(c));
   return c.body(null, 204);
 }
 
 async function status(c: AppContext): Promise<Response> {
   const requestId = requestIdOf(c);
   const waitSec = preferredWaitSec(c.req.header("prefer"));
-  if (waitSec !== undefined) c.header("preference-applied", `wait=${waitSec}`);
-  const view = waitSec === undefined ? await look(c, requestId) : await endOrStatus(c, requestId, waitSec);
-  if (view === undefined) throw new Problem("not_found", "there is no such request: not registered, or gone");
-  return c.json({ id: requestId, state: stateOf(view), queueStatus: queueStatus([], view) });
+  if (waitSec === undefined) return c.json(shown(found(await trackerOf(c).status(requestId))));
+  c.header("preference-applied", `wait=${waitSec}`);
+  const options = { timeoutMs: waitSec * 1000, signal: c.req.raw.signal };
+  return c.json(shown(found(await trackerOf(c).wait(requestId, options))));
 }
 
-async function look(c: AppContext, requestId: string): Promise<RequestView | undefined> {
-  return (await c.var.coordinator.run("request.status", requestId, {})).view;
-}
-
-/** Returns the request once it is complete, or its current state when the wait is over; an unknown one at once. */
-async function endOrStatus(c: AppContext, requestId: string, waitSec: number): Promise<RequestView | undefined> {
-  const { coordinator } = c.var;
-  const { view } = await endOrLook<{ view?: RequestView }>(
-    { timeoutMs: waitSec * 1000, signal: c.req.raw.signal },
-    {
-      watch: (options) => coordinator.watch("request.wait", requestId, {}, options),
-      look: (signal) => coordinator.run("request.status", requestId, {}, { signal }),
-    },
-  );
-  return view;
-}
-
-function stateOf({ complete }: { readonly complete: boolean }): "complete" | "pending" {
-  return complete ? "complete" : "pending";
+async function events(c: AppContext): Promise<Response> {
+  const id = requestIdOf(c);
+  const tracker = trackerOf(c);
+  const source = requestEvents(id, { id, newer: (after, options) => tracker.newer(id, after, options) });
+  return answerEvents(c, source, EVENTS);
 }

@@ -115,9 +115,9 @@ function inputOf<N extends PublicTransition>(name: N, input: unknown): InputOf<N
 
 /** Returns the URLs and the handlers that a registration names. */
 function targetsOf(name: PublicTransition, input: InputOf<PublicTransition>): NamedTargets {
-  if (name !== "completion.register") return { urls: [], handlers: [] };
-  const { complete, timeout, end } = (input as InputOf<"completion.register">).targets ?? {};
-  const targets = [complete, timeout, end].filter((target) => target !== undefined);
+  if (name !== "completion.register" && name !== "request.register") return { urls: [], handlers: [] };
+  const { success, failure, complete, timeout, end } = (input as InputOf<"completion.register">).targets ?? {};
+  const targets = [success, failure, complete, timeout, end].filter((target) => target !== undefined);
   return {
     urls: targets.flatMap(({ route, body }) => (isWebhook(route) ? [body] : [])),
     handlers: targets.flatMap(({ route }) => handlerOf(route) ?? []),

@@ -1,8 +1,7 @@
 import * as z from "zod/mini";
-import { MAX_INDEXED } from "../../src/core/group/task-set.js";
-import { MAX_STAGES } from "../../src/core/request/record.js";
-import { MAX_ROOTS_A_CALL } from "../../src/trackers/request-wait.js";
-import { MAX_ACKS } from "../../src/trackers/task.js";
+import { MAX_INDEXED, MAX_TASKS } from "../../src/core/group/record.js";
+import { MAX_STAGES } from "../../src/core/group/stages.js";
+import { MAX_TASKS_A_CALL } from "../../src/trackers/group/task.js";
 import {
   count,
   generation,
@@ -12,12 +11,10 @@ import {
   MAX_TOTAL,
   MAX_URL_BYTES,
   notBoth,
-  requestRoot,
-  rootIds,
+  parentTask,
   seconds,
   stage,
   taskId,
-  taskIds,
   text,
   ttlSeconds,
   whole,
@@ -47,30 +44,73 @@ const groupTarget = z
     url: z.exactOptional(text(MAX_URL_BYTES)),
     handler: z.exactOptional(id),
     payload: z.exactOptional(z.unknown()),
-    requestRoot: z.exactOptional(requestRoot),
+    task: z.exactOptional(parentTask),
   })
-  .check(z.refine(isOneTarget, { error: "must be { url }, { handler, payload } or { requestRoot }" }));
+  .check(z.refine(isOneTarget, { error: "must be { url }, { handler, payload } or { task }" }));
 
-function isOneTarget({ url, handler, payload, requestRoot }: Readonly<Record<string, unknown>>): boolean {
-  const kinds = [url, handler, requestRoot].filter((kind) => kind !== undefined);
+function isOneTarget({ url, handler, payload, task }: Readonly<Record<string, unknown>>): boolean {
+  const kinds = [url, handler, task].filter((kind) => kind !== undefined);
   return kinds.length === 1 && (payload === undefined || handler !== undefined);
 }
+
+/** The fields of a registration that name a target. */
+export const TARGET_FIELDS = ["onSuccess", "onFailure", "onComplete", "onTimeout", "onEnd"] as const;
+
+const targets = {
+  onSuccess: z.exactOptional(groupTarget),
+  onFailure: z.exactOptional(groupTarget),
+  onComplete: z.exactOptional(groupTarget),
+  onTimeout: z.exactOptional(groupTarget),
+  onEnd: z.exactOptional(groupTarget),
+};
+
+/** A reference to a task: its id, or its stage and its id. */
+const taskRef = asObject(z.strictObject({ stage: z.exactOptional(stage), id: taskId }));
+
+/** A task that is announced. */
+const addedTask = asObject(
+  z.strictObject({
+    stage: z.exactOptional(stage),
+    id: taskId,
+    group: z.exactOptional(z.union([id, z.strictObject({ requestId: id })])),
+  }),
+);
+
+/** A task may be its id alone. */
+function asObject<Output>(schema: z.ZodMiniType<Output>): z.ZodMiniType<Output> {
+  const inObject = z.transform((value: unknown) => (typeof value === "object" ? value : { id: value }));
+  return z.pipe(inObject, schema as z.ZodMiniType<Output, object | null>);
+}
+
+const registration = {
+  metadata: z.exactOptional(z.unknown()),
+  timeoutSec: z.exactOptional(seconds(0)),
+  parent: z.exactOptional(parentTask),
+};
 
 /** The body of `PUT /v1/groups/:id`. */
 export const groupBody = z
   .strictObject({
     total: z.exactOptional(whole(0, MAX_TOTAL)),
-    tasks: z.exactOptional(taskIds),
+    tasks: z.exactOptional(list(addedTask, 0, MAX_TASKS)),
     indexed: z.exactOptional(z.boolean()),
-    onComplete: z.exactOptional(groupTarget),
-    onTimeout: z.exactOptional(groupTarget),
-    onEnd: z.exactOptional(groupTarget),
-    metadata: z.exactOptional(z.unknown()),
-    timeoutSec: z.exactOptional(seconds(0)),
+    open: z.exactOptional(z.boolean()),
+    complete: z.exactOptional(
+      z.strictObject({
+        minSuccessful: z.exactOptional(whole(1, MAX_TOTAL)),
+        toleratedFailureCount: z.exactOptional(whole(0, MAX_TOTAL)),
+        toleratedFailurePercentage: z.exactOptional(
+          z.number().check(z.refine((value) => value >= 0 && value <= 100, { error: "must be 0 to 100" })),
+        ),
+      }),
+    ),
+    ...targets,
+    ...registration,
+    idleTimeoutSec: z.exactOptional(ttlSeconds),
     ttlSec: z.exactOptional(ttlSeconds),
     restart: z.exactOptional(
-      z.union([z.literal(true), z.strictObject({ from: generation })], {
-        error: "must be true or { from: generation }",
+      z.union([z.literal(true), z.strictObject({ from: generation, keep: z.exactOptional(z.literal("succeeded")) })], {
+        error: 'must be true or { from: generation, keep?: "succeeded" }',
       }),
     ),
   })
@@ -84,21 +124,49 @@ export const groupBody = z
     }),
   );
 
-const task = z
-  .strictObject({ id: taskId, result: z.exactOptional(z.unknown()), error: z.exactOptional(z.string()) })
-  .check(z.refine(notBoth, { error: "must not have both a result and an error" }));
-
-/** A task without a result or an error may be its id alone. */
-const taskOrId = z.pipe(
-  z.transform((value: unknown) => (typeof value === "object" ? value : { id: value })),
-  task,
+/** A task that is acked. */
+const task = asObject(
+  z
+    .strictObject({
+      stage: z.exactOptional(stage),
+      id: taskId,
+      result: z.exactOptional(z.unknown()),
+      error: z.exactOptional(z.string()),
+    })
+    .check(z.refine(notBoth, { error: "must not have both a result and an error" })),
 );
 
 /** The body of `POST /v1/groups/:id/acks`. */
-export const acksBody = z.strictObject({ tasks: list(taskOrId, 1, MAX_ACKS), generation: z.exactOptional(generation) });
+export const acksBody = z.strictObject({
+  tasks: list(task, 1, MAX_TASKS_A_CALL),
+  next: z.exactOptional(list(addedTask, 0, MAX_TASKS_A_CALL)),
+  generation: z.exactOptional(generation),
+});
+
+/** The body of `POST /v1/groups/:id/tasks`. */
+export const addBody = z.strictObject({
+  tasks: list(addedTask, 1, MAX_TASKS_A_CALL),
+  generation: z.exactOptional(generation),
+});
+
+/** The body of `POST /v1/groups/:id/retry`. */
+export const retryBody = z.strictObject({
+  tasks: list(taskRef, 1, MAX_TASKS_A_CALL),
+  generation: z.exactOptional(generation),
+});
+
+/** The body of `POST /v1/groups/:id/extend`. */
+export const extendBody = z.strictObject({ timeoutSec: ttlSeconds, generation: z.exactOptional(generation) });
+
+/** The body of `POST /v1/groups/:id/seal` and `/heartbeat`, which is optional. */
+export const generationBody = z.strictObject({ generation: z.exactOptional(generation) });
 
 /** The body of `POST /v1/groups/:id/cancel`. */
-export const cancelBody = z.strictObject({ reason: z.string(), generation: z.exactOptional(generation) });
+export const cancelBody = z.strictObject({
+  reason: z.string(),
+  cascade: z.exactOptional(z.boolean()),
+  generation: z.exactOptional(generation),
+});
 
 /** The body of `POST /v1/groups/:id/decrement`. */
 export const decrementBody = z.strictObject({
@@ -110,40 +178,74 @@ export const decrementBody = z.strictObject({
 /** The body of `POST /v1/groups/:id/redeliver`, which is optional. */
 export const redeliverBody = z.strictObject({ generation: z.exactOptional(generation) });
 
-/** The query of `GET /v1/groups/:id/results`. */
-export const pageQuery = z.strictObject({
+const page = {
   after: z.exactOptional(whole(0, MAX_TOTAL)),
   limit: z.exactOptional(whole(1, MAX_PAGE)),
-});
+};
+
+/** The query of `GET /v1/groups/:id/results`. */
+export const resultsQuery = z.strictObject({ ...page, order: z.exactOptional(z.enum(["acks", "registration"])) });
+
+/** The query of `GET /v1/groups/:id/tasks`. */
+export const tasksQuery = z.strictObject({ ...page, state: z.exactOptional(z.enum(["open", "succeeded", "failed"])) });
 
 // ---- Requests ----
 
 /** The body of `PUT /v1/requests/:id`, which is optional. */
-export const requestBody = z.strictObject({ ttlSec: z.exactOptional(seconds(1)) });
+export const requestBody = z.strictObject({
+  ttlSec: z.exactOptional(seconds(1)),
+  ...registration,
+  onSuccess: targets.onSuccess,
+  onComplete: targets.onComplete,
+  onTimeout: targets.onTimeout,
+  onEnd: targets.onEnd,
+});
 
-/** The body of `POST /v1/requests/:id/roots`: roots of one stage, so that one step registers them. */
-export const rootsBody = z.strictObject({ stage, roots: rootIds });
+const taskIds = list(taskId, 1, MAX_TASKS_A_CALL);
 
-/** The body of `POST /v1/requests/:id/marks`: one root, done or failed. */
-export const markBody = z
+/** The body of `POST /v1/requests/:id/tasks`: tasks of one stage. */
+export const requestTasksBody = z.strictObject({ stage, taskIds });
+
+/** The body of `POST /v1/requests/:id/acks`: one task, done or failed. */
+export const requestAckBody = z
   .strictObject({
     stage,
-    rootId: id,
+    taskId,
     processed: z.exactOptional(count),
-    next: z.exactOptional(list(z.strictObject({ stage, rootId: id }), 0, MAX_ROOTS_A_CALL)),
+    result: z.exactOptional(z.unknown()),
+    next: z.exactOptional(list(z.strictObject({ stage, taskIds }), 0, MAX_STAGES)),
     error: z.exactOptional(z.string()),
   })
   .check(
-    z.refine(({ processed, next, error }) => error === undefined || (processed === undefined && next === undefined), {
-      error: "must not have an error together with processed or next",
-    }),
+    z.refine(
+      ({ processed, result, next, error }) =>
+        error === undefined || (processed === undefined && result === undefined && next === undefined),
+      { error: "must not have an error together with processed, result or next" },
+    ),
     z.refine(({ stage, next = [] }) => stagesOf(stage, next).length <= MAX_STAGES, {
       path: ["next"],
-      error: `must name at most ${MAX_STAGES} stages, with the mark's own`,
+      error: `must name at most ${MAX_STAGES} stages, with the task's own`,
     }),
   );
 
-/** Returns the stages that a mark names, each once. */
+/** The body of `POST /v1/requests/:id/counts`. */
+export const requestCountBody = z
+  .strictObject({
+    stage,
+    processed: z.exactOptional(count),
+    requeued: z.exactOptional(count),
+    error: z.exactOptional(z.string()),
+  })
+  .check(
+    z.refine(({ processed, requeued, error }) => (processed ?? requeued ?? error) !== undefined, {
+      error: "must have processed, requeued or error",
+    }),
+  );
+
+/** The body of `POST /v1/requests/:id/cancel`. */
+export const requestCancelBody = z.strictObject({ reason: z.string() });
+
+/** Returns the stages that an ack names, each once. */
 export function stagesOf(stage: string, next: readonly { readonly stage: string }[]): string[] {
-  return [...new Set([stage, ...next.map((root) => root.stage)])];
+  return [...new Set([stage, ...next.map((tasks) => tasks.stage)])];
 }

@@ -1,8 +1,6 @@
 import * as z from "zod/mini";
 import { isId, isText, MAX_SEC, MAX_STAGE_BYTES } from "../../src/lib/validate.js";
-import { MAX_TASKS } from "../../src/trackers/registration.js";
-import { MAX_COUNT, MAX_ROOTS_A_CALL } from "../../src/trackers/request-wait.js";
-
+import { MAX_COUNT } from "../../src/trackers/request-wait.js";
 import { isStorableJson, MAX_DEPTH } from "../json.js";
 
 /** Limits and fields that both transitions and bodies use. */
@@ -79,12 +77,20 @@ export const taskId = z.union([id, whole(0, Number.MAX_SAFE_INTEGER)], {
   error: "must be 1 to 256 bytes of well-formed text, or a number",
 });
 
-const distinct = (ids: readonly string[]): boolean => new Set(ids).size === ids.length;
-export const taskIds = list(id, 0, MAX_TASKS).check(z.refine(distinct, { error: "must not repeat an id" }));
-export const rootIds = list(id, 1, MAX_ROOTS_A_CALL);
-
-/** The root of a request that waits for a group. */
-export const requestRoot = z.strictObject({ requestId: id, stage, rootId: id });
+/** A task of another group or request. */
+export const parentTask = z
+  .strictObject({
+    groupId: z.exactOptional(id),
+    requestId: z.exactOptional(id),
+    stage: z.exactOptional(stage),
+    taskId,
+    generation: z.exactOptional(whole(0, Number.MAX_SAFE_INTEGER)),
+  })
+  .check(
+    z.refine(({ groupId, requestId }) => (groupId === undefined) !== (requestId === undefined), {
+      error: "must have either groupId or requestId",
+    }),
+  );
 
 export const count = whole(0, MAX_COUNT);
 export const generation = whole(0, Number.MAX_SAFE_INTEGER);

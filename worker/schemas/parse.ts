@@ -23,3 +23,9 @@ function wrong(issue: z.core.$ZodRawIssue): string {
   const isMissing = issue.code === "invalid_type" && issue.input === undefined;
   return isMissing ? "is required" : describeIssue(issue);
 }
+
+/** Returns the query of a request, with numbers where its values are digits. */
+export function queryOf(c: { readonly req: { query(): Record<string, string> } }): Record<string, string | number> {
+  const entries = Object.entries(c.req.query());
+  return Object.fromEntries(entries.map(([name, value]) => [name, /^\d+$/.test(value) ? Number(value) : value]));
+}

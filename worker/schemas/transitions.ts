@@ -1,15 +1,14 @@
 import * as z from "zod/mini";
-import { MAX_INDEXED } from "../../src/core/group/task-set.js";
+import { LIST_SIZE, MAX_INDEXED, MAX_TASKS } from "../../src/core/group/record.js";
 import { MAX_ITEMS } from "../../src/core/kv.js";
 import { MAX_PAGE_BYTES } from "../../src/core/limits.js";
-import { handlerOf, isWebhook, REQUEST_ROUTE } from "../../src/core/outbox/routes.js";
+import { handlerOf, isWebhook, TASK_ROUTE } from "../../src/core/outbox/routes.js";
 import type { InputOf } from "../../src/core/registry.js";
-import { MAX_STAGES } from "../../src/core/request/record.js";
+import { parentOf, type StoredTask } from "../../src/delivery/targets/parent-task.js";
 import { newOp } from "../../src/lib/ids.js";
 import { MAX_ID_BYTES, MAX_ITEM_BYTES, MAX_SEC, MAX_VALUE_BYTES } from "../../src/lib/validate.js";
 import type { PublicTransition } from "../../src/runtime/access.js";
-import { MAX_ROOTS_A_CALL } from "../../src/trackers/request-wait.js";
-import { MAX_ACKS, MAX_ERROR_BYTES, MAX_RESULT_BYTES } from "../../src/trackers/task.js";
+import { MAX_BRIEF_BYTES, MAX_ERROR_BYTES, MAX_RESULT_BYTES, MAX_TASKS_A_CALL } from "../../src/trackers/group/task.js";
 import { isStorableJson } from "../json.js";
 import {
   count,
@@ -23,10 +22,7 @@ import {
   MAX_URL_BYTES,
   matching,
   notBoth,
-  requestRoot,
-  rootIds,
   stage,
-  taskIds,
   text,
   ttlMs,
   version,
@@ -38,6 +34,9 @@ const MAX_BATCH = 10_000;
 /** The most ids that a record of counts may track. */
 const MAX_TRACKED = 64_000;
 
+/** The largest key of a parent's task: its machine, id, stage and task id. */
+const MAX_KEY_BYTES = 1_024;
+
 const nothing = z.strictObject({});
 const byOp = z.strictObject({ op: id });
 const write = { op: id, ttlMs };
@@ -48,55 +47,146 @@ const pageBytes = z.exactOptional(whole(1, MAX_PAGE_BYTES));
 
 const target = z.strictObject({ route: text(MAX_URL_BYTES), body: text(MAX_VALUE_BYTES) }).check(
   z.refine(isDeliverable, {
-    error: "must be a URL, a named handler with its payload as JSON text, or a request's root as JSON text",
+    error: "must be a URL, a named handler with its payload as JSON text, or a task as JSON text",
   }),
 );
 
 function isDeliverable({ route, body }: { readonly route: string; readonly body: string }): boolean {
   if (isWebhook(route)) return URL.canParse(body);
-  if (route === REQUEST_ROUTE) return isRootText(body);
+  if (route === TASK_ROUTE) return taskOf(body) !== undefined;
   const handler = handlerOf(route);
   return handler !== undefined && z.safeParse(id, handler).success && isStorableJson(body);
 }
 
-/** Checks the body of a request's root, since the deliverer reads it unchecked. */
-function isRootText(body: string): boolean {
+/** A task of another group or request, as it is stored: a deliverer reads it unchecked. */
+const storedTask = z.strictObject({
+  machine: z.enum(["completion", "request"]),
+  id,
+  stage: z.exactOptional(stage),
+  taskId: id,
+  generation: z.exactOptional(generation),
+});
+
+function taskOf(body: string): StoredTask | undefined {
   try {
-    return z.safeParse(requestRoot, JSON.parse(body)).success;
+    return z.parse(storedTask, JSON.parse(body));
   } catch {
-    return false;
+    return undefined;
   }
 }
+
+/** A parent. Its key is made from its body, whatever the caller sent. */
+const parent = z.pipe(
+  z
+    .strictObject({ key: z.unknown(), body: text(MAX_VALUE_BYTES), generation: z.exactOptional(generation) })
+    .check(
+      z.refine(({ body }) => taskOf(body) !== undefined, { path: ["body"], error: "must be a task as JSON text" }),
+    ),
+  z.transform(({ body }) => parentOf(taskOf(body)!)),
+);
+
+/** A list of up to 64 tasks of one stage, as JSON text. It is stored as a serializer of ours writes it. */
+const taskList = z.pipe(
+  z.pipe(
+    text(MAX_VALUE_BYTES),
+    z.transform((value, context): string[] => {
+      const ids = jsonOf(value);
+      if (Array.isArray(ids) && ids.length >= 2 && ids.length <= LIST_SIZE + 1 && ids.every(isListed)) return ids;
+      context.issues.push({
+        code: "custom",
+        message: "must be a list of a stage and 1 to 64 ids, as JSON text",
+        input: value,
+      });
+      return z.NEVER;
+    }),
+  ),
+  z.transform((ids) => JSON.stringify(ids)),
+);
+
+function jsonOf(value: string): unknown {
+  try {
+    return JSON.parse(value);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Returns whether a text may stand in a list: first the stage, which may be empty, then ids. */
+function isListed(value: unknown, i: number): boolean {
+  return z.safeParse(i === 0 ? stageOrNone : id, value).success;
+}
+
+const stageOrNone = z.union([stage, z.literal("")]);
+
+const child = z.strictObject({
+  stage: z.exactOptional(stage),
+  id,
+  machine: z.enum(["completion", "request"]),
+  groupId: id,
+});
+
+/** The fields of an announcement of at most so many tasks. */
+const announcement = (most: number) => ({
+  lists: list(taskList, 0, most).check(
+    z.refine((lists: readonly string[]) => countOf(lists) <= most, { error: `must name at most ${most} tasks in all` }),
+  ),
+  children: z.exactOptional(list(child, 1, most)),
+});
+
+function countOf(lists: readonly string[]): number {
+  return lists.reduce((sum, text) => sum + (JSON.parse(text) as unknown[]).length - 1, 0);
+}
+
+const policy = z
+  .strictObject({
+    minSuccessful: z.exactOptional(whole(1, MAX_TOTAL)),
+    toleratedFailureCount: z.exactOptional(whole(0, MAX_TOTAL)),
+    toleratedFailurePpm: z.exactOptional(whole(0, 1_000_000)),
+  })
+  .check(z.refine((limits) => Object.keys(limits).length > 0, { error: "must have a limit" }));
 
 const registration = z
   .strictObject({
     op: id,
-    spec: matching(/^[0-9a-f]{64}$/, "64 hexadecimal digits"),
+    fingerprint: matching(/^[0-9a-f]{64}$/, "64 hexadecimal digits"),
+    request: z.exactOptional(z.literal(true)),
+    grows: z.exactOptional(z.literal(true)),
+    kind: z.enum(["named", "counted", "indexed"]),
     total: whole(0, MAX_TOTAL),
-    tasks: z.exactOptional(taskIds),
-    indexed: z.exactOptional(z.literal(true)),
+    ...announcement(MAX_TASKS),
     timeoutMs: whole(0, MAX_SEC * 1000),
+    idleMs: z.exactOptional(ttlMs),
     ttlMs,
     /** Sent by trackers, and ignored: see `register`. */
     deliveryId: z.exactOptional(z.unknown()),
+    policy: z.exactOptional(policy),
     targets: z.exactOptional(
       z.strictObject({
+        success: z.exactOptional(target),
+        failure: z.exactOptional(target),
         complete: z.exactOptional(target),
         timeout: z.exactOptional(target),
         end: z.exactOptional(target),
       }),
     ),
+    parent: z.exactOptional(parent),
     metadata: z.exactOptional(jsonText(MAX_METADATA_BYTES)),
-    restart: z.exactOptional(z.strictObject({ from: z.exactOptional(generation) })),
+    restart: z.exactOptional(
+      z.strictObject({ from: z.exactOptional(generation), keep: z.exactOptional(z.literal("succeeded")) }),
+    ),
   })
   .check(
-    z.refine(({ total, tasks }) => tasks === undefined || tasks.length === total, {
+    z.refine(({ kind, total, lists }) => (kind === "named" ? total === 0 : lists.length === 0), {
       path: ["total"],
-      error: "must be the number of tasks",
+      error: "must be 0 with lists, and stands alone without them",
     }),
-    z.refine(({ total, tasks, indexed }) => indexed !== true || (tasks === undefined && total <= MAX_INDEXED), {
-      path: ["indexed"],
-      error: `must come with a total of at most ${MAX_INDEXED}, and without tasks`,
+    z.refine(({ kind, total }) => kind !== "indexed" || total <= MAX_INDEXED, {
+      path: ["total"],
+      error: `must be at most ${MAX_INDEXED} where tasks are numbered`,
+    }),
+    z.refine(({ kind, grows }) => kind === "named" || grows === undefined, {
+      path: ["grows"],
+      error: "must come with lists",
     }),
   );
 
@@ -109,55 +199,98 @@ const register = z.pipe(
   z.transform((input) => ({ ...input, deliveryId: `msg_${newOp()}` })),
 );
 
+/** A request is an open group, and has no policy. A shorter TTL would expire between two looks of a waiter. */
+const registerRequest = register.check(
+  z.refine(({ request, grows, policy }) => request === true && grows === true && policy === undefined, {
+    error: "must be an open request without a policy",
+  }),
+  z.refine(({ ttlMs }) => ttlMs >= 1_000, { path: ["ttlMs"], error: "must be 1000 or more" }),
+);
+const registerGroup = register.check(
+  z.refine(({ request }) => request === undefined, { path: ["request"], error: "must be absent" }),
+);
+
+const errorText = {
+  error: z.exactOptional(text(MAX_ERROR_BYTES)),
+  brief: z.exactOptional(text(MAX_BRIEF_BYTES)),
+};
+const taskRef = { stage: z.exactOptional(stage), id };
+
 const taskAck = z
   .strictObject({
-    id,
+    ...taskRef,
     result: z.exactOptional(jsonText(MAX_RESULT_BYTES)),
-    error: z.exactOptional(text(MAX_ERROR_BYTES)),
+    ...errorText,
+    processed: z.exactOptional(count),
   })
   .check(z.refine(notBoth, { error: "must not have both a result and an error" }));
 
-// ---- Requests ----
+const ofGeneration = { generation: z.exactOptional(generation) };
+const byOpOfGeneration = z.strictObject({ op: id, ...ofGeneration });
+const page = { after: whole(0, MAX_TOTAL), limit: whole(1, MAX_PAGE), bytes: pageBytes };
 
-const roots = z.strictObject({ stage, roots: rootIds });
-type Roots = z.output<typeof roots>;
-
-const next = list(roots, 1, MAX_STAGES).check(
-  z.refine((stages: readonly Roots[]) => stages.reduce((sum, each) => sum + each.roots.length, 0) <= MAX_ROOTS_A_CALL, {
-    error: `must name at most ${MAX_ROOTS_A_CALL} roots in all`,
+/** The steps of groups and of requests. */
+const GROUP_STEPS = {
+  add: z.strictObject({ op: id, ...announcement(MAX_TASKS_A_CALL), ...ofGeneration }),
+  seal: byOpOfGeneration,
+  ack: z.strictObject({
+    op: id,
+    tasks: list(taskAck, 1, MAX_TASKS_A_CALL),
+    next: z.exactOptional(z.strictObject(announcement(MAX_TASKS_A_CALL))),
+    ...ofGeneration,
+    earlyTtlMs: whole(0, MAX_SEC * 1000),
+    view: z.exactOptional(z.boolean()),
   }),
-);
+  decrement: z.strictObject({ op: id, by: whole(1, MAX_TOTAL), ...ofGeneration }),
+  count: z
+    .strictObject({
+      op: id,
+      stage,
+      processed: z.exactOptional(count),
+      requeued: z.exactOptional(count),
+      ...errorText,
+      ...ofGeneration,
+    })
+    .check(
+      z.refine(({ processed, requeued, error }) => (processed ?? requeued ?? error) !== undefined, {
+        error: "must have processed, requeued or error",
+      }),
+    ),
+  retry: z.strictObject({ op: id, tasks: list(z.strictObject(taskRef), 1, MAX_TASKS_A_CALL), ...ofGeneration }),
+  extend: z.strictObject({ timeoutMs: ttlMs, ...ofGeneration }),
+  heartbeat: z.strictObject(ofGeneration),
+  cancel: z.strictObject({
+    reason: text(MAX_ERROR_BYTES),
+    ...ofGeneration,
+    sparesChildren: z.exactOptional(z.boolean()),
+  }),
+  cancelChild: z.strictObject({ reason: text(MAX_ERROR_BYTES), key: text(MAX_KEY_BYTES), generation, ttlMs }),
+  abandon: z.strictObject({ op: id, caller: id, reason: text(MAX_ERROR_BYTES) }),
+  remove: byOp,
+  status: nothing,
+  wait: z.strictObject({
+    ...ofGeneration,
+    isKnown: z.exactOptional(z.boolean()),
+    background: z.exactOptional(z.boolean()),
+  }),
+  progress: z.strictObject({
+    after: matching(/^(\d{1,15}\.\d{1,15})?$/, "the version of a status"),
+    isKnown: z.exactOptional(z.boolean()),
+  }),
+  tasks: z.strictObject({ ...page, state: z.exactOptional(z.enum(["open", "succeeded", "failed"])) }),
+  results: z.strictObject({ ...page, order: z.exactOptional(z.enum(["registration", "acks"])) }),
+  take: z.strictObject({ op: id, generation }),
+  redeliver: byOpOfGeneration,
+} as const;
 
-const mark = z
-  .strictObject({
-    op: id,
-    stage,
-    root: id,
-    processed: count,
-    error: z.exactOptional(text(MAX_ERROR_BYTES)),
-    next: z.exactOptional(next),
-    begunBeforeMs: z.exactOptional(whole(0, Number.MAX_SAFE_INTEGER)),
-  })
-  .check(
-    z.refine(({ processed, error, next }) => error === undefined || (processed === 0 && next === undefined), {
-      path: ["error"],
-      error: "must stand with processed 0, and without next",
-    }),
-  );
+type Inputs<M extends string> = {
+  readonly [Step in keyof typeof GROUP_STEPS as `${M}.${Step}`]: (typeof GROUP_STEPS)[Step];
+};
 
-const record = z
-  .strictObject({
-    op: id,
-    stage,
-    processed: z.exactOptional(count),
-    requeued: z.exactOptional(count),
-    error: z.exactOptional(text(MAX_ERROR_BYTES)),
-  })
-  .check(
-    z.refine(({ processed, requeued, error }) => (processed ?? requeued ?? error) !== undefined, {
-      error: "must have processed, requeued or error",
-    }),
-  );
+function inputsOf<M extends "completion" | "request">(machine: M): Inputs<M> {
+  const named = Object.entries(GROUP_STEPS).map(([step, schema]) => [`${machine}.${step}`, schema]);
+  return Object.fromEntries(named) as Inputs<M>;
+}
 
 /** The input schema of every transition that a client may run, as strict as the trackers. Add new transitions here. */
 export const INPUTS: { readonly [N in PublicTransition]: z.ZodMiniType<InputOf<N>> } = {
@@ -175,43 +308,10 @@ export const INPUTS: { readonly [N in PublicTransition]: z.ZodMiniType<InputOf<N
   }),
   "kv.expire": z.strictObject({ ttlMs }),
   "kv.delete": byOp,
-  "completion.register": register,
-  "completion.ack": z.strictObject({
-    op: id,
-    tasks: list(taskAck, 1, MAX_ACKS),
-    generation: z.exactOptional(generation),
-    earlyTtlMs: ttlMs,
-    view: z.exactOptional(z.boolean()),
-  }),
-  "completion.decrement": z.strictObject({
-    op: id,
-    by: whole(1, MAX_TOTAL),
-    generation: z.exactOptional(generation),
-  }),
-  "completion.cancel": z.strictObject({ reason: text(MAX_ERROR_BYTES), generation: z.exactOptional(generation) }),
-  "completion.status": nothing,
-  "completion.wait": z.strictObject({
-    generation: z.exactOptional(generation),
-    background: z.exactOptional(z.boolean()),
-  }),
-  "completion.results": z.strictObject({
-    after: whole(0, MAX_TOTAL),
-    limit: whole(1, MAX_PAGE),
-    bytes: pageBytes,
-  }),
-  "completion.take": z.strictObject({ op: id, generation }),
-  "completion.redeliver": z.strictObject({ op: id, generation: z.exactOptional(generation) }),
-  // A shorter TTL would expire between two polls of a waiter, which keeps the request alive.
-  "request.register": z.strictObject({ op: id, ttlMs: whole(1_000, MAX_SEC * 1000) }),
-  "request.roots": z.strictObject({ op: id, stage, roots: rootIds }),
-  "request.seal": byOp,
-  "request.abandon": z.strictObject({ op: id, caller: id, stage, error: text(MAX_ERROR_BYTES) }),
-  "request.mark": mark,
-  "request.record": record,
-  "request.status": nothing,
-  "request.wait": nothing,
-  "request.progress": z.strictObject({ after: version }),
-  "request.cleanup": byOp,
+  "completion.register": registerGroup,
+  ...inputsOf("completion"),
+  "request.register": registerRequest,
+  ...inputsOf("request"),
   "coalesce.next": z.strictObject({ ...write, held: z.exactOptional(z.boolean()) }),
   "coalesce.seen": z.strictObject({ version, ttlMs }),
   "dedupe.claim": z.strictObject(write),
