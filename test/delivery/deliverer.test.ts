@@ -16,7 +16,7 @@ function claimOf(route: string): Claim {
     remaining: 0,
   });
   const attempt = { generation: 1, deliveryId: "d", fence: 1, attempt: 1, type: "group.completed", createdAtMs: 0 };
-  return { ...attempt, route, body: "null", snapshot };
+  return { ...attempt, key: "1:end", route, body: "null", snapshot };
 }
 
 /** Delivers one claim without handlers or webhooks. Returns the settlement and the events. */
@@ -30,8 +30,8 @@ async function settlementOf(
   };
   const coordinator = { run } as unknown as Backend;
   const events: CoordinatorEvent[] = [];
-  const host = { requests: () => coordinator, onEvent: (event: CoordinatorEvent) => void events.push(event) };
-  await new Deliverer({ coordinator, kinds: TARGET_KINDS, host }).act("g", { claims: [claimOf(route)] });
+  const host = { groups: () => coordinator, onEvent: (event: CoordinatorEvent) => void events.push(event) };
+  await new Deliverer({ coordinator, kinds: TARGET_KINDS, host }).act("g", { claims: [claimOf(route)] }, "request");
   expect(settled).toHaveLength(1);
   return { settled: settled[0], events };
 }
@@ -43,8 +43,8 @@ describe("a claim that this instance cannot deliver", () => {
     ["of a webhook, without a sender", "url", "the webhook failed"],
   ])("fails, and does not count as delivered: %s", async (_, route, error) => {
     const { settled, events } = await settlementOf(route);
-    expect(settled).toMatchObject({ generation: 1, fence: 1, error });
+    expect(settled).toMatchObject({ key: "1:end", fence: 1, error });
     expect(settled).not.toHaveProperty("final");
-    expect(events).toMatchObject([{ type: "delivery", id: "g", outcome: "retry" }]);
+    expect(events).toMatchObject([{ type: "delivery", machine: "request", id: "g", outcome: "retry" }]);
   });
 });

@@ -67,8 +67,10 @@ describe("a completion tracker", () => {
     await tracker.register("failed", ["a", "b"]);
     await tracker.fail("failed", "a", "é".repeat(600));
     await tracker.ack("failed", { id: "b", error: "x".repeat(2_000) });
-    const lengths = (await tracker.status("failed"))?.errors.map(({ message }) => message.length);
-    expect(lengths).toEqual([512, 1_024]);
+    const shown = (await tracker.status("failed"))?.errors.map(({ message }) => message.length);
+    expect(shown).toEqual([128, 256]);
+    const kept = (await tracker.tasks("failed", { state: "failed" }))?.items.map(({ error }) => error?.length);
+    expect(kept).toEqual([512, 1_024]);
     await tracker.register("counted", 3);
     expect((await tracker.cancel("counted", "x".repeat(2_000)))?.reason).toHaveLength(1_024);
     for (const by of [0, 1.5, 1_000_000_001]) await expect(tracker.decrement("counted", by)).rejects.toEqual(invalid);
@@ -226,8 +228,8 @@ describe("a completion tracker", () => {
     isDown = false;
     await clock.advance(1_000);
     expect(events).toMatchObject([
-      { type: "delivery", id: "g", attempt: 1, outcome: "retry", error: "down" },
-      { type: "delivery", id: "g", attempt: 2, outcome: "delivered" },
+      { type: "delivery", machine: "completion", id: "g", attempt: 1, outcome: "retry", error: "down" },
+      { type: "delivery", machine: "completion", id: "g", attempt: 2, outcome: "delivered" },
     ]);
     expect(JSON.stringify(events)).not.toContain("canary");
   });

@@ -47,26 +47,26 @@ it("leaves deliveries to others once the tracker is closed", async () => {
   expect(await second.status("g")).toMatchObject({ delivery: { state: "delivered" } });
 });
 
-it("a deliverer retries the mark of a request's root while a deployment lacks its backend", async () => {
+it("a deliverer retries the ack of a parent's task while a deployment lacks its backend", async () => {
   const clock = new ManualClock();
   const backend = new MemoryBackend({ clock });
   const coordinator = new Coordinator(backend, { isDistributed: false });
   const requests = new RequestWaitTracker(coordinator, { stages: ["embed"] });
-  await requests.registerRequest("request");
-  await requests.registerRoot("request", "embed", "root");
+  await requests.register("request");
+  await requests.add("request", "embed", "task");
   const run = backend.run.bind(backend);
   const lacking = ["unsupported", "misconfigured", "unauthorized"] as const;
   let asked = 0;
   backend.run = (transition, id, input, options) => {
-    const code = transition === "request.mark" ? lacking[asked++] : undefined;
+    const code = transition === "request.ack" ? lacking[asked++] : undefined;
     return code === undefined
       ? run(transition, id, input, options)
       : Promise.reject(new CoordinationError(code, "no binding"));
   };
   const groups = new CompletionTracker(coordinator);
-  const target = { requestRoot: { requestId: "request", stage: "embed", rootId: "root" } };
+  const target = { task: { requestId: "request", stage: "embed", taskId: "task" } };
   await groups.register("g", 0, { onComplete: target });
-  for (let i = 0; i < 60 && (await requests.state("request")) !== "complete"; i++) await clock.advance(1_000);
+  for (let i = 0; i < 60 && (await requests.status("request"))?.state !== "complete"; i++) await clock.advance(1_000);
   expect(await groups.status("g")).toMatchObject({ delivery: { state: "delivered", attempts: 4 } });
-  expect(await requests.queueStatus("request")).toMatchObject({ embed: { processed: 1 } });
+  expect(await requests.status("request")).toMatchObject({ stages: { embed: { processed: 1 } } });
 });

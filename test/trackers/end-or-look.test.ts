@@ -21,12 +21,12 @@ describe("a wait", () => {
   it("of a request that is not complete in time says so", async () => {
     const clock = new ManualClock();
     const requests = new RequestWaitTracker(new MemoryCoordinator({ clock }), { stages: ["s"] });
-    await requests.registerRequest("r");
-    await requests.registerRoot("r", "s", ["a", "b"]);
-    const wait = requests.waitForRequest("r", { timeoutMs: 1_000 });
-    await requests.markDone("r", "s", "a");
+    await requests.register("r");
+    await requests.add("r", "s", ["a", "b"]);
+    const wait = requests.wait("r", { timeoutMs: 1_000 });
+    await requests.ack("r", "s", "a");
     await clock.advance(1_000);
-    expect(await wait).toMatchObject({ state: "pending", open: 1, status: { s: { processed: 1 } } });
+    expect(await wait).toMatchObject({ state: "pending", open: 1, stages: { s: { processed: 1 } } });
   });
 
   it("makes no call but its watch when the end comes", async () => {

@@ -80,17 +80,17 @@ describe("row 55: a request", () => {
   it("that is followed lives on, as one does that is waited for", async () => {
     for (const follow of ["progress", "wait"]) {
       const { clock, requests } = lab();
-      await requests.registerRequest("r");
-      await requests.registerRoot("r", "parse", "a");
-      const { version = 0 } = (await requests.progress("r", 0)) ?? {};
+      await requests.register("r");
+      await requests.add("r", "parse", "a");
+      const { version = "" } = (await requests.status("r")) ?? {};
       const options = { timeoutMs: 60_000 };
       const news =
         follow === "progress"
-          ? outcomeOf<unknown>(requests.progress("r", version, options))
-          : outcomeOf<unknown>(requests.waitForRequest("r", options));
+          ? outcomeOf<unknown>(requests.progress("r", { after: version }).next())
+          : outcomeOf<unknown>(requests.wait("r", options));
       await clock.advance(30_000);
       expect([follow, news]).toEqual([follow, {}]);
-      expect(await requests.markDone("r", "parse", "a")).toEqual({ verdict: "accepted", state: "complete" });
+      expect(await requests.ack("r", "parse", "a")).toEqual({ verdict: "accepted", state: "complete" });
       await settle();
       expect(news.value).toBeDefined();
     }

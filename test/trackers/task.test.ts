@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { shortText } from "../../src/lib/validate.js";
-import { taskAcks } from "../../src/trackers/task.js";
+import { taskAcks } from "../../src/trackers/group/task.js";
 
 describe("tasks as a transition reads them", () => {
   it("are ids, ids with results, and ids with errors", () => {
@@ -10,6 +10,7 @@ describe("tasks as a transition reads them", () => {
       { id: "c", result: { x: [null] } },
       { id: "d", result: null },
       { id: "e", error: "" },
+      { stage: "parse", id: 6, error: "x".repeat(300) },
     ];
     expect(taskAcks(tasks)).toEqual([
       { id: "a" },
@@ -17,6 +18,7 @@ describe("tasks as a transition reads them", () => {
       { id: "c", result: '{"x":[null]}' },
       { id: "d", result: "null" },
       { id: "e", error: "" },
+      { stage: "parse", id: "6", error: "x".repeat(300), brief: "x".repeat(256) },
     ]);
   });
 
