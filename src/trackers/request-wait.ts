@@ -422,7 +422,9 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
     const input = { op: newOp(), tasks: [task], earlyTtlMs: EARLY_TTL_MS, ...next };
     const { results, refused } = await this.#coordinator.run("request.ack", requestId, input, this.#ending({ signal }));
     refuse(refused);
-    const { verdict, state, complete = false } = results[0]!;
+    const [result] = results;
+    if (result === undefined) throw new CoordinationError("backend_rejected", "an ack came without its verdict");
+    const { verdict, state, complete = false } = result;
     return { verdict, state: state === "unregistered" ? "unknown" : stateAfter({ state, complete }) };
   }
 
@@ -444,9 +446,10 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
   }
 
   #checkStage(stage: S, field: string): void {
-    if (this.#isAnyStage) return checkStage(stage, field);
-    if (this.stages.includes(stage)) return;
-    throw new CoordinationError("invalid_input", `${field} must be one of the tracker's stages`);
+    if (this.#isAnyStage) checkStage(stage, field);
+    else if (!this.stages.includes(stage)) {
+      throw new CoordinationError("invalid_input", `${field} must be one of the tracker's stages`);
+    }
   }
 
   #statusOf(requestId: string, { view }: { readonly view?: GroupView }): RequestStatus<S> | null {

@@ -176,6 +176,8 @@ function finishCall(group: Group, call: AckCall): AckRefusal | undefined {
     if (next !== undefined && isOpen(head)) {
       const announced = announce(group, next);
       if ("refused" in announced) return announced.refused;
+      // An early ack among the next tasks has ended the group: by this call.
+      if (!isOpen(head)) head.endedBy = call.lastCounted;
     }
     if (group.stages.isOverflown === true) return "counts";
     if (head.kind === "indexed") rememberOp(store, operationsOf(head), op, call.others, { most: MAX_CALLS });

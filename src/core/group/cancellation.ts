@@ -4,7 +4,7 @@ import type { Store } from "../store.js";
 import { type EarlyHead, noEarlyAcks } from "./early-acks.js";
 import { arm, end, type Group, openAny, openGroup, save } from "./group.js";
 import { isOther } from "./growth.js";
-import { isOpen, isSealed, type Parent, readRegistration } from "./record.js";
+import { hasNoOpenTask, isOpen, isSealed, type Parent, readRegistration } from "./record.js";
 import { operationsOf } from "./task-set.js";
 import { type GroupView, viewOf } from "./view.js";
 
@@ -109,10 +109,16 @@ export function remove(store: Store, input: { op: string }): { found: boolean } 
   const group = openAny(store);
   if (group === undefined) return { found: false };
   const { head } = group;
-  if (head.removedAtMs !== undefined) return { found: head.removedBy === input.op };
+  // A copy of the call may come after the next registration, which it does not remove.
+  if (recallOp(store, input.op) !== undefined) return { found: true };
+  if (head.removedAtMs !== undefined) return { found: false };
+  rememberOp(store, operationsOf(head), input.op, "");
   head.removedAtMs = store.nowMs;
-  head.removedBy = input.op;
-  if (isOpen(head)) {
+  if (isOpen(head) && head.request === true && hasNoOpenTask(head)) {
+    // Callers that wait may still read that all was done.
+    head.completionReason = "all_completed";
+    end(group, "completed", "remove");
+  } else if (isOpen(head)) {
     head.reason = "removed";
     end(group, "cancelled", "remove");
   }

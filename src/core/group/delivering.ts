@@ -8,6 +8,7 @@ import {
 } from "../outbox/attempts.js";
 import { type DeliveryView, deliveryMembers, describe, redeliverAll } from "../outbox/deliveries.js";
 import type { Store } from "../store.js";
+import { PARENTS_CANCEL } from "./cancellation.js";
 import { markOf } from "./counting.js";
 import { arm, type Group, openAny, openGroup, REMOVED_MS, save, touch } from "./group.js";
 import { type Child, isOther } from "./growth.js";
@@ -38,7 +39,7 @@ export function settle(store: Store, input: SettleInput): { settled: boolean; de
 function compact({ store, head }: Group): void {
   if (head.removedAtMs === undefined || head.isCompact === true || head.removedAtMs + REMOVED_MS > store.nowMs) return;
   const members: [string, string][] = [];
-  for (const name of ["reg", ...deliveryMembers(head)]) {
+  for (const name of ["reg", PARENTS_CANCEL, ...deliveryMembers(head)]) {
     const value = store.get(name);
     if (value !== undefined) members.push([name, value]);
   }

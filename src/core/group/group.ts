@@ -55,8 +55,9 @@ export function openAny(store: Store): Group | undefined {
   return group;
 }
 
-/** Ends the group if its counts say so. `endedBy` is the member of the task that counted last. */
+/** Ends an open group if its counts say so. `endedBy` is the member of the task that counted last. */
 export function applyPolicy(group: Group, isCallOver: boolean, endedBy: string): void {
+  if (!isOpen(group.head)) return;
   const decision = decide(group.head, isCallOver);
   if (decision === undefined) return;
   group.head.completionReason = decision.reason;
@@ -111,23 +112,26 @@ export function touch({ store, head }: Group): void {
 export function follow(group: Group): void {
   const { store, head } = group;
   if (!isOpen(head) || nextClock(head).name !== "silent") return;
-  if (store.nowMs - head.touchedAtMs > MAX_FOLLOWED_MS || msToFollow(group) > 0) return;
+  if (isFollowedTooLong(group) || msToFollow(group) > 0) return;
   head.followedAtMs = store.nowMs;
   store.put(head);
   keep(group);
 }
 
-/** After how many milliseconds a waiter should look again to keep the group alive, or to see it end. */
-export function recheckInMs(group: Group): number {
+/** After how many milliseconds a waiter should look again to keep the group alive, or only to see it end. */
+export function recheckInMs(group: Group, isFollower: boolean): number {
   const { store, head } = group;
   const clock = nextClock(head);
   const endInMs = clock.atMs - store.nowMs;
+  if (clock.name !== "silent" || !isFollower || isFollowedTooLong(group)) return endInMs;
   const followInMs = msToFollow(group);
-  return clock.name === "silent" && followInMs < endInMs ? Math.max(followInMs, MIN_RECHECK_MS) : endInMs;
+  return followInMs < endInMs ? Math.max(followInMs, MIN_RECHECK_MS) : endInMs;
 }
 
 /** A record with a very short time to live is kept alive by no waiter. */
 const MIN_RECHECK_MS = 100;
+
+const isFollowedTooLong = ({ store, head }: Group): boolean => store.nowMs - head.touchedAtMs > MAX_FOLLOWED_MS;
 
 function msToFollow({ store, head }: Group): number {
   return aliveAtMs(head) + Math.ceil(head.ttlMs / 4) - store.nowMs;
@@ -195,7 +199,7 @@ function queueDeliveries({ store, head }: Group, { isParents, sparesChildren }: 
       ...delivery,
       kind: "cascade",
       id: `${deliveryId}-cascade`,
-      target: { route: CASCADE_ROUTE, body: encode({ chain: chainOf(head), lists: head.children }) },
+      target: { route: CASCADE_ROUTE, body: encode({ chain: chainOf(head), lists: head.children, ttlMs: head.ttlMs }) },
     });
   }
 }

@@ -52,7 +52,7 @@ export function wait(store: Store, input: WaitInput): Look {
   if (input.generation !== undefined && input.generation !== version) return { ready: true, version };
   if (isReady(head)) return { ready: true, version, view: viewOf(store, head) };
   if (input.background !== true) follow(group);
-  return { ready: false, version, recheckInMs: recheckInMs(group) };
+  return { ready: false, version, recheckInMs: recheckInMs(group, input.background !== true) };
 }
 
 const isReady = (head: GroupHead): boolean => !isOpen(head) || (head.request === true && hasNoOpenTask(head));
@@ -70,10 +70,11 @@ export function progress(store: Store, input: ProgressInput): Look {
     return { ready: input.isKnown === true || input.after !== "", version: store.nowMs, recheckInMs: PROGRESS_MS };
   const { head } = group;
   const version = head.generation;
-  if (versionOf(head) !== input.after) return { ready: true, version, view: viewOf(store, head) };
+  // Nothing follows the end: who has seen it is told again.
+  if (!isOpen(head) || versionOf(head) !== input.after) return { ready: true, version, view: viewOf(store, head) };
   follow(group);
-  const inMs = recheckInMs(group);
-  return { ready: false, version, recheckInMs: isOpen(head) && inMs < PROGRESS_MS ? inMs : PROGRESS_MS };
+  const inMs = recheckInMs(group, true);
+  return { ready: false, version, recheckInMs: inMs < PROGRESS_MS ? inMs : PROGRESS_MS };
 }
 
 export const versionOf = (head: { generation: number; changes: number }): string =>

@@ -98,7 +98,6 @@ export interface GroupHead extends OutboxHead {
   ending?: Ending;
   /** When it was removed. It is hidden, and lives on for its outbox and its marks. */
   removedAtMs?: number;
-  removedBy?: string;
   /** Of a removed group nothing is left but its outbox. */
   isCompact?: boolean;
   operations?: OpRing;

@@ -76,20 +76,19 @@ export function register(store: Store, input: RegisterInput): RegisterOutput {
   const { head } = group;
   const view = viewOf(store, head);
   const { fingerprint, ops, from } = readRegistration(store);
-  const { callers } = head;
-  if (callers !== undefined && callers.length === 0 && restart === undefined && !ops.includes(input.op)) {
-    return created(store, input, begin(store, input, group));
+  if (ops.includes(input.op)) return { outcome: "exists", view };
+  if (restart !== undefined || !isAbandoned(head)) {
+    const isSameRestart = restart === undefined || (restart.from !== undefined && restart.from === from);
+    if (fingerprint === input.fingerprint && isSameRestart) {
+      join(group, input.op);
+      return { outcome: "exists", view };
+    }
+    if (restart === undefined) return { outcome: "conflict", view };
+    if (restart.from !== undefined && restart.from !== head.generation) return { outcome: "restart_lost", view };
   }
-  const isSameRestart = restart === undefined || (restart.from !== undefined && restart.from === from);
-  if (ops.includes(input.op) || (fingerprint === input.fingerprint && isSameRestart)) {
-    join(group, input.op);
-    return { outcome: "exists", view };
-  }
-  if (restart === undefined) return { outcome: "conflict", view };
-  if (restart.from !== undefined && restart.from !== head.generation) return { outcome: "restart_lost", view };
   forgetDead(head, store.nowMs);
   if (pendingKeys(head).length >= MAX_OUTBOX) return { outcome: "outbox_full", view };
-  if (restart.keep === undefined) return created(store, input, begin(store, input, group));
+  if (restart?.keep === undefined) return created(store, input, begin(store, input, group));
   if (head.kind !== input.kind || head.request !== input.request) return { outcome: "conflict", view };
   if (head.kind === "indexed" && head.epoch + 1 >= MAX_INDEXED_EPOCHS) return { outcome: "epochs_full", view };
   return created(store, input, continueInPlace(group, input));
@@ -97,6 +96,9 @@ export function register(store: Store, input: RegisterInput): RegisterOutput {
 
 /** How many callers of one request are remembered. With more, it cannot be abandoned. */
 export const MAX_CALLERS = 16;
+
+/** The last caller of a request failed: the next registration begins anew. */
+const isAbandoned = ({ callers }: GroupHead): boolean => callers !== undefined && callers.length === 0;
 
 /** Remembers another caller of a request that can still be abandoned. */
 function join(group: Group, op: string): void {

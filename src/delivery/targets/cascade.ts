@@ -6,8 +6,6 @@ import type { Attempt, DeliveryHost, TargetKind } from "./target-kind.js";
 const STEP = 100;
 /** How many cancels run concurrently: platforms limit the connections of one request. */
 const AT_ONCE = 6;
-/** How long a child remembers the cancel of its parent, for a registration that comes later: a day. */
-const REMEMBERED_MS = 86_400_000;
 /** The part of the attempt's time after which the rest is left to the next attempt. */
 const SHARE = 0.5;
 
@@ -25,23 +23,25 @@ export const cascadeTarget: TargetKind = {
 interface Cascade {
   readonly chain: number;
   readonly lists: number;
+  /** How long a child remembers the cancel of its parent, for a registration that comes later. */
+  readonly ttlMs: number;
   readonly after?: number;
 }
 
 async function send(attempt: Attempt, host: DeliveryHost): Promise<string | undefined> {
   const { machine, id, claim, backend, limitMs, signal } = attempt;
   const cascade = JSON.parse(claim.body) as Cascade;
-  const { chain, lists } = cascade;
+  const { chain, lists, ttlMs } = cascade;
   const untilMs = Date.now() + limitMs * SHARE;
   let after = cascade.after ?? 0;
   for (;;) {
     const page = await backend.run(`${machine}.children`, id, { chain, lists, after, limit: STEP }, { signal });
     for (let i = 0; i < page.items.length; i += AT_ONCE) {
-      await Promise.all(page.items.slice(i, i + AT_ONCE).map((child) => cancelChild(child, attempt, host)));
+      await Promise.all(page.items.slice(i, i + AT_ONCE).map((child) => cancelChild(child, { ...attempt, ttlMs }, host)));
     }
     if (page.next === undefined) return undefined;
     after = page.next;
-    if (Date.now() >= untilMs) return JSON.stringify({ chain, lists, after });
+    if (Date.now() >= untilMs) return JSON.stringify({ chain, lists, ttlMs, after } satisfies Cascade);
   }
 }
 
@@ -55,7 +55,7 @@ interface Child {
 
 async function cancelChild(
   child: Child,
-  { machine, id, claim, signal }: Attempt,
+  { machine, id, claim, signal, ttlMs }: Attempt & Pick<Cascade, "ttlMs">,
   { groups }: DeliveryHost,
 ): Promise<void> {
   const { stage } = child;
@@ -64,7 +64,7 @@ async function cancelChild(
     key: taskKey(task),
     generation: claim.generation,
     reason: `its parent ${id} has ended`,
-    ttlMs: REMEMBERED_MS,
+    ttlMs,
   };
   await groups().run(`${child.machine}.cancelChild`, child.groupId, input, { signal });
 }

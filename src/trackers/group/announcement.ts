@@ -1,5 +1,5 @@
 import type { Announcement, Child } from "../../core/group/growth.js";
-import { LIST_SIZE, type TaskRef as TaskKey } from "../../core/group/record.js";
+import { type GroupHead, LIST_SIZE, type TaskRef as TaskKey } from "../../core/group/record.js";
 import { CoordinationError } from "../../errors.js";
 import { checkOptions } from "../../lib/known-options.js";
 import { checkId } from "../../lib/validate.js";
@@ -22,6 +22,12 @@ export type AddedTask =
 export interface Announced {
   readonly announcement: Announcement;
   readonly tasks: readonly TaskKey[];
+}
+
+/** The tasks of a registration, checked. */
+export interface GroupTasks extends Announced {
+  readonly kind: GroupHead["kind"];
+  readonly total: number;
 }
 
 const FIELDS = { stage: true, id: true, group: true } as const;

@@ -2,7 +2,7 @@ import type { Policy } from "../../core/group/record.js";
 import type { Targets } from "../../core/outbox/deliveries.js";
 import { isWebhook } from "../../core/outbox/routes.js";
 import { hexDigest } from "../../lib/digest.js";
-import type { GroupTasks } from "./registration.js";
+import type { GroupTasks } from "./announcement.js";
 
 /** What two equal registrations have in common. */
 export interface Fingerprinted {

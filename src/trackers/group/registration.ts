@@ -1,4 +1,4 @@
-import { type GroupHead, MAX_INDEXED, MAX_TASKS } from "../../core/group/record.js";
+import { MAX_INDEXED, MAX_TASKS } from "../../core/group/record.js";
 import type { RegisterInput, RegisterOutput, Restart } from "../../core/group/registration.js";
 import type { Targets } from "../../core/outbox/deliveries.js";
 import { type GroupStatus, groupStatus } from "../../delivery/group-status.js";
@@ -10,7 +10,7 @@ import { newOp } from "../../lib/ids.js";
 import { checkOptions, type Names } from "../../lib/known-options.js";
 import { checkInteger, checkTtlSec, toJson } from "../../lib/validate.js";
 import type { CallOptions } from "../call-options.js";
-import { type AddedTask, type Announced, announced } from "./announcement.js";
+import { type AddedTask, type Announced, announced, type GroupTasks } from "./announcement.js";
 import { fingerprint } from "./fingerprint.js";
 import { type CompletionPolicy, checkPolicy } from "./policy.js";
 import { refuse, refuseRegistration } from "./refusals.js";
@@ -83,12 +83,6 @@ export type Tasks = readonly AddedTask[] | number | { readonly indexed: number }
 
 export const MAX_TOTAL = 1_000_000_000;
 export const MAX_METADATA_BYTES = 16_384;
-
-/** The tasks of a registration, checked. */
-export interface GroupTasks extends Announced {
-  readonly kind: GroupHead["kind"];
-  readonly total: number;
-}
 
 const UNLISTED: Announced = { announcement: { lists: [] }, tasks: [] };
 
