@@ -55,7 +55,9 @@ const lost = (): never => {
 const never = (): Promise<never> => new Promise(() => {});
 const registration = (total = 1, timeoutMs = 0) => ({
   op: crypto.randomUUID(),
-  spec: "s",
+  fingerprint: "s",
+  kind: "counted" as const,
+  lists: [],
   total,
   timeoutMs,
   ttlMs: 600_000,
@@ -1183,17 +1185,17 @@ describe("a record that is due", () => {
     expect(store.count("load")).toBe(4);
   });
 
-  it("completes a waiting request without a handler, and is not loaded again for a missing handler", async () => {
+  it("acks the task of a waiting request without a handler, and is not loaded again for a missing handler", async () => {
     const { c, store } = lab();
     const requests = new RequestWaitTracker(c, { stages: ["build"] });
-    await requests.registerRequest("r");
-    await requests.registerRoot("r", "build", "g");
+    await requests.register("r");
+    await requests.add("r", "build", "g");
     const tracker = new CompletionTracker(c);
-    const requestRoot = { requestId: "r", stage: "build", rootId: "g" } as const;
-    await tracker.register("g", ["a"], { onComplete: { requestRoot } });
+    const task = { requestId: "r", stage: "build", taskId: "g" } as const;
+    await tracker.register("g", ["a"], { onComplete: { task } });
     await tracker.ack("g", "a");
     await settle();
-    expect(await requests.state("r")).toBe("complete");
+    expect(await requests.status("r")).toMatchObject({ state: "complete", stages: { build: { processed: 1 } } });
     await new CompletionTracker(c).register("other", 0, { onComplete });
     await settle();
     store.calls.length = 0;

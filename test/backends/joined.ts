@@ -82,7 +82,7 @@ export function describeJoined(world: () => World): void {
         new DedupeWindow(c).claim([id, "a"]),
         new CoalesceTracker(c).next(id),
         new RequestStatsAccumulator(c, id, { maxTracked: 100 }).merge("a", { processed: 1 }),
-        new RequestWaitTracker(c, { stages: ["s"] }).registerRequest(id),
+        new RequestWaitTracker(c, { stages: ["s"] }).register(id),
         c.watch("completion.wait", id, {}, { timeoutMs: 0 }).catch(() => "waited"),
       ]);
       expect((await done).slice(0, 5)).toEqual([1, 1, 2, 0, null]);

@@ -31,14 +31,14 @@ const source = (make: string): string => `
   async function wait(verb, id, timeoutMs) {
     const tracker = new RequestWaitTracker(coordinator, { stages: ["s"] });
     if (verb === "begin") {
-      await tracker.registerRequest(id);
-      await tracker.registerRoot(id, "s", "a");
+      await tracker.register(id);
+      await tracker.add(id, "s", "a");
       return "open";
     }
-    if (verb === "end") return (await tracker.markDone(id, "s", "a")).state + "d";
-    const { state, status } = await tracker.waitForRequest(id, { timeoutMs });
+    if (verb === "end") return (await tracker.ack(id, "s", "a")).state + "d";
+    const { state, stages } = await tracker.wait(id, { timeoutMs });
     if (state === "pending") return "open";
-    return status.s.processed === 1 ? "completed" : "empty";
+    return stages.s.processed === 1 ? "completed" : "empty";
   }
 `;
 

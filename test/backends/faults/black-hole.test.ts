@@ -92,7 +92,7 @@ const waitsOf = (c: Coordinator, id: string, timeoutMs: number): (() => Promise<
   const requests = new RequestWaitTracker(c, { stages: ["s"] });
   return [
     () => new CompletionTracker(c).wait(id, { timeoutMs }),
-    () => requests.waitForRequest(id, { timeoutMs }),
+    () => requests.wait(id, { timeoutMs }),
     () => requests.progress(id, 1_000_000, { timeoutMs }),
   ];
 };
@@ -158,7 +158,7 @@ describe.each(BACKENDS)("over a connection to %s", (backend) => {
       const [timeoutMs, id] = [700, `dying-${crypto.randomUUID()}`];
       const direct = clientOf(backend, sound[backend].url);
       await new CompletionTracker(direct).register(id, ["a"]);
-      await new RequestWaitTracker(direct, { stages: ["s"] }).registerRequest(id);
+      await new RequestWaitTracker(direct, { stages: ["s"] }).register(id);
       // A hop of the Worker's is one request; on Redis the first looks are answered.
       const answered = backend === "http" ? 0 : 1;
       const works = [0, 1, 2].map((i) => () => {
@@ -181,7 +181,7 @@ describe.each(BACKENDS)("over a connection to %s", (backend) => {
         maxWaitMs,
       });
       const app = new Hono().post("/", accepted, async (c) => {
-        await c.var.requestWait.registerRoot("s", "a");
+        await c.var.requestWait.add("s", "a");
         lane.standing = "silent after";
         return c.json({}, 202);
       });

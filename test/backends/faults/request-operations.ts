@@ -4,12 +4,12 @@ import { type Operation, outspoken, type Place } from "./operation.js";
 const requests = (c: Coordinator) => new RequestWaitTracker(c, { stages: ["s"] });
 
 export async function pendingRequest({ c, id }: Pick<Place, "c" | "id">): Promise<void> {
-  await requests(c).registerRequest(id);
-  await requests(c).registerRoot(id, "s", ["a", "b"]);
+  await requests(c).register(id);
+  await requests(c).add(id, "s", ["a", "b"]);
 }
 
 async function complete({ c, id }: Place): Promise<void> {
-  await requests(c).registerRequest(id);
+  await requests(c).register(id);
   await requests(c).seal(id);
 }
 
@@ -21,8 +21,8 @@ export async function requestState({ c, id }: Pick<Place, "c" | "id">): Promise<
   return [view.complete, view.open, processed, requeueCount, errorCount, view.errors];
 }
 
-const others = ({ c, id }: Place) => requests(c).recordProcessed(id, "s", 100);
-const again = ({ c, id }: Place) => requests(c).registerRequest(id);
+const others = ({ c, id }: Place) => requests(c).count(id, "s", { processed: 100 });
+const again = ({ c, id }: Place) => requests(c).register(id);
 
 const read = { reads: true, prepare: pendingRequest, observe: requestState, meanwhile: others } as const;
 const write = { prepare: pendingRequest, observe: requestState, meanwhile: others } as const;
@@ -30,17 +30,17 @@ const write = { prepare: pendingRequest, observe: requestState, meanwhile: other
 /** Requests with a waiting caller. */
 export const REQUESTS: readonly Operation[] = [
   {
-    method: "RequestWaitTracker.registerRequest",
-    run: ({ c, id }) => requests(c).registerRequest(id),
+    method: "RequestWaitTracker.register",
+    run: ({ c, id }) => requests(c).register(id),
     observe: requestState,
-    meanwhile: ({ c, id }) => requests(c).cleanup(id),
+    meanwhile: ({ c, id }) => requests(c).remove(id),
   },
   {
     ...write,
-    method: "RequestWaitTracker.registerRoot",
+    method: "RequestWaitTracker.add",
     prepare: again,
-    run: ({ c, id }) => requests(c).registerRoot(id, "s", ["a", "b"]),
-    meanwhile: ({ c, id }) => requests(c).markDone(id, "s", "a"),
+    run: ({ c, id }) => requests(c).add(id, "s", ["a", "b"]),
+    meanwhile: ({ c, id }) => requests(c).ack(id, "s", "a"),
   },
   {
     ...write,
@@ -50,16 +50,16 @@ export const REQUESTS: readonly Operation[] = [
   },
   {
     ...write,
-    method: "RequestWaitTracker.sealAndStatus",
+    method: "RequestWaitTracker.seal",
     prepare: again,
-    run: ({ c, id }) => requests(c).sealAndStatus(id),
+    run: ({ c, id }) => requests(c).seal(id),
   },
   {
     ...write,
     method: "RequestWaitTracker.abandon",
     prepare: async ({ c, id }) => {
-      await requests(c).registerRequest(id, { caller: "caller" });
-      await requests(c).registerRoot(id, "s", "a");
+      await requests(c).register(id, { caller: "caller" });
+      await requests(c).add(id, "s", "a");
     },
     run: ({ c, id }) => requests(c).abandon(id, { caller: "caller", stage: "s", message: "failed" }),
     // Sent again after it, the call must not end the next life.
@@ -68,46 +68,46 @@ export const REQUESTS: readonly Operation[] = [
   {
     ...write,
     method: "RequestWaitTracker.markDone",
-    run: ({ c, id }) => requests(c).markDone(id, "s", "a", { processed: 3, next: [{ stage: "s", rootId: "c" }] }),
-    meanwhile: ({ c, id }) => requests(c).markDone(id, "s", "c", 7),
+    run: ({ c, id }) => requests(c).ack(id, "s", "a", { processed: 3, next: [{ stage: "s", taskId: "c" }] }),
+    meanwhile: ({ c, id }) => requests(c).ack(id, "s", "c", { processed: 7 }),
   },
   {
     ...write,
     method: "RequestWaitTracker.markDone",
     when: "the root is not registered yet",
     prepare: again,
-    run: ({ c, id }) => requests(c).markDone(id, "s", "a", 3),
-    meanwhile: ({ c, id }) => requests(c).registerRoot(id, "s", ["a", "b"]),
+    run: ({ c, id }) => requests(c).ack(id, "s", "a", { processed: 3 }),
+    meanwhile: ({ c, id }) => requests(c).add(id, "s", ["a", "b"]),
   },
   {
     ...write,
     method: "RequestWaitTracker.markFailed",
-    run: ({ c, id }) => requests(c).markFailed(id, "s", "a", "bad"),
-    meanwhile: ({ c, id }) => requests(c).markFailed(id, "s", "b", "worse"),
+    run: ({ c, id }) => requests(c).fail(id, "s", "a", "bad"),
+    meanwhile: ({ c, id }) => requests(c).fail(id, "s", "b", "worse"),
   },
   {
     ...write,
     method: "RequestWaitTracker.recordProcessed",
-    run: ({ c, id }) => requests(c).recordProcessed(id, "s", 3),
+    run: ({ c, id }) => requests(c).count(id, "s", { processed: 3 }),
   },
   {
     ...write,
     method: "RequestWaitTracker.recordRequeue",
-    run: ({ c, id }) => requests(c).recordRequeue(id, "s", 2),
+    run: ({ c, id }) => requests(c).count(id, "s", { requeued: 2 }),
   },
   {
     ...write,
     method: "RequestWaitTracker.recordError",
-    run: ({ c, id }) => requests(c).recordError(id, "s", "odd"),
+    run: ({ c, id }) => requests(c).count(id, "s", { error: "odd" }),
   },
-  { ...read, method: "RequestWaitTracker.state", run: ({ c, id }) => requests(c).state(id) },
-  { ...read, method: "RequestWaitTracker.queueStatus", run: ({ c, id }) => requests(c).queueStatus(id) },
+  { ...read, method: "RequestWaitTracker.state", run: ({ c, id }) => requests(c).status(id) },
+  { ...read, method: "RequestWaitTracker.queueStatus", run: ({ c, id }) => requests(c).status(id) },
   {
     ...read,
     method: "RequestWaitTracker.waitForRequest",
     waits: true,
     prepare: complete,
-    run: ({ c, id, waitMs }) => requests(c).waitForRequest(id, { timeoutMs: waitMs }),
+    run: ({ c, id, waitMs }) => requests(c).wait(id, { timeoutMs: waitMs }),
   },
   {
     ...read,

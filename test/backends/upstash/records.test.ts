@@ -65,13 +65,13 @@ describe("a record of another version", () => {
 
   it("of this schema still works when it holds unknown fields: a request", async () => {
     const requests = new RequestWaitTracker(lab.coordinator(), { stages: ["embed"] });
-    await requests.registerRequest("r");
-    await requests.registerRoot("r", "embed", ["a", "b"]);
-    await requests.markDone("r", "embed", "a", 2);
+    await requests.register("r");
+    await requests.add("r", "embed", ["a", "b"]);
+    await requests.ack("r", "embed", "a", 2);
     await restore("request", "r", withMore);
-    expect(await requests.state("r")).toBe("pending");
-    expect((await requests.markDone("r", "embed", "b")).state).toBe("complete");
-    expect((await requests.waitForRequest("r", { timeoutMs: 0 }))?.status.embed.processed).toBe(3);
+    expect(await requests.status("r")).toBe("pending");
+    expect((await requests.ack("r", "embed", "b")).state).toBe("complete");
+    expect((await requests.wait("r", { timeoutMs: 0 }))?.status.embed.processed).toBe(3);
   });
 
   it("of a newer schema is refused, and left as it is and when it is due", async () => {

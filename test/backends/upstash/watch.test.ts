@@ -149,12 +149,12 @@ describe("a watch", () => {
       const tracker = new CompletionTracker(coordinator);
       const requests = new RequestWaitTracker(coordinator, { stages: ["s"] });
       await tracker.register("g", 0);
-      await requests.registerRequest("r");
+      await requests.register("r");
       await requests.seal("r");
       const looks = [
         () => tracker.status("g"),
         () => tracker.wait("g", { timeoutMs: 0 }),
-        () => requests.waitForRequest("r", { timeoutMs: 0 }),
+        () => requests.wait("r", { timeoutMs: 0 }),
         () => requests.progress("r", 0, { timeoutMs: 0 }),
       ];
       for (const look of looks) {
