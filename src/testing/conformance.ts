@@ -9,11 +9,12 @@ import { handingOn } from "./cases/handing-on.js";
 import { hanging } from "./cases/hanging.js";
 import { indexed } from "./cases/indexed.js";
 import { lifetimes } from "./cases/lifetimes.js";
+import { nesting } from "./cases/nesting.js";
 import { network } from "./cases/network.js";
 import { plainFunctions } from "./cases/plain-functions.js";
 import { primitives } from "./cases/primitives.js";
 import { registering } from "./cases/registering.js";
-import { requestRoot } from "./cases/request-root.js";
+import { requestEnds } from "./cases/request-ends.js";
 import { requestWait } from "./cases/request-wait.js";
 import { smallTrackers } from "./cases/small-trackers.js";
 import { undelivered } from "./cases/undelivered.js";
@@ -67,7 +68,8 @@ export function conformanceCases(): readonly ConformanceCase[] {
     ...badInput,
     ...requestWait,
     ...handingOn,
-    ...requestRoot,
+    ...requestEnds,
+    ...nesting,
     ...smallTrackers,
   ];
 }

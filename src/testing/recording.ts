@@ -13,7 +13,7 @@ export type CasePayloads = {
   flaky: { failures: number; message?: string };
   /** Records the event. In its first attempts it throws the error of a backend that refuses. */
   unlucky: { failures: number };
-  /** Marks the root `chunks` of a request's stage `embed` as done. In its first attempts the backend refuses the mark. */
+  /** Acks the task `chunks` of a request's stage `embed`. In its first attempts the backend refuses the ack. */
   marking: { requestId: string; failures: number };
   /** Adds 1 to a raw key of the coordinator in its context. */
   counting: { key: string };
@@ -53,7 +53,7 @@ export function caseHandlers(log: (delivery: RecordedDelivery) => void): Handler
     }),
     marking: writing("marking", async ({ attempt, payload }, { coordinator }) => {
       const on = attempt <= payload.failures ? refusing(coordinator) : coordinator;
-      await new RequestWaitTracker(on, { stages: ["embed"] }).markDone(payload.requestId, "embed", "chunks");
+      await new RequestWaitTracker(on, { stages: ["embed"] }).ack(payload.requestId, "embed", "chunks");
     }),
     leaking: writing("leaking", ({ attempt, payload }) => {
       if (attempt > 1) return;

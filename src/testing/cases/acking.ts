@@ -1,4 +1,4 @@
-import type { ResultPage } from "../../trackers/completion.js";
+import type { ResultPage } from "../../trackers/group/reader.js";
 import { equal, isTrue, matches, present, rejects } from "../assert.js";
 import { aCase, type ConformanceCase } from "../harness.js";
 

@@ -1,4 +1,4 @@
-import type { AckResult } from "../../trackers/ack-result.js";
+import type { AckResult } from "../../trackers/group/ack-result.js";
 import { equal, matches, present } from "../assert.js";
 import { delaying } from "../faults.js";
 import { aCase, type Bench, type ConformanceCase } from "../harness.js";

@@ -41,8 +41,8 @@ async function leases(on: Coordinator, id: string, inputs: readonly WokenInput[]
   return claims;
 }
 
-function settling(on: Coordinator, id: string, { generation, fence }: Claim) {
-  return on.run("completion.settle", id, { generation, fence, retry: RETRY, random: 0.5 });
+function settling(on: Coordinator, id: string, { key, fence }: Claim) {
+  return on.run("completion.settle", id, { key, fence, retry: RETRY, random: 0.5 });
 }
 
 /** A receiver that makes the effect once for each delivery id. */
@@ -56,13 +56,13 @@ class Receiver {
   }
 }
 
-/** A request that waits for the root `chunks`. */
+/** A request that waits for the task `chunks`. */
 async function waitingRequest(t: Bench) {
   const requests = new RequestWaitTracker(t.coordinator(), { stages: ["embed"], ttlSec: 604_800 });
   const requestId = t.id("request");
-  await requests.registerRequest(requestId);
-  await requests.registerRoot(requestId, "embed", "chunks");
-  const wait = requests.waitForRequest(requestId, { timeoutMs: 86_400_000 });
+  await requests.register(requestId);
+  await requests.add(requestId, "embed", "chunks");
+  const wait = requests.wait(requestId, { timeoutMs: 86_400_000 });
   wait.catch(() => {});
   return { requests, requestId, wait };
 }
@@ -157,7 +157,7 @@ export const draining: readonly ConformanceCase[] = [
     },
   ),
   aCase(
-    "a request whose root a callback marks completes although the backend refuses the mark at first",
+    "a request whose task a callback acks completes although the backend refuses the ack at first",
     { row: 10, needs: ["handlers", "clock"] },
     async (t) => {
       const [{ requests, requestId, wait }, id] = [await waitingRequest(t), t.id()];
@@ -166,31 +166,31 @@ export const draining: readonly ConformanceCase[] = [
       await t.tracker().register(id, ["a"], { onComplete, ttlSec: 604_800 });
       await t.tracker().ack(id, "a");
       await t.untilDelivered(id, 1);
-      const state = await requests.state(requestId);
-      // The pause between two attempts may be short: the attempt that marks may have begun.
+      const state = (await requests.status(requestId))?.state;
+      // The pause between two attempts may be short: the attempt that acks may have begun.
       const isRefused = (await t.deliveries(id)).length <= failures;
       if (isRefused) equal(state, "pending", "the request, after a refusal");
       const { delivery } = await t.untilDelivery(id, "delivered", { stepMs: STEP_MS });
       equal(delivery.attempts, 3, "attempts");
-      matches((await wait)?.status.embed, { processed: 1, errorCount: 0 }, "what the waiter is told");
+      matches((await wait)?.stages.embed, { processed: 1, errorCount: 0 }, "what the waiter is told");
     },
   ),
   aCase(
-    "a request that a group holds up completes although the backend refuses the mark at first, or loses its reply",
+    "a request that a group holds up completes although the backend refuses the ack at first, or loses its reply",
     { row: 10, ...DRAINER },
     async (t) => {
       const [{ requestId, wait }, id] = [await waitingRequest(t), t.id()];
-      const plan = { transitions: ["request.mark"], times: 2 } as const;
-      // The third mark is applied and its reply is lost. The fourth reads that it was applied.
+      const plan = { transitions: ["request.ack"], times: 2 } as const;
+      // The third ack is applied and its reply is lost. The fourth reads that it was applied.
       const lossy = losingReplies(t.coordinator(), { ...plan, times: 1, resend: false });
       const tracker = t.tracker({ on: refusing(lossy, plan) });
-      const onEnd = { requestRoot: { requestId, stage: "embed", rootId: "chunks" } } as const;
+      const onEnd = { task: { requestId, stage: "embed", taskId: "chunks" } } as const;
       await tracker.register(id, ["a"], { onEnd, ttlSec: 604_800 });
       await tracker.ack(id, "a");
-      // Read with the same tracker: another instance could mark the request itself, over a network without faults.
+      // Read with the same tracker: another instance could ack the task itself, over a network without faults.
       const { delivery } = await t.untilDelivery(id, "delivered", { stepMs: STEP_MS, reader: tracker });
-      matches(delivery, { attempts: 4, lastError: "the reply was lost" }, "the delivery");
-      matches((await wait)?.status.embed, { processed: 1, errorCount: 0 }, "what the waiter is told");
+      matches(delivery, { attempts: 4, lastError: null }, "the delivery");
+      matches((await wait)?.stages.embed, { processed: 1, errorCount: 0 }, "what the waiter is told");
     },
   ),
 ];

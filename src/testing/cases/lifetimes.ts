@@ -85,27 +85,27 @@ export const lifetimes: readonly ConformanceCase[] = [
       const followed = t.id("followed");
       const waited = t.id("waited");
       for (const id of [followed, waited]) {
-        await requests.registerRequest(id);
-        await requests.registerRoot(id, "parse", "a");
+        await requests.register(id);
+        await requests.add(id, "parse", "a");
       }
-      const { version } = present(await requests.progress(followed, 0, { timeoutMs: 0 }), "the request");
+      const { version } = present(await requests.status(followed), "the request");
       for (let i = 0; i < 4; i++) {
         await t.advance(400_000);
-        const follow = requests.progress(followed, version, { timeoutMs: 0 });
+        const follow = requests.newer(followed, version, { timeoutMs: 0 });
         follow.catch(() => {});
         await t.advance(0);
         await rejects(() => follow, "wait_timeout", "a look for news");
-        await looks(t, "pending", (options) => requests.waitForRequest(waited, options));
+        await looks(t, "pending", (options) => requests.wait(waited, options));
       }
       for (const id of [followed, waited]) {
-        equal(await requests.markDone(id, "parse", "a"), { verdict: "accepted", state: "complete" }, "the mark");
+        equal(await requests.ack(id, "parse", "a"), { verdict: "accepted", state: "complete" }, "the ack");
       }
       const alone = t.id("alone");
-      await requests.registerRequest(alone);
+      await requests.register(alone);
       await t.advance(400_000);
-      equal(await requests.state(alone), "pending", "a status");
+      equal((await requests.status(alone))?.state, "pending", "a status");
       await t.advance(201_000);
-      equal(await requests.state(alone), "unknown", "a request that nobody follows");
+      equal((await requests.status(alone))?.state, "timed_out", "a request that no caller follows");
     },
   ),
   aCase(

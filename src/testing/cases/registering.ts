@@ -19,7 +19,8 @@ export const registering: readonly ConformanceCase[] = [
     const status = await tracker.register(id, 3, { timeoutSec: 600, metadata: { user: "u1" } });
     matches(status, { groupId: id, state: "open", ok: false, reason: null, total: 3 }, "the status");
     matches(status, { succeeded: 0, failed: 0, remaining: 3, errors: [], metadata: { user: "u1" } }, "the status");
-    equal(status.delivery, { state: "none", deliveryId: null, attempts: 0, lastError: null }, "the delivery");
+    const none = { state: "none", deliveryId: null, attempts: 0, lastError: null, nextAttemptAtMs: null };
+    equal(status.delivery, none, "the delivery");
     isTrue(status.generation > 1_600_000_000_000, "the generation is the server's time");
     equal(present(status.deadlineAtMs, "the deadline") - status.generation, 600_000, "the deadline");
     equal(await t.tracker().status(id), status, "what another instance reads");

@@ -41,8 +41,8 @@ class Drainer {
     });
   }
 
-  async #fail(id: string, { generation, fence }: Claim): Promise<void> {
-    const input = { generation, fence, retry: HOURLY, random: 1, error: "the attempt's own" };
+  async #fail(id: string, { key, fence }: Claim): Promise<void> {
+    const input = { key, fence, retry: HOURLY, random: 1, error: "the attempt's own" };
     await this.#coordinator.run("completion.settle", id, input);
   }
 }

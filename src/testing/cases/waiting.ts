@@ -151,8 +151,8 @@ export const waiting: readonly ConformanceCase[] = [
       const on = present(t.harness.stalled?.(), "the stalled client");
       const requests = new RequestWaitTracker(on, { stages: ["embed"] });
       const waits: ((options: { timeoutMs: number; signal?: AbortSignal }) => Promise<unknown>)[] = [
-        (options) => requests.waitForRequest(t.id("request"), options),
-        (options) => requests.progress(t.id("request"), 0, options),
+        (options) => requests.wait(t.id("request"), options),
+        (options) => requests.newer(t.id("request"), "", options),
         (options) => t.bareTracker(on).wait(t.id(), options),
       ];
       const timeOf = async (wait: (typeof waits)[number], label: string) => {
