@@ -22,11 +22,12 @@ export const app = new Hono()
   .post("/documents", requestWait(options), async (c) => {
     const pages = Number(c.req.query("pages") ?? 3);
     if (!Number.isInteger(pages) || pages < 0 || pages > 1_000) return c.json({ detail: "pages: 0 to 1000" }, 422);
-    const { id, publicId, registerRoot } = c.var.requestWait;
+    const { id, publicId, add } = c.var.requestWait;
     // The document has the request's id: a request that is sent again asks for the same document.
-    const { verdict } = await registerRoot("parse", publicId);
-    // With a queue that may lose nothing: unless it is "late". The first copy may have died before it sent the job.
-    if (verdict === "accepted") queue.send({ requestId: id, documentId: publicId, pages });
+    const { added } = await add("parse", publicId);
+    // With a queue that may lose nothing, send whenever the outcome is not "late": the first copy may have died before it
+    // sent the job.
+    if (added.length > 0) queue.send({ requestId: id, documentId: publicId, pages });
     return c.json({ document: publicId }, 202);
   })
   .route("/requests", requestStatusRoutes(options));

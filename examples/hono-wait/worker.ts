@@ -17,24 +17,24 @@ export class Worker {
 
   async work({ requestId, documentId, pages }: Job): Promise<void> {
     if (pages === 0) {
-      await this.#requests.markFailed(requestId, "parse", documentId, "the document has no pages");
+      await this.#requests.fail(requestId, "parse", documentId, "the document has no pages");
       return;
     }
     await this.#eachPage(requestId, "parse", pages);
     // In one step: between the two stages there is no moment in which the request looks complete.
-    await this.#requests.markDone(requestId, "parse", documentId, {
+    await this.#requests.ack(requestId, "parse", documentId, {
       processed: 0,
-      next: [{ stage: "embed", rootId: documentId }],
+      next: [{ stage: "embed", taskIds: documentId }],
     });
     await this.#eachPage(requestId, "embed", pages);
-    await this.#requests.markDone(requestId, "embed", documentId, 0);
+    await this.#requests.ack(requestId, "embed", documentId, { processed: 0 });
   }
 
-  /** Pages are counted one by one, which the event stream shows; what closes the root adds none. */
+  /** Pages are counted one by one, which the event stream shows; the ack of the task adds none. */
   async #eachPage(requestId: string, stage: Stage, pages: number): Promise<void> {
     for (let page = 1; page <= pages; page++) {
       await sleep(PAGE_MS);
-      await this.#requests.recordProcessed(requestId, stage);
+      await this.#requests.count(requestId, stage, { processed: 1 });
     }
   }
 }

@@ -15,16 +15,20 @@ function entry(documentId: string, state: GroupState, chunks: number): IndexEntr
   return { documentId, deliveryId: `msg_${documentId}`, state, chunks: stored };
 }
 
-function status(groupId: string, state: GroupStatus["state"], remaining: number): GroupStatus {
+function status(groupId: string, state: "completed" | "timed_out", remaining: number): GroupStatus {
   const delivery = {
     state: "delivered",
     deliveryId: `msg_${groupId}`,
     attempts: 1,
     lastError: null,
+    nextAttemptAtMs: null,
   } as const;
-  const counts = { total: 2, succeeded: 2 - remaining, failed: 0, remaining };
-  const rest = { reason: null, errors: [], metadata: null, deadlineAtMs: null, ok: state === "completed" };
-  return { groupId, generation: 1, state, ...counts, ...rest, delivery } as GroupStatus;
+  const counts = { total: 2, succeeded: 2 - remaining, failed: 0, remaining, errors: [], errorCount: 0, stages: {} };
+  const times = { registeredAtMs: 0, deadlineAtMs: null, lastAckAtMs: null, endedAtMs: 0 };
+  const fields = { groupId, generation: 1, version: "1.1", sealed: true, ...counts, ...times, metadata: null, delivery };
+  return state === "completed"
+    ? { ...fields, state, ok: true, reason: null, completionReason: "all_completed" }
+    : { ...fields, state, ok: false, reason: "deadline", completionReason: null };
 }
 
 /** A run in which all went well: one document published, one timed out. */

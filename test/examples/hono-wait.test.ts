@@ -35,8 +35,8 @@ describe("npm start", () => {
     expect(await response.json()).toEqual({
       document: response.headers.get("x-request-id"),
       queueStatus: {
-        parse: { processed: 3, requeueCount: 0, errorCount: 0, errors: [] },
-        embed: { processed: 3, requeueCount: 0, errorCount: 0, errors: [] },
+        parse: { total: 1, open: 0, processed: 3, requeueCount: 0, errorCount: 0, errors: [] },
+        embed: { total: 1, open: 0, processed: 3, requeueCount: 0, errorCount: 0, errors: [] },
       },
     });
   });
@@ -53,15 +53,17 @@ describe("npm start", () => {
 
     const look = await fetch(server.url + location);
     expect([look.status, look.headers.get("retry-after")]).toEqual([200, "1"]);
-    expect(await look.json()).toMatchObject({ id, state: "pending", queueStatus: { embed: { processed: 0 } } });
+    expect(await look.json()).toMatchObject({ id, state: "pending", final: false, queueStatus: { embed: { processed: 0 } } });
 
     const stream = await fetch(`${server.url}${location}/events`);
     expect(stream.headers.get("content-type")).toBe("text/event-stream");
     // The server ends the stream after its last event.
     const events = await stream.text();
-    expect(events).toMatch(/event: progress\nid: \d+\ndata: \{"state":"pending","open":1,"queueStatus":\{"parse"/);
-    const last = /event: complete\nid: \d+\ndata: (.*)\n\n$/.exec(events)?.[1] ?? "{}";
+    const first = /event: progress\nid: \d+\.\d+\ndata: (.*)\n\n/.exec(events)?.[1] ?? "{}";
+    expect(JSON.parse(first)).toMatchObject({ id, state: "pending", open: 1, queueStatus: { parse: {}, embed: {} } });
+    const last = /event: complete\nid: \d+\.\d+\ndata: (.*)\n\n$/.exec(events)?.[1] ?? "{}";
     expect(JSON.parse(last)).toMatchObject({
+      id,
       state: "complete",
       open: 0,
       queueStatus: { parse: { processed: 30 }, embed: { processed: 30 } },
@@ -86,7 +88,7 @@ describe("npm start", () => {
     const response = await post("pages=0", { prefer: "wait=20" });
     expect(response.status).toBe(200);
     expect(await response.json()).toMatchObject({
-      queueStatus: { parse: { errorCount: 1, errors: [{ message: "the document has no pages" }] } },
+      queueStatus: { parse: { errorCount: 1, errors: [{ taskId: expect.any(String), message: "the document has no pages" }] } },
     });
     expect((await post("pages=many", {})).status).toBe(422);
     expect((await fetch(`${server.url}/requests/nobody`)).status).toBe(404);

@@ -202,7 +202,7 @@ describe.each(["edge", "node"] as const)("on %s", (runtime) => {
     expect(await response.json()).toEqual({
       document: id,
       chunks: 2,
-      queueStatus: { index: { processed: 2, requeueCount: 0, errorCount: 0, errors: [] } },
+      queueStatus: { index: { total: 1, open: 0, processed: 2, requeueCount: 0, errorCount: 0, errors: [] } },
     });
     expect(publications.of(id)).toEqual([{ document: id, chunks: 2, key: expect.stringMatching(/^msg_/) }]);
     // Again: it is done, and nothing happens twice.
@@ -237,7 +237,7 @@ describe.each(["edge", "node"] as const)("on %s", (runtime) => {
       await hasty.kill();
     }
     const { queueStatus } = await drainedUntilComplete(plain, id);
-    expect(queueStatus.index).toMatchObject({ errorCount: 1, errors: [{ message: "the group timed out" }] });
+    expect(queueStatus.index).toMatchObject({ errorCount: 1, errors: [{ taskId: id, message: expect.stringMatching(/ timed_out: deadline$/) }] });
     expect(publications.of(id)).toEqual([]);
   });
 

@@ -32,11 +32,11 @@ export function storeHarness(
       const { works, waitUntil } = wake;
       return onWake(machine, {
         input: () => wake.input(),
-        act: (id, output) => track(wake.act(id, output)),
+        act: (id, output, machine) => track(wake.act(id, output, machine)),
         waitUntil,
         ...(works && {
-          works: (id, output) =>
-            works.call(wake, id, output).map((work) => ({ ...work, run: () => track(work.run()) })),
+          works: (id, output, machine) =>
+            works.call(wake, id, output, machine).map((work) => ({ ...work, run: () => track(work.run()) })),
         }),
       });
     };

@@ -33,17 +33,17 @@ app.post("/documents", requestWait(waiting), async (c) => {
   if (chunks.length === 0 || chunks.length > MAX_CHUNKS) {
     return c.json({ detail: `a document has 1 to ${MAX_CHUNKS} paragraphs` }, 422);
   }
-  const { id, publicId, registerRoot } = c.var.requestWait;
-  const root: Waiting = { requestId: id, stage: "index", rootId: publicId };
+  const { id, publicId, add } = c.var.requestWait;
+  const task: Waiting = { requestId: id, stage: "index", taskId: publicId };
   const messages = chunks.map((text, i): ChunkMessage => ({ documentId: id, chunkId: String(i + 1), text }));
-  await registerRoot(root.stage, root.rootId);
+  await add(task.stage, task.taskId);
   const status = await documentsOf(c).register(
     id,
     messages.map(({ chunkId }) => chunkId),
     {
-      onComplete: { handler: "publish", payload: root },
-      // A document that never ends lets the request go all the same, as failed.
-      onTimeout: { requestRoot: root },
+      onComplete: { handler: "publish", payload: task },
+      // A document that times out fails the request's task, so that the wait ends.
+      onTimeout: { task },
     },
   );
   // Registered first: should this request die now, its copy sends the chunks, or else the deadline ends the document.

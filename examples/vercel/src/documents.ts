@@ -10,17 +10,17 @@ import { type AppContext, type Env, waitUntilOf } from "./env.js";
 
 export const STAGES = ["index"] as const;
 
-/** What waits for a document: the root of an HTTP request. */
+/** The task of an HTTP request that waits for a document. */
 export interface Waiting {
   readonly requestId: string;
   readonly stage: (typeof STAGES)[number];
-  readonly rootId: string;
+  readonly taskId: string;
 }
 
-/** What is told of the end of a document. Called at least once, now or by a drain: so no process has to live for it. */
+/** Called at least once at the end of a document, now or by a drain: no process has to live until then. */
 const handlers = {
   publish: async ({ deliveryId, payload, status }: HandlerEvent<Waiting>, ctx: HandlerContext<Env>) => {
-    const publication = { document: payload.rootId, chunks: status.total };
+    const publication = { document: payload.taskId, chunks: status.total };
     console.log("published", publication);
     if (ctx.env.PUBLISH_URL) {
       const response = await fetch(ctx.env.PUBLISH_URL, {
@@ -32,9 +32,9 @@ const handlers = {
       });
       if (!response.ok) throw new Error(`PUBLISH_URL answered ${response.status}`);
     }
-    // Last, so that whoever waits hears of it when the publication is out.
+    // Last, so that the wait ends when the publication is out.
     const requests = new RequestWaitTracker(ctx.coordinator, { stages: STAGES });
-    await requests.markDone(payload.requestId, payload.stage, payload.rootId, status.total);
+    await requests.ack(payload.requestId, payload.stage, payload.taskId, { processed: status.total });
   },
 };
 

@@ -49,15 +49,15 @@ async function trackersOn(coordinator: Coordinator): Promise<void> {
   const status: GroupStatus | null = await waiting;
   assert(status !== null);
   assert.deepEqual([status.state, status.ok, status.succeeded, status.failed], ["completed", false, 1, 1]);
-  assert.deepEqual((await tracker.results(group))?.items, [{ taskId: "a", result: 1 }]);
+  assert.deepEqual((await tracker.results(group))?.items, [{ taskId: "a", stage: null, result: 1 }]);
 
   const requests = new RequestWaitTracker(coordinator, { stages: ["parse", "embed"] });
-  await requests.registerRequest(request);
-  await requests.registerRoot(request, "parse", "document");
-  const waits = requests.waitForRequest(request, { timeoutMs: 30_000 });
-  await requests.markDone(request, "parse", "document", { next: [{ stage: "embed", rootId: "document" }] });
-  await requests.markDone(request, "embed", "document", 3);
-  assert.equal((await waits)?.status.embed.processed, 3);
+  await requests.register(request);
+  await requests.add(request, "parse", "document");
+  const waits = requests.wait(request, { timeoutMs: 30_000 });
+  await requests.ack(request, "parse", "document", { next: [{ stage: "embed", taskIds: "document" }] });
+  await requests.ack(request, "embed", "document", { processed: 3 });
+  assert.equal((await waits)?.stages.embed.processed, 3);
 
   const versions = new CoalesceTracker(coordinator);
   const [older, newer] = [await versions.next(key), await versions.next(key)];
@@ -169,10 +169,10 @@ await tries("hono", async () => {
   const app = new Hono()
     .onError(coordinationErrors())
     .post("/documents", requestWait(options), async (c) => {
-      const { id, registerRoot } = c.var.requestWait;
-      await registerRoot("parse", "document");
+      const { id, add } = c.var.requestWait;
+      await add("parse", "document");
       setTimeout(
-        () => void new RequestWaitTracker(coordinator, { stages: options.stages }).markDone(id, "parse", "document"),
+        () => void new RequestWaitTracker(coordinator, { stages: options.stages }).ack(id, "parse", "document"),
         10,
       );
       return c.json({ document: 1 }, 202);
