@@ -31,12 +31,12 @@ export interface Bench {
 }
 
 export type BenchOptions = Partial<RequestOptions<Stage>> & {
-  /** What the handler does; by default it registers root `a` of `parse`, and answers 202. */
+  /** What the handler does; by default it adds task `a` of `parse`, and answers 202. */
   readonly handler?: (c: HandlerContext) => Response | Promise<Response>;
 };
 
 export const registering = async (c: HandlerContext): Promise<Response> => {
-  await c.var.requestWait.registerRoot("parse", "a");
+  await c.var.requestWait.add("parse", "a");
   return c.json({ document: "a" }, 202);
 };
 

@@ -84,7 +84,7 @@ describe("an answer of the status routes", () => {
   it("row 73: is stored by no cache, the one that ends an EventSource neither", async () => {
     const bench = makeBench();
     await bench.post(KEY);
-    await bench.worker.markDone(RECORD_OF_R, "parse", "a");
+    await bench.worker.ack(RECORD_OF_R, "parse", "a");
     const events = await bench.get("/requests/r/events");
     const id = /^id: (.*)$/m.exec(await events.text())?.[1] ?? "";
     const over = await bench.get("/requests/r/events", { "last-event-id": id });

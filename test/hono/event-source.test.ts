@@ -6,6 +6,7 @@ import { Hono } from "hono";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { coordinationErrors, requestStatusRoutes } from "../../src/hono/index.js";
 import { CoordinationError, type CoordinatorEvent, MemoryCoordinator, RequestWaitTracker } from "../../src/index.js";
+import { settle } from "../../src/testing/index.js";
 import { type EventSourceRun, followByEventSource, withoutEventSource } from "../support/event-source.js";
 import { type Bench, blackHole, makeBench, RECORD_OF_R, STAGES, tamper } from "./bench.js";
 
@@ -76,12 +77,30 @@ describe("a client that accepts event streams", () => {
     await reader.cancel();
   });
 
-  it("row 56: gets an unknown event when the request that it follows is removed", async () => {
+  it("row 56: gets the end of a request that is removed while it follows it, and an unknown event a minute later", async () => {
     const bench = makeBench();
     await bench.post({ "idempotency-key": "r" });
     const following = (await bench.get(PATH, ACCEPT)).text();
-    await bench.worker.cleanup(RECORD_OF_R);
+    await bench.worker.remove(RECORD_OF_R);
     await bench.clock.advance(1_000);
+    const text = await following;
+    expect(text.match(/^event: .*$/gm)?.at(-1)).toBe("event: cancelled");
+    const id = /^id: (.*)$/gm.exec(text.slice(text.indexOf("event: cancelled")))?.[1] ?? "";
+    expect((await bench.get(PATH, { ...ACCEPT, "last-event-id": id })).status).toBe(204);
+    await bench.clock.advance(61_000);
+    const late = await (await bench.get(PATH, { ...ACCEPT, "last-event-id": id })).text();
+    expect(late.match(/^(event|id): .*$/gm)).toEqual(["event: unknown", "id: unknown-1"]);
+  });
+
+  it("row 56: gets an unknown event when the backend has lost the request that it follows", async () => {
+    const bench = makeBench();
+    await bench.post({ "idempotency-key": "r" });
+    const following = (await bench.get(PATH, ACCEPT)).text();
+    await settle();
+    tamper(bench.coordinator, (transition) =>
+      transition === "request.progress" ? Promise.resolve({ ready: true, version: 1 }) : undefined,
+    );
+    await bench.clock.advance(15_000);
     expect((await following).match(/^(event|id): .*$/gm)?.slice(-2)).toEqual(["event: unknown", "id: unknown-1"]);
   });
 
@@ -141,8 +160,8 @@ describe.skipIf(withoutEventSource !== undefined)("a browser's EventSource", () 
   const names = ({ seen }: EventSourceRun): string[] => seen.map((line) => line.split(" ")[0] ?? "");
 
   it("row 56: survives a failure of its next connection, and receives the end", async () => {
-    await worker.registerRequest(RECORD_OF_R);
-    await worker.registerRoot(RECORD_OF_R, "parse", "a");
+    await worker.register(RECORD_OF_R);
+    await worker.add(RECORD_OF_R, "parse", "a");
     const source = follow();
     await expect.poll(() => names(source)).toContain("progress");
     fault = away();
@@ -150,7 +169,7 @@ describe.skipIf(withoutEventSource !== undefined)("a browser's EventSource", () 
     await expect.poll(() => faulty).toBe(1);
     fault = undefined;
     expect(events).not.toEqual([]);
-    await worker.markDone(RECORD_OF_R, "parse", "a");
+    await worker.ack(RECORD_OF_R, "parse", "a");
     await expect.poll(() => names(source)).toContain("complete");
     await expect.poll(() => names(source).at(-1)).toBe("closed");
     expect(names(source).indexOf("closed")).toBeGreaterThan(names(source).indexOf("complete"));
@@ -160,8 +179,8 @@ describe.skipIf(withoutEventSource !== undefined)("a browser's EventSource", () 
   it("row 56: comes a moment before the registration, and follows the request all the same", async () => {
     const source = follow();
     await expect.poll(() => names(source)).toContain("unknown");
-    await worker.registerRequest(RECORD_OF_R);
-    await worker.registerRoot(RECORD_OF_R, "parse", "a");
+    await worker.register(RECORD_OF_R);
+    await worker.add(RECORD_OF_R, "parse", "a");
     await expect.poll(() => names(source)).toContain("progress");
     expect(names(source)).not.toContain("closed");
   });

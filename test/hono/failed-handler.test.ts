@@ -17,14 +17,16 @@ import {
   tamper,
 } from "./bench.js";
 
-const none = { processed: 0, requeueCount: 0, errorCount: 0, errors: [] };
-const failed = (message: string) => ({ ...none, errorCount: 1, errors: [{ message }] });
+const none = { total: 0, open: 0, processed: 0, requeueCount: 0, errorCount: 0, errors: [] };
+/** A task that was announced, and settled by no worker. */
+const announced = { ...none, total: 1, open: 1 };
+const done = { ...none, total: 1, processed: 1 };
 const KEY = { "idempotency-key": "r" };
 const PATH = "/requests/r";
 
 type Fail = (c: HandlerContext) => Response | Promise<Response>;
 
-/** A handler that registers a root and fails as long as `isBroken`. */
+/** A handler that adds a task and fails as long as `isBroken`. */
 function brokenBench(fail: Fail) {
   const state = { isBroken: true };
   const bench = makeBench({
@@ -40,7 +42,7 @@ const throwing = (): Response => {
   throw new Error("postgres://app:Canary7f3a91@db");
 };
 
-describe("a handler that fails after it has registered roots", () => {
+describe("a handler that fails after it has added tasks", () => {
   it.each([
     ["throws", throwing, 500, "the handler answered with status 500"],
     [
@@ -68,10 +70,13 @@ describe("a handler that fails after it has registered roots", () => {
       expect([posting.isHeld(), polling.isHeld()]).toEqual([true, true]);
       open();
       expect((await posting.response).status).toBe(status);
-      const queueStatus = { parse: failed(message), embed: none };
-      expect(await (await polling.response).json()).toEqual({ id: "r", state: "complete", queueStatus });
-      expect((await following.text()).match(/^event: .*$/gm)?.at(-1)).toBe("event: complete");
-      expect(await (await bench.get(PATH)).json()).toEqual({ id: "r", state: "complete", queueStatus });
+      const queueStatus = { parse: announced, embed: none };
+      const ended = { id: "r", state: "cancelled", final: true, open: 1, queueStatus, reason: message };
+      expect(await (await polling.response).json()).toEqual(ended);
+      const events = await following.text();
+      expect(events.match(/^event: .*$/gm)?.at(-1)).toBe("event: cancelled");
+      expect(events).toContain(`data: ${JSON.stringify(ended)}`);
+      expect(await (await bench.get(PATH)).json()).toEqual(ended);
       // Nothing was waited out.
       expect([bench.clock.pending, bench.events]).toEqual([0, []]);
     },
@@ -83,38 +88,46 @@ describe("a handler that fails after it has registered roots", () => {
     state.isBroken = false;
     const again = await held(bench.post({ ...KEY, prefer: "wait=10" }));
     expect(again.isHeld()).toBe(true);
-    expect((await bench.worker.markDone(RECORD_OF_R, "parse", "a")).verdict).toBe("accepted");
+    expect((await bench.worker.ack(RECORD_OF_R, "parse", "a")).verdict).toBe("accepted");
     const response = await again.response;
-    expect([response.status, (await response.json()).queueStatus.parse]).toEqual([200, { ...none, processed: 1 }]);
+    expect([response.status, (await response.json()).queueStatus.parse]).toEqual([200, done]);
   });
 
-  it("row 74: says nothing of the error, and counts it in the stage of its first root", async () => {
+  it("row 74: says nothing of the error, and counts it in no stage", async () => {
     const bench = makeBench({
       handler: async (c) => {
-        await c.var.requestWait.registerRoot("embed", "a");
-        await c.var.requestWait.registerRoot("parse", "a");
+        await c.var.requestWait.add("embed", "a");
+        await c.var.requestWait.add("parse", "a");
         return throwing();
       },
     });
     await bench.post(KEY);
     const text = await (await bench.get(PATH)).text();
     expect(text).not.toContain("Canary");
-    expect(JSON.parse(text).queueStatus).toMatchObject({ parse: { errorCount: 0 }, embed: { errorCount: 1 } });
-  });
-
-  it("row 74: ends the request though it has registered nothing", async () => {
-    const bench = makeBench({ handler: throwing });
-    await bench.post(KEY);
-    expect(await (await bench.get(PATH)).json()).toMatchObject({
-      state: "complete",
-      queueStatus: { parse: { errorCount: 1 } },
+    expect(JSON.parse(text)).toMatchObject({
+      reason: "the handler answered with status 500",
+      queueStatus: { parse: announced, embed: announced },
     });
   });
 
-  it("row 74: takes a late mark of its messages for late", async () => {
+  it("row 74: ends the request though it has added nothing", async () => {
+    const bench = makeBench({ handler: throwing });
+    await bench.post(KEY);
+    expect(await (await bench.get(PATH)).json()).toMatchObject({
+      state: "cancelled",
+      final: true,
+      queueStatus: { parse: none, embed: none },
+    });
+  });
+
+  it("row 74: answers a late ack of its messages with cancelled, and counts nothing", async () => {
     const { bench } = brokenBench(throwing);
     await bench.post(KEY);
-    expect(await bench.worker.markDone(RECORD_OF_R, "parse", "a")).toEqual({ verdict: "late", state: "complete" });
+    expect(await bench.worker.ack(RECORD_OF_R, "parse", "a")).toEqual({
+      verdict: "cancelled",
+      state: "cancelled",
+    });
+    expect((await bench.worker.status(RECORD_OF_R))?.stages.parse).toEqual(announced);
   });
 
   it("row 74: leaves the request to a copy of it that was accepted, or is at work still", async () => {
@@ -132,15 +145,15 @@ describe("a handler that fails after it has registered roots", () => {
     const second = await held(bench.post({ ...KEY, prefer: "wait=10" }));
     gates[0]?.open(new Response("no", { status: 500 }));
     expect((await first.response).status).toBe(500);
-    expect(await bench.worker.state(RECORD_OF_R)).toBe("pending");
+    expect((await bench.worker.status(RECORD_OF_R))?.state).toBe("pending");
     gates[1]?.open(undefined);
     // A third fails when the second was accepted.
     gates[2]?.open(new Response("no", { status: 500 }));
     expect((await bench.post(KEY)).status).toBe(500);
-    expect([second.isHeld(), await bench.worker.state(RECORD_OF_R)]).toEqual([true, "pending"]);
-    await bench.worker.markDone(RECORD_OF_R, "parse", "a");
+    expect([second.isHeld(), (await bench.worker.status(RECORD_OF_R))?.state]).toEqual([true, "pending"]);
+    await bench.worker.ack(RECORD_OF_R, "parse", "a");
     const response = await second.response;
-    expect([response.status, (await response.json()).queueStatus.parse]).toEqual([200, { ...none, processed: 1 }]);
+    expect([response.status, (await response.json()).queueStatus.parse]).toEqual([200, done]);
   });
 
   it("row 74: ends the request with the last copy, when each has failed", async () => {
@@ -157,10 +170,10 @@ describe("a handler that fails after it has registered roots", () => {
     const [first, second] = [await held(bench.post(KEY)), await held(bench.post(KEY))];
     gates[1]?.open();
     await second.response;
-    expect(await bench.worker.state(RECORD_OF_R)).toBe("pending");
+    expect((await bench.worker.status(RECORD_OF_R))?.state).toBe("pending");
     gates[0]?.open();
     await first.response;
-    expect(await bench.worker.state(RECORD_OF_R)).toBe("complete");
+    expect((await bench.worker.status(RECORD_OF_R))?.state).toBe("cancelled");
   });
 
   it("row 74: ends the request of a client that has gone", async () => {
@@ -171,7 +184,7 @@ describe("a handler that fails after it has registered roots", () => {
       return new Response("unreachable");
     });
     await bench.post(KEY, "/work", leaving.signal);
-    expect(await bench.worker.state(RECORD_OF_R)).toBe("complete");
+    expect((await bench.worker.status(RECORD_OF_R))?.state).toBe("cancelled");
   });
 
   it("row 74: ends the request where no error handler stands between", async () => {
@@ -185,7 +198,7 @@ describe("a handler that fails after it has registered roots", () => {
       });
     await expect(app.request("/work", { method: "POST", headers: KEY })).rejects.toBe("no Error at all");
     const view = await coordinator.run("request.status", RECORD_OF_R, {});
-    expect(view).toMatchObject({ view: { complete: true, errors: [{ message: "the handler failed" }] } });
+    expect(view).toMatchObject({ view: { state: "cancelled", reason: "the handler failed" } });
   });
 
   it.each([

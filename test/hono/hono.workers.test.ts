@@ -21,8 +21,8 @@ const options = {
 const app = new Hono<{ Bindings: Bindings }>()
   .onError(coordinationErrors())
   .post("/documents", requestWait(options), async (c) => {
-    const { id, registerRoot } = c.var.requestWait;
-    await registerRoot("parse", ["a", "b"]);
+    const { id, add } = c.var.requestWait;
+    await add("parse", ["a", "b"]);
     ids.push(id);
     if (c.req.header("x-broken") !== undefined) throw new Error("broken");
     return c.json({ document: "document" }, 202);
@@ -54,8 +54,8 @@ it("waits, polls and follows a request in a Durable Object", async () => {
   const { waiting, id } = await begun({ prefer: "wait=10", "x-request-id": "r" });
   const stream = await call("GET", "/requests/r/events");
   expect((await call("GET", "/requests/r", { "x-user": "bob" })).status).toBe(404);
-  await worker().markDone(id, "parse", "a");
-  await worker().markFailed(id, "parse", "b", "broken");
+  await worker().ack(id, "parse", "a");
+  await worker().fail(id, "parse", "b", "broken");
   const response = await waiting;
   expect([response.status, response.headers.get("x-request-id")]).toEqual([200, "r"]);
   const { document, queueStatus } = await response.json<{ document: string; queueStatus: unknown }>();
@@ -70,8 +70,8 @@ it("answers 202 when the time is over, and goes on in the status", async () => {
   const response = await waiting;
   expect([response.status, response.headers.get("preference-applied")]).toEqual([202, "wait=1"]);
   const polling = call("GET", response.headers.get("location") ?? "", { prefer: "wait=10" });
-  await worker().markDone(id, "parse", "a");
-  await worker().markDone(id, "parse", "b");
+  await worker().ack(id, "parse", "a");
+  await worker().ack(id, "parse", "b");
   expect((await (await polling).json<{ state: string }>()).state).toBe("complete");
   expect(await openWatches(id)).toBe(0);
 });
@@ -81,7 +81,7 @@ it("row 74: a failing handler ends the request for the clients that wait for it"
   const ended = await (await call("GET", "/requests/r", { prefer: "wait=20" })).json();
   expect(ended).toMatchObject({ state: "complete", queueStatus: { parse: { errorCount: 1 } } });
   const { id } = await begun({ "idempotency-key": "r" });
-  expect(await worker().state(id)).toBe("pending");
+  expect((await worker().status(id))?.state).toBe("pending");
 });
 
 it("leaves no watch in the object when its client goes", async () => {

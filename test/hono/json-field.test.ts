@@ -4,10 +4,10 @@ import { settle } from "../../src/testing/index.js";
 import { held, makeBench } from "./bench.js";
 
 const JSON_TYPE = { "content-type": "application/json" };
-const none = { processed: 0, requeueCount: 0, errorCount: 0, errors: [] };
+const none = { total: 0, open: 0, processed: 0, requeueCount: 0, errorCount: 0, errors: [] };
 const COUNTS = JSON.stringify({ parse: none, embed: none });
 
-/** The answer to a client that waits for a request without roots. */
+/** The answer to a client that waits for a request without tasks. */
 const answerTo = (body: BodyInit | null, init: ResponseInit = {}, options = {}): Promise<Response> =>
   makeBench({ handler: () => new Response(body, { headers: JSON_TYPE, ...init }), ...options }).post({
     prefer: "wait=5",

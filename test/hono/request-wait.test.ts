@@ -18,8 +18,8 @@ import {
 } from "./bench.js";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
-const none = { processed: 0, requeueCount: 0, errorCount: 0, errors: [] };
-const DONE = { parse: { ...none, processed: 1 }, embed: none };
+const none = { total: 0, open: 0, processed: 0, requeueCount: 0, errorCount: 0, errors: [] };
+const DONE = { parse: { ...none, total: 1, processed: 1 }, embed: none };
 const WAIT = { prefer: "wait=10" };
 
 afterEach(() => vi.restoreAllMocks());
@@ -104,8 +104,8 @@ describe("a client's wish", () => {
       },
     });
     const response = await bench.post(WAIT);
-    // Complete, and the look says so: there is no root.
-    expect([response.status, await bench.worker.state(idOf(bench))]).toEqual([200, "complete"]);
+    // Complete, and the look says so: there is no task.
+    expect([response.status, (await bench.worker.status(idOf(bench)))?.state]).toEqual([200, "complete"]);
   });
 
   it("wait=0 is one look", async () => {
@@ -138,7 +138,7 @@ describe("a request that is done in time", () => {
     const bench = makeBench();
     const waiting = await held(bench.post(WAIT));
     expect(waiting.isHeld()).toBe(true);
-    await bench.worker.markDone(idOf(bench), "parse", "a");
+    await bench.worker.ack(idOf(bench), "parse", "a");
     const response = await waiting.response;
     expect([response.status, told(response)]).toEqual([
       200,
@@ -152,26 +152,26 @@ describe("a request that is done in time", () => {
   it("counts failures, and is done all the same", async () => {
     const bench = makeBench();
     const waiting = await held(bench.post(WAIT));
-    await bench.worker.markFailed(idOf(bench), "parse", "a", "broken");
+    await bench.worker.fail(idOf(bench), "parse", "a", "broken");
     const response = await waiting.response;
     expect(response.status).toBe(200);
-    expect((await response.json()).queueStatus.parse).toMatchObject({ errorCount: 1, errors: [{ message: "broken" }] });
+    expect((await response.json()).queueStatus.parse).toMatchObject({ errorCount: 1, errors: [{ taskId: "a", message: "broken" }] });
   });
 
-  it("waits for what roots hand on", async () => {
+  it("waits for the tasks that tasks hand on", async () => {
     const bench = makeBench();
     const waiting = await held(bench.post(WAIT));
-    await bench.worker.markDone(idOf(bench), "parse", "a", { next: [{ stage: "embed", rootId: "a" }] });
+    await bench.worker.ack(idOf(bench), "parse", "a", { next: [{ stage: "embed", taskIds: "a" }] });
     await settle();
     expect(waiting.isHeld()).toBe(true);
-    await bench.worker.markDone(idOf(bench), "embed", "a");
+    await bench.worker.ack(idOf(bench), "embed", "a");
     expect((await waiting.response).status).toBe(200);
   });
 
-  it("keeps a mark that overtakes the registration of its root (row 18)", async () => {
+  it("keeps an ack that overtakes the announcement of its task (row 18)", async () => {
     const bench: Bench = makeBench({
       handler: async (c) => {
-        const early = await bench.worker.markDone(c.var.requestWait.id, "parse", "a");
+        const early = await bench.worker.ack(c.var.requestWait.id, "parse", "a");
         expect(early.verdict).toBe("early");
         return registering(c);
       },
@@ -184,7 +184,7 @@ describe("a request that is done in time", () => {
     const bench: Bench = makeBench({
       handler: async (c) => {
         await registering(c);
-        await bench.worker.markDone(c.var.requestWait.id, "parse", "a");
+        await bench.worker.ack(c.var.requestWait.id, "parse", "a");
         return c.body(null, 204);
       },
     });
@@ -192,7 +192,7 @@ describe("a request that is done in time", () => {
     tamper(bench.coordinator, (transition) => void calls.push(transition));
     const response = await bench.post(WAIT);
     expect([response.status, response.body]).toEqual([204, null]);
-    expect(calls).toEqual(["request.register", "request.roots", "request.mark", "request.seal"]);
+    expect(calls).toEqual(["request.register", "request.add", "request.ack", "request.seal"]);
   });
 
   it("costs one round trip when the client does not wait and the handler returns a final answer", async () => {
@@ -213,7 +213,7 @@ describe("a request that is done in time", () => {
     const bench = makeBench();
     const headers = { ...WAIT, "x-request-id": "again" };
     const waiting = await held(bench.post(headers));
-    await bench.worker.markDone(idOf(bench), "parse", "a");
+    await bench.worker.ack(idOf(bench), "parse", "a");
     const first = await (await waiting.response).json();
     const again = await bench.post(headers);
     expect([again.status, await again.json()]).toEqual([200, first]);
@@ -222,15 +222,15 @@ describe("a request that is done in time", () => {
   it("tells the end of one that a worker has cleaned up", async () => {
     const bench = makeBench();
     const waiting = await held(bench.post(WAIT));
-    await bench.worker.markDone(idOf(bench), "parse", "a");
-    await bench.worker.cleanup(idOf(bench));
+    await bench.worker.ack(idOf(bench), "parse", "a");
+    await bench.worker.remove(idOf(bench));
     expect((await waiting.response).status).toBe(200);
     const fast: Bench = makeBench({
       handler: async (c) => {
         const response = await registering(c);
-        await fast.worker.markDone(c.var.requestWait.id, "parse", "a");
+        await fast.worker.ack(c.var.requestWait.id, "parse", "a");
         await fast.worker.seal(c.var.requestWait.id);
-        await fast.worker.cleanup(c.var.requestWait.id);
+        await fast.worker.remove(c.var.requestWait.id);
         return response;
       },
     });
@@ -333,7 +333,7 @@ describe("a request that is not done in time", () => {
     const bench = makeBench({ ttlSec: 1 });
     const waiting = await held(bench.post(WAIT));
     await bench.clock.advance(9_000);
-    await bench.worker.markDone(idOf(bench), "parse", "a");
+    await bench.worker.ack(idOf(bench), "parse", "a");
     expect((await waiting.response).status).toBe(200);
   });
 });
@@ -384,7 +384,7 @@ describe("an answer that is passed on at once", () => {
     expect(response.headers.get("x-request-id")).toBe("r");
     // A failed handler ends the wait of the other clients.
     const afterwards = status >= 400 ? ["request.abandon"] : [];
-    expect(calls).toEqual(["request.register", "request.roots", ...afterwards]);
+    expect(calls).toEqual(["request.register", "request.add", ...afterwards]);
   });
 });
 
@@ -526,7 +526,7 @@ describe("the request's id", () => {
     const bench = makeBench({ scope: () => "alice@example.com" });
     const waiting = await held(bench.post({ ...WAIT, "x-request-id": "r" }));
     expect(idOf(bench)).not.toBe("r");
-    await bench.worker.markDone(idOf(bench), "parse", "a");
+    await bench.worker.ack(idOf(bench), "parse", "a");
     const response = await waiting.response;
     expect([response.status, response.headers.get("x-request-id")]).toEqual([200, "r"]);
   });
@@ -544,11 +544,11 @@ describe("another user's request (row 40)", () => {
     const bench = makeBench({ scope });
     const of = (user: string) => ({ "x-user": user, [header]: "shared", prefer: "wait=5" });
     const alice = await held(bench.post(of("alice")));
-    await bench.worker.markFailed(idOf(bench), "parse", "a", "secret of alice");
+    await bench.worker.fail(idOf(bench), "parse", "a", "secret of alice");
     expect((await (await alice.response).json()).queueStatus.parse.errorCount).toBe(1);
     const bob = await held(bench.post(of("bob")));
     expect(bob.isHeld()).toBe(true);
-    await bench.worker.markDone(idOf(bench), "parse", "a");
+    await bench.worker.ack(idOf(bench), "parse", "a");
     expect((await (await bob.response).json()).queueStatus).toEqual(DONE);
     expect(new Set(bench.ids).size).toBe(2);
   });
@@ -556,7 +556,7 @@ describe("another user's request (row 40)", () => {
   it("is unknown to the status, to a waiter and to events", async () => {
     const bench = makeBench({ scope });
     await bench.post(as("alice"));
-    await bench.worker.recordError(idOf(bench), "parse", "secret of alice");
+    await bench.worker.count(idOf(bench), "parse", { error: "secret of alice" });
     for (const [path, headers] of [
       ["/requests/shared", {}],
       ["/requests/shared", { prefer: "wait=5" }],
@@ -619,8 +619,8 @@ describe("a client that goes", () => {
     await waiting.response;
     expect([bench.clock.pending, bench.events]).toEqual([0, []]);
     // A client that polls finds it, sealed.
-    await bench.worker.markDone(idOf(bench), "parse", "a");
-    expect((await bench.worker.registerRoot(idOf(bench), "parse", "b")).verdict).toBe("late");
+    await bench.worker.ack(idOf(bench), "parse", "a");
+    expect(await bench.worker.add(idOf(bench), "parse", "b")).toMatchObject({ outcome: "late", added: [] });
   });
 
   it("while the handler is at work leaves a request that is sealed: it does not stay pending", async () => {
@@ -632,7 +632,7 @@ describe("a client that goes", () => {
       },
     });
     await bench.post(WAIT, "/work", leaving.signal);
-    expect(await bench.worker.state(idOf(bench))).toBe("complete");
+    expect((await bench.worker.status(idOf(bench)))?.state).toBe("complete");
     expect([bench.clock.pending, bench.events]).toEqual([0, []]);
   });
 

@@ -19,7 +19,7 @@ describe("a public scope", () => {
   ])("row 72: is joined by no %s of a stranger: %s", async (header, key) => {
     const bench = makeBench({ scope: "public" });
     const stranger = await bench.post({ [header]: key });
-    await bench.worker.markFailed(bench.ids[0] ?? "", "parse", "a", "the stranger's");
+    await bench.worker.fail(bench.ids[0] ?? "", "parse", "a", "the stranger's");
     const victim = await bench.post({ [header]: key, prefer: "wait=0" });
     expect([victim.status, bench.ids.length, new Set(bench.ids).size]).toEqual([202, 2, 2]);
     for (const response of [stranger, victim]) expect(response.headers.get("x-request-id")).toMatch(UUID);

@@ -6,11 +6,11 @@ import { CoordinationError } from "../../src/index.js";
 import { settle } from "../../src/testing/index.js";
 import { type Bench, blackHole, held, makeBench, RECORD_OF_R, STAGES, tamper } from "./bench.js";
 
-const none = { processed: 0, requeueCount: 0, errorCount: 0, errors: [] };
+const none = { total: 0, open: 0, processed: 0, requeueCount: 0, errorCount: 0, errors: [] };
 const PATH = "/requests/r";
 const UUID = "7b1c4a52-3c1e-4f0a-9d59-0f4b8f0a3c11";
 
-/** A request that has one root, and was sealed. */
+/** A request that has one task, and was sealed. */
 async function begun(options = {}): Promise<Bench> {
   const bench = makeBench(options);
   await bench.post({ "x-request-id": "r" });
@@ -25,13 +25,15 @@ describe("GET /:id", () => {
     const pending = await bench.get(PATH);
     expect([pending.status, pending.headers.get("retry-after")]).toEqual([200, "1"]);
     expect(pending.headers.get("cache-control")).toBe("no-store");
-    expect(await pending.json()).toEqual({ id: "r", state: "pending", queueStatus: { parse: none, embed: none } });
+    const open = { parse: { ...none, total: 1, open: 1 }, embed: none };
+    const shown = { id: "r", state: "pending", final: false, open: 1, queueStatus: open, reason: null };
+    expect(await pending.json()).toEqual(shown);
     expect(calls).toHaveLength(1);
-    await bench.worker.markDone(RECORD_OF_R, "parse", "a", 3);
+    await bench.worker.ack(RECORD_OF_R, "parse", "a", { processed: 3 });
     const complete = await bench.get(PATH);
     expect(complete.headers.get("retry-after")).toBeNull();
-    const queueStatus = { parse: { ...none, processed: 3 }, embed: none };
-    expect(await complete.json()).toEqual({ id: "r", state: "complete", queueStatus });
+    const queueStatus = { parse: { ...none, total: 1, processed: 3 }, embed: none };
+    expect(await complete.json()).toEqual({ ...shown, state: "complete", final: true, open: 0, queueStatus });
   });
 
   it.each(["/requests/unknown", "/requests/a%2Fb", "/requests/a%3Ab", `/requests/${"x".repeat(300)}`, "/requests/%ff"])(
@@ -58,7 +60,7 @@ describe("GET /:id", () => {
     const bench = await begun();
     const waiting = await held(bench.get(PATH, { prefer: "wait=60" }));
     expect(waiting.isHeld()).toBe(true);
-    await bench.worker.markDone(RECORD_OF_R, "parse", "a");
+    await bench.worker.ack(RECORD_OF_R, "parse", "a");
     const response = await waiting.response;
     expect([response.headers.get("preference-applied"), (await response.json()).state]).toEqual([
       "wait=20",
@@ -71,7 +73,7 @@ describe("GET /:id", () => {
     const bench = await begun();
     const waiting = await held(bench.get(`${PATH}?wait=true&timeout=10`));
     await bench.clock.advance(5_000);
-    await bench.worker.recordRequeue(RECORD_OF_R, "parse");
+    await bench.worker.count(RECORD_OF_R, "parse", { requeued: 1 });
     await bench.clock.advance(4_999);
     expect(waiting.isHeld()).toBe(true);
     await bench.clock.advance(1);
@@ -235,7 +237,7 @@ async function follow(bench: Bench, headers: Record<string, string> = {}, signal
 describe("GET /:id/events", () => {
   const three = {
     handler: async (c: Parameters<NonNullable<Parameters<typeof makeBench>[0]>["handler"] & {}>[0]) => {
-      await c.var.requestWait.registerRoot("parse", ["a", "b", "c"]);
+      await c.var.requestWait.add("parse", ["a", "b", "c"]);
       return c.json({}, 202);
     },
   };
@@ -247,11 +249,11 @@ describe("GET /:id/events", () => {
     expect(events.response.headers.get("cache-control")).toBe("no-store, no-transform");
     expect(events.blocks[0]).toMatch(/^retry: \d+$/);
     expect(events.told).toEqual([["progress", 3, 0]]);
-    await bench.worker.markDone(RECORD_OF_R, "parse", "a");
-    await bench.worker.markDone(RECORD_OF_R, "parse", "b");
+    await bench.worker.ack(RECORD_OF_R, "parse", "a");
+    await bench.worker.ack(RECORD_OF_R, "parse", "b");
     await bench.clock.advance(1_000);
     expect(events.told.slice(1)).toEqual([["progress", 1, 2]]);
-    await bench.worker.markDone(RECORD_OF_R, "parse", "c");
+    await bench.worker.ack(RECORD_OF_R, "parse", "c");
     await settle();
     expect(events.told.slice(2)).toEqual([["complete", 0, 3]]);
     expect(events.events.at(-1)?.data.state).toBe("complete");
@@ -267,11 +269,11 @@ describe("GET /:id/events", () => {
     const again = await follow(bench, { "last-event-id": first.lastId });
     await bench.clock.advance(5_000);
     expect(again.told).toEqual([]);
-    await bench.worker.markDone(RECORD_OF_R, "parse", "a");
+    await bench.worker.ack(RECORD_OF_R, "parse", "a");
     await bench.clock.advance(1_000);
     expect(again.told).toEqual([["progress", 2, 1]]);
     await again.close();
-    await bench.worker.markDone(RECORD_OF_R, "parse", "b");
+    await bench.worker.ack(RECORD_OF_R, "parse", "b");
     const third = await follow(bench, { "last-event-id": again.lastId });
     expect(third.told).toEqual([["progress", 1, 2]]);
     await third.close();
@@ -279,17 +281,17 @@ describe("GET /:id/events", () => {
 
   it("ends with the end event, also for late clients; a client that has seen it gets no stream", async () => {
     const bench = await begun();
-    await bench.worker.markDone(RECORD_OF_R, "parse", "a");
+    await bench.worker.ack(RECORD_OF_R, "parse", "a");
     const late = await follow(bench);
     expect([late.told, late.isOver]).toEqual([[["complete", 0, 1]], true]);
-    for (const id of ["17", "999999999999999"]) {
+    for (const id of ["17", "1.17", "999999999999999.999999999999999"]) {
       expect((await follow(bench, { "last-event-id": id })).told).toEqual([["complete", 0, 1]]);
     }
     const again = await bench.get(`${PATH}/events`, { "last-event-id": late.lastId });
     expect([again.status, again.body]).toEqual([204, null]);
   });
 
-  it.each(["x", "-1", "1.5", "9".repeat(16), "", "1e3"])(
+  it.each(["x", "-1", "1.5", "9".repeat(16), "", "1e3", "1.", ".1", "1.2.3", `1.${"9".repeat(16)}`])(
     "begins anew for a Last-Event-ID that is none: %j",
     async (id) => {
       const bench = await begun();
@@ -325,7 +327,7 @@ describe("GET /:id/events", () => {
     await bench.clock.advance(1);
     expect([events.isOver, events.told, bench.clock.pending]).toEqual([true, [["progress", 1, 0]], 0]);
     const again = await follow(bench, { "last-event-id": events.lastId });
-    await bench.worker.markDone(RECORD_OF_R, "parse", "a");
+    await bench.worker.ack(RECORD_OF_R, "parse", "a");
     await settle();
     expect([again.told, again.isOver]).toEqual([[["complete", 0, 1]], true]);
   });
@@ -348,8 +350,8 @@ describe("GET /:id/events", () => {
     const response = await bench.get(`${PATH}/events`);
     const reader = (response.body as ReadableStream<Uint8Array>).getReader();
     await reader.read();
-    for (const root of ["a", "b"]) {
-      await bench.worker.markDone(RECORD_OF_R, "parse", root);
+    for (const task of ["a", "b"]) {
+      await bench.worker.ack(RECORD_OF_R, "parse", task);
       await bench.clock.advance(5_000);
     }
     expect(calls.filter((name) => name === "request.progress")).toHaveLength(1);
@@ -380,7 +382,7 @@ describe("GET /:id/events", () => {
   it("ends when the request is no more", async () => {
     const bench = await begun();
     const events = await follow(bench);
-    await bench.worker.cleanup(RECORD_OF_R);
+    await bench.worker.remove(RECORD_OF_R);
     await settle();
     expect([events.isOver, bench.events]).toEqual([true, []]);
   });

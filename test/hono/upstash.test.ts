@@ -46,8 +46,8 @@ function application(options: Partial<RequestOptions<"parse" | "embed">> = {}, t
   const app = new Hono()
     .onError(coordinationErrors())
     .post("/documents", requestWait(all), async (c) => {
-      const { id, registerRoot } = c.var.requestWait;
-      await registerRoot("parse", "document");
+      const { id, add } = c.var.requestWait;
+      await add("parse", "document");
       ids.push(id);
       then();
       return c.json({ document: "document" }, 202);
@@ -73,8 +73,8 @@ it("waits, polls and follows a request whose work is done elsewhere", async () =
   const stream = await call("GET", "/requests/r/events");
   expect((await call("GET", "/requests/r", { "x-user": "bob" })).status).toBe(404);
   expect((await (await call("GET", "/requests/r")).json()).state).toBe("pending");
-  await worker().markDone(id, "parse", "document", { next: [{ stage: "embed", rootId: "document" }] });
-  await worker().markFailed(id, "embed", "document", "no model");
+  await worker().ack(id, "parse", "document", { next: [{ stage: "embed", taskIds: "document" }] });
+  await worker().fail(id, "embed", "document", "no model");
 
   const response = await waiting;
   expect([response.status, response.headers.get("preference-applied")]).toEqual([200, "wait=10"]);
@@ -82,15 +82,15 @@ it("waits, polls and follows a request whose work is done elsewhere", async () =
   expect([document, queueStatus.parse.processed, queueStatus.embed.errors]).toEqual([
     "document",
     1,
-    [{ message: "no model" }],
+    [{ taskId: "document", message: "no model" }],
   ]);
   const text = await stream.text();
   expect(text.match(/^event: .*$/gm)?.at(-1)).toBe("event: complete");
   const ended = await (await call("GET", "/requests/r", { prefer: "wait=5" })).json();
-  expect(ended).toEqual({ id: "r", state: "complete", queueStatus });
+  expect(ended).toEqual({ id: "r", state: "complete", final: true, open: 0, queueStatus, reason: null });
   const lastId =
     text
-      .match(/^id: (\d+)$/gm)
+      .match(/^id: \d+\.\d+$/gm)
       ?.at(-1)
       ?.slice(4) ?? "";
   expect((await call("GET", "/requests/r/events", { "last-event-id": lastId })).status).toBe(204);
@@ -141,7 +141,7 @@ describe("a backend that is silent once the work was accepted", () => {
     const { ids, call } = application({}, () => proxy.faults.push("error after", "dropped before"));
     const waiting = call("POST", "/documents", { prefer: "wait=10" });
     await expect.poll(() => ids).toHaveLength(1);
-    await worker().markDone(ids[0] ?? "", "parse", "document");
+    await worker().ack(ids[0] ?? "", "parse", "document");
     expect((await waiting).status).toBe(200);
   });
 });
@@ -154,11 +154,15 @@ it("row 74: a failing handler ends the request for its waiting clients, and a re
   const headers = { "idempotency-key": "order:4711" };
   expect((await call("POST", "/documents", headers)).status).toBe(500);
   const ended = await call("GET", "/requests/order:4711", { prefer: "wait=20" });
-  expect(await ended.json()).toMatchObject({ state: "complete", queueStatus: { parse: { errorCount: 1 } } });
+  expect(await ended.json()).toMatchObject({
+    state: "cancelled",
+    final: true,
+    reason: "the handler answered with status 500",
+  });
   isBroken = false;
   const waiting = call("POST", "/documents", { ...headers, prefer: "wait=10" });
   await expect.poll(() => ids).toHaveLength(2);
-  expect((await worker().markDone(ids[1] ?? "", "parse", "document")).verdict).toBe("accepted");
+  expect((await worker().ack(ids[1] ?? "", "parse", "document")).verdict).toBe("accepted");
   expect((await waiting).status).toBe(200);
 });
 

@@ -43,15 +43,15 @@ export const app = new Hono<{ Bindings: Bindings; Variables: Variables }>()
     "/documents",
     requestWait({ coordinator, stages: ["parse", "embed"], scope: (c) => c.get("user").id }),
     async (c) => {
-      const { id, publicId, registerRoot, tracker } = c.var.requestWait;
-      const result = await registerRoot("parse", ["a", "b"]);
+      const { id, publicId, add, tracker } = c.var.requestWait;
+      const result = await add("parse", ["a", "b"]);
       result.verdict satisfies "accepted" | "duplicate" | "early" | "late" | "sealed" | "unknown";
       // @ts-expect-error: there is no such stage
-      await c.var.requestWait.registerRoot("no-such-stage", "a");
+      await c.var.requestWait.add("no-such-stage", "a");
       // @ts-expect-error: a root has an id
-      await registerRoot("parse", 5);
+      await add("parse", 5);
       // @ts-expect-error: the tracker has the same stages
-      await tracker.recordError(id, "no-such-stage", "no");
+      await tracker.count(id, "no-such-stage", { error: "no" });
       // @ts-expect-error: it is what the client knows, and stays so
       c.var.requestWait.publicId = id;
       // The application's own environment is there still.
@@ -59,9 +59,9 @@ export const app = new Hono<{ Bindings: Bindings; Variables: Variables }>()
     },
   )
   .post("/shared", requestWait(options), async (c) => {
-    await c.var.requestWait.registerRoot("embed", "a");
+    await c.var.requestWait.add("embed", "a");
     // @ts-expect-error: there is no such stage
-    await c.var.requestWait.registerRoot("publish", "a");
+    await c.var.requestWait.add("publish", "a");
     return c.body(null, 204);
   })
   .route("/requests", requestStatusRoutes(options))
@@ -74,14 +74,14 @@ export const app = new Hono<{ Bindings: Bindings; Variables: Variables }>()
 
 /** Where contexts are handed on, the application's environment says what the middleware adds. */
 type AppEnv = { Bindings: Bindings } & RequestWaitEnv<"parse" | "embed">;
-const start = (c: Context<AppEnv>) => c.var.requestWait.registerRoot("parse", c.env.CRON_SECRET);
+const start = (c: Context<AppEnv>) => c.var.requestWait.add("parse", c.env.CRON_SECRET);
 export const handingOn = new Hono<AppEnv>().post("/", requestWait(options), async (c) => c.json(await start(c), 202));
 
 /** Stages that are known at run time alone are texts. */
 export function anyStage(stages: readonly string[]): Hono {
   const made = new Hono();
   made.post("/", requestWait({ coordinator, stages, scope: "public" }), async (c) => {
-    await c.var.requestWait.registerRoot("whatever", "a");
+    await c.var.requestWait.add("whatever", "a");
     return c.body(null, 202);
   });
   return made;
@@ -97,7 +97,7 @@ export function byNameAlone(
   const made = new Hono<RequestWaitEnv>();
   made.post("/", requestWait(requests), async (c) => {
     const wait: RequestWait = c.var.requestWait;
-    await tracker.markDone(wait.id, "parse", "a", { next: [next] });
+    await tracker.ack(wait.id, "parse", "a", { next: [next] });
     return c.body(null, 202);
   });
   made.route("/requests", requestStatusRoutes(requests));
