@@ -9,6 +9,7 @@ const delivery = (
   error?: string,
 ): CoordinatorEvent => ({
   type: "delivery",
+  machine: "completion",
   id: "g",
   deliveryId: "msg_1",
   attempt: 3,
@@ -54,7 +55,7 @@ describe("row 48: without onEvent, the console", () => {
     delivery("delivered"),
     delivery("retry", "down"),
     delivery("stale"),
-    { type: "followup_failed", transition: "request.cleanup", id: "r", error: new Error("away") },
+    { type: "followup_failed", transition: "dedupe.release", id: "r", error: new Error("away") },
   ] as const)("gets nothing about what needs no person: $outcome $type", (event) => {
     const { lines, hook } = warnings();
     hook(event);

@@ -206,7 +206,7 @@ describe("the waits of a coordinator", () => {
       lookOnce: async () => open,
     });
     const options = { timeoutMs: DAY_MS };
-    for (const after of [0, 1, 1]) {
+    for (const after of ["1.0", "1.1", "1.1"]) {
       for (const id of ["a", "b"]) {
         void outcome(waiters.watch({ transition: "request.progress", id, input: { after } }, options));
         void outcome(waiters.watch({ transition: "request.wait", id, input: {} }, options));

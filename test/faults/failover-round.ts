@@ -40,7 +40,7 @@ interface Group {
 const GROUPS = 16;
 /** So many of them are registered while the others' tasks are acked already. */
 const LATE_GROUPS = 5;
-const ROOTS = Array.from({ length: 8 }, (_, i) => `root-${i}`);
+const FETCHES = Array.from({ length: 8 }, (_, i) => `fetch-${i}`);
 const LANES = 4;
 const WAIT_MS = 60_000;
 const LEASES_OVER_MS = 60_000;
@@ -88,7 +88,7 @@ export class FailoverRound {
 
     const stop = this.#drainOn();
     const waits = this.#groups.map((group) => this.#wait(group));
-    const counts = this.#requests.waitForRequest("request", { timeoutMs: WAIT_MS });
+    const counts = this.#requests.wait("request", { timeoutMs: WAIT_MS });
     const work = this.#work();
     await pause(this.#draw(10, 200));
     this.#redis.cut();
@@ -101,7 +101,7 @@ export class FailoverRound {
     await this.#repair();
     expect(await counts).toMatchObject({
       state: "complete",
-      status: { fetch: { processed: ROOTS.length, errorCount: 0 } },
+      stages: { fetch: { processed: FETCHES.length, errorCount: 0 } },
     });
     // Leases of attempts that the standby does not know to be over.
     this.#coordinator.skewMs += LEASES_OVER_MS;
@@ -130,7 +130,7 @@ export class FailoverRound {
     const jobs = this.#random.shuffle([
       ...this.#groups.flatMap((group) => openTasks(group).map((task) => () => this.#ack(group, task))),
       ...this.#groups.slice(0, LATE_GROUPS).map((group) => () => this.#register(group)),
-      ...ROOTS.map((root) => () => this.#mark(root)),
+      ...FETCHES.map((task) => () => this.#mark(task)),
       () => this.#restarts.restart(),
       () => this.#tracker.ack("deadline", "a"),
     ]);
@@ -155,7 +155,7 @@ export class FailoverRound {
     for (const step of this.#random.shuffle(steps)) await patiently(step);
     await this.#restarts.repair(this.#coordinator.skewMs);
     await patiently(() => this.#announce("request"));
-    for (const root of ROOTS) await patiently(() => this.#mark(root));
+    for (const task of FETCHES) await patiently(() => this.#mark(task));
   }
 
   async #check(): Promise<void> {
@@ -219,16 +219,16 @@ export class FailoverRound {
   }
 
   async #announce(id: string): Promise<void> {
-    await this.#requests.registerRequest(id);
+    await this.#requests.register(id);
     // In one call: either all of them are lost, or none.
-    await this.#requests.registerRoot(id, "fetch", ROOTS);
+    await this.#requests.add(id, "fetch", FETCHES);
   }
 
-  async #mark(root: string): Promise<void> {
-    const { verdict } = await this.#requests.markDone("request", "fetch", root);
+  async #mark(task: string): Promise<void> {
+    const { verdict } = await this.#requests.ack("request", "fetch", task);
     if (verdict !== "accepted") return;
-    if (this.#marked.has(root)) this.#lostMarks++;
-    this.#marked.add(root);
+    if (this.#marked.has(task)) this.#lostMarks++;
+    this.#marked.add(task);
   }
 
   /** Drains until told to stop. */

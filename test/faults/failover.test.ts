@@ -36,19 +36,23 @@ it(`a failover that loses the last writes completes nothing falsely, and acks th
   expect(sum("lostAcks")).toBeGreaterThan(0);
 });
 
-it("a failover can take the last of a request's roots alone, where each came by a call of its own", async () => {
-  const coordinator = new UpstashCoordinator({ url: redis.url, token: TOKEN, keyPrefix: "roots:", keyLocking: false });
+it("a failover can take the last of a request's tasks alone, where each came by a call of its own", async () => {
+  const coordinator = new UpstashCoordinator({ url: redis.url, token: TOKEN, keyPrefix: "tasks:", keyLocking: false });
   const requests = new RequestWaitTracker(coordinator, { stages: ["fetch"] });
   await redis.replicate();
-  for (const id of ["together", "apart"]) await requests.registerRequest(id);
-  await requests.registerRoot("apart", "fetch", "kept");
+  for (const id of ["together", "apart"]) await requests.register(id);
+  await requests.add("apart", "fetch", "kept");
   await redis.settle();
   redis.cut();
-  await requests.registerRoot("together", "fetch", ["kept", "lost"]);
-  await requests.registerRoot("apart", "fetch", "lost");
+  await requests.add("together", "fetch", ["kept", "lost"]);
+  await requests.add("apart", "fetch", "lost");
   await redis.failOver();
-  expect(await requests.markDone("together", "fetch", "kept")).toEqual({ verdict: "early", state: "pending" });
-  expect(await requests.markDone("apart", "fetch", "kept")).toEqual({ verdict: "accepted", state: "complete" });
+  expect(await requests.ack("together", "fetch", "kept")).toEqual({ verdict: "early", state: "pending" });
+  expect(await requests.ack("apart", "fetch", "kept")).toEqual({ verdict: "accepted", state: "complete" });
   // Until its caller registers it again.
-  expect(await requests.registerRoot("apart", "fetch", "lost")).toEqual({ verdict: "accepted", state: "pending" });
+  expect(await requests.add("apart", "fetch", "lost")).toMatchObject({
+    outcome: "added",
+    added: ["lost"],
+    status: { state: "pending" },
+  });
 });

@@ -27,17 +27,17 @@ function client(fetch?: typeof patientFetch) {
 /** What the waiters must hear: of four groups in turn, and of a request. */
 const SEEN = [
   { groupId: "counted", state: "completed", ok: true, succeeded: 2 },
-  { groupId: "failing", state: "completed", ok: false, errors: [{ taskId: "a", message: "no such page" }] },
+  { groupId: "failing", state: "completed", ok: false, errors: [{ taskId: "a", stage: null, message: "no such page" }] },
   { groupId: "cancelled", state: "cancelled", ok: false, reason: "not wanted" },
   { groupId: "early", state: "completed", ok: true, succeeded: 2 },
-  { state: "complete", status: { fetch: { processed: 5, errorCount: 1, errors: [{ message: "gone" }] } } },
+  { state: "complete", stages: { fetch: { processed: 5, errorCount: 1, errors: [{ taskId: "r1", message: "gone" }] } } },
 ];
 
 /** One of a hundred, in as many places: each has a coordinator of its own. */
 function wait(turn: number): Promise<unknown> {
   const { groupId } = SEEN[turn % SEEN.length] as { groupId?: string };
   const { groups, requests } = client();
-  if (groupId === undefined) return requests.waitForRequest("request", { timeoutMs: TIMEOUT_MS });
+  if (groupId === undefined) return requests.wait("request", { timeoutMs: TIMEOUT_MS });
   return groups.wait(groupId, { timeoutMs: TIMEOUT_MS });
 }
 
@@ -45,8 +45,8 @@ it("a hundred open waits outlive kill -9 of the Worker, twice, and hear the righ
   worker = await KillableWorker.start({ vars: { COORDINATOR_TOKEN: TOKEN } });
   const { groups, requests } = client(patientFetch);
   for (const id of ["counted", "failing", "cancelled"]) await groups.register(id, ["a", "b"]);
-  await requests.registerRequest("request");
-  await requests.registerRoot("request", "fetch", ["r1", "r2"]);
+  await requests.register("request");
+  await requests.add("request", "fetch", ["r1", "r2"]);
   let open = WAITERS;
   const waits = Array.from({ length: WAITERS }, (_, i) => wait(i).finally(() => open--));
   await pause(500);
@@ -56,7 +56,7 @@ it("a hundred open waits outlive kill -9 of the Worker, twice, and hear the righ
   await worker.restart();
   await pause(500);
   await groups.fail("failing", "a", "no such page");
-  await requests.markFailed("request", "fetch", "r1", "gone");
+  await requests.fail("request", "fetch", "r1", "gone");
   await worker.kill();
   expect(open).toBe(WAITERS);
 
@@ -66,7 +66,7 @@ it("a hundred open waits outlive kill -9 of the Worker, twice, and hear the righ
     groups.ack("failing", "b"),
     groups.cancel("cancelled", "not wanted"),
     groups.register("early", ["a", "b"]).then(() => groups.ack("early", "b")),
-    requests.markDone("request", "fetch", "r2", 5),
+    requests.ack("request", "fetch", "r2", { processed: 5 }),
   ];
   await pause(100);
   await worker.restart();

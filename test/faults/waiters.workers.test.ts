@@ -19,7 +19,7 @@ const ENDS = {
   completed: { end: () => tracker.ack("completed", ["a", "b"]), seen: { state: "completed", ok: true, succeeded: 2 } },
   failing: {
     end: async () => [await tracker.ack("failing", "a"), await tracker.fail("failing", "b", "no such page")],
-    seen: { state: "completed", ok: false, failed: 1, errors: [{ taskId: "b", message: "no such page" }] },
+    seen: { state: "completed", ok: false, failed: 1, errors: [{ taskId: "b", stage: null, message: "no such page" }] },
   },
   cancelled: {
     end: () => tracker.cancel("cancelled", "not wanted"),
@@ -32,7 +32,7 @@ const GROUPS = Object.keys(ENDS) as (keyof typeof ENDS)[];
 /** Whose turn it is to wait: the groups' and the request's, one after the other. */
 function wait(turn: number): Promise<unknown> {
   const id = [...GROUPS, undefined][turn % (GROUPS.length + 1)];
-  if (id === undefined) return requests.waitForRequest("request", { timeoutMs: 20_000 });
+  if (id === undefined) return requests.wait("request", { timeoutMs: 20_000 });
   return tracker.wait(id, { timeoutMs: 20_000 });
 }
 
@@ -50,20 +50,20 @@ async function crashAll(): Promise<void> {
 
 it("a hundred waiters of five objects hear the right end though all of those die, twice", async () => {
   for (const id of GROUPS) await tracker.register(id, ["a", "b"], { timeoutSec: id === "late" ? 2 : 60 });
-  await requests.registerRequest("request");
-  await requests.registerRoot("request", "fetch", ["r1", "r2"]);
+  await requests.register("request");
+  await requests.add("request", "fetch", ["r1", "r2"]);
   const waits = Array.from({ length: WAITERS }, (_, i) => wait(i));
   for (let i = 0; i < 2; i++) {
     await expect.poll(watching).toBe(WAITERS);
     await crashAll();
   }
   for (const id of GROUPS) await ENDS[id].end();
-  await requests.markDone("request", "fetch", "r1", 5);
-  await requests.markFailed("request", "fetch", "r2", "gone");
+  await requests.ack("request", "fetch", "r1", { processed: 5 });
+  await requests.fail("request", "fetch", "r2", "gone");
   const seen = await Promise.all(waits);
   for (const [i, status] of seen.entries()) {
     const id = GROUPS[i % (GROUPS.length + 1)];
-    if (id === undefined) expect(status).toMatchObject({ status: { fetch: { processed: 5, errorCount: 1 } } });
+    if (id === undefined) expect(status).toMatchObject({ stages: { fetch: { processed: 5, errorCount: 1 } } });
     else expect(status).toMatchObject({ groupId: id, ...ENDS[id].seen });
   }
   for (const id of GROUPS) {

@@ -95,14 +95,14 @@ export class Soak {
   }
 
   async #request(requests: RequestWaitTracker<"work">, id: string, work: () => Promise<void>): Promise<void> {
-    await requests.registerRequest(id);
-    await requests.registerRoot(id, "work", "group");
-    const wait = requests.waitForRequest(id, { timeoutMs: WAIT_MS });
-    await requests.recordError(id, "work", "a passing failure");
+    await requests.register(id);
+    await requests.add(id, "work", "group");
+    const wait = requests.wait(id, { timeoutMs: WAIT_MS });
+    await requests.count(id, "work", { error: "a passing failure" });
     await work();
-    await requests.markDone(id, "work", "group");
+    await requests.ack(id, "work", "group");
     const end = await wait;
-    if (end?.status.work.processed === 1 && end.status.work.errorCount === 1) this.answered++;
+    if (end?.stages.work.processed === 1 && end.stages.work.errorCount === 1) this.answered++;
   }
 
   async #group(tracker: CompletionTracker<Record<string, null>>, n: number): Promise<void> {

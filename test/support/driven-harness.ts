@@ -30,9 +30,9 @@ export function drivenHarness(
     one.onWake = <M extends WakingMachine>(machine: M, wake: Wake<M>) => {
       able.add(one);
       const { waitUntil } = wake;
-      const act: Wake<M>["act"] = (id, output) => track(wake.act(id, output));
-      const works: Wake<M>["works"] = (id, output) =>
-        (wake.works?.(id, output) ?? []).map((work) => ({ ...work, run: () => track(work.run()) }));
+      const act: Wake<M>["act"] = (id, output, on) => track(wake.act(id, output, on));
+      const works: Wake<M>["works"] = (id, output, on) =>
+        (wake.works?.(id, output, on) ?? []).map((work) => ({ ...work, run: () => track(work.run()) }));
       return onWake(machine, { input: () => wake.input(), act, waitUntil, ...(wake.works && { works }) });
     };
     return one;

@@ -88,12 +88,18 @@ function groupsOf<T>(all: readonly T[]): T[][] {
   return Array.from({ length: Math.ceil(all.length / GROUP) }, (_, i) => all.slice(i * GROUP, (i + 1) * GROUP));
 }
 
-const waitsOf = (c: Coordinator, id: string, timeoutMs: number): (() => Promise<unknown>)[] => {
+/** A group and a request of the same id, and the request's version. */
+interface Watched {
+  readonly id: string;
+  readonly version: string;
+}
+
+const waitsOf = (c: Coordinator, { id, version }: Watched, timeoutMs: number): (() => Promise<unknown>)[] => {
   const requests = new RequestWaitTracker(c, { stages: ["s"] });
   return [
     () => new CompletionTracker(c).wait(id, { timeoutMs }),
     () => requests.wait(id, { timeoutMs }),
-    () => requests.progress(id, 1_000_000, { timeoutMs }),
+    () => requests.newer(id, version, { timeoutMs }),
   ];
 };
 
@@ -139,7 +145,7 @@ describe.each(BACKENDS)("over a connection to %s", (backend) => {
 
     it.each([1, 60, 400])("every wait ends after its %i ms", async (timeoutMs) => {
       const c = clientOf(backend, urlOf());
-      const outcomes = await measure(timeoutMs, waitsOf(c, "nobody", timeoutMs));
+      const outcomes = await measure(timeoutMs, waitsOf(c, { id: "nobody", version: "" }, timeoutMs));
       for (const outcome of outcomes) expect(outcome).toMatchObject({ code: "wait_timeout", applied: "no" });
     });
   });
@@ -158,12 +164,12 @@ describe.each(BACKENDS)("over a connection to %s", (backend) => {
       const [timeoutMs, id] = [700, `dying-${crypto.randomUUID()}`];
       const direct = clientOf(backend, sound[backend].url);
       await new CompletionTracker(direct).register(id, ["a"]);
-      await new RequestWaitTracker(direct, { stages: ["s"] }).register(id);
+      const { version } = await new RequestWaitTracker(direct, { stages: ["s"] }).register(id);
       // A hop of the Worker's is one request; on Redis the first looks are answered.
       const answered = backend === "http" ? 0 : 1;
       const works = [0, 1, 2].map((i) => () => {
         const c = clientOf(backend, dying(answered, fault).url);
-        return waitsOf(c, id, timeoutMs)[i]?.() ?? Promise.resolve();
+        return waitsOf(c, { id, version }, timeoutMs)[i]?.() ?? Promise.resolve();
       });
       const outcomes = await measure(timeoutMs, works);
       for (const outcome of outcomes) expect(outcome).toMatchObject({ code: "wait_timeout", applied: "no" });

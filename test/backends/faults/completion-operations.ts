@@ -26,6 +26,18 @@ async function groupState({ c, id }: Place): Promise<unknown> {
   return { state, reason, total, succeeded, failed, errors, metadata, delivery: delivery.state };
 }
 
+async function open({ c, id }: Place): Promise<void> {
+  await of(c).register(id, ["a"], { open: true });
+}
+
+const withTasks = async (place: Place) => [await groupState(place), await of(place.c).tasks(place.id)];
+
+/** Whether its deadline is later than a new group's. */
+async function isExtended({ c, id }: Place): Promise<boolean> {
+  const { deadlineAtMs, registeredAtMs } = (await of(c).status(id)) ?? {};
+  return Number(deadlineAtMs) - Number(registeredAtMs) > 80_000_000;
+}
+
 const withResults = async (place: Place) => [await groupState(place), await of(place.c).results(place.id)];
 
 /** The group's generation, to name it in the next call. */
@@ -33,18 +45,18 @@ async function generationOf({ c, id }: Place): Promise<number> {
   return (await of(c).status(id))?.generation ?? 0;
 }
 
-/** The group, the root that it marks, and the webhooks that came. */
+/** The group, the task that it acks, and the webhooks that came. */
 async function ends(place: Place): Promise<unknown> {
   await place.settle();
   return [await groupState(place), await requestState({ c: place.c, id: `${place.id}-request` }), place.hooked()];
 }
 
-const marksRoot = ({ id }: Place) => ({ requestRoot: { requestId: `${id}-request`, stage: "s", rootId: "a" } });
+const acksTask = ({ id }: Place) => ({ task: { requestId: `${id}-request`, stage: "s", taskId: "a" } });
 
 /** Registers a group whose deadline has passed by the server's clock, and which no step has ended yet. */
 async function overdue(place: Place): Promise<void> {
   const { c, id } = place;
-  const { deadlineAtMs } = await of(c).register(id, TASKS, { timeoutSec: 0.001, onEnd: marksRoot(place) });
+  const { deadlineAtMs } = await of(c).register(id, TASKS, { timeoutSec: 0.001, onEnd: acksTask(place) });
   // A new group's generation is the server's time.
   const serverMs = async (): Promise<number> => (await of(c).register(`${id}-${crypto.randomUUID()}`, 0)).generation;
   while ((await serverMs()) <= Number(deadlineAtMs));
@@ -105,7 +117,7 @@ export const COMPLETIONS: readonly Operation[] = [
     healsFrom: 1,
     prepare: async (place) => {
       await pendingRequest({ c: place.c, id: `${place.id}-request` });
-      await of(place.c).register(place.id, TASKS, { onEnd: marksRoot(place) });
+      await of(place.c).register(place.id, TASKS, { onEnd: acksTask(place) });
     },
     run: (place) => withDelivery(place, async (tracker) => counted(await tracker.ack(place.id, TASKS))),
     observe: ends,
@@ -130,6 +142,60 @@ export const COMPLETIONS: readonly Operation[] = [
     run: ({ c, id }) => of(c).decrement(id, 2),
     meanwhile: ({ c, id }) => of(c).decrement(id, 1),
   },
+  {
+    ...write,
+    method: "CompletionTracker.ack",
+    when: "that hands on",
+    prepare: open,
+    run: ({ c, id }) => of(c).ack(id, "a", { next: ["c", { stage: "s", id: "c" }] }),
+    observe: withTasks,
+    meanwhile: ({ c, id }) => of(c).ack(id, "c"),
+  },
+  {
+    ...write,
+    method: "CompletionTracker.add",
+    prepare: open,
+    run: ({ c, id }) => of(c).add(id, ["b", "c"]),
+    observe: withTasks,
+    meanwhile: ackOf("c"),
+  },
+  {
+    ...write,
+    method: "CompletionTracker.seal",
+    prepare: open,
+    run: ({ c, id }) => of(c).seal(id),
+    meanwhile: ackOf("a"),
+  },
+  {
+    ...write,
+    method: "CompletionTracker.retry",
+    prepare: async (place) => {
+      await register(place);
+      await of(place.c).fail(place.id, "a", "bad");
+    },
+    run: ({ c, id }) => of(c).retry(id, ["a", "b"]),
+    observe: withTasks,
+    // Sent again after it, the call must not open the task once more.
+    meanwhile: ({ c, id }) => of(c).fail(id, "a", "worse"),
+  },
+  {
+    ...write,
+    method: "CompletionTracker.extend",
+    run: ({ c, id }) => of(c).extend(id, { timeoutSec: 86_400 }),
+    observe: async (place) => [await groupState(place), await isExtended(place)],
+  },
+  {
+    ...write,
+    method: "CompletionTracker.heartbeat",
+    prepare: ({ c, id }) => of(c).register(id, TASKS, { idleTimeoutSec: 3_600 }),
+    run: ({ c, id }) => of(c).heartbeat(id),
+  },
+  {
+    ...write,
+    method: "CompletionTracker.remove",
+    run: ({ c, id }) => of(c).remove(id),
+    meanwhile: register,
+  },
   { ...write, method: "CompletionTracker.cancel", run: ({ c, id }) => of(c).cancel(id, "enough") },
   {
     ...write,
@@ -140,6 +206,13 @@ export const COMPLETIONS: readonly Operation[] = [
   },
   { ...read, method: "CompletionTracker.status", run: ({ c, id }) => of(c).status(id) },
   { ...read, method: "CompletionTracker.results", prepare: half, run: ({ c, id }) => of(c).results(id) },
+  { ...read, method: "CompletionTracker.tasks", prepare: half, run: ({ c, id }) => of(c).tasks(id) },
+  {
+    ...read,
+    method: "CompletionTracker.newer",
+    waits: true,
+    run: ({ c, id, waitMs }) => of(c).newer(id, "", { timeoutMs: waitMs }),
+  },
   {
     ...read,
     method: "CompletionTracker.wait",

@@ -16,7 +16,13 @@ import { OPERATIONS } from "./operations.js";
 const ELSEWHERE: ReadonlySet<string> = new Set([
   // Page by page, as `results` does.
   "CompletionTracker.allResults",
+  // One watch after the other, as `newer` is.
+  "CompletionTracker.progress",
+  "RequestWaitTracker.progress",
+  // A watch for the end, as `wait` is.
+  "CompletionTracker.signal",
   "CompletionTracker.close",
+  "RequestWaitTracker.close",
   "Coordinator.onWake",
   "Coordinator.run",
   "Coordinator.watch",

@@ -1,5 +1,5 @@
 import { type Coordinator, RequestWaitTracker } from "../../../src/index.js";
-import { type Operation, outspoken, type Place } from "./operation.js";
+import type { Operation, Place } from "./operation.js";
 
 const requests = (c: Coordinator) => new RequestWaitTracker(c, { stages: ["s"] });
 
@@ -13,12 +13,12 @@ async function complete({ c, id }: Place): Promise<void> {
   await requests(c).seal(id);
 }
 
-/** Whether it is complete, how many roots are open, and the counts. */
+/** The state, how many tasks are open, and the counts. */
 export async function requestState({ c, id }: Pick<Place, "c" | "id">): Promise<unknown> {
-  const { view } = await c.run("request.status", id, {});
-  if (view === undefined) return null;
-  const { processed = 0, requeueCount = 0, errorCount = 0 } = view.stages[0] ?? {};
-  return [view.complete, view.open, processed, requeueCount, errorCount, view.errors];
+  const status = await requests(c).status(id);
+  if (status === null) return null;
+  const { processed, requeueCount, errorCount, errors } = status.stages.s;
+  return [status.state, status.open, processed, requeueCount, errorCount, errors];
 }
 
 const others = ({ c, id }: Place) => requests(c).count(id, "s", { processed: 100 });
@@ -50,75 +50,73 @@ export const REQUESTS: readonly Operation[] = [
   },
   {
     ...write,
-    method: "RequestWaitTracker.seal",
-    prepare: again,
-    run: ({ c, id }) => requests(c).seal(id),
-  },
-  {
-    ...write,
     method: "RequestWaitTracker.abandon",
     prepare: async ({ c, id }) => {
       await requests(c).register(id, { caller: "caller" });
       await requests(c).add(id, "s", "a");
     },
-    run: ({ c, id }) => requests(c).abandon(id, { caller: "caller", stage: "s", message: "failed" }),
-    // Sent again after it, the call must not end the next life.
+    run: ({ c, id }) => requests(c).abandon(id, { caller: "caller", message: "failed" }),
+    // Sent again after it, the call must not end the next generation.
     meanwhile: again,
   },
   {
     ...write,
-    method: "RequestWaitTracker.markDone",
-    run: ({ c, id }) => requests(c).ack(id, "s", "a", { processed: 3, next: [{ stage: "s", taskId: "c" }] }),
+    method: "RequestWaitTracker.ack",
+    run: ({ c, id }) => requests(c).ack(id, "s", "a", { processed: 3, next: [{ stage: "s", taskIds: "c" }] }),
     meanwhile: ({ c, id }) => requests(c).ack(id, "s", "c", { processed: 7 }),
   },
   {
     ...write,
-    method: "RequestWaitTracker.markDone",
-    when: "the root is not registered yet",
+    method: "RequestWaitTracker.ack",
+    when: "the task is not added yet",
     prepare: again,
     run: ({ c, id }) => requests(c).ack(id, "s", "a", { processed: 3 }),
     meanwhile: ({ c, id }) => requests(c).add(id, "s", ["a", "b"]),
   },
   {
     ...write,
-    method: "RequestWaitTracker.markFailed",
+    method: "RequestWaitTracker.fail",
     run: ({ c, id }) => requests(c).fail(id, "s", "a", "bad"),
     meanwhile: ({ c, id }) => requests(c).fail(id, "s", "b", "worse"),
   },
   {
     ...write,
-    method: "RequestWaitTracker.recordProcessed",
+    method: "RequestWaitTracker.count",
+    when: "what was processed",
     run: ({ c, id }) => requests(c).count(id, "s", { processed: 3 }),
   },
   {
     ...write,
-    method: "RequestWaitTracker.recordRequeue",
+    method: "RequestWaitTracker.count",
+    when: "what is requeued",
     run: ({ c, id }) => requests(c).count(id, "s", { requeued: 2 }),
   },
   {
     ...write,
-    method: "RequestWaitTracker.recordError",
+    method: "RequestWaitTracker.count",
+    when: "an error",
     run: ({ c, id }) => requests(c).count(id, "s", { error: "odd" }),
   },
-  { ...read, method: "RequestWaitTracker.state", run: ({ c, id }) => requests(c).status(id) },
-  { ...read, method: "RequestWaitTracker.queueStatus", run: ({ c, id }) => requests(c).status(id) },
+  { ...write, method: "RequestWaitTracker.cancel", run: ({ c, id }) => requests(c).cancel(id, "enough") },
+  { ...read, method: "RequestWaitTracker.status", run: ({ c, id }) => requests(c).status(id) },
+  { ...read, method: "RequestWaitTracker.tasks", run: ({ c, id }) => requests(c).tasks(id) },
   {
     ...read,
-    method: "RequestWaitTracker.waitForRequest",
+    method: "RequestWaitTracker.wait",
     waits: true,
     prepare: complete,
     run: ({ c, id, waitMs }) => requests(c).wait(id, { timeoutMs: waitMs }),
   },
   {
     ...read,
-    method: "RequestWaitTracker.progress",
+    method: "RequestWaitTracker.newer",
     waits: true,
-    run: ({ c, id, waitMs }) => requests(c).progress(id, 0, { timeoutMs: waitMs }),
+    run: ({ c, id, waitMs }) => requests(c).newer(id, "", { timeoutMs: waitMs }),
   },
   {
-    method: "RequestWaitTracker.cleanup",
+    method: "RequestWaitTracker.remove",
     prepare: complete,
-    run: ({ c, id }) => outspoken((onEvent) => new RequestWaitTracker(c, { stages: ["s"], onEvent }).cleanup(id)),
+    run: ({ c, id }) => requests(c).remove(id),
     observe: requestState,
     meanwhile: pendingRequest,
   },

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { UpstashCoordinator, UpstashOptions } from "../../../src/backends/upstash/index.js";
-import type { Coordinator, CoordinatorEvent, OutputOf, Wake } from "../../../src/index.js";
+import { TASK_ROUTE } from "../../../src/core/outbox/routes.js";
+import { type Coordinator, type CoordinatorEvent, type OutputOf, RequestWaitTracker, type Wake } from "../../../src/index.js";
 import { placeOf, shardOf } from "../../../src/runtime/placement.js";
 import { acks, registration, SkewedCoordinator, TOKEN, useLab } from "./support.js";
 
@@ -68,22 +69,23 @@ describe("the call that makes a record due", () => {
     expect(await dueLines()).toEqual([]);
   });
 
-  it("may fail to complete a waiting request: the next call of another instance completes it", async () => {
+  it("may fail to ack the task of a waiting request: the next call of another instance acks it", async () => {
     const acker = lab.coordinator();
     // What dies with the instance that ended the group.
     acker.onWake("completion", { input: () => ({ more: true }), act: async () => {} });
-    const root = { requestId: "r", stage: "s", rootId: "a" };
-    const targets = { complete: { route: "request", body: JSON.stringify(root) } };
-    await acker.run("request.register", "r", { op: "register", ttlMs: 600_000 });
-    await acker.run("request.roots", "r", { op: "roots", stage: "s", roots: ["a"] });
+    const requests = new RequestWaitTracker(acker, { stages: ["s"] });
+    const task = { machine: "request", id: "r", stage: "s", taskId: "a" };
+    const targets = { complete: { route: TASK_ROUTE, body: JSON.stringify(task) } };
+    await requests.register("r");
+    await requests.add("r", "s", "a");
     await acker.run("completion.register", "g", registration({ targets }));
     await acker.run("completion.ack", "g", acks("a"));
     const other = lab.coordinator();
     expect((await other.run("completion.status", "g", {})).view?.delivery.state).toBe("pending");
-    await expect.poll(() => acker.run("request.status", "r", {})).toMatchObject({ view: { complete: true } });
+    await expect.poll(() => requests.status("r")).toMatchObject({ state: "complete", open: 0 });
   });
 
-  it("checks once for a waiting request to complete, and leaves other deliveries unchanged", async () => {
+  it("checks once for a task to ack, and leaves other deliveries unchanged", async () => {
     const coordinator = lab.coordinator();
     const leave = coordinator.onWake("completion", new Deliverer(coordinator));
     leave();

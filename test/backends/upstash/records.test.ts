@@ -67,11 +67,11 @@ describe("a record of another version", () => {
     const requests = new RequestWaitTracker(lab.coordinator(), { stages: ["embed"] });
     await requests.register("r");
     await requests.add("r", "embed", ["a", "b"]);
-    await requests.ack("r", "embed", "a", 2);
+    await requests.ack("r", "embed", "a", { processed: 2 });
     await restore("request", "r", withMore);
-    expect(await requests.status("r")).toBe("pending");
+    expect((await requests.status("r"))?.state).toBe("pending");
     expect((await requests.ack("r", "embed", "b")).state).toBe("complete");
-    expect((await requests.wait("r", { timeoutMs: 0 }))?.status.embed.processed).toBe(3);
+    expect((await requests.wait("r", { timeoutMs: 0 }))?.stages.embed.processed).toBe(3);
   });
 
   it("of a newer schema is refused, and left as it is and when it is due", async () => {

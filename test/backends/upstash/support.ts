@@ -70,7 +70,8 @@ let ops = 0;
 
 export function registration(given: Partial<InputOf<"completion.register">> = {}): InputOf<"completion.register"> {
   const op = `op${++ops}`;
-  return { op, spec: "s", total: 1, timeoutMs: 0, ttlMs: 60_000, deliveryId: `d-${op}`, ...given };
+  const counted = { fingerprint: "s", kind: "counted", lists: [], total: 1 } as const;
+  return { op, ...counted, timeoutMs: 0, ttlMs: 60_000, deliveryId: `d-${op}`, ...given };
 }
 
 export function acks(...ids: string[]): InputOf<"completion.ack"> {

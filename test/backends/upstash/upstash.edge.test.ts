@@ -10,7 +10,8 @@ const coordinator = (): UpstashCoordinator =>
 it("runs, watches and drains in an edge runtime", async () => {
   await expectSoon(250, async () => {
     const id = newOp();
-    const registration = { op: newOp(), spec: "s", total: 1, timeoutMs: 0, ttlMs: 60_000, deliveryId: newOp() };
+    const counted = { fingerprint: "s", kind: "counted", lists: [], total: 1 } as const;
+    const registration = { op: newOp(), ...counted, timeoutMs: 0, ttlMs: 60_000, deliveryId: newOp() };
     await coordinator().run("completion.register", id, registration);
     const waiting = coordinator().watch("completion.wait", id, {}, { timeoutMs: 10_000 });
     await new Promise((resolve) => setTimeout(resolve, 200));

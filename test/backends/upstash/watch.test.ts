@@ -155,7 +155,7 @@ describe("a watch", () => {
         () => tracker.status("g"),
         () => tracker.wait("g", { timeoutMs: 0 }),
         () => requests.wait("r", { timeoutMs: 0 }),
-        () => requests.progress("r", 0, { timeoutMs: 0 }),
+        () => requests.newer("r", "", { timeoutMs: 0 }),
       ];
       for (const look of looks) {
         lab.proxy.faults.push(fault);
