@@ -36,6 +36,8 @@ export function openDraft(rows: Rows, nowMs: number): Draft {
   let fields = expired || stored === undefined ? undefined : stored.fields;
   let until = expired || stored === undefined ? undefined : stored.until;
   let wake = expired || stored === undefined ? undefined : stored.wake;
+  const untilBefore = until;
+  const wakeBefore = wake;
   let headChanged = false;
   let untilChanged = expired;
   let wakeChanged = expired;
@@ -117,7 +119,7 @@ export function openDraft(rows: Rows, nowMs: number): Draft {
   };
 
   const changes = (): Changes => {
-    if (discarded) return nothing();
+    if (discarded) return nothing(untilBefore, wakeBefore);
     const values: (string | false)[] = [];
     for (const name of names) values.push(known[name] ?? false);
     const touched = headChanged || untilChanged || wakeChanged;
@@ -138,16 +140,17 @@ export function openDraft(rows: Rows, nowMs: number): Draft {
   return { store, changes };
 }
 
-function nothing(): Changes {
+/** No changes: the record stays, and is due when it was due before. */
+function nothing(untilMs: number | undefined, wakeAtMs: number | undefined): Changes {
   return {
     dirty: false,
     cleared: false,
     head: undefined,
     names: [],
     values: [],
-    untilMs: undefined,
+    untilMs,
     untilChanged: false,
-    wakeAtMs: undefined,
+    wakeAtMs,
     wakeChanged: false,
     notified: false,
   };
