@@ -10,7 +10,10 @@ const PROCESS = "test/**/*.process.test.ts";
 
 /** The examples import the package by its name: here it is the sources, so that no build has to come first. */
 const resolve = {
-  alias: [{ find: /^edge-coordinator$/, replacement: fileURLToPath(new URL("src/index.ts", import.meta.url)) }],
+  alias: [
+    { find: /^edge-coordinator$/, replacement: fileURLToPath(new URL("src/index.ts", import.meta.url)) },
+    { find: /^edge-coordinator\/hono$/, replacement: fileURLToPath(new URL("src/hono/index.ts", import.meta.url)) },
+  ],
 };
 
 /** No test is timed by the runner: this only ends one that hangs. Where time is the subject, the test measures it. */

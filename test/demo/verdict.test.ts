@@ -25,7 +25,16 @@ function status(groupId: string, state: "completed" | "timed_out", remaining: nu
   } as const;
   const counts = { total: 2, succeeded: 2 - remaining, failed: 0, remaining, errors: [], errorCount: 0, stages: {} };
   const times = { registeredAtMs: 0, deadlineAtMs: null, lastAckAtMs: null, endedAtMs: 0 };
-  const fields = { groupId, generation: 1, version: "1.1", sealed: true, ...counts, ...times, metadata: null, delivery };
+  const fields = {
+    groupId,
+    generation: 1,
+    version: "1.1",
+    sealed: true,
+    ...counts,
+    ...times,
+    metadata: null,
+    delivery,
+  };
   return state === "completed"
     ? { ...fields, state, ok: true, reason: null, completionReason: "all_completed" }
     : { ...fields, state, ok: false, reason: "deadline", completionReason: null };

@@ -53,7 +53,12 @@ describe("npm start", () => {
 
     const look = await fetch(server.url + location);
     expect([look.status, look.headers.get("retry-after")]).toEqual([200, "1"]);
-    expect(await look.json()).toMatchObject({ id, state: "pending", final: false, queueStatus: { embed: { processed: 0 } } });
+    expect(await look.json()).toMatchObject({
+      id,
+      state: "pending",
+      final: false,
+      queueStatus: { embed: { processed: 0 } },
+    });
 
     const stream = await fetch(`${server.url}${location}/events`);
     expect(stream.headers.get("content-type")).toBe("text/event-stream");
@@ -88,7 +93,9 @@ describe("npm start", () => {
     const response = await post("pages=0", { prefer: "wait=20" });
     expect(response.status).toBe(200);
     expect(await response.json()).toMatchObject({
-      queueStatus: { parse: { errorCount: 1, errors: [{ taskId: expect.any(String), message: "the document has no pages" }] } },
+      queueStatus: {
+        parse: { errorCount: 1, errors: [{ taskId: expect.any(String), message: "the document has no pages" }] },
+      },
     });
     expect((await post("pages=many", {})).status).toBe(422);
     expect((await fetch(`${server.url}/requests/nobody`)).status).toBe(404);

@@ -237,7 +237,10 @@ describe.each(["edge", "node"] as const)("on %s", (runtime) => {
       await hasty.kill();
     }
     const { queueStatus } = await drainedUntilComplete(plain, id);
-    expect(queueStatus.index).toMatchObject({ errorCount: 1, errors: [{ taskId: id, message: expect.stringMatching(/ timed_out: deadline$/) }] });
+    expect(queueStatus.index).toMatchObject({
+      errorCount: 1,
+      errors: [{ taskId: id, message: expect.stringMatching(/ timed_out: deadline$/) }],
+    });
     expect(publications.of(id)).toEqual([]);
   });
 
