@@ -17,3 +17,49 @@ export function bench(id = "id") {
     record: (machine: string) => model.state()[`${machine}:${id}`],
   };
 }
+
+export type Bench = ReturnType<typeof bench>;
+
+export const TARGET = { route: "handler:x", body: "null" };
+
+/** A registration of two tasks without ids. */
+export const registration = (more: Partial<InputOf<"completion.register">> = {}): InputOf<"completion.register"> => ({
+  op: "register",
+  fingerprint: "s",
+  kind: "counted",
+  total: 2,
+  lists: [],
+  timeoutMs: 0,
+  ttlMs: 600_000,
+  deliveryId: "msg_1",
+  ...more,
+});
+
+/** Tasks as an announcement lists them: those of a stage together, at most 64 a list. */
+export function listed(ids: readonly string[], stage = ""): { lists: string[] } {
+  const lists: string[] = [];
+  for (let i = 0; i < ids.length; i += 64) lists.push(JSON.stringify([stage, ...ids.slice(i, i + 64)]));
+  return { lists };
+}
+
+/** A registration of tasks with ids. */
+export const named = (
+  ids: readonly string[],
+  more: Partial<InputOf<"completion.register">> = {},
+): InputOf<"completion.register"> => registration({ kind: "named", total: 0, ...listed(ids), ...more });
+
+/** A registration of a group to which tasks can be added. */
+export const open = (
+  ids: readonly string[],
+  more: Partial<InputOf<"completion.register">> = {},
+): InputOf<"completion.register"> => named(ids, { grows: true, ...more });
+
+export const ack = (op: string, ...ids: string[]): InputOf<"completion.ack"> => ({
+  op,
+  tasks: ids.map((id) => ({ id })),
+  earlyTtlMs: 300_000,
+});
+
+/** The verdicts of an ack. */
+export const verdicts = (b: Bench, input: InputOf<"completion.ack">): string[] =>
+  Array.from(b.run("completion.ack", input).results, ({ verdict }) => verdict);

@@ -294,8 +294,8 @@ export class GroupModel extends RegistrationModel {
   /** `attempts`: as the status told them when the delivery was queued again. */
   redeliver(attempts: number): void {
     const { current } = this;
-    if (current === undefined) return;
-    this.#touched(current);
+    if (current === undefined || this.rules.deliveries.length === 0) return;
+    this.#changed(current);
     current.queuedAtMs = this.nowMs;
     for (const old of this.rules.deliveries) {
       if (old !== current.delivery && old.isDead) old.queue(this.nowMs, old.attempts);

@@ -23,7 +23,7 @@ export interface Group {
   stages: Stages;
 }
 
-/** Waiters alone keep an open group alive for so long after its last write. */
+/** How long waiters alone keep an open group alive after its last write: 30 days. */
 const MAX_FOLLOWED_MS = 2_592_000_000;
 
 /**
@@ -125,7 +125,7 @@ export function recheckInMs(group: Group, isFollower: boolean): number {
   const endInMs = clock.atMs - store.nowMs;
   if (clock.name !== "silent" || !isFollower || isFollowedTooLong(group)) return endInMs;
   const followInMs = msToFollow(group);
-  return followInMs < endInMs ? Math.max(followInMs, MIN_RECHECK_MS) : endInMs;
+  return Math.min(endInMs, Math.max(followInMs, MIN_RECHECK_MS));
 }
 
 /** A record with a very short time to live is kept alive by no waiter. */

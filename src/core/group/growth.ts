@@ -30,7 +30,7 @@ export interface Child {
 /** Why tasks were not announced: nothing of the call was written. */
 export type GrowthRefusal = "tasks" | "stages" | "closed";
 
-/** What an announcement did to each task, a letter each: `n` new, `e` new and acked before, `d` there already. */
+/** The effect of an announcement, a letter for each task: `n` new, `e` new and acked before, `d` there already. */
 export type Announced = { letters: string } | { refused: GrowthRefusal };
 
 /**
@@ -44,7 +44,8 @@ export function announce(group: Group, first: Announcement): Announced {
     const announced = announceOne(group, queue[i]!, queue);
     if (announced === undefined) return { refused: "stages" };
     if (i === 0) letters = announced;
-    if (group.head.total > MAX_TASKS) return { refused: "tasks" };
+    // Tasks that are numbered or only counted take no members.
+    if (group.head.kind === "named" && group.head.total > MAX_TASKS) return { refused: "tasks" };
   }
   return { letters };
 }
@@ -129,7 +130,7 @@ function keepChildren(
   }
   if (kept.length === 0) return;
   head.children = (head.children ?? 0) + 1;
-  // The end must cancel them, even if nobody asks for the group any more.
+  // The end must cancel them, even if no call reads the group any more.
   head.isTimed = true;
   store.set(childrenName(chainOf(head), head.children), encode(kept));
 }
@@ -140,7 +141,7 @@ export interface AddInput extends Announcement {
 }
 
 /**
- * What became of `add`. `late`: the group has ended. `unknown`: there is no such group, or no such generation. `refused`: a
+ * The result of `add`. `late`: the group has ended. `unknown`: there is no such group, or no such generation. `refused`: a
  * limit was reached, or the group was registered closed.
  */
 export interface AddOutput {
@@ -171,7 +172,7 @@ export function add(store: Store, input: AddInput): AddOutput {
   return { outcome: "added", letters: announced.letters, view: viewOf(store, head) };
 }
 
-/** What became of `seal`: `sealed` by this call, or `already`. */
+/** The result of `seal`: `sealed` by this call, or `already`. */
 export interface SealOutput {
   outcome: "sealed" | "already" | "late" | "unknown";
   view?: GroupView;
