@@ -66,7 +66,7 @@ export interface TaskDoneOptions<S extends string = string> extends CallOptions 
   readonly next?: readonly NextTasks<S>[] | undefined;
 }
 
-/** What a call counts without settling a task. */
+/** Counts that settle no task. */
 export interface StageCount {
   /** Work that was done on the way: 0 to 10⁹. */
   readonly processed?: number | undefined;

@@ -111,7 +111,7 @@ function jsonOf(value: string): unknown {
   }
 }
 
-/** Returns whether a text may stand in a list: first the stage, which may be empty, then ids. */
+/** Returns whether a text may be part of a list: first the stage, which may be empty, then ids. */
 function isListed(value: unknown, i: number): boolean {
   return z.safeParse(i === 0 ? stageOrNone : id, value).success;
 }

@@ -11,7 +11,7 @@ import { markName, operationsOf, readMark } from "./task-set.js";
 import { type GroupView, type StoredError, viewOf } from "./view.js";
 
 /**
- * What became of an ack. `accepted`: it counted, now or by the first copy of this call. `duplicate`: the task had settled.
+ * The verdict of an ack. `accepted`: it counted, now or by the first copy of this call. `duplicate`: the task had settled.
  * `early`: the task is not announced yet, and the ack is kept. `late`: the group had ended. `cancelled`: it was cancelled.
  * `unknown`: no such task or generation, or no room for early acks.
  */
@@ -78,7 +78,7 @@ export function ack(store: Store, input: AckInput): AckOutput {
   return input.view === true ? { results, view: viewOf(store, head) } : { results };
 }
 
-/** What one call has done so far. */
+/** The work of one call so far. */
 interface AckCall {
   input: AckInput;
   verdicts: Verdict[];
@@ -86,7 +86,7 @@ interface AckCall {
   seen: Record<string, Verdict | undefined>;
   /** The tasks that did not count, as the operations of an indexed group remember them. */
   others: string;
-  /** What names the task that counted last; "" for none. */
+  /** The name of the task that counted last; "" for none. */
   lastCounted: string;
   hasEarly: boolean;
 }

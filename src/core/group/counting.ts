@@ -52,7 +52,7 @@ export function count(group: Group, task: TaskAck, op: string): void {
 /** Tasks that are only counted cannot settle more than the total. */
 export const mayCount = (head: GroupHead): boolean => head.kind !== "counted" || leftOf(head) > 0;
 
-/** What names the ack that ended a group: different for every task, also for those that share a member. */
+/** Returns the name of an ack that may end the group: different for every task, also for tasks that share a member. */
 export const endName = (task: TaskRef): string => markName(task);
 
 /** Stores the result or the error of a task, and returns its number. */

@@ -15,10 +15,10 @@ const SUCCEEDED = "s";
 /** The letter of a failure says in which epoch it was made. A failure of an earlier epoch is open again. */
 const FAILED = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 
-/** How many epochs of an indexed group are told apart. */
+/** How many epochs of an indexed group have letters of their own. */
 export const MAX_INDEXED_EPOCHS = 36;
 
-/** The number that an id stands for; -1 when it is not one of the group's. */
+/** Returns the number in a task's id; -1 when it is not one of the group's. */
 export function indexOf(head: GroupHead, task: TaskRef): number {
   if (task.stage !== undefined) return -1;
   const index = Number(task.id);

@@ -19,7 +19,7 @@ export function status(store: Store, _input: object): { view?: GroupView } {
   return group === undefined ? {} : { view: viewOf(store, group.head) };
 }
 
-/** What a waiter is told. `version` orders the looks at one record. */
+/** The output for a waiter. `version` orders the looks at one record. */
 export interface Look {
   ready: boolean;
   version: number;
@@ -70,7 +70,7 @@ export function progress(store: Store, input: ProgressInput): Look {
     return { ready: input.isKnown === true || input.after !== "", version: store.nowMs, recheckInMs: PROGRESS_MS };
   const { head } = group;
   const version = head.generation;
-  // Nothing follows the end: who has seen it is told again.
+  // No change follows the end: a caller that has seen it gets it again.
   if (!isOpen(head) || versionOf(head) !== input.after) return { ready: true, version, view: viewOf(store, head) };
   follow(group);
   const inMs = recheckInMs(group, true);
@@ -130,7 +130,7 @@ export function tasks(store: Store, input: TasksInput): TasksOutput {
 
 const stateOf = ({ state }: Mark): TaskLine["state"] => (state === "succeeded" || state === "failed" ? state : "open");
 
-/** What a line of a page takes besides its id and its error: field names, stage and state. */
+/** The size of a line of a page, without its id and its error: field names, stage and state. */
 const LINE_BYTES = 128;
 
 const pageBytes = (bytes: number | undefined): number =>

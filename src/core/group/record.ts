@@ -54,7 +54,7 @@ export interface GroupHead extends OutboxHead {
   /** A request: complete whenever no announced task is open. */
   request?: boolean;
   /**
-   * Of a request: the calls that registered it and have not abandoned it, at most 16, then one name that no call has.
+   * In a request: the calls that registered it and have not abandoned it, at most 16, then one name that no call has.
    * Empty: its last caller failed, and the next registration starts a new generation.
    */
   callers?: string[];
@@ -98,12 +98,12 @@ export interface GroupHead extends OutboxHead {
   ending?: Ending;
   /** When it was removed. It is hidden, and lives on for its outbox and its marks. */
   removedAtMs?: number;
-  /** Of a removed group nothing is left but its outbox. */
+  /** The group was removed, and only its outbox is left. */
   isCompact?: boolean;
   operations?: OpRing;
 }
 
-/** What the end of a group sets off besides its own target. */
+/** The effects of an end besides the group's own target. */
 export interface Ending {
   /** The parent cancelled this group: it does not settle the parent's task. */
   isParents?: boolean;
@@ -148,7 +148,7 @@ export interface TaskAck extends TaskRef {
   processed?: number;
 }
 
-/** What is registered once and read at the end: the member `reg`. */
+/** The part of a registration that only the end reads: the member `reg`. */
 export interface Registration {
   /** A digest of what makes two registrations the same. */
   fingerprint: string;
@@ -172,7 +172,7 @@ export interface Parent {
 
 /** The limit on listed tasks of one group, announced or early. */
 export const MAX_TASKS = 100_000;
-/** The limit on tasks that are told apart by number. */
+/** The limit on tasks that are numbers. */
 export const MAX_INDEXED = 1_000_000;
 /** How many ids one list member holds at most. */
 export const LIST_SIZE = 64;

@@ -1,7 +1,7 @@
 import { decode, encode } from "../host.js";
 import type { Store } from "../store.js";
 
-/** What a stage has counted. */
+/** The counts of a stage. */
 export interface StageCounts {
   total: number;
   succeeded: number;

@@ -24,7 +24,7 @@ export interface Targets {
   end?: Target;
 }
 
-/** What a generation delivers at its end: its callback, its parent's task, and the cancellation of its child groups. */
+/** The deliveries of a generation at its end: its callback, its parent's task, and the cancellation of its child groups. */
 export type DeliveryKind = "callback" | "parent" | "cascade";
 
 const KINDS: readonly DeliveryKind[] = ["callback", "parent", "cascade"];

@@ -50,7 +50,7 @@ async function send({ id, claim, signal }: Attempt, { groups }: DeliveryHost): P
   if (result.state === "unregistered") {
     throw new CoordinationError("backend_rejected", "the parent is not registered", { retryable: true });
   }
-  // The parent was restarted: nobody waits for this task any more.
+  // The parent was restarted: its new generation does not wait for this group.
   if (generation !== undefined && result.generation !== generation) return undefined;
   throw new CoordinationError("conflict", "the parent has no such task");
 }

@@ -2,7 +2,7 @@ import type { Coordinator } from "../../coordinator.js";
 import { RequestWaitTracker } from "../../trackers/request-wait.js";
 import type { Bench } from "../harness.js";
 
-/** What the cases about requests share. */
+/** Shared by the cases about requests. */
 
 const STAGES = ["parse", "embed"] as const;
 export type Stage = (typeof STAGES)[number];

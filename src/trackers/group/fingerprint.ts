@@ -4,7 +4,7 @@ import { isWebhook } from "../../core/outbox/routes.js";
 import { hexDigest } from "../../lib/digest.js";
 import type { GroupTasks } from "./announcement.js";
 
-/** What two equal registrations have in common. */
+/** The parts that two equal registrations have in common. */
 export interface Fingerprinted {
   readonly tasks: GroupTasks;
   readonly isOpen: boolean;

@@ -92,7 +92,7 @@ export class GroupReader {
 
   /** Returns the status at the end, or of one last read when the time is over. */
   async wait(id: string, options: WaitCallOptions): Promise<GroupStatus | null> {
-    // A request is registered before anybody can ask for it; a group may be registered later.
+    // A caller registers a request before it can wait for it. A group may be registered later, by another process.
     const input = this.#machine === "request" ? { isKnown: true } : {};
     const { view } = await endOrLook<{ readonly view?: GroupView }>(options, {
       signals: this.#signals,
