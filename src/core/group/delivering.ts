@@ -10,7 +10,7 @@ import { type DeliveryView, deliveryMembers, describe, redeliverAll } from "../o
 import type { Store } from "../store.js";
 import { PARENTS_CANCEL } from "./cancellation.js";
 import { markOf } from "./counting.js";
-import { arm, type Group, openAny, openGroup, REMOVED_MS, save, touch } from "./group.js";
+import { arm, type Group, openAny, openGroup, REMOVED_MS, save } from "./group.js";
 import { type Child, isOther } from "./growth.js";
 import { chainOf, childrenName, isOpen } from "./record.js";
 import { type GroupView, viewOf } from "./view.js";
@@ -48,7 +48,7 @@ function compact({ store, head }: Group): void {
   head.isCompact = true;
 }
 
-/** Of the instances that hold a plain function for this generation, one takes its call. */
+/** Takes the call of a plain function: one of the instances that hold a function for this generation gets it. */
 export function take(store: Store, input: { op: string; generation: number }): { taken: boolean } {
   const group = openAny(store);
   if (group === undefined || group.head.generation !== input.generation || isOpen(group.head)) return { taken: false };
@@ -64,17 +64,16 @@ export function redeliver(store: Store, input: { op: string; generation?: number
   const group = openGroup(store);
   if (group === undefined) return {};
   const { head } = group;
-  if (!isOther(group, input.generation) && store.get("redelivered") !== input.op) {
+  if (head.outbox !== undefined && !isOther(group, input.generation) && store.get("redelivered") !== input.op) {
     store.set("redelivered", input.op);
     redeliverAll(store, head, head.generation);
-    touch(group);
     save(group);
   }
   return { view: viewOf(store, head) };
 }
 
 export interface ChildrenInput {
-  /** What the cascade's claim names: the chain of generations, and how many lists of children it has. */
+  /** The fields of the cascade's claim: the chain of generations, and how many lists of children it has. */
   chain: number;
   lists: number;
   /** The position to go on after: 0 to begin. */
