@@ -1,10 +1,13 @@
 import { acking } from "./cases/acking.js";
+import { attempts } from "./cases/attempts.js";
 import { badInput } from "./cases/bad-input.js";
+import { clocks } from "./cases/clocks.js";
 import { deadline } from "./cases/deadline.js";
 import { delivery } from "./cases/delivery.js";
 import { draining } from "./cases/draining.js";
 import { ending } from "./cases/ending.js";
 import { faults } from "./cases/faults.js";
+import { growth } from "./cases/growth.js";
 import { handingOn } from "./cases/handing-on.js";
 import { hanging } from "./cases/hanging.js";
 import { indexed } from "./cases/indexed.js";
@@ -12,8 +15,11 @@ import { lifetimes } from "./cases/lifetimes.js";
 import { nesting } from "./cases/nesting.js";
 import { network } from "./cases/network.js";
 import { plainFunctions } from "./cases/plain-functions.js";
+import { policies } from "./cases/policies.js";
 import { primitives } from "./cases/primitives.js";
+import { reading } from "./cases/reading.js";
 import { registering } from "./cases/registering.js";
+import { repair } from "./cases/repair.js";
 import { requestEnds } from "./cases/request-ends.js";
 import { requestWait } from "./cases/request-wait.js";
 import { smallTrackers } from "./cases/small-trackers.js";
@@ -56,10 +62,16 @@ export function conformanceCases(): readonly ConformanceCase[] {
     ...acking,
     ...ending,
     ...lifetimes,
+    ...clocks,
+    ...growth,
+    ...policies,
+    ...repair,
+    ...reading,
     ...indexed,
     ...network,
     ...plainFunctions,
     ...delivery,
+    ...attempts,
     ...draining,
     ...undelivered,
     ...hanging,

@@ -17,7 +17,7 @@ export type CasePayloads = {
   marking: { requestId: string; failures: number };
   /** Adds 1 to a raw key of the coordinator in its context. */
   counting: { key: string };
-  /** Throws in its first attempt: an error with a secret, or one that the status may show. */
+  /** Throws in every attempt: an error with a secret, or one that the status may show. */
   leaking: { as: "Error" | "text" | "CoordinationError" };
   nobody: unknown;
 };
@@ -55,8 +55,7 @@ export function caseHandlers(log: (delivery: RecordedDelivery) => void): Handler
       const on = attempt <= payload.failures ? refusing(coordinator) : coordinator;
       await new RequestWaitTracker(on, { stages: ["embed"] }).ack(payload.requestId, "embed", "chunks");
     }),
-    leaking: writing("leaking", ({ attempt, payload }) => {
-      if (attempt > 1) return;
+    leaking: writing("leaking", ({ payload }) => {
       if (payload.as === "text") throw SECRET;
       if (payload.as === "Error") throw new Error(SECRET);
       throw new CoordinationError("backend_rejected", "the index is read-only", { cause: new Error(SECRET) });

@@ -38,8 +38,8 @@ export const acking: readonly ConformanceCase[] = [
     );
     equal(
       results.map(({ remaining }) => remaining),
-      [2, 2, 2, 1, 0],
-      "what remained",
+      [0, 0, 0, 0, 0],
+      "what remained after the call",
     );
     isTrue(
       results.every((result) => result.generation === generation),
@@ -105,11 +105,11 @@ export const acking: readonly ConformanceCase[] = [
       { id: "text", result: "again" },
     ]);
     const all = [
-      { taskId: "early", result: { deep: [null, { x: [] }] } },
-      { taskId: "null", result: null },
-      { taskId: "false", result: false },
-      { taskId: "text", result: "é\u0000" },
-      { taskId: "list", result: [] },
+      { taskId: "early", stage: null, result: { deep: [null, { x: [] }] } },
+      { taskId: "null", stage: null, result: null },
+      { taskId: "false", stage: null, result: false },
+      { taskId: "text", stage: null, result: "é\u0000" },
+      { taskId: "list", stage: null, result: [] },
     ];
     equal(await tracker.results(id), { items: all, next: null }, "all");
     equal(await tracker.results(id, { limit: 2 }), { items: all.slice(0, 2), next: 2 }, "the first page");
@@ -140,8 +140,8 @@ export const acking: readonly ConformanceCase[] = [
     ]);
     const status = await tracker.register(id, ["a", "b", "c"]);
     matches(status, { state: "open", succeeded: 1, failed: 1, remaining: 1 }, "the counts");
-    equal(status.errors, [{ taskId: "b", message: "broken" }], "what was said first stands");
-    equal((await tracker.results(id))?.items, [{ taskId: "a", result: 1 }], "the results");
+    equal(status.errors, [{ taskId: "b", stage: null, message: "broken" }], "what was said first stands");
+    equal((await tracker.results(id))?.items, [{ taskId: "a", stage: null, result: 1 }], "the results");
     equal((await tracker.ack(id, "c")).ended, true, "the last one ends it");
   }),
   aCase("early acks that were all it takes complete the group at its registration", {}, async (t) => {
@@ -198,23 +198,35 @@ export const acking: readonly ConformanceCase[] = [
     const status = await tracker.status(id);
     matches(status, { state: "completed", ok: false, succeeded: 0, failed: 2, remaining: 0 }, "the status");
     const errors = [
-      { taskId: "a", message: "disk full" },
-      { taskId: "b", message: "" },
+      { taskId: "a", stage: null, message: "disk full" },
+      { taskId: "b", stage: null, message: "" },
     ];
     equal(status?.errors, errors, "the errors");
   }),
-  aCase("100 errors of 1 KB are kept, and the true count beside them", {}, async (t) => {
-    const [tracker, id] = [t.tracker(), t.id()];
-    await tracker.register(id, 150);
-    const failed = (from: number) =>
-      Array.from({ length: 75 }, (_, i) => ({ id: `t${from + i}`, error: "é".repeat(1_000) }));
-    await tracker.ack(id, failed(0));
-    await tracker.ack(id, failed(75));
-    const status = present(await tracker.status(id), "the group");
-    matches(status, { state: "completed", ok: false, failed: 150, remaining: 0 }, "the counts");
-    equal(status.errors.length, 100, "the errors kept");
-    equal(status.errors[99], { taskId: "t99", message: "é".repeat(512) }, "the last one, cut between characters");
-  }),
+  aCase(
+    "a status shows 20 errors of 256 bytes and their true count, and the tasks keep 1 KB of each",
+    {},
+    async (t) => {
+      const [tracker, id] = [t.tracker(), t.id()];
+      const failed = (from: number) =>
+        Array.from({ length: 75 }, (_, i) => ({
+          id: `t${String(from + i).padStart(3, "0")}`,
+          error: "é".repeat(1_000),
+        }));
+      const tasks = [...failed(0), ...failed(75)].map((task) => task.id);
+      await tracker.register(id, tasks);
+      await tracker.ack(id, failed(0));
+      await tracker.ack(id, failed(75));
+      const status = present(await tracker.status(id), "the group");
+      matches(status, { state: "completed", ok: false, failed: 150, remaining: 0 }, "the counts");
+      equal([status.errors.length, status.errorCount], [20, 150], "the errors that it shows, and their count");
+      const last = { taskId: "t019", stage: null, message: "é".repeat(128) };
+      equal(status.errors[19], last, "the last one shown, cut between characters");
+      const page = present(await tracker.tasks(id, { state: "failed", after: 64, limit: 1_000 }), "the failed tasks");
+      const task = { taskId: "t149", stage: null, state: "failed", error: "é".repeat(512) };
+      equal([page.items.length, page.items.at(-1), page.next], [86, task, null], "the last of the failed tasks");
+    },
+  ),
   aCase("ackAndStatus says the status by the same step", {}, async (t) => {
     const [tracker, id] = [t.tracker(), t.id()];
     const early = await tracker.ackAndStatus(id, ["a"]);

@@ -77,9 +77,9 @@ export const badInput: readonly ConformanceCase[] = [
       await refused(() => tracker.wait(group), "groupId");
       await refused(() => tracker.results(group), "groupId");
       await refused(() => tracker.redeliver(group), "groupId");
-      await refused(() => tracker.register(t.id("new"), ["a", group]), "tasks[1]");
       // A task may be a number from 0 on, so use a negative one.
       const task = wrong<string>(typeof bad === "number" ? -bad : bad);
+      await refused(() => tracker.register(t.id("new"), ["a", task]), "tasks[1]");
       await refused(() => tracker.fail(id, task, "broken"), "task");
       await refused(() => tracker.ack(id, ["a", wrong({ id: task })]), "tasks[1].id");
       if (typeof bad !== "object" || bad === null) await refused(() => tracker.ack(id, ["a", task]), "tasks[1]");
@@ -102,7 +102,7 @@ export const badInput: readonly ConformanceCase[] = [
     for (const bad of [false, 1, "x", null, {}, { from: "1" }, { from: -1 }, { from: 0.5 }]) {
       await refused(() => tracker.register(id, ["a", "b"], { restart: wrong(bad) }), "restart");
     }
-    for (const field of ["onComplete", "onTimeout", "onEnd"] as const) {
+    for (const field of ["onSuccess", "onFailure", "onComplete", "onTimeout", "onEnd"] as const) {
       for (const bad of [
         null,
         5,

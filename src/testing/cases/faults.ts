@@ -293,17 +293,12 @@ export const faults: readonly ConformanceCase[] = [
   ),
   aCase("a registration that fails in its middle leaves what was there as it was", { row: 42 }, async (t) => {
     const [tracker, id, c] = [t.tracker(), t.id(), t.coordinator()];
-    // Fails late: the early acks are taken, the record is emptied and the metadata is written before `targets` fails.
+    // Fails late: the record is emptied, and the registration and a task are written before the second list fails.
     const broken = async (restart: { from?: number } | undefined) => {
-      const spec = { spec: "0".repeat(64), total: 1, tasks: ["z"], metadata: "1", targets: null };
+      const lists = [JSON.stringify(["", "z"]), "not JSON"];
+      const group = { fingerprint: "0".repeat(64), kind: "named", total: 0, lists, metadata: "1" } as const;
       const times = { timeoutMs: 60_000, ttlMs: 60_000 };
-      const input = {
-        op: crypto.randomUUID(),
-        deliveryId: "d",
-        ...spec,
-        ...times,
-        ...(restart && { restart }),
-      } as never;
+      const input = { op: crypto.randomUUID(), deliveryId: "d", ...group, ...times, ...(restart && { restart }) };
       const work = c.run("completion.register", id, input).then(() => "resolved");
       equal(await work.catch((error: { name: string }) => error.name), "CoordinationError", "the registration");
     };
@@ -316,7 +311,7 @@ export const faults: readonly ConformanceCase[] = [
     matches(before, { state: "completed", succeeded: 1, failed: 1 }, "its early ack was still there");
     await broken({ from: generation });
     equal(await tracker.status(id), before, "the group");
-    equal((await tracker.results(id))?.items, [{ taskId: "a", result: 1 }], "its results");
+    equal((await tracker.results(id))?.items, [{ taskId: "a", stage: null, result: 1 }], "its results");
     equal((await tracker.ack(id, "a")).verdict, "duplicate", "its tasks");
   }),
 ];

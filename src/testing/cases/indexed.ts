@@ -72,10 +72,14 @@ export const indexed: readonly ConformanceCase[] = [
     );
     matches(await tracker.register(id, { indexed: 4 }), { succeeded: 2, failed: 1, remaining: 1 }, "the group");
     equal(tally(await tracker.ack(id, [0, 1])), { duplicate: 2 }, "again");
-    equal((await tracker.results(id))?.items, [{ taskId: "1", result: "r" }], "the results");
+    equal((await tracker.results(id))?.items, [{ taskId: "1", stage: null, result: "r" }], "the results");
     await tracker.ack(id, 3);
     const status = await tracker.status(id);
-    matches(status, { state: "completed", ok: false, errors: [{ taskId: "2", message: "broken" }] }, "the end");
+    matches(
+      status,
+      { state: "completed", ok: false, errors: [{ taskId: "2", stage: null, message: "broken" }] },
+      "the end",
+    );
   }),
   aCase("a restart begins numbered tasks anew, and an old generation's acks count for nothing", {}, async (t) => {
     const [tracker, id] = [t.tracker(), t.id()];

@@ -87,19 +87,23 @@ export const nesting: readonly ConformanceCase[] = [
     await t.untilDelivery(id, "delivered");
     matches((await requests.status(requestId))?.stages.embed, { processed: 1 }, "the counts");
   }),
-  aCase("children settle their parent's tasks, and the parent's own target hears of the end", { needs: ["handlers"] }, async (t) => {
-    const tracker = t.tracker();
-    const [parent, good, bad] = [t.id("parent"), t.id("good"), t.id("bad")];
-    await tracker.register(parent, ["good", "bad"], { onEnd: RECORD });
-    await tracker.register(good, ["x"], { parent: { groupId: parent, taskId: "good" } });
-    await tracker.register(bad, ["x"], { parent: { groupId: parent, taskId: "bad" } });
-    await tracker.ack(good, "x");
-    await tracker.fail(bad, "x", "broken");
-    const [first] = await t.untilDelivered(parent, 1);
-    const message = `${bad} completed: 1 of 1 tasks failed: broken`;
-    const errors = [{ taskId: "bad", stage: null, message }];
-    matches(first?.event.status, { state: "completed", succeeded: 1, failed: 1, errors }, "the parent's end");
-  }),
+  aCase(
+    "children settle their parent's tasks, and the parent's own target hears of the end",
+    { needs: ["handlers"] },
+    async (t) => {
+      const tracker = t.tracker();
+      const [parent, good, bad] = [t.id("parent"), t.id("good"), t.id("bad")];
+      await tracker.register(parent, ["good", "bad"], { onEnd: RECORD });
+      await tracker.register(good, ["x"], { parent: { groupId: parent, taskId: "good" } });
+      await tracker.register(bad, ["x"], { parent: { groupId: parent, taskId: "bad" } });
+      await tracker.ack(good, "x");
+      await tracker.fail(bad, "x", "broken");
+      const [first] = await t.untilDelivered(parent, 1);
+      const message = `${bad} completed: 1 of 1 tasks failed: broken`;
+      const errors = [{ taskId: "bad", stage: null, message }];
+      matches(first?.event.status, { state: "completed", succeeded: 1, failed: 1, errors }, "the parent's end");
+    },
+  ),
   aCase("a parent that is registered later than its child's end gets it", { needs: ["clock"] }, async (t) => {
     const tracker = t.bareTracker();
     const [parent, child] = [t.id("parent"), t.id("child")];

@@ -144,7 +144,11 @@ export const registering: readonly ConformanceCase[] = [
       const id = `${t.id("g")}${odd}`;
       equal((await tracker.ack(id, { id: odd, error: odd })).remaining, 1, JSON.stringify(odd));
       const status = await tracker.status(id);
-      matches(status, { groupId: id, metadata: odd, errors: [{ taskId: odd, message: odd }] }, JSON.stringify(odd));
+      matches(
+        status,
+        { groupId: id, metadata: odd, errors: [{ taskId: odd, stage: null, message: odd }] },
+        JSON.stringify(odd),
+      );
     }
   }),
 ];

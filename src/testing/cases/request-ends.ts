@@ -16,7 +16,11 @@ export const requestEnds: readonly ConformanceCase[] = [
     matches(await requestTracker(t).newer(id, "", { timeoutMs: 5_000 }), end, "a caller that follows its progress");
     equal(await requests.status(id), null, "the status");
     equal(await requests.remove(id), false, "another removal");
-    matches(await requests.register(id), { state: "pending", stages: { parse: NOTHING, embed: NOTHING } }, "used again");
+    matches(
+      await requests.register(id),
+      { state: "pending", stages: { parse: NOTHING, embed: NOTHING } },
+      "used again",
+    );
   }),
   aCase("calls that come late from an earlier use of the id change nothing in the next", {}, async (t) => {
     const { requests, id } = await pendingRequest(t, []);
