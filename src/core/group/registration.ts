@@ -3,6 +3,7 @@ import { nextNumber } from "../numbers.js";
 import { deliveryMembers, forgetDead, MAX_OUTBOX, pendingKeys, type Targets } from "../outbox/deliveries.js";
 import { recallOp, rememberOp } from "../recent-operations.js";
 import type { Store } from "../store.js";
+import { MAX_CALLS } from "./acks.js";
 import { applyParentsCancel, PARENTS_CANCEL } from "./cancellation.js";
 import { count, markOf, mayCount, memberOf } from "./counting.js";
 import { dropEarlyFailures, type EarlyAck, type EarlyHead, earlyAcksOf, keepEarly, noEarlyAcks } from "./early-acks.js";
@@ -144,6 +145,9 @@ function takeIn(group: Group, ack: EarlyAck, next: string | undefined): GrowthRe
   const mark = markOf(group, early);
   if (mark.state === "open" && mayCount(head)) {
     count(group, early, early.op);
+    // Marks of indexed tasks name no call: a late copy of this one is recognised by the recent operations alone.
+    if (head.kind === "indexed" && recallOp(store, early.op) === undefined)
+      rememberOp(store, operationsOf(head), early.op, "", { most: MAX_CALLS });
     // A closed group takes no next tasks.
     if (next === undefined || head.grows !== true || !isOpen(head)) return undefined;
     return refusalOf(announce(group, decode<Announcement>(next)));
