@@ -96,7 +96,7 @@ export function stored(
  * from an empty object.
  */
 export function normal(value: unknown): unknown {
-  if (typeof value === "string") return /^(\{|\[\{)/.test(value) ? normal(JSON.parse(value)) : value;
+  if (typeof value === "string") return /^(\{|\[[{"])/.test(value) ? normal(JSON.parse(value)) : value;
   if (typeof value !== "object" || value === null) return value;
   if (Object.keys(value).length === 0) return "(empty)";
   if (Array.isArray(value)) return value.map(normal);
