@@ -8,8 +8,10 @@ export interface Weather {
   readonly lost: number;
   readonly replyLost: number;
   readonly doubled: number;
-  /** Messages that take up to a minute. */
+  /** Messages that are slow. */
   readonly slow: number;
+  /** How long these take at most. */
+  readonly slowMs: number;
 }
 
 /** The outcome of a call: an answer, or that there was none. */
@@ -66,6 +68,6 @@ export class Network {
 
   #delayMs(): number {
     const world = this.#world;
-    return world.chance(this.#weather.slow) ? world.below(60_000) : 1 + world.below(100);
+    return world.chance(this.#weather.slow) ? world.below(this.#weather.slowMs) : 1 + world.below(100);
   }
 }

@@ -38,6 +38,11 @@ export class Server {
     return [...this.#records.values()].filter(({ untilMs }) => untilMs === undefined || untilMs > nowMs).length;
   }
 
+  /** Every record's machine and id. */
+  names(): (readonly [machine: string, id: string])[] {
+    return [...this.#records.keys()].map((name) => splitName(name));
+  }
+
   apply<N extends TransitionName>(transition: N, id: string, input: InputOf<N>): OutputOf<N> {
     const name = recordName(machineOf(transition), id);
     const record = this.#records.get(name);
@@ -76,13 +81,17 @@ export class Server {
       // The timer was set to another time meanwhile.
       if (record?.wakeAtMs !== atMs) return;
       if (record.untilMs !== undefined && record.untilMs <= world.nowMs) return;
-      const colon = name.indexOf(":");
-      this.onDue(name.slice(0, colon), name.slice(colon + 1));
+      this.onDue(...splitName(name));
       world.after(2_000 + world.below(20_000), () => {
         if (this.#records.get(name)?.wakeAtMs === atMs) this.#ring(name, atMs);
       });
     });
   }
+}
+
+function splitName(name: string): [machine: string, id: string] {
+  const colon = name.indexOf(":");
+  return [name.slice(0, colon), name.slice(colon + 1)];
 }
 
 function copy<T>(value: T): T {

@@ -32,7 +32,8 @@ export function simulate(seed: number): Outcome {
   try {
     new Scenario(world, server, oracle).begin();
     world.run(START_MS + STORM_MS + CALM_MS);
-    oracle.settled((id) => server.apply("completion.status", id, {}).view);
+    for (const [machine, id] of server.names()) server.apply(`${machine as "completion"}.status`, id, {});
+    oracle.settled();
     world.run(START_MS + FOREVER_MS);
     if (server.alive > 0) throw new Violation(`${server.alive} records have no end`);
     return outcome(undefined);
