@@ -10,13 +10,18 @@ export interface Operation {
 
 const group = ({ groups }: OurArm, id: string) => groups.register(id, ["a", "b"]);
 const endedGroup = ({ groups }: OurArm, id: string) => groups.register(id, []);
+const openGroup = ({ groups }: OurArm, id: string) => groups.register(id, ["a"], { open: true });
+const failedTask = async (arm: OurArm, id: string) => {
+  await group(arm, id);
+  await arm.groups.fail(id, "a", "no");
+};
 const countedGroup = ({ groups }: OurArm, id: string) => groups.register(id, 3);
 const openRequest = async ({ requests }: OurArm, id: string) => {
-  await requests.registerRequest(id);
-  await requests.registerRoot(id, "work", "root");
+  await requests.register(id);
+  await requests.add(id, "work", "task");
 };
 const endedRequest = async ({ requests }: OurArm, id: string) => {
-  await requests.registerRequest(id);
+  await requests.register(id);
   await requests.seal(id);
 };
 const dedupe = ({ coordinator }: OurArm) => new DedupeWindow(coordinator);
@@ -40,37 +45,45 @@ export const OPERATIONS: readonly Operation[] = [
   { name: "groups.ackAndStatus", prepare: group, run: ({ groups }, id) => groups.ackAndStatus(id, ["a"]) },
   { name: "groups.fail", prepare: group, run: ({ groups }, id) => groups.fail(id, "a", "no") },
   { name: "groups.decrement", prepare: countedGroup, run: ({ groups }, id) => groups.decrement(id) },
+  { name: "groups.add", prepare: openGroup, run: ({ groups }, id) => groups.add(id, ["b", "c"]) },
+  {
+    name: "groups.ack, handing on",
+    prepare: openGroup,
+    run: ({ groups }, id) => groups.ack(id, "a", { next: ["b", "c"] }),
+  },
+  { name: "groups.seal", prepare: openGroup, run: ({ groups }, id) => groups.seal(id) },
+  { name: "groups.retry", prepare: failedTask, run: ({ groups }, id) => groups.retry(id, "a") },
+  { name: "groups.extend", prepare: group, run: ({ groups }, id) => groups.extend(id, { timeoutSec: "1h" }) },
+  { name: "groups.heartbeat", prepare: group, run: ({ groups }, id) => groups.heartbeat(id) },
+  { name: "groups.remove", prepare: group, run: ({ groups }, id) => groups.remove(id) },
+  { name: "groups.tasks", prepare: group, run: ({ groups }, id) => groups.tasks(id) },
+  { name: "groups.newer", prepare: group, run: ({ groups }, id) => groups.newer(id, "") },
   { name: "groups.cancel", prepare: group, run: ({ groups }, id) => groups.cancel(id, "enough") },
   { name: "groups.status", prepare: group, run: ({ groups }, id) => groups.status(id) },
   { name: "groups.results", prepare: group, run: ({ groups }, id) => groups.results(id) },
   { name: "groups.redeliver", prepare: endedGroup, run: ({ groups }, id) => groups.redeliver(id) },
   { name: "groups.wait, ended", prepare: endedGroup, run: ({ groups }, id) => groups.wait(id) },
-  { name: "requests.registerRequest", run: ({ requests }, id) => requests.registerRequest(id) },
-  {
-    name: "requests.registerRoot",
-    prepare: openRequest,
-    run: ({ requests }, id) => requests.registerRoot(id, "work", ["a", "b"]),
-  },
+  { name: "requests.register", run: ({ requests }, id) => requests.register(id) },
+  { name: "requests.add", prepare: openRequest, run: ({ requests }, id) => requests.add(id, "work", ["a", "b"]) },
   { name: "requests.seal", prepare: openRequest, run: ({ requests }, id) => requests.seal(id) },
-  { name: "requests.markDone", prepare: openRequest, run: ({ requests }, id) => requests.markDone(id, "work", "root") },
+  { name: "requests.ack", prepare: openRequest, run: ({ requests }, id) => requests.ack(id, "work", "task") },
   {
-    name: "requests.markFailed",
+    name: "requests.ack, handing on",
     prepare: openRequest,
-    run: ({ requests }, id) => requests.markFailed(id, "work", "root", "no"),
+    run: ({ requests }, id) => requests.ack(id, "work", "task", { next: [{ stage: "work", taskIds: "next" }] }),
   },
+  { name: "requests.fail", prepare: openRequest, run: ({ requests }, id) => requests.fail(id, "work", "task", "no") },
   {
-    name: "requests.recordProcessed",
+    name: "requests.count",
     prepare: openRequest,
-    run: ({ requests }, id) => requests.recordProcessed(id, "work"),
+    run: ({ requests }, id) => requests.count(id, "work", { processed: 1 }),
   },
-  { name: "requests.state", prepare: openRequest, run: ({ requests }, id) => requests.state(id) },
-  { name: "requests.queueStatus", prepare: openRequest, run: ({ requests }, id) => requests.queueStatus(id) },
-  {
-    name: "requests.waitForRequest, ended",
-    prepare: endedRequest,
-    run: ({ requests }, id) => requests.waitForRequest(id),
-  },
-  { name: "requests.cleanup", prepare: endedRequest, run: ({ requests }, id) => requests.cleanup(id) },
+  { name: "requests.cancel", prepare: openRequest, run: ({ requests }, id) => requests.cancel(id, "enough") },
+  { name: "requests.status", prepare: openRequest, run: ({ requests }, id) => requests.status(id) },
+  { name: "requests.tasks", prepare: openRequest, run: ({ requests }, id) => requests.tasks(id) },
+  { name: "requests.wait, ended", prepare: endedRequest, run: ({ requests }, id) => requests.wait(id) },
+  { name: "requests.newer", prepare: openRequest, run: ({ requests }, id) => requests.newer(id, "") },
+  { name: "requests.remove", prepare: endedRequest, run: ({ requests }, id) => requests.remove(id) },
   { name: "stats.merge", run: ({ stats }, id) => stats.merge(id, { processed: 1 }) },
   { name: "stats.consume", run: ({ stats }, id) => stats.consume(id) },
   { name: "dedupe.claim", run: (arm, id) => dedupe(arm).claim(id) },

@@ -26,10 +26,10 @@ export class OurArm {
   }
 
   /** What a worker does when a task is done, where three trackers are used: ack, mark done, count, at once. */
-  async task(group: string, request: string, root: string): Promise<void> {
+  async task(group: string, request: string, task: string): Promise<void> {
     await Promise.all([
-      this.groups.ack(group, root),
-      this.requests.markDone(request, "work", root),
+      this.groups.ack(group, task),
+      this.requests.ack(request, "work", task),
       this.stats.merge(request, { processed: 1 }),
     ]);
   }

@@ -105,9 +105,9 @@ async function oursInThree(make: () => OurArm): Promise<void> {
   const instances = new Instances(make, CLIENTS);
   const arm = instances.of(0);
   await arm.groups.register("g", ids);
-  await arm.requests.registerRequest("r");
-  await arm.requests.registerRoot("r", "work", ids);
-  const answered = arm.requests.waitForRequest("r");
+  await arm.requests.register("r");
+  await arm.requests.add("r", "work", ids);
+  const answered = arm.requests.wait("r");
   await concurrently(TASKS, (n, client) => instances.of(client).task("g", "r", ids[n] ?? ""));
   await answered;
 }

@@ -68,13 +68,13 @@ async function crowdOf(bench: Bench, name: Arm, crowd: number): Promise<Cost> {
   const { lab } = bench;
   const { requests } = ARMS[name](bench);
   const id = crypto.randomUUID();
-  await requests.registerRequest(id);
-  await requests.registerRoot(id, "work", "root");
+  await requests.register(id);
+  await requests.add(id, "work", "task");
   await lab.counts();
-  const all = Promise.all(Array.from({ length: crowd }, () => requests.waitForRequest(id)));
+  const all = Promise.all(Array.from({ length: crowd }, () => requests.wait(id)));
   const before = await settled(lab);
   const sentMs = performance.now();
-  await requests.markDone(id, "work", "root");
+  await requests.ack(id, "work", "task");
   await all;
   const ms = (performance.now() - sentMs) / crowd;
   const after = await lab.counts();

@@ -67,6 +67,9 @@ function contendersOf({ lab }: Bench): Contender[] {
   ];
 }
 
+/** How many tasks one call adds at most. */
+const MAX_ADDED = 1_000;
+
 /** One ack tells group, waiter and counts; or three trackers are told, as in the polling design, but at once. */
 function ours(where: string, instances: Instances): Contender[] {
   const arm = instances.of(0);
@@ -74,9 +77,12 @@ function ours(where: string, instances: Instances): Contender[] {
   const prepare = async (operations: number): Promise<void> => {
     id = crypto.randomUUID();
     await arm.groups.register(id, MANY);
-    await arm.requests.registerRequest(id);
-    // What is marked before its root is registered counts as well; one root keeps the request open.
-    await arm.requests.registerRoot(id, "work", `${operations}`);
+    await arm.requests.register(id);
+    // One task more than there are operations keeps the request open.
+    const tasks = Array.from({ length: operations + 1 }, (_, n) => `${n}`);
+    for (let from = 0; from < tasks.length; from += MAX_ADDED) {
+      await arm.requests.add(id, "work", tasks.slice(from, from + MAX_ADDED));
+    }
   };
   return [
     {

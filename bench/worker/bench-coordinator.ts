@@ -1,5 +1,6 @@
 import type { ObjectReply } from "../../src/backends/durable-object/object/index.js";
 import type { HandlerEvent } from "../../src/delivery/handler.js";
+import { announced } from "../../src/trackers/group/announcement.js";
 import { rowsWritten } from "../../test/support/rows-written.js";
 import { CoordinatorWorkerObject } from "../../worker/index.js";
 import { lateness } from "./lateness.js";
@@ -26,8 +27,10 @@ export class BenchCoordinator extends CoordinatorWorkerObject {
   /** The rows that a whole group writes, from its registration to its end: its tasks by name, acked one by one. */
   rowsOfGroup(group: string, tasks: string[]): number {
     return rowsWritten(this.ctx.storage.sql, () => {
-      const registration = { op: "register", spec: "s", total: tasks.length, tasks, timeoutMs: 0, ttlMs: 60_000 };
-      this.#done(this.run("completion.register", group, { ...registration, deliveryId: "msg_register" }));
+      const { lists } = announced(tasks, "tasks", tasks.length).announcement;
+      const named = { op: "register", fingerprint: "s", kind: "named", total: 0, lists } as const;
+      const registration = { ...named, timeoutMs: 0, ttlMs: 60_000, deliveryId: "msg_register" };
+      this.#done(this.run("completion.register", group, registration));
       for (const task of tasks) this.#ack(group, task);
     });
   }
