@@ -160,7 +160,7 @@ export class UpstashBackend implements Backend, Drainable {
     const [machine, step] = partsOf(transition);
     const { channel, name } = keysOf(this.#prefix, machine, id);
     // The message holds the output of `wait` at the end. Waits for any generation or for that one take it as their answer.
-    const { background: _, generation, ...asked } = input as { readonly background?: boolean; generation?: number };
+    const { background: _, isKnown: __, generation, ...asked } = input as InputOf<"completion.wait">;
     const isPlain = step === "wait" && JSON.stringify(asked) === "{}";
     const read = (text: string): Watched | undefined => {
       const output = readOutput(text) as Watched & { readonly view?: { readonly generation?: number } };

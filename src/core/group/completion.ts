@@ -1,6 +1,6 @@
 import { answerName } from "../recent-operations.js";
 import { type AckInput, ack, countStage, decrement } from "./acks.js";
-import { abandon, cancel, cancelChild, remove } from "./cancellation.js";
+import { abandon, cancel, cancelChild, PARENTS_CANCEL, remove } from "./cancellation.js";
 import { children, redeliver, settle, take, woken } from "./delivering.js";
 import { add, seal } from "./growth.js";
 import { expectedMarks } from "./indexed.js";
@@ -42,10 +42,13 @@ function expectedOfAck({ op, tasks: acked }: AckInput): string[] {
   return names;
 }
 
+/** An absent record, or one that the call registered before. */
+const expectedOfRegister = (): string[] => ["reg", PARENTS_CANCEL];
+
 const expectedOfDecrement = ({ op }: { op: string }): string[] => [answerName(op)];
 
 /**
  * The members that a transition probably reads. Redis reads them with the head in one command. The saved command pays
  * for the write to the due queue that each write makes.
  */
-export const expected = { ack: expectedOfAck, decrement: expectedOfDecrement };
+export const expected = { register: expectedOfRegister, ack: expectedOfAck, decrement: expectedOfDecrement };

@@ -11,7 +11,7 @@ import { checkOptions, type Names } from "../../lib/known-options.js";
 import { checkInteger, checkTtlSec, toJson } from "../../lib/validate.js";
 import type { CallOptions } from "../call-options.js";
 import { type AddedTask, type Announced, announced, type GroupTasks } from "./announcement.js";
-import { fingerprint } from "./fingerprint.js";
+import { type Fingerprinted, fingerprint } from "./fingerprint.js";
 import { type CompletionPolicy, checkPolicy } from "./policy.js";
 import { refuse, refuseRegistration } from "./refusals.js";
 import type { CompletionTargets } from "./target.js";
@@ -147,7 +147,7 @@ export async function registerInput(
   const policy = checkPolicy(options.complete, fixedTotal);
   const restart = checkRestart(options.restart);
   const parent = options.parent === undefined ? undefined : parentOf(ownParent(options.parent, machine, id));
-  const print = await fingerprint({ tasks, isOpen, policy, targets, parent: parent?.body });
+  const print = await printOf({ tasks, isOpen, policy, targets, parent: parent?.body });
   return {
     op,
     fingerprint: print,
@@ -166,6 +166,16 @@ export async function registerInput(
     ...(options.idleTimeoutSec === undefined ? {} : { idleMs: checkTtlSec(options.idleTimeoutSec, "idleTimeoutSec") }),
     ...(options.metadata === undefined ? {} : { metadata: toJson(options.metadata, "metadata", MAX_METADATA_BYTES) }),
   };
+}
+
+/** In the place of a digest. */
+const PLAIN = "0".repeat(64);
+
+/** A request without a target costs no digest: all of them are the same, and most requests are. */
+function printOf(of: Fingerprinted): string | Promise<string> {
+  const { tasks, isOpen, policy, targets, parent } = of;
+  const isPlain = isOpen && tasks.tasks.length === 0 && policy === undefined;
+  return isPlain && targets === undefined && parent === undefined ? PLAIN : fingerprint(of);
 }
 
 function ownParent(parent: ParentTask, machine: string, id: string): ReturnType<typeof storedTask> {
