@@ -25,8 +25,8 @@ class Deliverer implements Wake<"completion"> {
     for (const claim of claims) {
       await this.effect(claim);
       this.delivered.push(claim.deliveryId);
-      const { generation, fence } = claim;
-      await this.coordinator.run("completion.settle", id, { generation, fence, retry: RETRY, random: 0.5 });
+      const { key, fence } = claim;
+      await this.coordinator.run("completion.settle", id, { key, fence, retry: RETRY, random: 0.5 });
     }
   };
 }

@@ -152,8 +152,8 @@ describe("a due line that was lost", () => {
     const coordinator = skewed();
     coordinator.onWake("completion", { input: () => ({ more: true }), act: async () => {} });
     await open(coordinator, "g0", { total: 0, timeoutMs: 0 });
-    const { generation, fence } = (await claim(coordinator, "g0")) ?? { generation: 0, fence: 0 };
-    const settled = { generation, fence, retry, random: 0.5 };
+    const { key, generation, fence } = (await claim(coordinator, "g0")) ?? { key: "", generation: 0, fence: 0 };
+    const settled = { key, fence, retry, random: 0.5 };
     for (const [transition, input] of [
       ["completion.take", { op: "t", generation }],
       ["completion.settle", { ...settled, error: "broken" }],

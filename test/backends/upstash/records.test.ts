@@ -53,7 +53,11 @@ describe("a record of another version", () => {
     await tracker.ack("g", { id: "a", result: 1 });
     await restore("completion", "g", withMore);
     await lab.raw.hset(keysOf(lab.keyPrefix, "completion", "g").record, "q:1", "a member of a kind unknown here");
-    expect(await tracker.status("g")).toEqual({ ...before, succeeded: 1, remaining: 2 });
+    const status = await tracker.status("g");
+    const { version, lastAckAtMs } = status ?? {};
+    expect(status).toEqual({ ...before, succeeded: 1, remaining: 2, version, lastAckAtMs });
+    expect(version).not.toBe(before.version);
+    expect(lastAckAtMs).toBeGreaterThanOrEqual(before.registeredAtMs);
     expect(await tracker.register("g", ["a", "b", "c"], { onEnd: ON_END })).toMatchObject({ remaining: 2 });
     expect((await tracker.ack("g", "a")).verdict).toBe("duplicate");
     expect(await tracker.ack("g", "b")).toMatchObject({ verdict: "accepted", remaining: 1 });
