@@ -24,9 +24,12 @@ runConformanceCases("D1", () => ({
 
 const countRows = async (): Promise<number | null> => env.DB.prepare("SELECT count(*) AS n FROM records").first("n");
 
+/** The registration of a group of one task without an id. */
+const GROUP = { op: "o", fingerprint: "s", kind: "counted", total: 1, lists: [], deliveryId: "d" } as const;
+
 it("decides by the database's clock, and leaves no row behind", async () => {
   const coordinator = d1Backend(env.DB);
-  const input = { op: "o", spec: "s", total: 1, timeoutMs: 60_000, ttlMs: 1_000, deliveryId: "d" };
+  const input = { ...GROUP, timeoutMs: 60_000, ttlMs: 1_000 };
   const { view } = await coordinator.run("completion.register", "g", input);
   expect(Math.abs((view?.generation ?? 0) - Date.now())).toBeLessThan(10_000);
   expect(await countRows()).toBe(1);
@@ -37,7 +40,7 @@ it("decides by the database's clock, and leaves no row behind", async () => {
 
 it("row 45: lists a record later that a drain could not wake", async () => {
   const coordinator = d1Backend(env.DB);
-  const input = { op: "o", spec: "s", total: 1, timeoutMs: 1_000, ttlMs: 60_000, deliveryId: "d" };
+  const input = { ...GROUP, timeoutMs: 1_000, ttlMs: 60_000 };
   await coordinator.run("completion.register", "g", input);
   const add = "INSERT INTO records (name, version, data, wake_at) VALUES (?, '1', 'of another version', 1)";
   await env.DB.batch(Array.from({ length: 5 }, (_, i) => env.DB.prepare(add).bind(`later:${i}`)));
