@@ -28,7 +28,7 @@ export class BenchCoordinator extends CoordinatorWorkerObject {
   rowsOfGroup(group: string, tasks: string[]): number {
     return rowsWritten(this.ctx.storage.sql, () => {
       const { lists } = announced(tasks, "tasks", tasks.length).announcement;
-      const named = { op: "register", fingerprint: "s", kind: "named", total: 0, lists } as const;
+      const named = { op: "register", fingerprint: "s", kind: "named" as const, total: 0, lists };
       const registration = { ...named, timeoutMs: 0, ttlMs: 60_000, deliveryId: "msg_register" };
       this.#done(this.run("completion.register", group, registration));
       for (const task of tasks) this.#ack(group, task);

@@ -39,6 +39,16 @@ describe("a custom store", () => {
     expect(await groups.status("g")).toMatchObject({ state: "completed", succeeded: 400 });
   });
 
+  it("is called twice for 400 acks of listed tasks that begin at once, and hand on", async () => {
+    const { groups, costOf } = lab();
+    const tasks = Array.from({ length: 400 }, (_, i) => `t${i}`);
+    await groups.register("g", tasks, { open: true });
+    const next = (task: string) => [{ stage: "next", id: task }];
+    const { calls } = await costOf(() => Promise.all(tasks.map((task) => groups.ack("g", task, { next: next(task) }))));
+    expect(calls).toBe(2);
+    expect(await groups.status("g")).toMatchObject({ state: "open", total: 800, succeeded: 400, remaining: 400 });
+  });
+
   it("carries a record of 1 MB at most for an ack, twice, and refuses a larger one by its name", async () => {
     const { groups, costOf } = lab();
     const tasks = Array.from({ length: 20_000 }, () => crypto.randomUUID());

@@ -9,6 +9,7 @@ import {
   type HandlerTarget,
   MemoryCoordinator,
   type RegisterOptions,
+  RequestWaitTracker,
   type Task,
 } from "../../src/index.js";
 
@@ -36,7 +37,8 @@ const tracker = new CompletionTracker(new MemoryCoordinator(), {
 export async function handlersAreChecked(): Promise<void> {
   await tracker.register("g", 2, { onComplete: { handler: "finalize", payload: { document: "d1" } } });
   await tracker.register("g", ["a"], { onTimeout: { handler: "both", payload: 5 }, onEnd: { handler: "ping" } });
-  await tracker.register("g", 2, { onComplete: (status) => void status.groupId, onEnd: { url: "https://a.example" } });
+  await tracker.register("g", 2, { onComplete: { task: { groupId: "p", taskId: "g" } }, onEnd: { url: "https://a.example" } });
+  await tracker.register("g", 2, { onComplete: (status) => void status.groupId });
   // @ts-expect-error: no handler is called so
   await tracker.register("g", 2, { onComplete: { handler: "finalise", payload: { document: "d1" } } });
   // @ts-expect-error: the payload is of another type
@@ -49,6 +51,60 @@ export async function handlersAreChecked(): Promise<void> {
   await tracker.register("g", 2, { timeoutMs: 5 });
   // @ts-expect-error: restart is true or a generation
   await tracker.register("g", 2, { restart: 5 });
+}
+
+export async function growthIsChecked(): Promise<void> {
+  await tracker.register("g", ["a", { stage: "parse", id: 5 }, { id: "b", group: "child" }], {
+    open: true,
+    complete: { minSuccessful: 1, toleratedFailureCount: 2, toleratedFailurePercentage: 50 },
+    onSuccess: { handler: "ping" },
+    onFailure: { task: { requestId: "r", stage: "parse", taskId: 1, generation: 2 } },
+    idleTimeoutSec: "5m",
+    parent: { groupId: "p", taskId: "g" },
+    restart: { from: 1, keep: "succeeded" },
+  });
+  const { outcome, added, status } = await tracker.add("g", [{ id: "c", group: { requestId: "r" } }]);
+  outcome satisfies "added" | "sealed" | "late" | "unknown";
+  added.map(({ taskId, stage }) => [taskId satisfies string, stage satisfies string | null]);
+  status?.state satisfies "open" | "completed" | "failed" | "timed_out" | "cancelled" | undefined;
+  await tracker.ack("g", "a", { next: ["d", { stage: "embed", id: "d" }] });
+  for await (const { version } of tracker.progress("g", { after: "1.2" })) version satisfies string;
+  // @ts-expect-error: a policy has no such limit
+  await tracker.register("g", ["a"], { complete: { maxFailures: 1 } });
+  // @ts-expect-error: there is no such thing to keep
+  await tracker.register("g", ["a"], { restart: { from: 1, keep: "failed" } });
+  // @ts-expect-error: a parent is a group or a request
+  await tracker.register("g", ["a"], { parent: { taskId: "g" } });
+  // @ts-expect-error: a parent is a group or a request, not both
+  await tracker.register("g", ["a"], { parent: { groupId: "p", requestId: "p", taskId: "g" } });
+  // @ts-expect-error: a task target names its task
+  await tracker.register("g", ["a"], { onEnd: { task: { groupId: "p" } } });
+  // @ts-expect-error: a version is a text
+  tracker.progress("g", { after: 1 });
+}
+
+export async function requestsAreChecked(): Promise<void> {
+  const requests = new RequestWaitTracker(new MemoryCoordinator(), {
+    stages: ["parse", "embed"],
+    handlers: { done: (event: HandlerEvent<number>) => void event.payload },
+  });
+  await requests.register("r", { onEnd: { handler: "done", payload: 1 }, timeoutSec: "1h" });
+  await requests.ack("r", "parse", "a", { processed: 2, next: [{ stage: "embed", taskIds: ["a", 2] }] });
+  const status = await requests.status("r");
+  status?.state satisfies "pending" | "complete" | "timed_out" | "cancelled" | undefined;
+  status?.stages.embed.errors satisfies readonly { taskId: string | null; message: string }[] | undefined;
+  // @ts-expect-error: there is no such stage
+  await requests.ack("r", "parse", "a", { next: [{ stage: "publish", taskIds: "a" }] });
+  // @ts-expect-error: there is no such stage
+  await requests.add("r", "publish", "a");
+  // @ts-expect-error: there is no such stage
+  status?.stages.publish;
+  // @ts-expect-error: a request has no policy
+  await requests.register("r", { complete: { minSuccessful: 1 } });
+  // @ts-expect-error: the payload is of another type
+  await requests.register("r", { onEnd: { handler: "done", payload: "1" } });
+  // @ts-expect-error: a request counts what it knows
+  await requests.count("r", "parse", { failed: 1 });
 }
 
 export async function acksAreChecked(): Promise<void> {

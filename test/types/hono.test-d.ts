@@ -13,8 +13,9 @@ import {
   type Coordinator,
   type DrainableCoordinator,
   MemoryCoordinator,
-  type NextRoot,
-  type RequestProgress,
+  type NextTasks,
+  type RequestState,
+  type RequestStatus,
   type RequestWaitOptions,
   RequestWaitTracker,
 } from "../../src/index.js";
@@ -45,11 +46,12 @@ export const app = new Hono<{ Bindings: Bindings; Variables: Variables }>()
     async (c) => {
       const { id, publicId, add, tracker } = c.var.requestWait;
       const result = await add("parse", ["a", "b"]);
-      result.verdict satisfies "accepted" | "duplicate" | "early" | "late" | "sealed" | "unknown";
+      result.outcome satisfies "added" | "sealed" | "late" | "unknown";
+      result.status?.stages.embed.open satisfies number | undefined;
       // @ts-expect-error: there is no such stage
       await c.var.requestWait.add("no-such-stage", "a");
-      // @ts-expect-error: a root has an id
-      await add("parse", 5);
+      // @ts-expect-error: a task has an id
+      await add("parse", { stage: "parse" });
       // @ts-expect-error: the tracker has the same stages
       await tracker.count(id, "no-such-stage", { error: "no" });
       // @ts-expect-error: it is what the client knows, and stays so
@@ -91,7 +93,7 @@ export function anyStage(stages: readonly string[]): Hono {
 export function byNameAlone(
   requests: RequestOptions,
   options: RequestWaitOptions,
-  next: NextRoot,
+  next: NextTasks,
 ): Hono<RequestWaitEnv> {
   const tracker: RequestWaitTracker = new RequestWaitTracker(coordinator, options);
   const made = new Hono<RequestWaitEnv>();
@@ -104,8 +106,8 @@ export function byNameAlone(
   return made;
 }
 
-/** What is unknown has no progress: it is null. */
-export const stateOf = (progress: RequestProgress): "pending" | "complete" => progress.state;
+/** What is unknown has no status: it is null. */
+export const stateOf = (status: RequestStatus): RequestState => status.state;
 
 // One object serves the middleware and the routes. A tracker takes its own options alone.
 new RequestWaitTracker(coordinator, { stages: options.stages });

@@ -70,7 +70,7 @@ let ops = 0;
 
 export function registration(given: Partial<InputOf<"completion.register">> = {}): InputOf<"completion.register"> {
   const op = `op${++ops}`;
-  const counted = { fingerprint: "s", kind: "counted", lists: [], total: 1 } as const;
+  const counted = { fingerprint: "s", kind: "counted" as const, lists: [], total: 1 };
   return { op, ...counted, timeoutMs: 0, ttlMs: 60_000, deliveryId: `d-${op}`, ...given };
 }
 

@@ -10,7 +10,7 @@ const coordinator = (): UpstashCoordinator =>
 it("runs, watches and drains in an edge runtime", async () => {
   await expectSoon(250, async () => {
     const id = newOp();
-    const counted = { fingerprint: "s", kind: "counted", lists: [], total: 1 } as const;
+    const counted = { fingerprint: "s", kind: "counted" as const, lists: [], total: 1 };
     const registration = { op: newOp(), ...counted, timeoutMs: 0, ttlMs: 60_000, deliveryId: newOp() };
     await coordinator().run("completion.register", id, registration);
     const waiting = coordinator().watch("completion.wait", id, {}, { timeoutMs: 10_000 });
