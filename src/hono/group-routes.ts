@@ -8,6 +8,7 @@ import { checkId, checkInteger } from "../lib/validate.js";
 import type { OnEvent } from "../runtime/events.js";
 import { checkCoordinator } from "../trackers/check-coordinator.js";
 import { CompletionTracker } from "../trackers/completion.js";
+import { RETRY_AFTER_SEC } from "./answer.js";
 import { withOwnErrors } from "./coordination-errors.js";
 import { answered } from "./end-in-time.js";
 import { answerEvents, LOOK_MS, NO_STORE, notFound } from "./event-answer.js";
@@ -21,7 +22,8 @@ export interface GroupRoutesOptions {
   readonly coordinator: Coordinator | ((c: Context) => Coordinator);
   /**
    * Which groups a client may read. A function gets the id of the path and returns the group's id, or null for a group that
-   * is not the client's: the answer is then 404. `"public"`: every client may read every group whose id it knows.
+   * is not the client's: the answer is then 404. The path's id is the client's text: it may hold any character. Join it to
+   * the user's id so that no two pairs make one text. `"public"`: every client may read every group whose id it knows.
    */
   readonly scope: ((c: Context, id: string) => string | null | Promise<string | null>) | "public";
   /** The longest wait of `GET /:id`, in milliseconds: 0 to 600,000. @default 20_000 */
@@ -56,10 +58,11 @@ const LATE_LOOK_MS = 2_000;
  * - `GET /:id/events`: server-sent events, for `EventSource`: `progress` with the status, and at the end one with the name of
  *   the state, such as `completed`. They resume by `Last-Event-ID`, as those of `requestStatusRoutes` do.
  *
- * A status holds the group's metadata, its errors and its counts. The routes write nothing, and no cache stores their
- * answers. Put your authentication in front of them.
+ * An open group is answered with `Retry-After`. A status holds the group's metadata, its errors, its counts and the state of
+ * its delivery. The routes write nothing, and no cache stores their answers. Put your authentication in front of them.
  *
- * @throws {CoordinationError} `invalid_input` for an option that is unknown or out of range.
+ * @throws {CoordinationError} `invalid_input` for an option that is unknown or out of range, `misconfigured` at a request
+ * whose `scope` returns neither a text nor null.
  * @example
  * ```ts
  * import { Hono } from "hono";
@@ -85,6 +88,9 @@ export function groupRoutes(options: GroupRoutesOptions): Hono {
     const asked = c.req.param(PARAM) ?? "";
     const id = scope === "public" ? asked : await scope(c, asked);
     if (id === null) return null;
+    if (typeof id !== "string") {
+      throw new CoordinationError("misconfigured", "scope must return the group's id, or null");
+    }
     checkId(id, "the group's id");
     return id;
   };
@@ -104,6 +110,7 @@ export function groupRoutes(options: GroupRoutesOptions): Hono {
       if (status === null) return notFound(c);
       return c.json(status, 200, {
         ...NO_STORE,
+        ...(status.state === "open" ? { "retry-after": RETRY_AFTER_SEC } : {}),
         ...(waitApplied === undefined ? {} : { "preference-applied": waitApplied }),
       });
     }),

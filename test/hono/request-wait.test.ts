@@ -155,7 +155,10 @@ describe("a request that is done in time", () => {
     await bench.worker.fail(idOf(bench), "parse", "a", "broken");
     const response = await waiting.response;
     expect(response.status).toBe(200);
-    expect((await response.json()).queueStatus.parse).toMatchObject({ errorCount: 1, errors: [{ taskId: "a", message: "broken" }] });
+    expect((await response.json()).queueStatus.parse).toMatchObject({
+      errorCount: 1,
+      errors: [{ taskId: "a", message: "broken" }],
+    });
   });
 
   it("waits for the tasks that tasks hand on", async () => {
