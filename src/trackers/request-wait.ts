@@ -17,7 +17,14 @@ import { type DeliveryOptions, deliver } from "./deliver.js";
 import type { WaitCallOptions } from "./end-or-look.js";
 import { announced } from "./group/announcement.js";
 import type { AddResult } from "./group/calls.js";
-import { GroupReader, type ProgressOptions, type TaskOptions, type TaskPage } from "./group/reader.js";
+import {
+  GroupReader,
+  type ProgressOptions,
+  type ResultOptions,
+  type ResultPage,
+  type TaskOptions,
+  type TaskPage,
+} from "./group/reader.js";
 import { refuse } from "./group/refusals.js";
 import { checkTasks, type RegisterOptions, registered, registerInput } from "./group/registration.js";
 import { splitTargets } from "./group/target.js";
@@ -401,6 +408,12 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
   async tasks(requestId: string, options: TaskOptions = {}): Promise<TaskPage | null> {
     checkId(requestId, "requestId");
     return this.#reader.tasks(requestId, options);
+  }
+
+  /** Lists the results of acks; null for an unknown request. See `CompletionTracker.results`. */
+  async results(requestId: string, options: ResultOptions = {}): Promise<ResultPage | null> {
+    checkId(requestId, "requestId");
+    return this.#reader.results(requestId, options);
   }
 
   /**

@@ -14,6 +14,7 @@ import {
   requestCancelBody,
   requestCountBody,
   requestTasksBody,
+  resultsQuery,
   tasksQuery,
 } from "../schemas/bodies.js";
 import { parse, queryOf } from "../schemas/parse.js";
@@ -32,6 +33,7 @@ export function requestRoutes(app: App): void {
   route(app, "/v1/requests/:id/counts", { POST: count });
   route(app, "/v1/requests/:id/seal", { POST: seal });
   route(app, "/v1/requests/:id/cancel", { POST: cancel });
+  route(app, "/v1/requests/:id/results", { GET: results });
   route(app, "/v1/requests/:id/events", { GET: events });
 }
 
@@ -77,6 +79,11 @@ async function add(c: AppContext): Promise<Response> {
 async function tasks(c: AppContext): Promise<Response> {
   const requestId = requestIdOf(c);
   return c.json(found(await trackerOf(c).tasks(requestId, parse(tasksQuery, queryOf(c), "query"))));
+}
+
+async function results(c: AppContext): Promise<Response> {
+  const requestId = requestIdOf(c);
+  return c.json(found(await trackerOf(c).results(requestId, parse(resultsQuery, queryOf(c), "query"))));
 }
 
 /** Takes no opId: a task counts once, however many calls ack it. */

@@ -183,10 +183,10 @@ const page = {
   limit: z.exactOptional(whole(1, MAX_PAGE)),
 };
 
-/** The query of `GET /v1/groups/:id/results`. */
+/** The query of `GET /v1/groups/:id/results`, and of a request. */
 export const resultsQuery = z.strictObject({ ...page, order: z.exactOptional(z.enum(["acks", "registration"])) });
 
-/** The query of `GET /v1/groups/:id/tasks`. */
+/** The query of `GET /v1/groups/:id/tasks`, and of a request. */
 export const tasksQuery = z.strictObject({ ...page, state: z.exactOptional(z.enum(["open", "succeeded", "failed"])) });
 
 // ---- Requests ----

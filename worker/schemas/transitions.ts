@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { LIST_SIZE, MAX_INDEXED, MAX_TASKS } from "../../src/core/group/record.js";
+import { LIST_SIZE, MAX_INDEXED, MAX_TASKS, type Parent } from "../../src/core/group/record.js";
 import { MAX_ITEMS } from "../../src/core/kv.js";
 import { MAX_PAGE_BYTES } from "../../src/core/limits.js";
 import { handlerOf, isWebhook, TASK_ROUTE } from "../../src/core/outbox/routes.js";
@@ -77,12 +77,13 @@ function taskOf(body: string): StoredTask | undefined {
 
 /** A parent. Its key is made from its body, whatever the caller sent. */
 const parent = z.pipe(
-  z
-    .strictObject({ key: z.unknown(), body: text(MAX_VALUE_BYTES), generation: z.exactOptional(generation) })
-    .check(
-      z.refine(({ body }) => taskOf(body) !== undefined, { path: ["body"], error: "must be a task as JSON text" }),
-    ),
-  z.transform(({ body }) => parentOf(taskOf(body)!)),
+  z.strictObject({ key: z.unknown(), body: text(MAX_VALUE_BYTES), generation: z.exactOptional(generation) }),
+  z.transform(({ body }, context): Parent => {
+    const task = taskOf(body);
+    if (task !== undefined) return parentOf(task);
+    context.issues.push({ code: "custom", path: ["body"], message: "must be a task as JSON text", input: body });
+    return z.NEVER;
+  }),
 );
 
 /** A list of up to 64 tasks of one stage, as JSON text. It is stored as a serializer of ours writes it. */
@@ -133,6 +134,13 @@ const announcement = (most: number) => ({
   children: z.exactOptional(list(child, 1, most)),
 });
 
+/** A tracker names at most one child group for each task. With more, the end of a small group would cancel without bound. */
+const oneChildATask = z.refine(
+  ({ lists, children = [] }: { readonly lists: readonly string[]; readonly children?: readonly object[] }) =>
+    children.length <= countOf(lists),
+  { path: ["children"], error: "must be at most one for each task" },
+);
+
 function countOf(lists: readonly string[]): number {
   return lists.reduce((sum, text) => sum + (JSON.parse(text) as unknown[]).length - 1, 0);
 }
@@ -176,6 +184,7 @@ const registration = z
     ),
   })
   .check(
+    oneChildATask,
     z.refine(({ kind, total, lists }) => (kind === "named" ? total === 0 : lists.length === 0), {
       path: ["total"],
       error: "must be 0 with lists, and stands alone without them",
@@ -231,12 +240,12 @@ const page = { after: whole(0, MAX_TOTAL), limit: whole(1, MAX_PAGE), bytes: pag
 
 /** The steps of groups and of requests. */
 const GROUP_STEPS = {
-  add: z.strictObject({ op: id, ...announcement(MAX_TASKS_A_CALL), ...ofGeneration }),
+  add: z.strictObject({ op: id, ...announcement(MAX_TASKS_A_CALL), ...ofGeneration }).check(oneChildATask),
   seal: byOpOfGeneration,
   ack: z.strictObject({
     op: id,
     tasks: list(taskAck, 1, MAX_TASKS_A_CALL),
-    next: z.exactOptional(z.strictObject(announcement(MAX_TASKS_A_CALL))),
+    next: z.exactOptional(z.strictObject(announcement(MAX_TASKS_A_CALL)).check(oneChildATask)),
     ...ofGeneration,
     earlyTtlMs: whole(0, MAX_SEC * 1000),
     view: z.exactOptional(z.boolean()),
