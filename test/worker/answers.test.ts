@@ -88,15 +88,16 @@ describe("row 60: a hundred pages of results in one turn", () => {
 });
 
 describe("row 60: answers that are no pages", () => {
-  const GROUPS = 20;
+  const GROUPS = 100;
   const id = (i: number): string => `failing-${i}`;
 
   it("stop at 4 MB too: the other operations fail as retryable, and succeed when sent again", async () => {
     const tracker = new CompletionTracker(c);
-    // A status with a hundred errors of a kilobyte, whose characters JSON writes with six.
+    // A status with 16 KB of metadata and twenty errors of 256 bytes, whose characters JSON writes with six.
     const error = "\u0001".repeat(1_000);
+    const metadata = "x".repeat(16_000);
     for (let i = 0; i < GROUPS; i++) {
-      await tracker.register(id(i), 100);
+      await tracker.register(id(i), 100, { metadata });
       for (let from = 0; from < 100; from += 25) {
         const tasks = Array.from({ length: 25 }, (_, j) => ({ id: `t${from + j}`, error }));
         await tracker.ack(id(i), tasks);

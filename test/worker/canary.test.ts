@@ -37,8 +37,10 @@ afterAll(async () => {
 
 const GROUP = `/v1/groups/${CANARY}`;
 const REQUEST = `/v1/requests/${CANARY}`;
-const ROOT = { requestId: CANARY, stage: CANARY, rootId: CANARY };
-const REGISTRATION = { op: CANARY, spec: "0".repeat(64), total: 1, timeoutMs: 0, ttlMs: 1, deliveryId: CANARY };
+const TASK = { requestId: CANARY, stage: CANARY, taskId: CANARY };
+const STORED = { machine: "request", id: CANARY, stage: CANARY, taskId: CANARY };
+const fingerprint = "0".repeat(64);
+const REGISTRATION = { op: CANARY, fingerprint, kind: "counted", total: 1, lists: [], timeoutMs: 0, ttlMs: 1 };
 const run = (transition: string, input: unknown, id: unknown = CANARY): [string, string, Call] => [
   "POST",
   `/v1/run/${transition}`,
@@ -51,7 +53,9 @@ const FAULTS: readonly (readonly [string, string, Call])[] = [
   ["GET", `${GROUP}-unknown`, {}],
   ["GET", `${GROUP}%`, {}],
   ["GET", `/v1/groups/${CANARY.repeat(50)}`, {}],
-  ["DELETE", GROUP, {}],
+  ["POST", GROUP, {}],
+  ["DELETE", `${GROUP}%`, {}],
+  ["DELETE", GROUP, { token: `wrong-${CANARY}-token` }],
   ["GET", GROUP, { token: `wrong-${CANARY}-token` }],
   ["GET", GROUP, { token: null, headers: { authorization: `Basic ${CANARY}` } }],
   ["PUT", GROUP, { body: CANARY }],
@@ -89,18 +93,30 @@ const FAULTS: readonly (readonly [string, string, Call])[] = [
   ["PUT", REQUEST, { body: { ttlSec: CANARY } }],
   ["PUT", REQUEST, { body: { [CANARY.repeat(5)]: 1 } }],
   ["DELETE", REQUEST, { token: `wrong-${CANARY}-token` }],
-  ["POST", `${REQUEST}/roots`, { body: { stage: CANARY.repeat(9), roots: [CANARY] } }],
-  ["POST", `${REQUEST}/roots`, { body: { stage: CANARY, roots: [CANARY.repeat(50)] } }],
-  ["POST", `${REQUEST}/roots`, { body: { stage: CANARY, roots: CANARY } }],
-  ["POST", `${REQUEST}/marks`, { body: { stage: CANARY, rootId: { id: CANARY } } }],
-  ["POST", `${REQUEST}/marks`, { body: { stage: CANARY, rootId: CANARY, processed: CANARY } }],
-  ["POST", `${REQUEST}/marks`, { body: { stage: CANARY, rootId: CANARY, error: CANARY, next: [] } }],
-  ["POST", `${REQUEST}/marks`, { body: { stage: CANARY, rootId: CANARY, next: [{ stage: CANARY }] } }],
-  ["POST", `${REQUEST}-full/roots`, { body: { stage: CANARY, roots: [CANARY] } }],
-  ["PUT", GROUP, { body: { total: 1, onEnd: { requestRoot: CANARY } } }],
-  ["PUT", GROUP, { body: { total: 1, onEnd: { requestRoot: { requestId: CANARY, stage: CANARY } } } }],
-  ["PUT", GROUP, { body: { total: 1, onEnd: { requestRoot: { ...ROOT, stage: CANARY.repeat(9) } } } }],
-  ["PUT", GROUP, { body: { total: 1, onEnd: { requestRoot: ROOT, handler: CANARY } } }],
+  ["POST", `${REQUEST}/tasks`, { body: { stage: CANARY.repeat(9), taskIds: [CANARY] } }],
+  ["POST", `${REQUEST}/tasks`, { body: { stage: CANARY, taskIds: [CANARY.repeat(50)] } }],
+  ["POST", `${REQUEST}/tasks`, { body: { stage: CANARY, taskIds: CANARY } }],
+  ["POST", `${REQUEST}/acks`, { body: { stage: CANARY, taskId: { id: CANARY } } }],
+  ["POST", `${REQUEST}/acks`, { body: { stage: CANARY, taskId: CANARY, processed: CANARY } }],
+  ["POST", `${REQUEST}/acks`, { body: { stage: CANARY, taskId: CANARY, error: CANARY, next: [] } }],
+  ["POST", `${REQUEST}/acks`, { body: { stage: CANARY, taskId: CANARY, next: [{ stage: CANARY }] } }],
+  ["POST", `${REQUEST}/acks`, { body: { stage: CANARY, taskId: CANARY, result: CANARY.repeat(3_000) } }],
+  ["POST", `${REQUEST}/counts`, { body: { stage: CANARY, error: { text: CANARY } } }],
+  ["POST", `${REQUEST}/cancel`, { body: { reason: [CANARY] } }],
+  ["GET", `${REQUEST}/tasks?state=${CANARY}`, {}],
+  ["GET", `${REQUEST}-unknown/events`, {}],
+  ["POST", `${REQUEST}-full/tasks`, { body: { stage: CANARY, taskIds: [CANARY] } }],
+  ["POST", `${GROUP}/tasks`, { body: { tasks: [{ id: CANARY, group: { groupId: CANARY } }] } }],
+  ["POST", `${GROUP}/retry`, { body: { tasks: [{ id: CANARY, result: CANARY }] } }],
+  ["POST", `${GROUP}/extend`, { body: { timeoutSec: CANARY } }],
+  ["POST", `${GROUP}/heartbeat`, { body: { generation: CANARY } }],
+  ["GET", `${GROUP}-unknown/events`, { headers: { "last-event-id": CANARY } }],
+  ["PUT", GROUP, { body: { tasks: [CANARY], complete: { minSuccessful: CANARY } } }],
+  ["PUT", GROUP, { body: { tasks: [CANARY], parent: { ...TASK, groupId: CANARY } } }],
+  ["PUT", GROUP, { body: { total: 1, onEnd: { task: CANARY } } }],
+  ["PUT", GROUP, { body: { total: 1, onEnd: { task: { requestId: CANARY, stage: CANARY } } } }],
+  ["PUT", GROUP, { body: { total: 1, onEnd: { task: { ...TASK, stage: CANARY.repeat(9) } } } }],
+  ["PUT", GROUP, { body: { total: 1, onEnd: { task: TASK, handler: CANARY } } }],
   ["POST", `/v1/run/${CANARY}/status`, { body: {} }],
   ["POST", `/v1/watch/completion/${CANARY}`, { body: {} }],
   ["POST", "/v1/batch", { body: { operations: CANARY } }],
@@ -108,13 +124,16 @@ const FAULTS: readonly (readonly [string, string, Call])[] = [
   run("completion/status", CANARY),
   run("completion/status", {}, { id: CANARY }),
   run("completion/ack", { op: CANARY, tasks: [{ id: CANARY, result: CANARY }], earlyTtlMs: 1 }),
-  run("completion/register", { op: CANARY, spec: CANARY, total: 1, timeoutMs: 0, ttlMs: 1, deliveryId: CANARY }),
+  run("completion/register", { ...REGISTRATION, fingerprint: CANARY }),
+  run("completion/register", { ...REGISTRATION, kind: "named", total: 0, lists: [`["${CANARY.repeat(9)}","a"]`] }),
+  run("completion/register", { ...REGISTRATION, parent: { key: CANARY, body: CANARY } }),
   run("completion/cancel", { reason: CANARY.repeat(99) }),
-  run("completion/register", { ...REGISTRATION, targets: { end: { route: "request", body: CANARY } } }),
-  run("completion/register", { ...REGISTRATION, targets: { end: { route: CANARY, body: JSON.stringify(ROOT) } } }),
+  run("completion/register", { ...REGISTRATION, targets: { end: { route: "task", body: CANARY } } }),
+  run("completion/register", { ...REGISTRATION, targets: { end: { route: CANARY, body: JSON.stringify(STORED) } } }),
   run("request/register", { op: "op", ttlMs: CANARY }),
-  run("request/mark", { op: CANARY, stage: CANARY, root: CANARY, processed: 1, error: CANARY }),
-  run("request/record", { op: CANARY, stage: CANARY }),
+  run("request/ack", { op: CANARY, tasks: [{ stage: CANARY.repeat(9), id: CANARY }], earlyTtlMs: 1 }),
+  run("request/count", { op: CANARY, stage: CANARY }),
+  run("request/add", { op: CANARY, lists: [CANARY] }),
   run("request/progress", { after: CANARY }),
   run("coalesce/next", { op: CANARY, ttlMs: 1, held: CANARY }),
   run("coalesce/seen", { version: CANARY, ttlMs: 1 }),
@@ -152,8 +171,8 @@ it("nothing that was sent comes back in an error", async ({ task }) => {
   await call("PUT", GROUP, { token: TOKEN, body: { tasks: [CANARY] } });
   await call("PUT", `${REQUEST}-full`, { token: TOKEN });
   for (let i = 0; i < 64; i++) {
-    const body = { stage: `${CANARY}-${i}`, roots: [CANARY] };
-    await call("POST", `${REQUEST}-full/roots`, { token: TOKEN, body });
+    const body = { stage: `${CANARY}-${i}`, taskIds: [CANARY] };
+    await call("POST", `${REQUEST}-full/tasks`, { token: TOKEN, body });
   }
   const leaks: string[] = [];
   for (const [method, path, request] of FAULTS) {

@@ -41,12 +41,15 @@ const acks = (id: string, tasks: unknown): [string, string, Call] => [
   `/v1/groups/${id}/acks`,
   { body: { tasks } },
 ];
-const roots = (id: string, body: unknown): [string, string, Call] => ["POST", `/v1/requests/${id}/roots`, { body }];
-const marks = (id: string, body: object): [string, string, Call] => [
+const tasks = (id: string, body: unknown): [string, string, Call] => ["POST", `/v1/requests/${id}/tasks`, { body }];
+const requestAck = (id: string, body: object): [string, string, Call] => [
   "POST",
-  `/v1/requests/${id}/marks`,
-  { body: { stage: "s", rootId: "r", ...body } },
+  `/v1/requests/${id}/acks`,
+  { body: { stage: "s", taskId: "r", ...body } },
 ];
+const registered = (id: string, more: object) =>
+  run(id, "completion/register", { fingerprint: "0".repeat(64), kind: "named", total: 0, timeoutMs: 0, ...more });
+const listOf = (ids: readonly string[], stage = ""): string => JSON.stringify([stage, ...ids]);
 const run = (id: string, transition: string, input: object): [string, string, Call] => [
   "POST",
   `/v1/run/${transition}`,
@@ -60,22 +63,38 @@ const CAPS: readonly (readonly [string, number, (id: string) => [string, string,
   ["an id of a request", 422, () => ["PUT", `/v1/requests/${bytes(over(256))}`, {}]],
   ["an id of a task", 422, (id) => group(id, { tasks: [bytes(over(256))] })],
   ["an id of an acked task", 422, (id) => acks(id, ["i0", bytes(over(256))])],
-  ["an id of a root", 422, (id) => roots(id, { stage: "s", roots: ["i0", wide(over(256))] })],
+  ["an id of a request's task", 422, (id) => tasks(id, { stage: "s", taskIds: ["i0", wide(over(256))] })],
   ["a raw key", 422, () => run(bytes(over(256)), "kv/incr", { delta: 1 })],
   ["an op id", 422, (id) => run(id, "kv/incr", { op: bytes(over(256)), delta: 1 })],
   ["a body", 413, (id) => ["PUT", `/v1/groups/${id}`, { body: `{"total":1}${" ".repeat(BODY_BYTES)}` }]],
   ["a body of unknown length", 413, (id) => ["PUT", `/v1/groups/${id}`, { body: streamOf(over(BODY_BYTES)) }]],
   ["a list of tasks", 413, (id) => group(id, { tasks: many(100_001) })],
   ["acks of a call", 422, (id) => acks(id, many(1_001))],
-  ["roots of a call", 422, (id) => roots(id, { stage: "s", roots: many(1_001) })],
-  ["roots of a mark", 422, (id) => marks(id, { next: many(1_001).map((rootId) => ({ stage: "s", rootId })) })],
-  ["a stage's name", 422, (id) => roots(id, { stage: bytes(65), roots: ["i0"] })],
+  ["tasks of a request's call", 422, (id) => tasks(id, { stage: "s", taskIds: many(1_001) })],
+  ["next tasks of a stage", 422, (id) => requestAck(id, { next: [{ stage: "s", taskIds: many(1_001) }] })],
+  [
+    "next tasks of an ack",
+    422,
+    (id) => requestAck(id, { next: ["t", "u"].map((stage) => ({ stage, taskIds: many(501) })) }),
+  ],
+  ["added tasks of a call", 422, (id) => ["POST", `/v1/groups/${id}/tasks`, { body: { tasks: many(1_001) } }]],
+  ["retried tasks of a call", 422, (id) => ["POST", `/v1/groups/${id}/retry`, { body: { tasks: many(1_001) } }]],
+  ["a stage's name", 422, (id) => tasks(id, { stage: bytes(65), taskIds: ["i0"] })],
+  ["the ids of a list", 422, (id) => registered(id, { lists: [listOf(many(65))] })],
+  ["an id of a list", 422, (id) => registered(id, { lists: [listOf([wide(over(256))])] })],
+  ["a list's stage", 422, (id) => registered(id, { lists: [listOf(["a"], bytes(65))] })],
+  ["lists of a call", 422, (id) => run(id, "completion/add", { ttlMs: undefined, lists: many(1_001) })],
+  [
+    "tasks of a call's lists",
+    422,
+    (id) => run(id, "completion/add", { ttlMs: undefined, lists: Array(16).fill(listOf(many(63))) }),
+  ],
   ["a total", 422, (id) => group(id, { total: over(1_000_000_000) })],
   ["metadata", 422, (id) => group(id, { total: 1, metadata: bytes(over(16_384)) })],
   ["a handler's payload", 422, (id) => group(id, { total: 1, onEnd: { handler: "h", payload: wide(over(65_536)) } })],
   ["a webhook's URL", 422, (id) => group(id, { total: 1, onEnd: { url: `${receiver.url}/${bytes(2_049)}` } })],
   ["a result", 422, (id) => acks(id, [{ id: "i0", result: wide(over(16_384)) }])],
-  ["a count", 422, (id) => marks(id, { processed: over(1_000_000_000) })],
+  ["a count", 422, (id) => requestAck(id, { processed: over(1_000_000_000) })],
   ["a set's member", 422, (id) => run(id, "kv/sadd", { members: ["a", wide(over(2_048))] })],
   ["a list's item", 422, (id) => run(id, "kv/rpush", { values: ["a", bytes(over(2_048))] })],
   ["members of a call", 422, (id) => run(id, "kv/sadd", { members: many(over(10_000)) })],
@@ -109,7 +128,7 @@ async function storedUnder(id: string): Promise<string[]> {
   await isNew("a key", '{"result":"0"}', read("kv/getInt", {}));
   await isNew("a claim", '{"claimed":true}', read("dedupe/claim", { op: "reader", ttlMs: 60_000 }));
   await isNew("counts", "{}", read("stats/consume", { op: "reader", id }));
-  // Early acks and marks show once what they are for is registered.
+  // Early acks show once what they are for is registered.
   const late = await call("PUT", `/v1/groups/${id}`, { body: { total: 3 } });
   if (late.json.succeeded !== 0) found.push("an early ack");
   return found;
@@ -125,7 +144,7 @@ it("what is one more than it may be is refused, and nothing of it is stored", as
     statuses[status] = (statuses[status] ?? 0) + 1;
     if (status !== wanted || json.applied !== "no") wrong.push(`${what}: ${status}`);
     const seen = await call("GET", `/v1/requests/${id}`);
-    if (Object.keys(seen.json.queueStatus).length > 0 || seen.json.state !== "pending") wrong.push(`${what}: a mark`);
+    if (Object.keys(seen.json.queueStatus).length > 0 || seen.json.state !== "pending") wrong.push(`${what}: an ack`);
     wrong.push(...(await storedUnder(id)).map((found) => `${what}: ${found}`));
   }
   const told = Object.entries(statuses).map(([status, times]) => `${times} × ${status}`);
@@ -151,20 +170,26 @@ it("a full outbox is refused until it has room: 429, and the standing generation
   expect((await call("GET", `/v1/groups/${id}`)).json.generation).toBe(generations.at(-1));
 });
 
-it("of errors 100 are kept, 1 KB of each, and the true count", async () => {
+it("of errors 20 are shown, 256 bytes of each, with the true count; the pages of tasks have 1 KB of each", async () => {
   const [id, n] = [freshId(), 150];
   const error = wide(5_000);
-  await call("PUT", `/v1/groups/${id}`, { body: { total: n } });
+  await call("PUT", `/v1/groups/${id}`, { body: { tasks: many(n) } });
   for (let i = 0; i < n; i += 50) {
     const tasks = Array.from({ length: 50 }, (_, at) => ({ id: `i${i + at}`, error }));
     expect((await call("POST", `/v1/groups/${id}/acks`, { body: { tasks } })).status).toBe(200);
   }
   const { json, text } = await call("GET", `/v1/groups/${id}`);
-  const { errors, failed } = JSON.parse(text);
-  expect([json.state, failed, errors.length]).toEqual(["completed", n, 100]);
+  const { errors, errorCount, failed } = JSON.parse(text);
+  expect([json.state, failed, errorCount, errors.length]).toEqual(["completed", n, n, 20]);
   for (const { message } of errors) {
-    expect(message.length).toBeGreaterThan(300);
-    expect(Buffer.byteLength(message)).toBeLessThanOrEqual(1_024);
+    expect(message.length).toBeGreaterThan(80);
+    expect(Buffer.byteLength(message)).toBeLessThanOrEqual(256);
   }
-  expect(text.length).toBeLessThan(150_000);
+  expect(text.length).toBeLessThan(8_000);
+  const page = JSON.parse((await call("GET", `/v1/groups/${id}/tasks?state=failed&limit=1000`)).text);
+  expect([page.items.length, page.next]).toEqual([n, null]);
+  for (const item of page.items) {
+    expect(item.error.length).toBeGreaterThan(300);
+    expect(Buffer.byteLength(item.error)).toBeLessThanOrEqual(1_024);
+  }
 });

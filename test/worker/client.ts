@@ -2,10 +2,12 @@ export const TOKEN = "a-token-that-only-tests-know";
 
 /** What was counted in one stage of a request. */
 export interface StageBody {
+  readonly total: number;
+  readonly open: number;
   readonly processed: number;
   readonly requeueCount: number;
   readonly errorCount: number;
-  readonly errors: readonly { readonly message: string }[];
+  readonly errors: readonly { readonly taskId: string | null; readonly message: string }[];
 }
 
 /** Every field that some transition answers with. */
@@ -36,6 +38,10 @@ export interface Body {
   readonly output: Output;
   readonly id: string;
   readonly verdict: string;
+  readonly outcome: string;
+  readonly added: readonly string[];
+  readonly final: boolean;
+  readonly open: number;
   readonly queueStatus: Readonly<Record<string, StageBody>>;
 }
 

@@ -21,8 +21,10 @@ afterAll(() => worker.close());
 const ID = "errors";
 const GROUP = `/v1/groups/${ID}`;
 const ack = { op: "op-1", tasks: [{ id: "a" }], earlyTtlMs: 1_000 };
-const SPEC = "0".repeat(64);
-const registration = { op: "op-1", spec: SPEC, total: 2, timeoutMs: 0, ttlMs: 1_000, deliveryId: "msg_1" };
+const fingerprint = "0".repeat(64);
+const lists: string[] = [];
+const registration = { op: "op-1", fingerprint, kind: "counted", total: 2, lists, timeoutMs: 0, ttlMs: 1_000 };
+const named = { ...registration, kind: "named", total: 0 };
 const target = { route: "handler:x", body: "null" };
 const long = "x".repeat(257);
 /** A text that takes three bytes of UTF-8 a character, so that a count of characters would let it through. */
@@ -41,7 +43,7 @@ const REFUSALS: readonly (readonly [string, string, Call, number, string, RegExp
   ["POST", `${GROUP}/cancel`, { body: { reason: "" } }, 404, "not_found", /no such group/],
   ["POST", `${GROUP}/redeliver`, {}, 404, "not_found", /no such group/],
   ["POST", `${GROUP}/decrement`, { body: {} }, 404, "not_found", /no such group/],
-  ["DELETE", GROUP, {}, 405, "method_not_allowed", /PUT, GET, HEAD/],
+  ["POST", GROUP, {}, 405, "method_not_allowed", /PUT, GET, HEAD, DELETE$/],
   ["GET", `${GROUP}/acks`, {}, 405, "method_not_allowed", /POST/],
   ["GET", "/v1/run/completion/ack", {}, 405, "method_not_allowed", /POST/],
   ["GET", "/v1/batch", {}, 405, "method_not_allowed", /POST/],
@@ -91,9 +93,9 @@ const REFUSALS: readonly (readonly [string, string, Call, number, string, RegExp
   ["PUT", GROUP, { body: { total: 1.5 } }, 422, "invalid_input", /^total/],
   ["PUT", GROUP, { body: { total: "1" } }, 422, "invalid_input", /^total must be a number/],
   ["PUT", GROUP, { body: '{"total":1e999}' }, 422, "invalid_input", /^total/],
-  ["PUT", GROUP, { body: { tasks: ["a", "b", "a"] } }, 422, "invalid_input", /^tasks must not repeat/],
-  ["PUT", GROUP, { body: { tasks: ["a", ""] } }, 422, "invalid_input", /^tasks\[1\] must be 1 to 256/],
-  ["PUT", GROUP, { body: { tasks: ["a", 1] } }, 422, "invalid_input", /^tasks\[1\] must be a string/],
+  ["PUT", GROUP, { body: { tasks: ["a", "b", "a"] } }, 422, "invalid_input", /^tasks\[2\] repeats an earlier task$/],
+  ["PUT", GROUP, { body: { tasks: ["a", ""] } }, 422, "invalid_input", /^tasks\[1\]\.id must be 1 to 256/],
+  ["PUT", GROUP, { body: { tasks: ["a", true] } }, 422, "invalid_input", /^tasks\[1\]\.id must be 1 to 256/],
   ["PUT", GROUP, { body: { tasks: ["\ud800"] } }, 422, "invalid_input", /^tasks\[0\]/],
   ["PUT", GROUP, { body: { total: 1, indexed: "yes" } }, 422, "invalid_input", /^indexed/],
   ["PUT", GROUP, { body: { tasks: ["a"], indexed: true } }, 422, "invalid_input", /^indexed must come with a total/],
@@ -103,7 +105,7 @@ const REFUSALS: readonly (readonly [string, string, Call, number, string, RegExp
   ["PUT", GROUP, { body: { total: 1, ttlSec: 0 } }, 422, "invalid_input", /^ttlSec/],
   ["PUT", GROUP, { body: { total: 1, metadata: "x".repeat(16_384) } }, 422, "invalid_input", /metadata/],
   ["PUT", GROUP, { body: { total: 1, restart: false } }, 422, "invalid_input", /^restart/],
-  ["PUT", GROUP, { body: { total: 1, restart: { from: -1 } } }, 422, "invalid_input", /^restart\.from/],
+  ["PUT", GROUP, { body: { total: 1, restart: { from: -1 } } }, 422, "invalid_input", /^restart/],
   ["PUT", GROUP, { body: { total: 1, restart: { from: 1 } } }, 409, "conflict", /generation/],
   ["PUT", GROUP, { body: { total: 1, onEnd: "x" } }, 422, "invalid_input", /^onEnd/],
   ["PUT", GROUP, { body: { total: 1, onEnd: {} } }, 422, "invalid_input", /^onEnd must be/],
@@ -201,17 +203,17 @@ const REFUSALS: readonly (readonly [string, string, Call, number, string, RegExp
     [{ ...ack, tasks: [{ id: "a", error: "x".repeat(1_025) }] }, /^input\.tasks\[0\]\.error/],
     [{ ...ack, tasks: [{ id: "a", result: "1", error: "x" }] }, /^input\.tasks\[0\]/],
     [{ ...ack, generation: -1 }, /^input\.generation/],
-    [{ ...ack, earlyTtlMs: 0 }, /^input\.earlyTtlMs/],
+    [{ ...ack, earlyTtlMs: -1 }, /^input\.earlyTtlMs/],
     [{ ...ack, earlyTtlMs: 1e15 }, /^input\.earlyTtlMs/],
     [{ ...ack, view: 1 }, /^input\.view/],
   ]),
   ...inputs("completion/register", [
     [{ ...registration, op: "" }, /^input\.op/],
-    [{ ...registration, spec: "short" }, /^input\.spec/],
+    [{ ...registration, fingerprint: "short" }, /^input\.fingerprint/],
     [{ ...registration, total: -1 }, /^input\.total/],
-    [{ ...registration, tasks: ["a"] }, /^input\.total must be the number of tasks/],
-    [{ ...registration, tasks: ["a", "a"] }, /^input\.tasks must not repeat/],
-    [{ ...registration, tasks: ["a", ""] }, /^input\.tasks\[1\]/],
+    [{ ...registration, lists: ['["","a"]'] }, /^input\.total must be 0 with lists/],
+    [{ ...named, total: 1, lists: ['["","a"]'] }, /^input\.total must be 0 with lists/],
+    [{ ...named, lists: ['["","a"]', '["",""]'] }, /^input\.lists\[1\]/],
     [{ ...registration, timeoutMs: 1e15 }, /^input\.timeoutMs/],
     [{ ...registration, ttlMs: 0 }, /^input\.ttlMs/],
     [{ ...registration, ttlMs: 1e15 }, /^input\.ttlMs/],
@@ -230,16 +232,25 @@ const REFUSALS: readonly (readonly [string, string, Call, number, string, RegExp
       "{",
       "[]",
       "{}",
-      '{"requestId":"a","stage":"s"}',
-      '{"requestId":"a","stage":"s","rootId":""}',
-      `{"requestId":"a","stage":"${"s".repeat(65)}","rootId":"a"}`,
-      '{"requestId":"a","stage":"s","rootId":"a","processed":2}',
+      '{"machine":"request","id":"a","stage":"s"}',
+      '{"machine":"request","id":"a","stage":"s","taskId":""}',
+      '{"machine":"request","id":"a","stage":"s","taskId":1}',
+      '{"machine":"request","id":"","stage":"s","taskId":"a"}',
+      '{"machine":"kv","id":"a","stage":"s","taskId":"a"}',
+      '{"machine":"__proto__","id":"a","stage":"s","taskId":"a"}',
+      '{"machine":"completion","id":"a","taskId":"a","generation":-1}',
+      `{"machine":"request","id":"a","stage":"${"s".repeat(65)}","taskId":"a"}`,
+      '{"machine":"request","id":"a","stage":"s","taskId":"a","processed":2}',
     ].map(
       (body) =>
-        [{ ...registration, targets: { end: { route: "request", body } } }, /^input\.targets\.end must be a/] as const,
+        [{ ...registration, targets: { end: { route: "task", body } } }, /^input\.targets\.end must be a/] as const,
     ),
     [
-      { ...registration, targets: { end: { route: "request:", body: '{"requestId":"a","stage":"s","rootId":"a"}' } } },
+      { ...registration, targets: { end: { route: "task:", body: '{"machine":"request","id":"a","taskId":"a"}' } } },
+      /^input\.targets\.end must be a/,
+    ],
+    [
+      { ...registration, targets: { end: { route: "cascade", body: '{"chain":1,"lists":1,"ttlMs":1}' } } },
       /^input\.targets\.end must be a/,
     ],
     [{ ...registration, targets: { end: { route: "url", body: "https://other.example/" } } }, /allowed/],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import * as z from "zod/mini";
-import { acksBody, groupBody, rootsBody } from "../../worker/schemas/bodies.js";
+import { acksBody, groupBody, requestTasksBody } from "../../worker/schemas/bodies.js";
 import { list } from "../../worker/schemas/fields.js";
 import { parse } from "../../worker/schemas/parse.js";
 import { INPUTS } from "../../worker/schemas/transitions.js";
@@ -26,9 +26,15 @@ describe("row 78: the cost of a list that is refused", () => {
 
   const op = { op: "op" };
   it.each([
-    ["a group's tasks", groupBody, (ids: string[]) => ({ tasks: ids }), "tasks[1]"],
+    ["a group's tasks", groupBody, (ids: string[]) => ({ tasks: ids }), "tasks[1].id"],
     ["acks", acksBody, (ids: string[]) => ({ tasks: ids }), "tasks[1].id"],
-    ["roots", rootsBody, (ids: string[]) => ({ stage: "s", roots: ids }), "roots[1]"],
+    ["a request's tasks", requestTasksBody, (ids: string[]) => ({ stage: "s", taskIds: ids }), "taskIds[1]"],
+    [
+      "lists",
+      INPUTS["request.add"],
+      (ids: string[]) => ({ ...op, lists: ids.map((each) => JSON.stringify(["s", each])) }),
+      "lists[1]",
+    ],
     ["members", INPUTS["kv.sadd"], (ids: string[]) => ({ ...op, ttlMs: 1, members: ids }), "members[1]"],
     [
       "acked tasks",

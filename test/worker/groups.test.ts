@@ -34,7 +34,7 @@ describe("a group", () => {
     expect(acked.json.status).toMatchObject({ state: "completed", ok: false, succeeded: 1, failed: 1 });
     expect((await call("GET", path)).json).toEqual(acked.json.status);
     expect((await call("GET", `${path}/results`)).json).toEqual({
-      items: [{ taskId: "a", result: { pages: 3 } }],
+      items: [{ taskId: "a", stage: null, result: { pages: 3 } }],
       next: null,
     });
   });
@@ -88,13 +88,13 @@ describe("a group", () => {
     const first = (await call("GET", `${path}/results?limit=2`)).json;
     expect(first).toEqual({
       items: [
-        { taskId: "a", result: 0 },
-        { taskId: "b", result: 1 },
+        { taskId: "a", stage: null, result: 0 },
+        { taskId: "b", stage: null, result: 1 },
       ],
       next: 2,
     });
     expect((await call("GET", `${path}/results?after=2&limit=2`)).json).toEqual({
-      items: [{ taskId: "c", result: 2 }],
+      items: [{ taskId: "c", stage: null, result: 2 }],
       next: null,
     });
   });

@@ -33,14 +33,16 @@ beforeAll(async () => {
 afterAll(() => worker.close());
 
 type Who = keyof typeof TOKENS;
-const registration = { op: "op", spec: "0".repeat(64), total: 0, timeoutMs: 0, ttlMs: 60_000 };
+const fingerprint = "0".repeat(64);
+const registration = { op: "op", fingerprint, kind: "counted", total: 0, lists: [], timeoutMs: 0, ttlMs: 60_000 };
 
 /** Registers a group that names the handler, by each of the ways there are; what each is answered. */
 async function registrations(who: Who, handler: string, end = "onEnd"): Promise<Answer[]> {
   const call = clientOf(worker.url);
   const token = TOKENS[who];
   const targets = {
-    [{ onEnd: "end", onComplete: "complete", onTimeout: "timeout" }[end] ?? ""]: {
+    [{ onEnd: "end", onSuccess: "success", onFailure: "failure", onComplete: "complete", onTimeout: "timeout" }[end] ??
+      ""]: {
       route: `handler:${handler}`,
       body: "null",
     },
@@ -80,7 +82,7 @@ describe("row 75: a registration that names a handler", () => {
     ["own", "constructor"],
     ["acme", "__proto__"],
   ] as const)("is refused where it may not, and not told why: %s names %s", async (who, handler) => {
-    for (const end of ["onEnd", "onComplete", "onTimeout"]) {
+    for (const end of ["onEnd", "onSuccess", "onFailure", "onComplete", "onTimeout"]) {
       for (const { status, json } of await registrations(who, handler, end)) {
         const detail = "the handler of a target must be one that `handlers` of createWorker allows this token";
         expect([status, json.code, json.applied, json.detail]).toEqual([422, "invalid_input", "no", detail]);

@@ -14,11 +14,23 @@ afterAll(() => worker.close());
 
 const UNKNOWN = { verdict: "unknown", state: "unknown" };
 const stage = (counts: Partial<StageBody> = {}): StageBody => ({
+  total: 0,
+  open: 0,
   processed: 0,
   requeueCount: 0,
   errorCount: 0,
   errors: [],
   ...counts,
+});
+/** What a status answers. */
+const shown = (id: string, more: object = {}): object => ({
+  id,
+  state: "pending",
+  final: false,
+  open: 0,
+  queueStatus: {},
+  reason: null,
+  ...more,
 });
 
 interface Made {
@@ -40,135 +52,236 @@ const post = async (path: string, body?: object): Promise<unknown> => {
 const waitOn = (path: string, sec: number) => call("GET", path, { headers: { prefer: `wait=${sec}` } });
 
 describe("a request", () => {
-  it("is pending until its roots are marked, and then complete with what was counted", async () => {
+  it("is pending until its tasks are acked, and then complete with what was counted", async () => {
     const { id, path } = await made();
-    expect((await call("GET", path)).json).toEqual({ id, state: "pending", queueStatus: {} });
+    expect((await call("GET", path)).json).toEqual(shown(id));
 
-    expect(await post(`${path}/roots`, { stage: "parse", roots: ["a", "b"] })).toEqual({
+    expect(await post(`${path}/tasks`, { stage: "parse", taskIds: ["a", "b"] })).toEqual({
+      outcome: "added",
+      added: ["a", "b"],
+      state: "pending",
+    });
+    expect(await post(`${path}/acks`, { stage: "parse", taskId: "a", processed: 3 })).toEqual({
       verdict: "accepted",
       state: "pending",
     });
-    expect(await post(`${path}/marks`, { stage: "parse", rootId: "a", processed: 3 })).toEqual({
-      verdict: "accepted",
-      state: "pending",
-    });
-    expect(await post(`${path}/marks`, { stage: "parse", rootId: "b", error: "unreadable" })).toEqual({
+    expect(await post(`${path}/acks`, { stage: "parse", taskId: "b", error: "unreadable" })).toEqual({
       verdict: "accepted",
       state: "complete",
     });
     const answer = await call("GET", path);
     expect([answer.status, answer.headers.get("cache-control")]).toEqual([200, "no-store"]);
-    expect(answer.json).toEqual({
-      id,
-      state: "complete",
-      queueStatus: { parse: stage({ processed: 3, errorCount: 1, errors: [{ message: "unreadable" }] }) },
-    });
+    const errors = [{ taskId: "b", message: "unreadable" }];
+    const queueStatus = { parse: stage({ total: 2, processed: 3, errorCount: 1, errors }) };
+    expect(answer.json).toEqual(shown(id, { state: "complete", queueStatus }));
   });
 
-  it("hands a root on in the step that closes it", async () => {
+  it("hands a task on in the step that acks it", async () => {
     const { path } = await made();
-    await post(`${path}/roots`, { stage: "parse", roots: ["a"] });
+    await post(`${path}/tasks`, { stage: "parse", taskIds: ["a"] });
     const next = [
-      { stage: "embed", rootId: "a-1" },
-      { stage: "embed", rootId: "a-2" },
-      { stage: "index", rootId: "a" },
+      { stage: "embed", taskIds: ["a-1", 2] },
+      { stage: "index", taskIds: ["a"] },
     ];
-    expect(await post(`${path}/marks`, { stage: "parse", rootId: "a", next })).toMatchObject({ state: "pending" });
-    for (const root of next) expect(await post(`${path}/marks`, root)).toMatchObject({ verdict: "accepted" });
+    expect(await post(`${path}/acks`, { stage: "parse", taskId: "a", next })).toMatchObject({ state: "pending" });
+    for (const { stage, taskIds } of next) {
+      for (const taskId of taskIds) {
+        expect(await post(`${path}/acks`, { stage, taskId })).toMatchObject({ verdict: "accepted" });
+      }
+    }
     expect((await call("GET", path)).json).toMatchObject({
       state: "complete",
-      queueStatus: { parse: stage({ processed: 1 }), embed: stage({ processed: 2 }), index: stage({ processed: 1 }) },
+      queueStatus: {
+        parse: stage({ total: 1, processed: 1 }),
+        embed: stage({ total: 2, processed: 2 }),
+        index: stage({ total: 1, processed: 1 }),
+      },
     });
   });
 
-  it("counts a root once, keeps a mark that comes before its root, and stays as it is once it is sealed", async () => {
-    const { path } = await made();
-    const mark = { stage: "s", rootId: "a" };
-    expect(await post(`${path}/marks`, mark)).toEqual({ verdict: "early", state: "pending" });
-    expect(await post(`${path}/marks`, mark)).toEqual({ verdict: "duplicate", state: "pending" });
-    expect(await post(`${path}/marks`, { ...mark, error: "too late to fail" })).toMatchObject({ verdict: "duplicate" });
-    expect(await post(`${path}/roots`, { stage: "s", roots: ["a"] })).toEqual({
-      verdict: "accepted",
-      state: "complete",
-    });
-    expect(await post(`${path}/roots`, { stage: "s", roots: ["a"] })).toEqual({
-      verdict: "duplicate",
-      state: "complete",
-    });
-    expect(await post(`${path}/seal`)).toEqual({ verdict: "accepted", state: "complete" });
-    expect(await post(`${path}/seal`)).toEqual({ verdict: "duplicate", state: "complete" });
-    expect(await post(`${path}/roots`, { stage: "s", roots: ["b"] })).toEqual({ verdict: "late", state: "complete" });
-    expect(await post(`${path}/marks`, { stage: "s", rootId: "b" })).toEqual({ verdict: "late", state: "complete" });
-    expect((await call("GET", path)).json.queueStatus).toEqual({ s: stage({ processed: 1 }) });
-  });
-
-  it("is complete when it is sealed without a root", async () => {
+  it("counts a task once, keeps an ack that comes before its task, and stays as it is once it is sealed", async () => {
     const { id, path } = await made();
-    expect(await post(`${path}/seal`)).toEqual({ verdict: "accepted", state: "complete" });
-    expect((await call("GET", path)).json).toEqual({ id, state: "complete", queueStatus: {} });
+    const ack = { stage: "s", taskId: "a" };
+    expect(await post(`${path}/acks`, ack)).toEqual({ verdict: "early", state: "pending" });
+    expect(await post(`${path}/acks`, ack)).toEqual({ verdict: "duplicate", state: "pending" });
+    expect(await post(`${path}/acks`, { ...ack, error: "too late to fail" })).toMatchObject({ verdict: "duplicate" });
+    const add = { stage: "s", taskIds: ["a"] };
+    for (let i = 0; i < 2; i++) {
+      expect(await post(`${path}/tasks`, add)).toEqual({ outcome: "added", added: [], state: "complete" });
+    }
+    const ended = shown(id, {
+      state: "complete",
+      final: true,
+      queueStatus: { s: stage({ total: 1, processed: 1 }) },
+    });
+    expect(await post(`${path}/seal`)).toEqual(ended);
+    expect(await post(`${path}/seal`)).toEqual(ended);
+    const late = { stage: "s", taskIds: ["b"] };
+    expect(await post(`${path}/tasks`, late)).toEqual({ outcome: "late", added: [], state: "complete" });
+    expect(await post(`${path}/acks`, { stage: "s", taskId: "b" })).toEqual({ verdict: "late", state: "complete" });
+    expect((await call("GET", path)).json).toEqual(ended);
+  });
+
+  it("takes no tasks once it is sealed, and ends with the last one that is open", async () => {
+    const { path } = await made();
+    await post(`${path}/tasks`, { stage: "s", taskIds: ["a"] });
+    expect(await post(`${path}/seal`)).toMatchObject({ state: "pending", final: false, open: 1 });
+    const more = { stage: "s", taskIds: ["b"] };
+    expect(await post(`${path}/tasks`, more)).toEqual({ outcome: "sealed", added: [], state: "pending" });
+    const next = [{ stage: "t", taskIds: ["c"] }];
+    expect(await post(`${path}/acks`, { stage: "s", taskId: "a", next })).toMatchObject({ state: "pending" });
+    await post(`${path}/acks`, { stage: "t", taskId: "c" });
+    expect((await call("GET", path)).json).toMatchObject({ state: "complete", final: true });
+  });
+
+  it("counts what settles no task", async () => {
+    const { id, path } = await made();
+    await post(`${path}/tasks`, { stage: "s", taskIds: ["a"] });
+    for (const counts of [{ processed: 3 }, { requeued: 2, error: "slow" }]) {
+      expect(await post(`${path}/counts`, { stage: "s", ...counts })).toEqual({
+        verdict: "accepted",
+        state: "pending",
+      });
+    }
+    const errors = [{ taskId: null, message: "slow" }];
+    const counted = stage({ total: 1, open: 1, processed: 3, requeueCount: 2, errorCount: 1, errors });
+    expect((await call("GET", path)).json).toEqual(shown(id, { open: 1, queueStatus: { s: counted } }));
+  });
+
+  it("lists its tasks, page by page and by their state", async () => {
+    const { path } = await made();
+    await post(`${path}/tasks`, { stage: "s", taskIds: ["a", "b", "c"] });
+    await post(`${path}/acks`, { stage: "s", taskId: "a" });
+    await post(`${path}/acks`, { stage: "s", taskId: "b", error: "no" });
+    const [a, b, c] = [
+      { taskId: "a", stage: "s", state: "succeeded", error: null },
+      { taskId: "b", stage: "s", state: "failed", error: "no" },
+      { taskId: "c", stage: "s", state: "open", error: null },
+    ];
+    expect((await call("GET", `${path}/tasks`)).json).toEqual({ items: [a, b, c], next: null });
+    expect((await call("GET", `${path}/tasks?limit=2`)).json).toEqual({ items: [a, b], next: 2 });
+    expect((await call("GET", `${path}/tasks?after=2`)).json).toEqual({ items: [c], next: null });
+    expect((await call("GET", `${path}/tasks?state=failed`)).json).toEqual({ items: [b], next: null });
+  });
+
+  it("is cancelled with a reason, and stays cancelled", async () => {
+    const { id, path } = await made();
+    await post(`${path}/tasks`, { stage: "s", taskIds: ["a"] });
+    const queueStatus = { s: stage({ total: 1, open: 1 }) };
+    const ended = shown(id, { state: "cancelled", final: true, open: 1, queueStatus, reason: "no longer wanted" });
+    expect(await post(`${path}/cancel`, { reason: "no longer wanted" })).toEqual(ended);
+    expect(await post(`${path}/cancel`, { reason: "another" })).toEqual(ended);
+    expect(await post(`${path}/acks`, { stage: "s", taskId: "a" })).toEqual({
+      verdict: "cancelled",
+      state: "cancelled",
+    });
+    expect((await call("GET", path)).json).toEqual(ended);
+  });
+
+  it("ends at its deadline, and shows the metadata to no reader of its status", async () => {
+    const { id, path } = await made({ timeoutSec: 0.3, metadata: { secret: "Canary7f3a91" } });
+    await post(`${path}/tasks`, { stage: "s", taskIds: ["a"] });
+    const { json, text } = await waitOn(path, 20);
+    expect(json).toMatchObject({ id, state: "timed_out", final: true, open: 1, reason: "deadline" });
+    expect(text).not.toContain("Canary7f3a91");
+  });
+
+  it("is complete when it is sealed without a task", async () => {
+    const { id, path } = await made();
+    const ended = shown(id, { state: "complete", final: true });
+    expect(await post(`${path}/seal`)).toEqual(ended);
+    expect((await call("GET", path)).json).toEqual(ended);
   });
 
   it("is the same request when its registration is repeated", async () => {
-    const path = `/v1/requests/${freshId()}`;
+    const id = freshId();
+    const path = `/v1/requests/${id}`;
     const first = await call("PUT", path);
-    expect([first.status, first.json]).toEqual([200, { verdict: "accepted", state: "pending" }]);
-    await post(`${path}/roots`, { stage: "s", roots: ["a"] });
-    await post(`${path}/marks`, { stage: "s", rootId: "a" });
+    expect([first.status, first.json]).toEqual([200, shown(id)]);
+    await post(`${path}/tasks`, { stage: "s", taskIds: ["a"] });
+    await post(`${path}/acks`, { stage: "s", taskId: "a" });
     const again = await call("PUT", path, { body: { ttlSec: 5 } });
-    expect([again.status, again.json]).toEqual([200, { verdict: "duplicate", state: "complete" }]);
-    expect((await call("GET", path)).json.queueStatus).toEqual({ s: stage({ processed: 1 }) });
+    const queueStatus = { s: stage({ total: 1, processed: 1 }) };
+    expect([again.status, again.json]).toEqual([200, shown(id, { state: "complete", queueStatus })]);
+    expect((await call("GET", path)).json.queueStatus).toEqual(queueStatus);
+  });
+
+  it("is another registration where it names another target: a conflict", async () => {
+    const { path } = await made();
+    const onEnd = { task: { groupId: "parent", taskId: "a" } };
+    const { status, json } = await call("PUT", path, { body: { onEnd } });
+    expect([status, json.code]).toEqual([409, "conflict"]);
   });
 
   it("is gone after DELETE, which may be repeated, and nothing brings it back", async () => {
-    const { path } = await made();
-    await post(`${path}/roots`, { stage: "s", roots: ["a"] });
+    const { id, path } = await made();
+    await post(`${path}/tasks`, { stage: "s", taskIds: ["a"] });
     for (let i = 0; i < 2; i++) {
       const { status, text } = await call("DELETE", path);
       expect([status, text]).toEqual([204, ""]);
-      expect(await post(`${path}/marks`, { stage: "s", rootId: "a" })).toEqual(UNKNOWN);
+      expect(await post(`${path}/acks`, { stage: "s", taskId: "a" })).toEqual(UNKNOWN);
       expect((await call("GET", path)).status).toBe(404);
     }
-    expect((await call("PUT", path)).json).toEqual({ verdict: "accepted", state: "pending" });
+    expect((await call("PUT", path)).json).toEqual(shown(id));
   });
 
-  it("that is not registered: marks, roots and a seal return unknown, and a read returns 404", async () => {
+  it("that is not registered: a call has the outcome unknown, and a read, a seal and a cancel are 404", async () => {
     const path = `/v1/requests/${freshId()}`;
-    expect(await post(`${path}/marks`, { stage: "s", rootId: "a" })).toEqual(UNKNOWN);
-    expect(await post(`${path}/roots`, { stage: "s", roots: ["a"] })).toEqual(UNKNOWN);
-    expect(await post(`${path}/seal`)).toEqual(UNKNOWN);
+    const counts = { stage: "s", processed: 1 };
+    expect(await post(`${path}/tasks`, { stage: "s", taskIds: ["a"] })).toEqual({
+      outcome: "unknown",
+      added: [],
+      state: "unknown",
+    });
+    expect(await post(`${path}/counts`, counts)).toEqual(UNKNOWN);
     expect((await call("DELETE", path)).status).toBe(204);
-    const { status, json } = await call("GET", path);
-    expect([status, json.code, json.retryable]).toEqual([404, "not_found", false]);
-    expect(json.detail).toMatch(/no such request/);
+    for (const [method, sub, body] of [
+      ["GET", "", undefined],
+      ["GET", "/tasks", undefined],
+      ["GET", "/events", undefined],
+      ["POST", "/seal", undefined],
+      ["POST", "/cancel", { reason: "" }],
+    ] as const) {
+      const { status, json } = await call(method, path + sub, body === undefined ? {} : { body });
+      expect([sub, status, json.code, json.retryable]).toEqual([sub, 404, "not_found", false]);
+      expect(json.detail).toMatch(/no such (group or )?request/);
+    }
   });
 
-  it("lives as long as ttlSec says", async () => {
+  it("ends when no call has come for as long as ttlSec says, and is gone after the same time again", async () => {
     const short = await made({ ttlSec: 1 });
     const long = await made({ ttlSec: 60 });
     const usual = await made();
     await new Promise((resolve) => setTimeout(resolve, 1_300));
-    const statuses = await Promise.all([short, long, usual].map(async ({ path }) => (await call("GET", path)).status));
-    expect(statuses).toEqual([404, 200, 200]);
+    const read = async () => Promise.all([short, long, usual].map(async ({ path }) => call("GET", path)));
+    const states = (await read()).map(({ json }) => [json.state, json.reason]);
+    expect(states).toEqual([
+      ["timed_out", "silent"],
+      ["pending", null],
+      ["pending", null],
+    ]);
+    await new Promise((resolve) => setTimeout(resolve, 1_300));
+    expect((await read()).map(({ status }) => status)).toEqual([404, 200, 200]);
   });
 
-  it("keeps a stage of any name, and what was said there up to a kilobyte", async () => {
+  it("keeps a stage of any name, and the first bytes of each error that was said there", async () => {
     const { path } = await made();
     const names = ["__proto__", "ü 日本", "a.b", "x".repeat(64), "7"];
     for (const name of names) {
-      await post(`${path}/roots`, { stage: name, roots: ["__proto__"] });
-      expect(
-        await post(`${path}/marks`, { stage: name, rootId: "__proto__", error: "日".repeat(1_000) }),
-      ).toMatchObject({
-        verdict: "accepted",
-      });
+      const task = { stage: name, taskId: "__proto__" };
+      await post(`${path}/tasks`, { stage: name, taskIds: ["__proto__"] });
+      expect(await post(`${path}/acks`, { ...task, error: "日".repeat(1_000) })).toMatchObject({ verdict: "accepted" });
     }
     const { json } = await call("GET", path);
     expect(json.state).toBe("complete");
     expect(Object.keys(json.queueStatus).sort()).toEqual([...names].sort());
     for (const name of names) {
       const found = Object.getOwnPropertyDescriptor(json.queueStatus, name)?.value as StageBody;
-      expect(found).toEqual(stage({ errorCount: 1, errors: [{ message: "日".repeat(341) }] }));
+      const errors = [{ taskId: "__proto__", message: "日".repeat(85) }];
+      expect(found).toEqual(stage({ total: 1, errorCount: 1, errors }));
     }
+    const page = JSON.parse((await call("GET", `${path}/tasks`)).text) as { items: { error: string }[] };
+    for (const { error } of page.items) expect(error).toBe("日".repeat(341));
   });
 });
 
@@ -181,29 +294,39 @@ describe("PUT without a body", () => {
     ["of no announced length", () => ({ body: empty() })],
     ["but an empty object", () => ({ body: {} })],
   ])("%s registers", async (_, request) => {
-    const { status, json } = await call("PUT", `/v1/requests/${freshId()}`, request());
-    expect([status, json]).toEqual([200, { verdict: "accepted", state: "pending" }]);
+    const id = freshId();
+    const { status, json } = await call("PUT", `/v1/requests/${id}`, request());
+    expect([status, json]).toEqual([200, shown(id)]);
   });
 });
 
 const ID = "refused";
 const PATH = `/v1/requests/${ID}`;
 const long = "x".repeat(257);
-const many = (n: number) => Array.from({ length: n }, (_, i) => `root-${i}`);
-const roots = (body: unknown): [string, string, Call] => ["POST", `${PATH}/roots`, { body }];
-const mark = (body: unknown): [string, string, Call] => ["POST", `${PATH}/marks`, { body }];
-const root = { stage: "s", rootId: "a" };
+const many = (n: number) => Array.from({ length: n }, (_, i) => `task-${i}`);
+const tasks = (body: unknown): [string, string, Call] => ["POST", `${PATH}/tasks`, { body }];
+const ack = (body: unknown): [string, string, Call] => ["POST", `${PATH}/acks`, { body }];
+const count = (body: unknown): [string, string, Call] => ["POST", `${PATH}/counts`, { body }];
+const task = { stage: "s", taskId: "a" };
+const nextOf = (stage: string, taskIds: unknown = ["a"]) => ({ stage, taskIds });
 
 /** What is sent, the status, the code, and what the detail must name. */
 const REFUSALS: readonly (readonly [...[string, string, Call], number, string, RegExp])[] = [
   ["GET", "/v1/requests", {}, 404, "not_found", /nothing under/],
   ["GET", "/v1/requests/", {}, 404, "not_found", /nothing under/],
-  ["POST", `${PATH}/acks`, {}, 404, "not_found", /nothing under/],
+  ["POST", `${PATH}/roots`, {}, 404, "not_found", /nothing under/],
+  ["POST", `${PATH}/marks`, {}, 404, "not_found", /nothing under/],
   ["POST", PATH, {}, 405, "method_not_allowed", /PUT, GET, HEAD, DELETE$/],
-  ["GET", `${PATH}/marks`, {}, 405, "method_not_allowed", /POST$/],
+  ["PUT", `${PATH}/tasks`, {}, 405, "method_not_allowed", /POST, GET, HEAD$/],
+  ["GET", `${PATH}/acks`, {}, 405, "method_not_allowed", /POST$/],
+  ["GET", `${PATH}/counts`, {}, 405, "method_not_allowed", /POST$/],
+  ["GET", `${PATH}/seal`, {}, 405, "method_not_allowed", /POST$/],
+  ["DELETE", `${PATH}/cancel`, {}, 405, "method_not_allowed", /POST$/],
+  ["POST", `${PATH}/events`, {}, 405, "method_not_allowed", /GET, HEAD$/],
   ["PUT", "/v1/requests/a%", {}, 400, "malformed", /percent/],
   ["PUT", `/v1/requests/${long}`, {}, 422, "invalid_input", /the request's id/],
   ["GET", `/v1/requests/${long}`, {}, 422, "invalid_input", /the request's id/],
+  ["GET", `/v1/requests/${long}/events`, {}, 422, "invalid_input", /the request's id/],
   ["DELETE", `/v1/requests/${long}`, {}, 422, "invalid_input", /the request's id/],
   ["POST", `/v1/requests/${long}/seal`, {}, 422, "invalid_input", /the request's id/],
   ["PUT", PATH, { body: "{}", headers: { "content-type": "text/plain" } }, 415, "unsupported_media_type", /json/],
@@ -212,50 +335,65 @@ const REFUSALS: readonly (readonly [...[string, string, Call], number, string, R
   ["PUT", PATH, { body: " " }, 400, "malformed", /not JSON/],
   ["PUT", PATH, { body: "null" }, 422, "invalid_input", /must be an object/],
   ["PUT", PATH, { body: { ttl: 5 } }, 422, "invalid_input", /unknown field: ttl$/],
+  ["PUT", PATH, { body: { caller: "x" } }, 422, "invalid_input", /unknown field: caller$/],
+  ["PUT", PATH, { body: { complete: { minSuccessful: 1 } } }, 422, "invalid_input", /unknown field: complete$/],
+  ["PUT", PATH, { body: { onFailure: { handler: "x" } } }, 422, "invalid_input", /unknown field: onFailure$/],
   ["PUT", PATH, { body: { ttlSec: 0.9 } }, 422, "invalid_input", /^ttlSec must be 1 to/],
   ["PUT", PATH, { body: { ttlSec: 1e9 } }, 422, "invalid_input", /^ttlSec/],
   ["PUT", PATH, { body: { ttlSec: "60" } }, 422, "invalid_input", /^ttlSec must be a number/],
+  ["PUT", PATH, { body: { timeoutSec: -1 } }, 422, "invalid_input", /^timeoutSec must be 0 to/],
+  ["PUT", PATH, { body: { metadata: "x".repeat(16_384) } }, 422, "invalid_input", /metadata/],
+  ["PUT", PATH, { body: { parent: {} } }, 422, "invalid_input", /^parent/],
+  ["PUT", PATH, { body: { parent: { requestId: ID, taskId: "a" } } }, 422, "invalid_input", /parent/],
+  ["PUT", PATH, { body: { onEnd: { url: "https://hooks.example/" } } }, 501, "unsupported", /webhook/i],
   ["PUT", PATH, { body: `"${"x".repeat(MAX_BODY_BYTES)}"` }, 413, "too_large", /262144 bytes/],
-  ["POST", `${PATH}/roots`, {}, 415, "unsupported_media_type", /json/],
-  [...roots([]), 422, "invalid_input", /must be an object/],
-  [...roots({ roots: ["a"] }), 422, "invalid_input", /^stage is required/],
-  [...roots({ stage: "", roots: ["a"] }), 422, "invalid_input", /^stage must be 1 to 64 bytes/],
-  [...roots({ stage: "日".repeat(22), roots: ["a"] }), 422, "invalid_input", /^stage must be 1 to 64 bytes/],
-  [...roots({ stage: "s" }), 422, "invalid_input", /^roots is required/],
-  [...roots({ stage: "s", roots: "a" }), 422, "invalid_input", /^roots must be a list/],
-  [...roots({ stage: "s", roots: [] }), 422, "invalid_input", /^roots must hold 1 to 1000/],
-  [...roots({ stage: "s", roots: many(1_001) }), 422, "invalid_input", /^roots must hold 1 to 1000/],
-  [...roots({ stage: "s", roots: ["a", ""] }), 422, "invalid_input", /^roots\[1\] must be 1 to 256/],
+  ["POST", `${PATH}/tasks`, {}, 415, "unsupported_media_type", /json/],
+  [...tasks([]), 422, "invalid_input", /must be an object/],
+  [...tasks({ taskIds: ["a"] }), 422, "invalid_input", /^stage is required/],
+  [...tasks({ stage: "", taskIds: ["a"] }), 422, "invalid_input", /^stage must be 1 to 64 bytes/],
+  [...tasks({ stage: "日".repeat(22), taskIds: ["a"] }), 422, "invalid_input", /^stage must be 1 to 64 bytes/],
+  [...tasks({ stage: "s" }), 422, "invalid_input", /^taskIds is required/],
+  [...tasks({ stage: "s", taskIds: "a" }), 422, "invalid_input", /^taskIds must be a list/],
+  [...tasks({ stage: "s", taskIds: [] }), 422, "invalid_input", /^taskIds must hold 1 to 1000/],
+  [...tasks({ stage: "s", taskIds: many(1_001) }), 422, "invalid_input", /^taskIds must hold 1 to 1000/],
+  [...tasks({ stage: "s", taskIds: ["a", ""] }), 422, "invalid_input", /^taskIds\[1\] must be 1 to 256/],
+  [...tasks({ stage: "s", taskIds: [task] }), 422, "invalid_input", /^taskIds\[0\] must be 1 to 256/],
+  [...tasks({ stage: "s", taskIds: ["a"], taskId: "a" }), 422, "invalid_input", /unknown field: taskId/],
+  [...tasks({ stage: "s", taskIds: Array(1_000).fill("x".repeat(300)) }), 413, "too_large", /262144 bytes/],
+  ["GET", `${PATH}/tasks?state=done`, {}, 422, "invalid_input", /^query\.state/],
+  ["GET", `${PATH}/tasks?limit=0`, {}, 422, "invalid_input", /^query\.limit/],
+  [...ack({ taskId: "a" }), 422, "invalid_input", /^stage is required/],
+  [...ack({ stage: "s" }), 422, "invalid_input", /^taskId/],
+  [...ack({ ...task, stage: "s".repeat(65) }), 422, "invalid_input", /^stage must be 1 to 64/],
+  [...ack({ ...task, taskId: long }), 422, "invalid_input", /^taskId must be 1 to 256/],
+  [...ack({ ...task, taskId: "\ud800" }), 422, "invalid_input", /^taskId/],
+  [...ack({ ...task, processed: -1 }), 422, "invalid_input", /^processed must be a whole number from 0/],
+  [...ack({ ...task, processed: 1.5 }), 422, "invalid_input", /^processed/],
+  [...ack({ ...task, processed: 1_000_000_001 }), 422, "invalid_input", /^processed/],
+  [...ack({ ...task, result: "x".repeat(16_384) }), 422, "invalid_input", /result/],
+  [...ack({ ...task, error: 5 }), 422, "invalid_input", /^error must be a string/],
+  [...ack({ ...task, error: "x", processed: 0 }), 422, "invalid_input", /must not have an error together with/],
+  [...ack({ ...task, error: "x", result: 0 }), 422, "invalid_input", /must not have an error together with/],
+  [...ack({ ...task, error: "x", next: [] }), 422, "invalid_input", /must not have an error together with/],
+  [...ack({ ...task, next: [{ stage: "s" }] }), 422, "invalid_input", /^next\[0\]\.taskIds is required/],
+  [...ack({ ...task, next: [nextOf("")] }), 422, "invalid_input", /^next\[0\]\.stage/],
+  [...ack({ ...task, next: [nextOf("s", [])] }), 422, "invalid_input", /^next\[0\]\.taskIds must hold 1 to 1000/],
+  [...ack({ ...task, next: [{ ...nextOf("s"), processed: 1 }] }), 422, "invalid_input", /unknown field: processed/],
+  [...ack({ ...task, next: Array(65).fill(nextOf("s")) }), 422, "invalid_input", /^next must hold 0 to 64/],
+  [...ack({ ...task, next: [nextOf("s", ["a", "b", "a"])] }), 422, "invalid_input", /repeats an earlier task/],
   [
-    ...roots({ stage: "s", roots: [{ stage: "s", rootId: "a" }] }),
-    422,
-    "invalid_input",
-    /^roots\[0\] must be a string/,
-  ],
-  [...roots({ stage: "s", roots: ["a"], rootId: "a" }), 422, "invalid_input", /unknown field: rootId/],
-  [...roots({ stage: "s", roots: Array(1_000).fill("x".repeat(300)) }), 413, "too_large", /262144 bytes/],
-  [...mark({ rootId: "a" }), 422, "invalid_input", /^stage is required/],
-  [...mark({ stage: "s" }), 422, "invalid_input", /^rootId is required/],
-  [...mark({ ...root, stage: "s".repeat(65) }), 422, "invalid_input", /^stage must be 1 to 64/],
-  [...mark({ ...root, rootId: long }), 422, "invalid_input", /^rootId must be 1 to 256/],
-  [...mark({ ...root, rootId: "\ud800" }), 422, "invalid_input", /^rootId/],
-  [...mark({ ...root, processed: -1 }), 422, "invalid_input", /^processed must be a whole number from 0/],
-  [...mark({ ...root, processed: 1.5 }), 422, "invalid_input", /^processed/],
-  [...mark({ ...root, processed: 1_000_000_001 }), 422, "invalid_input", /^processed/],
-  [...mark({ ...root, error: 5 }), 422, "invalid_input", /^error must be a string/],
-  [...mark({ ...root, error: "x", processed: 0 }), 422, "invalid_input", /must not have an error together with/],
-  [...mark({ ...root, error: "x", next: [] }), 422, "invalid_input", /must not have an error together with/],
-  [...mark({ ...root, next: [{ stage: "s" }] }), 422, "invalid_input", /^next\[0\]\.rootId is required/],
-  [...mark({ ...root, next: [{ ...root, stage: "" }] }), 422, "invalid_input", /^next\[0\]\.stage/],
-  [...mark({ ...root, next: [{ ...root, processed: 1 }] }), 422, "invalid_input", /unknown field: processed/],
-  [...mark({ ...root, next: Array(1_001).fill(root) }), 422, "invalid_input", /^next must hold 0 to 1000/],
-  [
-    ...mark({ ...root, next: many(64).map((name) => ({ stage: name, rootId: "a" })) }),
+    ...ack({ ...task, next: many(64).map((name) => nextOf(name)) }),
     422,
     "invalid_input",
     /^next must name at most 64 stages/,
   ],
-  [...mark({ marks: [root] }), 422, "invalid_input", /is required|unknown field/],
+  [...ack({ acks: [task] }), 422, "invalid_input", /is required|unknown field/],
+  [...count({ processed: 1 }), 422, "invalid_input", /^stage is required/],
+  [...count({ stage: "s" }), 422, "invalid_input", /must have processed, requeued or error/],
+  [...count({ stage: "s", requeued: -1 }), 422, "invalid_input", /^requeued/],
+  [...count({ stage: "s", error: 1 }), 422, "invalid_input", /^error must be a string/],
+  ["POST", `${PATH}/cancel`, { body: {} }, 422, "invalid_input", /^reason is required/],
+  ["POST", `${PATH}/cancel`, { body: { reason: "x", cascade: false } }, 422, "invalid_input", /unknown field: cascade/],
 ];
 
 describe("a refusal", () => {
@@ -276,37 +414,38 @@ describe("a refusal", () => {
     for (const [method, path, request] of REFUSALS) {
       if (path.startsWith(PATH) && method === "POST") await call(method, path, request);
     }
-    expect((await call("GET", PATH)).json).toEqual({ id: ID, state: "pending", queueStatus: {} });
+    expect((await call("GET", PATH)).json).toEqual(shown(ID));
   });
 
   it("keeps to 64 stages, and stores nothing of what goes beyond", async () => {
     const { path } = await made();
-    for (const name of many(64)) await post(`${path}/roots`, { stage: name, roots: ["a"] });
+    for (const name of many(64)) await post(`${path}/tasks`, { stage: name, taskIds: ["a"] });
     const before = (await call("GET", path)).text;
-    const next = [{ stage: "one-more", rootId: "a" }];
+    const next = [nextOf("one-more")];
     for (const [step, body] of [
-      ["roots", { stage: "one-more", roots: ["a"] }],
-      ["marks", { stage: "one-more", rootId: "a" }],
-      ["marks", { stage: "root-0", rootId: "a", next }],
+      ["tasks", nextOf("one-more")],
+      ["counts", { stage: "one-more", processed: 1 }],
+      ["acks", { stage: "one-more", taskId: "a" }],
+      ["acks", { stage: "task-0", taskId: "a", next }],
     ] as const) {
       const { status, json } = await call("POST", `${path}/${step}`, { body });
       expect([status, json.code, json.applied]).toEqual([422, "limit_exceeded", "no"]);
       expect(json.detail).toMatch(/64 stages/);
     }
     expect((await call("GET", path)).text).toBe(before);
-    expect(await post(`${path}/marks`, { stage: "root-0", rootId: "a" })).toMatchObject({ verdict: "accepted" });
+    expect(await post(`${path}/acks`, { stage: "task-0", taskId: "a" })).toMatchObject({ verdict: "accepted" });
   });
 
-  it("keeps to 100,000 roots, a thousand in one call", async () => {
+  it("keeps to 100,000 tasks, a thousand in one call", async () => {
     const { path } = await made();
     const names = many(1_000);
     for (let i = 0; i < 100; i++) {
       const batch = names.map((name) => `${i}:${name}`);
-      expect(await post(`${path}/roots`, { stage: "s", roots: batch })).toMatchObject({ verdict: "accepted" });
+      expect(await post(`${path}/tasks`, { stage: "s", taskIds: batch })).toMatchObject({ outcome: "added" });
     }
-    const { status, json } = await call("POST", `${path}/roots`, { body: { stage: "s", roots: ["one-more"] } });
+    const { status, json } = await call("POST", `${path}/tasks`, { body: { stage: "s", taskIds: ["one-more"] } });
     expect([status, json.code, json.applied]).toEqual([422, "limit_exceeded", "no"]);
-    expect(await post(`${path}/marks`, { stage: "s", rootId: "0:root-0" })).toMatchObject({ verdict: "accepted" });
+    expect(await post(`${path}/acks`, { stage: "s", taskId: "0:task-0" })).toMatchObject({ verdict: "accepted" });
   });
 });
 
@@ -316,7 +455,7 @@ describe("an id in the path", () => {
     async (id) => {
       const path = `/v1/requests/${encodeURIComponent(id)}`;
       await call("PUT", path);
-      expect((await call("GET", path)).json).toEqual({ id, state: "pending", queueStatus: {} });
+      expect((await call("GET", path)).json).toEqual(shown(id));
     },
   );
 
@@ -327,31 +466,36 @@ describe("an id in the path", () => {
   });
 });
 
-describe("a group whose end marks a request's root", () => {
-  const target = (id: string, rootId: string) => ({ requestRoot: { requestId: id, stage: "embed", rootId } });
+describe("a group whose end acks a request's task", () => {
+  const target = (id: string, taskId: string) => ({ task: { requestId: id, stage: "embed", taskId } });
+  const embedded = { embed: stage({ total: 1, processed: 1 }) };
 
   it("completes the waiting request when its last task is acked", async () => {
     const { id, path } = await made();
     const group = `/v1/groups/${freshId()}`;
-    await post(`${path}/roots`, { stage: "embed", roots: ["document"] });
+    await post(`${path}/tasks`, { stage: "embed", taskIds: ["document"] });
     const body = { tasks: ["a", "b"], onEnd: target(id, "document") };
     expect((await call("PUT", group, { body })).status).toBe(200);
     const waiting = waitOn(path, 20);
     await post(`${group}/acks`, { tasks: ["a", "b"] });
     const { status, json } = await waiting;
-    expect([status, json]).toEqual([200, { id, state: "complete", queueStatus: { embed: stage({ processed: 1 }) } }]);
+    expect([status, json]).toEqual([200, shown(id, { state: "complete", queueStatus: embedded })]);
     const { delivery } = (await waitForDelivery(group)) as { delivery: object };
     expect(delivery).toMatchObject({ state: "delivered", attempts: 1 });
   });
 
   it.each([
-    ["failed", { tasks: [{ id: "a", error: "no such page" }] }, /^1 of 1 tasks failed: no such page$/],
-    ["was cancelled", { reason: "no longer wanted" }, /^the group was cancelled: no longer wanted$/],
-    ["timed out", undefined, /^the group timed out$/],
+    [
+      "failed",
+      { tasks: [{ id: "a", error: "no such page" }] },
+      /^id-\d+ completed: 1 of 1 tasks failed: no such page$/,
+    ],
+    ["was cancelled", { reason: "no longer wanted" }, /^id-\d+ cancelled: no longer wanted$/],
+    ["timed out", undefined, /^id-\d+ timed_out: deadline$/],
   ])("tells the request that it %s", async (_, body, message) => {
     const { id, path } = await made();
     const group = `/v1/groups/${freshId()}`;
-    await post(`${path}/roots`, { stage: "embed", roots: ["document"] });
+    await post(`${path}/tasks`, { stage: "embed", taskIds: ["document"] });
     const timeoutSec = body === undefined ? 0.3 : 60;
     await call("PUT", group, { body: { tasks: ["a"], timeoutSec, onEnd: target(id, "document") } });
     if (body !== undefined) await post(`${group}/${"reason" in body ? "cancel" : "acks"}`, body);
@@ -363,7 +507,7 @@ describe("a group whose end marks a request's root", () => {
   it("counts once though it is delivered again", async () => {
     const { id, path } = await made();
     const group = `/v1/groups/${freshId()}`;
-    await post(`${path}/roots`, { stage: "embed", roots: ["document"] });
+    await post(`${path}/tasks`, { stage: "embed", taskIds: ["document"] });
     await call("PUT", group, { body: { total: 0, onComplete: target(id, "document") } });
     await waitOn(path, 20);
     const { delivery } = (await waitForDelivery(group)) as { delivery: { attempts: number } };
@@ -374,17 +518,19 @@ describe("a group whose end marks a request's root", () => {
         state: "delivered",
         attempts: delivery.attempts + 1,
       });
-    expect((await call("GET", path)).json.queueStatus).toEqual({ embed: stage({ processed: 1 }) });
+    expect((await call("GET", path)).json.queueStatus).toEqual(embedded);
   });
 
   it.each<[unknown, RegExp]>([
     [{}, /^onEnd must be/],
-    [{ requestRoot: "x" }, /^onEnd\.requestRoot must be an object/],
-    [{ requestRoot: {} }, /^onEnd\.requestRoot\.requestId is required/],
-    [{ requestRoot: { requestId: "", stage: "s", rootId: "a" } }, /^onEnd\.requestRoot\.requestId/],
-    [{ requestRoot: { requestId: "a", stage: "s".repeat(65), rootId: "a" } }, /^onEnd\.requestRoot\.stage/],
-    [{ requestRoot: { requestId: "a", stage: "s", rootId: long } }, /^onEnd\.requestRoot\.rootId/],
-    [{ requestRoot: { requestId: "a", stage: "s", rootId: "a", processed: 2 } }, /unknown field: processed/],
+    [{ task: "x" }, /^onEnd\.task must be an object/],
+    [{ task: { taskId: "a" } }, /^onEnd\.task must have either groupId or requestId/],
+    [{ task: { requestId: "a", groupId: "a", taskId: "a" } }, /^onEnd\.task must have either groupId or requestId/],
+    [{ task: { requestId: "", stage: "s", taskId: "a" } }, /^onEnd\.task\.requestId/],
+    [{ task: { requestId: "a", stage: "s".repeat(65), taskId: "a" } }, /^onEnd\.task\.stage/],
+    [{ task: { requestId: "a", stage: "s", taskId: long } }, /^onEnd\.task\.taskId/],
+    [{ task: { groupId: "a", taskId: "a", generation: -1 } }, /^onEnd\.task\.generation/],
+    [{ task: { requestId: "a", stage: "s", taskId: "a", processed: 2 } }, /unknown field: processed/],
     [{ ...target("a", "a"), url: "https://hooks.example/" }, /^onEnd must be/],
     [{ ...target("a", "a"), handler: "x" }, /^onEnd must be/],
     [{ ...target("a", "a"), payload: 1 }, /^onEnd must be/],

@@ -48,6 +48,14 @@ it("reading unwritten ids stores nothing, and neither does a refused call", ({ t
     await call("POST", "/v1/groups/d/cancel", { body: { reason: "" } });
     await call("POST", "/v1/groups/e/redeliver");
     await call("POST", "/v1/groups/f/decrement", { body: {} });
+    await call("POST", "/v1/groups/f/tasks", { body: { tasks: ["a"] } });
+    await call("POST", "/v1/groups/f/seal");
+    await call("POST", "/v1/groups/f/retry", { body: { tasks: ["a"] } });
+    await call("POST", "/v1/groups/f/extend", { body: { timeoutSec: 5 } });
+    await call("POST", "/v1/groups/f/heartbeat");
+    await call("GET", "/v1/groups/f/tasks");
+    await call("GET", "/v1/groups/f/events");
+    await call("DELETE", "/v1/groups/f");
     await call("PUT", "/v1/groups/g", { body: { total: 1, restart: { from: 1 } } });
     await call("PUT", "/v1/groups/h", { body: { total: -1 } });
     await call("PUT", "/v1/groups/i", { body: { total: 1 }, token: "a-token-that-is-unknown" });
@@ -107,20 +115,24 @@ it(
 
 /** Everything that can be done with a request, but for its registration; and registrations that are refused. */
 async function requestsOfNobody(call: Client): Promise<void> {
-  const root = { stage: "s", rootId: "a" };
   await call("GET", "/v1/requests/a");
   await call("GET", "/v1/requests/b", { headers: { prefer: "wait=1" } });
-  await call("POST", "/v1/requests/c/roots", { body: { stage: "s", roots: ["a"] } });
-  await call("POST", "/v1/requests/d/marks", { body: { ...root, next: [root] } });
-  await call("POST", "/v1/requests/d/marks", { body: { ...root, error: "x" } });
+  await call("POST", "/v1/requests/c/tasks", { body: { stage: "s", taskIds: ["a"] } });
   await call("POST", "/v1/requests/e/seal");
+  await call("POST", "/v1/requests/e/counts", { body: { stage: "s", processed: 1 } });
+  await call("POST", "/v1/requests/e/cancel", { body: { reason: "" } });
+  await call("GET", "/v1/requests/e/tasks");
+  await call("GET", "/v1/requests/e/events");
   await call("DELETE", "/v1/requests/f");
   await call("PUT", "/v1/requests/g", { body: { ttlSec: 0 } });
   await call("PUT", "/v1/requests/h", { token: "a-token-that-is-unknown" });
-  const record = { op: "op", stage: "s", processed: 1 };
-  await call("POST", "/v1/run/request/record", { body: { id: "i", input: record } });
+  const count = { op: "op", stage: "s", processed: 1 };
+  await call("POST", "/v1/run/request/count", { body: { id: "i", input: count } });
+  await call("POST", "/v1/run/request/ack", {
+    body: { id: "i", input: { op: "op", tasks: [{ id: "a" }], earlyTtlMs: 0 } },
+  });
   await call("POST", "/v1/watch/request/wait", { body: { id: "j", input: {}, timeoutMs: 100 } });
-  await call("POST", "/v1/watch/request/progress", { body: { id: "k", input: { after: 0 }, timeoutMs: 100 } });
+  await call("POST", "/v1/watch/request/progress", { body: { id: "k", input: { after: "" }, timeoutMs: 100 } });
 }
 
 /** Reads of versions, claims and counts, and writes that find nothing to change. */

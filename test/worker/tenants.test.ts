@@ -30,8 +30,8 @@ afterAll(() => worker.close());
 interface Own {
   readonly groups: Map<string, { total: number; acked: Set<string>; cancelled: boolean }>;
   readonly counters: Map<string, number>;
-  /** Each request's roots. */
-  readonly requests: Map<string, { readonly registered: Set<string>; readonly marked: Set<string> }>;
+  /** Each request's tasks. */
+  readonly requests: Map<string, { readonly added: Set<string>; readonly acked: Set<string> }>;
   readonly claims: Set<string>;
   readonly versions: Map<string, number>;
   readonly sums: Map<string, number>;
@@ -137,40 +137,46 @@ async function run(token: string, transition: string, id: string, input: object)
 async function stepOfRequest({ token, id, own, kind, i }: Step): Promise<boolean> {
   const path = `/v1/requests/${encodeURIComponent(id)}`;
   const request = own.requests.get(id);
-  const rootId = `root-${i % 5}`;
+  const taskId = `task-${i % 5}`;
   switch (kind) {
     case 6: {
       const { json } = await call("PUT", path, { token });
-      if (request === undefined) own.requests.set(id, { registered: new Set(), marked: new Set() });
-      return json.verdict === (request === undefined ? "accepted" : "duplicate");
+      if (request === undefined) own.requests.set(id, { added: new Set(), acked: new Set() });
+      return json.id === id && json.open === openOf(request) && onlyStage(json.queueStatus, token);
     }
     case 7: {
-      const { json } = await call("POST", `${path}/marks`, { token, body: { stage: token, rootId } });
+      const { json } = await call("POST", `${path}/acks`, { token, body: { stage: token, taskId } });
       if (request === undefined) return json.verdict === "unknown";
-      const { registered, marked } = request;
-      const wanted = marked.has(rootId) ? "duplicate" : registered.has(rootId) ? "accepted" : "early";
-      marked.add(rootId);
+      const { added, acked } = request;
+      const wanted = acked.has(taskId) ? "duplicate" : added.has(taskId) ? "accepted" : "early";
+      acked.add(taskId);
       return json.verdict === wanted;
     }
     case 8: {
-      const { json } = await call("POST", `${path}/roots`, { token, body: { stage: token, roots: [rootId] } });
-      if (request === undefined) return json.verdict === "unknown";
-      const wanted = request.registered.has(rootId) ? "duplicate" : "accepted";
-      request.registered.add(rootId);
-      return json.verdict === wanted;
+      const { json } = await call("POST", `${path}/tasks`, { token, body: { stage: token, taskIds: [taskId] } });
+      if (request === undefined) return json.outcome === "unknown";
+      // New and open: neither known, nor acked before.
+      const isNew = !request.added.has(taskId) && !request.acked.has(taskId);
+      request.added.add(taskId);
+      return json.outcome === "added" && json.added.length === (isNew ? 1 : 0);
     }
     default: {
       const { status, json } = await call("GET", path, { token });
       if (request === undefined) return status === 404;
-      const { registered, marked } = request;
+      const { added, acked } = request;
       return (
-        Object.keys(json.queueStatus).every((stage) => stage === token) &&
-        countOf(json.queueStatus[token]) === [...marked].filter((root) => registered.has(root)).length
+        onlyStage(json.queueStatus, token) &&
+        json.open === openOf(request) &&
+        countOf(json.queueStatus[token]) === [...acked].filter((task) => added.has(task)).length
       );
     }
   }
 }
 
+type Request = Own["requests"] extends Map<string, infer R> ? R : never;
+const openOf = (request: Request | undefined): number =>
+  request === undefined ? 0 : [...request.added].filter((task) => !request.acked.has(task)).length;
+const onlyStage = (stages: object, token: string): boolean => Object.keys(stages).every((stage) => stage === token);
 const countOf = (stage: { readonly processed: number } | undefined): number => stage?.processed ?? 0;
 
 async function stepOfSmall({ token, id, own, kind, i }: Step): Promise<boolean> {
@@ -216,19 +222,19 @@ function agrees(
   return metadata?.by === token && succeeded === group.acked.size && state === wanted && (reason ?? token) === token;
 }
 
-it("a tenant's group marks the root of that tenant's request, and of no other tenant's request", async () => {
+it("a tenant's group acks the task of that tenant's request, and of no other tenant's request", async () => {
   const ids = ["shared", "a:shared", "coord:a:{request}shared"];
   const requestPath = (id: string) => `/v1/requests/${encodeURIComponent(id)}`;
   for (const token of TOKENS) {
     for (const id of ids) {
       await call("PUT", requestPath(id), { token });
-      await call("POST", `${requestPath(id)}/roots`, { token, body: { stage: "s", roots: ["a"] } });
+      await call("POST", `${requestPath(id)}/tasks`, { token, body: { stage: "s", taskIds: ["a"] } });
     }
   }
   const complete = new Set<string>();
   for (const token of TOKENS) {
     for (const id of ids) {
-      const onEnd = { requestRoot: { requestId: id, stage: "s", rootId: "a" } };
+      const onEnd = { task: { requestId: id, stage: "s", taskId: "a" } };
       await call("PUT", `/v1/groups/${encodeURIComponent(id)}`, { token, body: { total: 0, onEnd } });
       const waited = await call("GET", requestPath(id), { token, headers: { prefer: "wait=20" } });
       expect(waited.json.state).toBe("complete");
@@ -253,9 +259,9 @@ it("a tenant's group finds that tenant's request after a restart too, when its a
     const before = clientOf(own.url);
     for (const token of TOKENS) {
       await before("PUT", path, { token });
-      await before("POST", `${path}/roots`, { token, body: { stage: "s", roots: ["a"] } });
+      await before("POST", `${path}/tasks`, { token, body: { stage: "s", taskIds: ["a"] } });
     }
-    const onTimeout = { requestRoot: { requestId: "x", stage: "s", rootId: "a" } };
+    const onTimeout = { task: { requestId: "x", stage: "s", taskId: "a" } };
     await before("PUT", "/v1/groups/x", { token: "token-of-tenant-b", body: { total: 1, timeoutSec: 2, onTimeout } });
     await own.close();
 
@@ -263,7 +269,7 @@ it("a tenant's group finds that tenant's request after a restart too, when its a
     const after = clientOf(own.url);
     const headers = { prefer: "wait=20" };
     const { json } = await after("GET", path, { token: "token-of-tenant-b", headers });
-    expect(json.queueStatus.s?.errors).toEqual([{ message: "the group timed out" }]);
+    expect(json.queueStatus.s?.errors).toEqual([{ taskId: "a", message: "x timed_out: deadline" }]);
     const states = await Promise.all(TOKENS.map((token) => read(after, token)));
     expect(states).toEqual(TOKENS.map((token) => (token === "token-of-tenant-b" ? "complete" : "pending")));
   } finally {

@@ -19,66 +19,75 @@ afterAll(() => worker.close());
 
 const coordinator = () => new HttpCoordinator({ url: worker.url, token: TOKEN });
 const requestsOf = () => new RequestWaitTracker(coordinator(), { stages: ["parse", "embed"] });
-const NOTHING = { processed: 0, requeueCount: 0, errorCount: 0, errors: [] };
+const NOTHING = { total: 0, open: 0, processed: 0, requeueCount: 0, errorCount: 0, errors: [] };
 
 describe("a RequestWaitTracker over HTTP", () => {
-  it("waits until every root is marked, and reports progress on the way", async () => {
+  it("waits until every task is acked, and reports progress on the way", async () => {
     const id = freshId();
     const requests = requestsOf();
-    expect(await requests.registerRequest(id)).toEqual({ verdict: "accepted", state: "pending" });
-    expect(await requests.registerRoot(id, "parse", ["a", "b"])).toEqual({ verdict: "accepted", state: "pending" });
-    const waiting = requestsOf().waitForRequest(id, { timeoutMs: 20_000 });
+    expect(await requests.register(id)).toMatchObject({ requestId: id, state: "pending", final: false, open: 0 });
+    expect(await requests.add(id, "parse", ["a", "b"])).toMatchObject({ outcome: "added", added: ["a", "b"] });
+    const waiting = requestsOf().wait(id, { timeoutMs: 20_000 });
 
-    const first = await requests.progress(id, 0);
+    const first = await requests.newer(id, "", { timeoutMs: 20_000 });
     expect(first).toMatchObject({ state: "pending", open: 2 });
-    const news = requests.progress(id, first?.version ?? 0, { timeoutMs: 20_000 });
-    await requests.markDone(id, "parse", "a", { processed: 3, next: [{ stage: "embed", rootId: "a" }] });
-    await requests.recordRequeue(id, "embed", 2);
-    expect((await news)?.version).toBeGreaterThan(first?.version ?? 0);
-    await requests.recordProcessed(id, "embed", 4);
-    await requests.recordError(id, "embed", "slow");
-    await requests.markDone(id, "embed", "a");
-    expect(await requests.markFailed(id, "parse", "b", "unreadable")).toEqual({
-      verdict: "accepted",
-      state: "complete",
-    });
+    const news = requests.newer(id, first?.version ?? "", { timeoutMs: 20_000 });
+    await requests.ack(id, "parse", "a", { processed: 3, next: [{ stage: "embed", taskIds: "a" }] });
+    await requests.count(id, "embed", { requeued: 2 });
+    expect((await news)?.version).not.toBe(first?.version);
+    await requests.count(id, "embed", { processed: 4 });
+    await requests.count(id, "embed", { error: "slow" });
+    await requests.ack(id, "embed", "a");
+    expect(await requests.fail(id, "parse", "b", "unreadable")).toEqual({ verdict: "accepted", state: "complete" });
 
-    const status = {
-      parse: { ...NOTHING, processed: 3, errorCount: 1, errors: [{ message: "unreadable" }] },
-      embed: { processed: 5, requeueCount: 2, errorCount: 1, errors: [{ message: "slow" }] },
+    const unreadable = { taskId: "b", message: "unreadable" };
+    const stages = {
+      parse: { ...NOTHING, total: 2, processed: 3, errorCount: 1, errors: [unreadable] },
+      embed: {
+        ...NOTHING,
+        total: 1,
+        processed: 5,
+        requeueCount: 2,
+        errorCount: 1,
+        errors: [{ taskId: null, message: "slow" }],
+      },
     };
-    expect(await waiting).toMatchObject({ state: "complete", status });
-    expect(await requests.queueStatus(id)).toEqual(status);
-    expect(await requests.sealAndStatus(id)).toEqual({ result: { verdict: "accepted", state: "complete" }, status });
-    expect((await call("GET", `/v1/requests/${id}`)).json).toEqual({ id, state: "complete", queueStatus: status });
-    expect(await requests.cleanup(id)).toBe(true);
-    expect(await requests.cleanup(id)).toBe(false);
-    expect([await requests.state(id), await requests.queueStatus(id)]).toEqual(["unknown", null]);
+    expect(await waiting).toMatchObject({ state: "complete", stages });
+    expect((await requests.status(id))?.stages).toEqual(stages);
+    expect(await requests.seal(id)).toMatchObject({ state: "complete", final: true, stages });
+    const shown = { id, state: "complete", final: true, open: 0, queueStatus: stages, reason: null };
+    expect((await call("GET", `/v1/requests/${id}`)).json).toEqual(shown);
+    const states: string[] = [];
+    for await (const { state } of requests.progress(id)) states.push(state);
+    expect(states).toEqual(["complete"]);
+    expect(await requests.remove(id)).toBe(true);
+    expect(await requests.remove(id)).toBe(false);
+    expect(await requests.status(id)).toBeNull();
   });
 
   it("reports a wait that timed out, an unknown request, and a cap that was reached", async () => {
     const id = freshId();
     const requests = requestsOf();
-    expect(await requests.waitForRequest(id, { timeoutMs: 20_000 })).toBeNull();
-    expect(await requests.progress(id, 0)).toBeNull();
-    await requests.registerRequest(id);
-    expect(await requests.waitForRequest(id, { timeoutMs: 2_000 })).toMatchObject({ state: "pending", open: 0 });
+    expect(await requests.wait(id, { timeoutMs: 20_000 })).toBeNull();
+    expect(await requests.newer(id, "", { timeoutMs: 20_000 })).toBeNull();
+    await requests.register(id);
+    expect(await requests.wait(id, { timeoutMs: 2_000 })).toMatchObject({ state: "pending", open: 0 });
     const stages = Array.from({ length: 64 }, (_, i) => `stage-${i}`);
     const others = new RequestWaitTracker(coordinator(), { stages });
-    for (const stage of stages) await others.recordProcessed(id, stage);
-    await expect(requests.registerRoot(id, "parse", "a")).rejects.toMatchObject({ code: "limit_exceeded" });
+    for (const stage of stages) await others.count(id, stage, { processed: 1 });
+    await expect(requests.add(id, "parse", "a")).rejects.toMatchObject({ code: "limit_exceeded" });
   });
 
   it("ends its wait when a group that a CompletionTracker registered ends", async () => {
     const id = freshId();
     const requests = requestsOf();
-    await requests.registerRequest(id);
-    await requests.registerRoot(id, "embed", "document");
+    await requests.register(id);
+    await requests.add(id, "embed", "document");
     const groups = new CompletionTracker(coordinator());
-    const onEnd = { requestRoot: { requestId: id, stage: "embed", rootId: "document" } };
+    const onEnd = { task: { requestId: id, stage: "embed", taskId: "document" } };
     await groups.register(freshId(), [], { onEnd });
-    const end = await requests.waitForRequest(id, { timeoutMs: 20_000 });
-    expect(end?.status).toEqual({ parse: NOTHING, embed: { ...NOTHING, processed: 1 } });
+    const end = await requests.wait(id, { timeoutMs: 20_000 });
+    expect(end?.stages).toEqual({ parse: NOTHING, embed: { ...NOTHING, total: 1, processed: 1 } });
   });
 });
 

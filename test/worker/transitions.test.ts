@@ -3,6 +3,7 @@ import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
 import { machines } from "../../src/core/registry.js";
 import { isInternal, isWatchable } from "../../src/runtime/access.js";
 import { type Client, clientOf, freshId, TOKEN } from "./client.js";
+import { countOf, GROUP_STEPS, MORE, OP, type Step, TTL } from "./steps.js";
 
 let worker: WorkerHost;
 let call: Client;
@@ -14,139 +15,9 @@ beforeAll(async () => {
 afterAll(() => worker.close());
 
 const long = "x".repeat(257);
-/** A text that takes three bytes of UTF-8 a character, so that a count of characters would let it through. */
-const wide = "日".repeat(22);
-const ids = (n: number) => Array.from({ length: n }, (_, i) => `root-${i}`);
-
-type Input = Readonly<Record<string, unknown>>;
-
-/** A step of one of the small machines and of requests: what it takes, what it then answers, and what it refuses. */
-interface Step {
-  readonly input: Input;
-  readonly output: object;
-  readonly bad: readonly (readonly [change: Input, detail: RegExp])[];
-}
-
-/** A change of the good input; `undefined` leaves a field out. */
-const OP: Step["bad"] = [
-  [{ op: undefined }, /^input\.op is required/],
-  [{ op: "" }, /^input\.op must be 1 to 256/],
-  [{ op: long }, /^input\.op/],
-  [{ op: 5 }, /^input\.op must be a string/],
-];
-const TTL: Step["bad"] = [
-  [{ ttlMs: undefined }, /^input\.ttlMs is required/],
-  [{ ttlMs: 0 }, /^input\.ttlMs must be a whole number from 1 /],
-  [{ ttlMs: 1.5 }, /^input\.ttlMs/],
-  [{ ttlMs: 31_536_000_001 }, /^input\.ttlMs/],
-];
-const STAGE: Step["bad"] = [
-  [{ stage: undefined }, /^input\.stage is required/],
-  [{ stage: "" }, /^input\.stage must be 1 to 64/],
-  [{ stage: wide }, /^input\.stage must be 1 to 64/],
-  [{ stage: "\udfff" }, /^input\.stage/],
-];
-const countOf = (field: string): Step["bad"] => [
-  [{ [field]: -1 }, new RegExp(`^input\\.${field} must be a whole number from 0 to 1000000000`)],
-  [{ [field]: 0.5 }, new RegExp(`^input\\.${field}`)],
-  [{ [field]: 1_000_000_001 }, new RegExp(`^input\\.${field}`)],
-  [{ [field]: "1" }, new RegExp(`^input\\.${field} must be a number`)],
-];
-const MORE: Step["bad"] = [[{ more: 1 }, /^input has an unknown field: more/]];
-const UNKNOWN = { verdict: "unknown" };
 
 const STEPS: Readonly<Record<string, Step>> = {
-  "request.register": {
-    input: { op: "op", ttlMs: 1_000 },
-    output: { verdict: "accepted", complete: false },
-    bad: [...MORE, ...OP, ...TTL.slice(2), [{ ttlMs: 999 }, /^input\.ttlMs must be a whole number from 1000 /]],
-  },
-  "request.roots": {
-    input: { op: "op", stage: "s", roots: ids(1_000) },
-    output: UNKNOWN,
-    bad: [
-      ...MORE,
-      ...OP,
-      ...STAGE,
-      [{ roots: undefined }, /^input\.roots is required/],
-      [{ roots: [] }, /^input\.roots must hold 1 to 1000/],
-      [{ roots: ids(1_001) }, /^input\.roots must hold 1 to 1000/],
-      [{ roots: ["a", ""] }, /^input\.roots\[1\] must be 1 to 256/],
-      [{ roots: [long] }, /^input\.roots\[0\]/],
-      [{ roots: ["\ud800"] }, /^input\.roots\[0\]/],
-    ],
-  },
-  "request.seal": { input: { op: "op" }, output: UNKNOWN, bad: [...MORE, ...OP] },
-  "request.abandon": {
-    input: { op: "op", caller: "caller", stage: "s", error: "日".repeat(341) },
-    output: UNKNOWN,
-    bad: [
-      ...MORE,
-      ...OP,
-      ...STAGE,
-      [{ caller: undefined }, /^input\.caller is required/],
-      [{ caller: "" }, /^input\.caller must be 1 to 256/],
-      [{ error: undefined }, /^input\.error is required/],
-      [{ error: "日".repeat(342) }, /^input\.error must be at most 1024 bytes/],
-    ],
-  },
-  "request.mark": {
-    input: { op: "op", stage: "s", root: "a", processed: 0, next: [{ stage: "t", roots: ids(1_000) }] },
-    output: UNKNOWN,
-    bad: [
-      ...MORE,
-      ...OP,
-      ...STAGE,
-      ...countOf("processed"),
-      [{ processed: undefined }, /^input\.processed is required/],
-      [{ root: undefined }, /^input\.root is required/],
-      [{ root: "" }, /^input\.root must be 1 to 256/],
-      [{ root: long }, /^input\.root/],
-      [{ error: "x" }, /^input\.error must stand with processed 0, and without next/],
-      [{ error: "x", next: undefined, processed: 1 }, /^input\.error must stand with processed 0/],
-      [{ error: "日".repeat(342), next: undefined }, /^input\.error must be at most 1024 bytes/],
-      [{ next: [] }, /^input\.next must hold 1 to 64/],
-      [{ next: ids(65).map((stage) => ({ stage, roots: ["a"] })) }, /^input\.next must hold 1 to 64/],
-      [{ next: [{ stage: "t", roots: [] }] }, /^input\.next\[0\]\.roots must hold 1 to 1000/],
-      [{ next: [{ stage: "t", roots: ids(1_001) }] }, /^input\.next\[0\]\.roots must hold 1 to 1000/],
-      [
-        { next: ["t", "u"].map((stage) => ({ stage, roots: ids(501) })) },
-        /^input\.next must name at most 1000 roots in all/,
-      ],
-      [{ next: [{ stage: wide, roots: ["a"] }] }, /^input\.next\[0\]\.stage/],
-      [{ next: [{ stage: "t", roots: ["a"], more: 1 }] }, /^input\.next\[0\] has an unknown field/],
-    ],
-  },
-  "request.record": {
-    input: { op: "op", stage: "s", processed: 1_000_000_000, requeued: 0, error: "日".repeat(341) },
-    output: UNKNOWN,
-    bad: [
-      ...MORE,
-      ...OP,
-      ...STAGE,
-      ...countOf("processed"),
-      ...countOf("requeued"),
-      [{ error: "日".repeat(342) }, /^input\.error must be at most 1024 bytes/],
-      [
-        { processed: undefined, requeued: undefined, error: undefined },
-        /^input must have processed, requeued or error/,
-      ],
-    ],
-  },
-  "request.status": { input: {}, output: {}, bad: MORE },
-  "request.wait": { input: {}, output: { ready: true, version: expect.any(Number) }, bad: MORE },
-  "request.progress": {
-    input: { after: Number.MAX_SAFE_INTEGER },
-    output: { ready: true, version: expect.any(Number) },
-    bad: [
-      ...MORE,
-      [{ after: undefined }, /^input\.after is required/],
-      [{ after: -1 }, /^input\.after must be a whole number from 0/],
-      [{ after: 0.5 }, /^input\.after/],
-      [{ after: 2 ** 53 }, /^input\.after/],
-    ],
-  },
-  "request.cleanup": { input: { op: "op" }, output: { found: false }, bad: [...MORE, ...OP] },
+  ...GROUP_STEPS,
   "coalesce.next": {
     input: { op: "op", ttlMs: 31_536_000_000, held: true },
     output: { version: expect.any(Number) },
@@ -195,13 +66,13 @@ const STEPS: Readonly<Record<string, Step>> = {
 const pathOf = (name: string, verb = "run") => `/v1/${verb}/${name.replace(".", "/")}`;
 
 describe("a transition over /v1/run", () => {
-  it("is offered if it is public, and is known here if it is one of a new machine", async () => {
+  it("is offered if it is public, and is known here unless it is one of a raw key", async () => {
     for (const [machine, steps] of Object.entries(machines)) {
       for (const step of Object.keys(steps)) {
         const name = `${machine}.${step}`;
         const { status } = await call("POST", pathOf(name), { body: { id: freshId() } });
         expect([name, status]).toEqual([name, isInternal(name) ? 404 : 422]);
-        expect([name, machine === "kv" || machine === "completion" || name in STEPS]).toEqual([name, true]);
+        expect([name, machine === "kv" || isInternal(name) || name in STEPS]).toEqual([name, true]);
       }
     }
   });
@@ -223,6 +94,12 @@ describe("a transition over /v1/run", () => {
     expect([status, json.output]).toEqual([200, step.output]);
   });
 });
+
+const COUNTED = { fingerprint: "0".repeat(64), kind: "counted", lists: [], timeoutMs: 0, ttlMs: 60_000 };
+const TARGET = {
+  route: "task",
+  body: JSON.stringify({ machine: "request", id: "unknown", stage: "s", taskId: "t" }),
+};
 
 /** Each call of an object arrives sooner than the one before it; the Worker tells how many were under way at most. */
 const SLOWER_FIRST = `
@@ -344,11 +221,10 @@ describe("a transition in a batch", () => {
 
   it("row 76: makes the id that effects hang on itself, whatever the caller says, alone and in a batch", async () => {
     const victim = freshId();
-    const onEnd = { requestRoot: { requestId: "nobody", stage: "s", rootId: "r" } };
+    const onEnd = { task: { requestId: "unknown", stage: "s", taskId: "t" } };
     const { json } = await call("PUT", `/v1/groups/${victim}`, { body: { total: 0, onEnd } });
     const { deliveryId: known } = json.delivery as unknown as { deliveryId: string };
-    const targets = { end: { route: "request", body: JSON.stringify(onEnd.requestRoot) } };
-    const registration = { spec: "0".repeat(64), total: 0, timeoutMs: 0, ttlMs: 60_000, targets };
+    const registration = { ...COUNTED, total: 0, targets: { end: TARGET } };
     const ids = new Set([known]);
     // Chosen, derived from an op of the caller's choice, malformed, and not given.
     const choices = [
@@ -372,9 +248,7 @@ describe("a transition in a batch", () => {
   });
 
   it("row 76: keeps the id of a registration that is sent again", async () => {
-    const root = { requestId: "nobody", stage: "s", rootId: "r" };
-    const targets = { end: { route: "request", body: JSON.stringify(root) } };
-    const input = { op: "op", spec: "0".repeat(64), total: 0, timeoutMs: 0, ttlMs: 60_000, targets };
+    const input = { op: "op", ...COUNTED, total: 0, targets: { end: TARGET } };
     const id = freshId();
     const answers = [1, 2, 3].map(() => call("POST", pathOf("completion.register"), { body: { id, input } }));
     const views = (await Promise.all(answers)).map(
@@ -384,7 +258,7 @@ describe("a transition in a batch", () => {
   });
 
   it("registers no webhook that would be refused by itself", async () => {
-    const registration = { op: "op", spec: "0".repeat(64), total: 1, timeoutMs: 0, ttlMs: 60_000, deliveryId: "msg_1" };
+    const registration = { op: "op", ...COUNTED, total: 1, deliveryId: "msg_1" };
     const targets = { end: { route: "url", body: "https://elsewhere.example/" } };
     const id = freshId();
     const [refused, status] = await batch([
@@ -419,19 +293,17 @@ describe("a transition over /v1/watch", () => {
     const id = freshId();
     const path = `/v1/requests/${id}`;
     await call("PUT", path);
-    await call("POST", `${path}/roots`, { body: { stage: "s", roots: ["a"] } });
+    await call("POST", `${path}/tasks`, { body: { stage: "s", taskIds: ["a"] } });
     const hop = { id, input: {}, timeoutMs: 100 };
     expect((await call("POST", pathOf("request.wait", "watch"), { body: hop })).json).toEqual({
       protocol: 1,
       output: null,
     });
 
-    const progress = { id, input: { after: 0 }, timeoutMs: 5_000 };
-    const { version } = (
-      (await call("POST", pathOf("request.progress", "watch"), { body: progress })).json.output as {
-        view?: { version: number };
-      }
-    ).view ?? { version: 0 };
+    const progress = { id, input: { after: "" }, timeoutMs: 5_000 };
+    const first = (await call("POST", pathOf("request.progress", "watch"), { body: progress })).json.output;
+    const { view } = first as unknown as { view: { generation: number; changes: number } };
+    const version = `${view.generation}.${view.changes}`;
     const news = { id, input: { after: version }, timeoutMs: 100 };
     expect((await call("POST", pathOf("request.progress", "watch"), { body: news })).json).toEqual({
       protocol: 1,
@@ -442,9 +314,12 @@ describe("a transition over /v1/watch", () => {
       call("POST", pathOf(name, "watch"), { body: { id, input: name === "request.wait" ? {} : { after: version } } }),
     );
     await new Promise((resolve) => setTimeout(resolve, 100));
-    await call("POST", `${path}/marks`, { body: { stage: "s", rootId: "a" } });
+    await call("POST", `${path}/acks`, { body: { stage: "s", taskId: "a" } });
     for (const { json } of await Promise.all(waiting)) {
-      expect(json.output).toMatchObject({ ready: true, view: { complete: true, open: 0, stages: [{ processed: 1 }] } });
+      expect(json.output).toMatchObject({
+        ready: true,
+        view: { state: "open", remaining: 0, stages: [{ processed: 1 }] },
+      });
     }
   });
 });

@@ -152,19 +152,19 @@ describe("GET with Prefer: wait", () => {
 async function pendingRequest(): Promise<string> {
   const path = `/v1/requests/${freshId()}`;
   await call("PUT", path);
-  await call("POST", `${path}/roots`, { body: { stage: "s", roots: ["a"] } });
+  await call("POST", `${path}/tasks`, { body: { stage: "s", taskIds: ["a"] } });
   return path;
 }
 
-const markOf = (path: string) => call("POST", `${path}/marks`, { body: { stage: "s", rootId: "a" } });
+const doneOf = (path: string) => call("POST", `${path}/acks`, { body: { stage: "s", taskId: "a" } });
 
 describe("GET of a request with Prefer: wait", () => {
-  it("answers when the last root is marked, many waiters at once", async () => {
+  it("answers when the last task is acked, many waiters at once", async () => {
     await expectSoon(2_000, async () => {
       const path = await pendingRequest();
       const waiting = Array.from({ length: 40 }, () => timed(waitOn(path, 30)));
       await pause(200);
-      await markOf(path);
+      await doneOf(path);
       const answers = await Promise.all(waiting);
       for (const [{ status, json, headers }] of answers) {
         expect([status, json.state, json.queueStatus.s?.processed]).toEqual([200, "complete", 1]);
@@ -204,7 +204,7 @@ describe("GET of a request with Prefer: wait", () => {
 
   it("still returns the end of a just cleaned-up request to a client that waits, and to no other", async () => {
     const path = await pendingRequest();
-    await markOf(path);
+    await doneOf(path);
     await call("DELETE", path);
     const { status, json } = await waitOn(path, 30);
     expect([status, json.state, json.queueStatus.s?.processed]).toEqual([200, "complete", 1]);
@@ -221,7 +221,7 @@ describe("GET of a request with Prefer: wait", () => {
     expect((await call("GET", path)).headers.get("preference-applied")).toBeNull();
     const waiting = waitOn(path, 86_400);
     await pause(50);
-    await markOf(path);
+    await doneOf(path);
     expect((await waiting).headers.get("preference-applied")).toBe("wait=60");
   });
 
@@ -229,7 +229,7 @@ describe("GET of a request with Prefer: wait", () => {
     const path = `/v1/requests/${freshId()}`;
     // The waiter looks each quarter of that: a machine that is busy for less than the rest of it costs the request nothing.
     await call("PUT", path, { body: { ttlSec: 4 } });
-    await call("POST", `${path}/roots`, { body: { stage: "s", roots: ["a"] } });
+    await call("POST", `${path}/tasks`, { body: { stage: "s", taskIds: ["a"] } });
     const [{ status, json }, tookMs] = await timed(waitOn(path, 6));
     expect([status, json.state]).toEqual([200, "pending"]);
     expect(tookMs).toBeGreaterThan(5_990);
