@@ -193,7 +193,9 @@ export class GroupOracle extends ModelRecord {
     if (task.op === op) return isForgotten ? "copy" : "accepted";
     if (task.early?.op === op && group.isOpen) return "early";
     if (task.before.has(op) || task.early?.op === op) return "copy";
-    if (task.state !== "open") return "duplicate";
+    // A call whose early acks counted is recognised as a whole where tasks are numbered.
+    const isOfEarly = group.setup.kind === "indexed" && [...group.tasks.values()].some((each) => each.op === op);
+    if (task.state !== "open") return isOfEarly ? "copy" : "duplicate";
     if (!isListed(group, task) && !group.setup.grows) return "unknown";
     if (group.state === "cancelled") return "cancelled";
     if (!group.isOpen || (group.setup.kind === "counted" && group.left === 0)) return "late";
