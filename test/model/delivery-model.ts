@@ -1,13 +1,18 @@
 import type { DeliveryStatus } from "../../src/delivery/group-status.js";
 import { equal, isTrue } from "../../src/testing/assert.js";
 import type { RecordedDelivery } from "../../src/testing/index.js";
-import type { Target } from "./completion-spec.js";
+import type { Target } from "./group-record.js";
+import { groupStatusOf, statusOf } from "./group-status.js";
+import type { View } from "./group-view.js";
 import { DELIVERED_MS } from "./world.js";
 
-/** A group's status at its end, but for what the backend's clock decides. */
-export interface Snapshot {
-  readonly generation: number;
-  readonly reason: string | null;
+/** The end of a generation. */
+export interface End {
+  readonly maxAttempts: number;
+  readonly nowMs: number;
+  readonly type: string;
+  /** The status at the end, but for what the backend's clock decides. */
+  readonly snapshot: View;
 }
 
 /** What the end of one generation owes: attempts until one succeeds, a dead letter when the allowance is spent. */
@@ -15,7 +20,7 @@ export class DeliveryModel {
   readonly #target: Target;
   readonly #maxAttempts: number;
   readonly #type: string;
-  readonly #snapshot: Snapshot;
+  readonly snapshot: View;
   #deliveryId: string | undefined;
   /** How many attempts there had been when it was queued last, and how many there will be in the end. */
   #base = 0;
@@ -24,11 +29,11 @@ export class DeliveryModel {
   /** Its time has come: it must be delivered, or dead. */
   isOver = false;
 
-  constructor(target: Target, maxAttempts: number, nowMs: number, type: string, snapshot: Snapshot) {
+  constructor(target: Target, { maxAttempts, nowMs, type, snapshot }: End) {
     this.#target = target;
     this.#maxAttempts = maxAttempts;
     this.#type = type;
-    this.#snapshot = snapshot;
+    this.snapshot = snapshot;
     this.queue(nowMs, 0);
   }
 
@@ -87,26 +92,25 @@ export class DeliveryModel {
     }
   }
 
-  /** What the last attempt failed with that did. */
+  /** The error of the last attempt; none once an attempt succeeded. */
   get #lastError(): string | null {
     const failed = Math.min(this.attempts, this.#succeedsAt - 1);
-    return failed > 0 ? `attempt ${failed} failed` : null;
+    return failed > 0 && !this.#succeeds ? `attempt ${failed} failed` : null;
   }
 
   /** Checks the handler's calls: each attempt once and in order, under one id, with the words of the group's end. */
   checkCalls(calls: readonly RecordedDelivery[]): void {
-    const own = calls.filter(({ event }) => event.status.generation === this.#snapshot.generation);
+    const own = calls.filter(({ event }) => event.status.generation === this.snapshot.generation);
     const attempts = own.map(({ event }) => event.attempt);
     const all = Array.from({ length: this.attempts }, (_, i) => i + 1);
     if (this.isOver || this.isNobodys) equal(attempts, all, "the attempts");
     for (const { event } of own) {
-      const { groupId: _, deadlineAtMs: __, delivery: ___, ...snapshot } = event.status;
       this.#deliveryId ??= event.deliveryId;
       equal(event.deliveryId, this.#deliveryId, "the id of an attempt");
       equal(event.type, this.#type, "the event's type");
       equal(event.payload, payloadOf(this.#target), "its payload");
-      equal(event.reason, this.#snapshot.reason, "its reason");
-      equal(snapshot, this.#snapshot, "the status at the end");
+      equal(event.reason, this.snapshot.reason ?? null, "its reason");
+      equal(groupStatusOf(event.status), statusOf(this.snapshot), "the status at the end");
     }
   }
 }

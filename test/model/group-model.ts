@@ -328,6 +328,15 @@ export class GroupModel extends RegistrationModel {
     return before !== undefined && this.nowMs - before.atMs >= KNOWN_MS;
   }
 
+  /** A late copy of the call, however late, is known by the marks of its tasks, or is surely a new call. */
+  remembers(op: string, tasks: readonly Task[]): boolean {
+    const { current } = this;
+    const isKnown = ([key, by]: readonly [string, string | undefined]): boolean =>
+      !this.rules.known.has(op, key) || by === op;
+    const marks = tasks.map((task) => [keyOf(task), current?.entries.get(keyOf(task))?.op] as const);
+    return !this.mayBeForgotten(op) && (this.record?.epoch ?? 0) === 0 && marks.every(isKnown);
+  }
+
   #find({ generation }: Named): Generation | undefined {
     return generation === undefined || generation === this.current?.number ? this.current : undefined;
   }

@@ -1,3 +1,5 @@
+import type { Verdict } from "./group-record.js";
+
 /** How long a call is known after another one has taken its place. */
 export const KNOWN_MS = 60_000;
 
@@ -27,4 +29,14 @@ export class KnownCalls {
     const tasks = this.#settled.get(op);
     return tasks !== undefined && this.#uses.some((use) => tasks.has(`${use} ${key}`));
   }
+}
+
+/**
+ * A late copy changes nothing. Its answer may say less than the first one: a mark that another call has made since then says
+ * `duplicate`; a mark that a removed or restarted generation left says how that one was settled.
+ */
+export function isAnswerToCopy(verdict: Verdict, expected: Verdict, isSettled: boolean): boolean {
+  if (verdict === expected) return true;
+  if (expected !== "accepted") return verdict === "early";
+  return verdict === "early" || (verdict === "duplicate" && isSettled);
 }

@@ -1,5 +1,6 @@
 import { type Early, type Generation, hasNoOpenTask, type Restart, type Spec } from "./group-record.js";
 import { GroupRules } from "./group-rules.js";
+import { type View, viewOf } from "./group-view.js";
 import { KNOWN_MS } from "./known-calls.js";
 
 export interface ModelOptions {
@@ -53,6 +54,27 @@ export class RegistrationModel {
   /** The group that calls find; a removed one is hidden. */
   get current(): Generation | undefined {
     return this.record?.removedAtMs === undefined ? this.record : undefined;
+  }
+
+  /** How the latest generation stands, removed or not: what its waiters read. */
+  lastView(): View | undefined {
+    return this.record === undefined ? undefined : viewOf(this.record);
+  }
+
+  /** A delivery is under way. */
+  get isOwing(): boolean {
+    return this.rules.deliveries.some((delivery) => !delivery.isOver && !delivery.isNobodys);
+  }
+
+  /** Its end by a clock will bring a delivery. */
+  get isTimed(): boolean {
+    const { current } = this;
+    return current?.state === "open" && hasTimeoutTarget(current) && current.spec.target?.handler !== "nobody";
+  }
+
+  /** It ends by silence, which waiting callers put off. */
+  get isSilent(): boolean {
+    return this.current?.state === "open" && clockOf(this.current).name === "silence";
   }
 
   /** Time goes on: the end by a clock, then the end of what was kept. */

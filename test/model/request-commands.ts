@@ -1,18 +1,22 @@
 import { equal, isTrue, present } from "../../src/testing/assert.js";
-import type { RequestResult } from "../../src/trackers/request-result.js";
-import { type RequestProgress, RequestWaitTracker } from "../../src/trackers/request-wait.js";
-import { RequestModel, type Told } from "./request-model.js";
-import { type RequestCall, type RequestStep, STAGES, type Stage, type StageRoot } from "./request-steps.js";
+import type { RequestStatus } from "../../src/trackers/request/status.js";
+import { RequestWaitTracker } from "../../src/trackers/request-wait.js";
+import { GroupModel } from "./group-model.js";
+import { type Generation, hasNoOpenTask, inOrder } from "./group-record.js";
+import type { View } from "./group-view.js";
+import { type RequestCall, type RequestStep, STAGES, type Stage, type StageTask } from "./request-steps.js";
 import { soon, UNIT_MS, type World } from "./world.js";
 
-/** A record that was refreshed a quarter of it earlier ends between the same two halves of a unit. */
-const TTL_MS = 1.4 * UNIT_MS;
+/** A record that was kept a quarter of it longer goes between the same two halves of a unit. */
+const EARLY_TTL_MS = 300_000;
+const SPEC = { fingerprint: "open", tasks: [], grows: true, timeoutMs: 0, ttlMs: 1.3 * UNIT_MS };
+const TTL_MS = 1.3 * UNIT_MS;
 const DAY_MS = 86_400_000;
 const REQUESTS = 2;
 
 interface Wait {
   readonly request: number;
-  readonly end: Promise<RequestProgress<Stage> | null>;
+  readonly end: Promise<RequestStatus<Stage> | null>;
   readonly controller: AbortController;
   isOver: boolean;
 }
@@ -21,19 +25,21 @@ interface Wait {
 export class RequestRun {
   readonly #world: World;
   readonly #trackers: readonly RequestWaitTracker<Stage>[];
-  readonly #models: readonly RequestModel[];
+  readonly #models: readonly GroupModel[];
   readonly #calls: { readonly op: string; readonly atMs: number; readonly send: (op: string) => Promise<string> }[] =
     [];
   /** The calls that have registered a request, the last one first. */
   readonly #callers: string[] = [];
+  /** Which generation stood when a call was first sent. */
+  readonly #registeredBy = new Map<string, number | undefined>();
   readonly #waits: Wait[] = [];
   /** The newest version that was told, and how many changes had been made by then. */
-  readonly #versions = new Map<number, { readonly version: number; readonly changes: number }>();
+  readonly #versions = new Map<number, { readonly version: string; readonly changes: string }>();
 
   constructor(world: World) {
     this.#world = world;
     this.#trackers = world.clients.map((on) => new RequestWaitTracker(on, { stages: STAGES, ttlSec: TTL_MS / 1_000 }));
-    this.#models = Array.from({ length: REQUESTS }, () => new RequestModel(STAGES, TTL_MS));
+    this.#models = Array.from({ length: REQUESTS }, () => new GroupModel({ isRequest: true }));
   }
 
   async take(step: RequestStep): Promise<void> {
@@ -61,109 +67,136 @@ export class RequestRun {
 
   #sending(step: RequestCall): (op: string | undefined) => Promise<string> {
     const { model, tracker, id } = this.#of(step);
-    if (step.step === "cleanup") return this.#cleaning(step);
-    const marked = this.#marked(step);
     // One of the calls that have registered a request so far.
     const caller =
       step.step === "abandon" ? (this.#callers[step.caller % Math.max(1, this.#callers.length)] ?? "x") : "";
-    const call = (): Promise<RequestResult> => {
-      if (step.step === "abandon") return tracker.abandon(id, { caller, stage: "parse", message: "abandoned" });
-      if (step.step === "register") return tracker.registerRequest(id);
-      if (step.step === "seal") return tracker.seal(id);
-      if (step.step === "roots") return tracker.registerRoot(id, step.stage, step.rootIds);
-      if (step.step === "failed") return tracker.markFailed(id, marked.stage, marked.rootId, "broken");
-      if (step.step === "done") {
-        const { processed, next } = step;
-        return tracker.markDone(id, marked.stage, marked.rootId, next.length === 0 ? processed : { processed, next });
+    const task = this.#settled(step);
+    const call = async (): Promise<unknown> => {
+      if (step.step === "abandon") return (await tracker.abandon(id, { caller, message: "abandoned" })).outcome;
+      if (step.step === "register") return (await tracker.register(id)).generation;
+      if (step.step === "seal") return (await tracker.seal(id)) === null ? "unknown" : "sealed";
+      if (step.step === "cancel") return (await tracker.cancel(id, "enough")) === null ? "unknown" : "cancelled";
+      if (step.step === "remove") return tracker.remove(id);
+      if (step.step === "add") {
+        const { outcome, added } = await tracker.add(id, step.stage, step.taskIds);
+        return { outcome, added };
       }
-      if (step.what === "error") return tracker.recordError(id, step.stage, "passing");
-      if (step.what === "requeue") return tracker.recordRequeue(id, step.stage, step.n);
-      return tracker.recordProcessed(id, step.stage, step.n);
-    };
-    const expect = (op: string): Told => {
-      if (step.step === "abandon") return model.abandon(op, caller, "parse", "abandoned");
-      if (step.step === "register") return model.register(op);
-      if (step.step === "seal") return model.seal(op);
-      if (step.step === "roots") return model.registerRoots(op, step.stage, step.rootIds);
-      if (step.step === "failed") return model.mark(op, marked, { processed: 0, error: "broken", next: [] });
-      if (step.step === "done") return model.mark(op, marked, step);
-      const counted = { processed: { processed: step.n }, requeue: { requeued: step.n }, error: { error: "passing" } };
-      return model.record(op, step.stage, counted[step.what]);
+      if (step.step === "failed") return tracker.fail(id, task.stage, task.id, "broken");
+      if (step.step === "done") {
+        const next = step.next.map(({ stage, id: taskIds }) => ({ stage, taskIds }));
+        return tracker.ack(id, task.stage, task.id, { processed: step.processed, next });
+      }
+      return tracker.count(id, step.stage, countsOf(step));
     };
     return async (copied) => {
-      const isOfAnotherLife = copied !== undefined && model.isOfAnotherLife(copied);
+      // A copy of a call that an earlier registration had may be answered as then; it changes nothing.
+      const isOld = copied !== undefined && this.#registeredBy.get(copied) !== model.current?.number;
       const { outcome, op } = await this.#world.call(call, copied);
       if (step.step === "register" && copied === undefined) this.#callers.unshift(op);
-      const expected = expect(op);
-      if (isOfAnotherLife) this.#world.tally.met("a late copy from an earlier life");
-      else {
-        equal(outcome, { value: expected }, step.step);
-        this.#world.tally.met(`${step.step} ${expected.verdict} ${expected.state}`);
-      }
+      const number = step.step === "register" && "value" in outcome ? (outcome.value as number) : undefined;
+      const expected = this.#expected(step, op, { caller, task, number });
+      if (copied === undefined) this.#registeredBy.set(op, model.current?.number);
+      if (step.step === "register") equal("error" in outcome, expected === "removed", "register");
+      else if (!isOld) equal(outcome, { value: expected }, step.step);
+      this.#world.tally.met(isOld ? "a late copy from an earlier life" : `${step.step} ${wordOf(expected)}`);
       return op;
     };
   }
 
-  /** Which root a mark is for. */
-  #marked(step: RequestCall): StageRoot {
-    if (step.step !== "done" && step.step !== "failed") return { stage: "parse", rootId: "a" };
-    const [open] = this.#of(step).model.openRoots;
-    return step.isOpen && open !== undefined ? (open as StageRoot) : step.root;
+  #expected(
+    step: RequestCall,
+    op: string,
+    {
+      caller,
+      task,
+      number,
+    }: { readonly caller: string; readonly task: StageTask; readonly number: number | undefined },
+  ): unknown {
+    const model = this.#model(step.request);
+    if (step.step === "register") return model.register(op, SPEC, undefined, number);
+    if (step.step === "abandon") return model.abandon(op, caller, "abandoned");
+    if (step.step === "remove") return model.remove(op);
+    if (step.step === "seal") return model.seal(op).outcome === "unknown" ? "unknown" : "sealed";
+    if (step.step === "cancel") {
+      model.cancel("enough");
+      return model.current === undefined ? "unknown" : "cancelled";
+    }
+    if (step.step === "add") {
+      const { outcome, letters = "" } = model.add(
+        op,
+        step.taskIds.map((id) => ({ stage: step.stage, id })),
+      );
+      return { outcome, added: step.taskIds.filter((_, i) => letters[i] === "n") };
+    }
+    if (step.step === "count")
+      return { verdict: model.count(op, { stage: step.stage, ...countsOf(step) }), state: this.#state(model) };
+    const isDone = step.step === "done";
+    const done = isDone ? { ...task, processed: step.processed } : { ...task, error: "broken" };
+    const next = isDone && step.next.length > 0 ? inOrder(step.next) : undefined;
+    const acked = model.ack(op, { tasks: [done], next, earlyTtlMs: EARLY_TTL_MS });
+    return { verdict: acked === "refused" ? acked : acked[0]?.verdict, state: this.#state(model) };
   }
 
-  #cleaning(step: RequestStep): (op: string | undefined) => Promise<string> {
-    const { model, tracker, id } = this.#of(step);
-    return async (copied) => {
-      const state = model.state;
-      const { outcome, op } = await this.#world.call(() => tracker.cleanup(id), copied);
-      equal(outcome, { value: model.cleanup(op) }, "cleanup");
-      this.#world.tally.met(`cleanup ${state}`);
-      return op;
-    };
+  #state(model: GroupModel): RequestStatus["state"] | "unknown" {
+    const view = model.view();
+    return view === undefined ? "unknown" : stateOf(view);
+  }
+
+  /** Which task a call settles. */
+  #settled(step: RequestCall): StageTask {
+    if (step.step !== "done" && step.step !== "failed") return { stage: "parse", id: "a" };
+    const entries = [...(this.#of(step).model.current?.entries.values() ?? [])];
+    const open = entries.find(({ state }) => state === "open")?.task;
+    return step.isOpen && open !== undefined ? (open as StageTask) : step.task;
   }
 
   async #look(request: number): Promise<void> {
     const { model, tracker, id } = this.#of({ request, client: 0 });
-    equal(await tracker.queueStatus(id), model.status(), "the status");
-    equal(await tracker.state(id), model.state, "the state");
-    this.#world.tally.met(`request ${model.state}`);
+    this.#check(await tracker.status(id), model.view());
+    this.#world.tally.met(`request ${this.#state(model)}`);
+  }
+
+  #check(status: RequestStatus<Stage> | null, view: View | undefined): void {
+    equal(status === null, view === undefined, "whether there is a status");
+    if (status === null || view === undefined) return;
+    const { state, final, open, stages, generation, reason } = status;
+    equal({ state, final, open, stages, generation, reason }, requestStatusOf(view), "the status");
   }
 
   async #progress(step: RequestStep): Promise<void> {
     const { model, tracker, id } = this.#of(step);
-    const told = model.waited();
     const before = this.#versions.get(step.request);
-    const isNew = before !== undefined && told === "pending" && before.changes === model.changes;
-    model.follow();
-    const once = this.#world.call(() => tracker.progress(id, isNew ? before.version : 0, { timeoutMs: 0 }));
+    const { record } = model;
+    const changes = `${record?.number}.${record?.changes}`;
+    const isNew = record?.state === "open" && before?.changes === changes;
+    model.look();
+    const once = this.#world.call(() => tracker.newer(id, isNew ? before.version : "", { timeoutMs: 0 }));
     if (this.#world.isExact) await this.#world.rest();
     const { outcome } = await once;
     if (isNew) return equal(outcome, { error: "wait_timeout" }, "progress without news");
-    if (told === null) return equal(outcome, { value: null }, "progress of an unknown request");
     if ("error" in outcome) return equal(outcome, "a value", "progress");
-    const { version, status, open, state } = present(outcome.value, "progress");
-    equal(state, told === "pending" ? "pending" : "complete", "the state");
-    equal(open, model.openRoots.length, "open roots");
-    if (told !== "pending") equal(status, told, "the status");
-    if (before !== undefined && before.changes < model.changes) isTrue(version > before.version, "a version grows");
-    this.#versions.set(step.request, { version, changes: model.changes });
+    this.#check(outcome.value, model.lastView());
+    if (outcome.value === null) return;
+    const { version } = outcome.value;
+    if (before !== undefined) equal(version === before.version, changes === before.changes, "a version that changes");
+    this.#versions.set(step.request, { version, changes });
     this.#world.tally.met("progress");
   }
 
-  /** One look, or one that stays until the request is complete. */
+  /** One look, or one that stays until no task is open. */
   async #wait(step: RequestStep): Promise<void> {
     const { model, tracker, id } = this.#of(step);
-    const told = model.waited();
-    model.follow();
-    const once = this.#world.call(() => tracker.waitForRequest(id, { timeoutMs: told === "pending" ? 0 : DAY_MS }));
+    const { record } = model;
+    const isPending = record !== undefined && isPendingRecord(record);
+    model.look();
+    const once = this.#world.call(() => tracker.wait(id, { timeoutMs: isPending ? 0 : DAY_MS }));
     if (this.#world.isExact) await this.#world.rest();
     const { outcome } = await soon(once, "a wait for a request that is complete or unknown");
     if ("error" in outcome) return equal(outcome, "a value", "a wait");
-    const expected = told === "pending" ? ["pending", model.status()] : told && ["complete", told];
-    equal(outcome.value && [outcome.value.state, outcome.value.status], expected, "a wait");
-    if (told !== "pending") return;
+    this.#check(outcome.value, model.lastView());
+    if (!isPending) return;
     const controller = new AbortController();
-    const end = tracker.waitForRequest(id, { timeoutMs: DAY_MS, signal: controller.signal });
+    const end = tracker.wait(id, { timeoutMs: DAY_MS, signal: controller.signal });
     const wait = { request: step.request, end, controller, isOver: false };
     const over = (): void => {
       wait.isOver = true;
@@ -172,22 +205,21 @@ export class RequestRun {
     model.waiting++;
     this.#waits.push(wait);
     // Asked after it, so that the wait has begun before the clock jumps.
-    if (!this.#world.isExact) equal(await tracker.state(id), "pending", "the state");
+    if (!this.#world.isExact) await this.#look(step.request);
   }
 
   /** A waiter reads the end, of the step that brought it. */
   async #checkWaits(): Promise<void> {
     for (const wait of this.#waits.splice(0)) {
       const model = this.#model(wait.request);
-      const told = model.waited();
-      if (told === "pending") {
-        isTrue(!wait.isOver, "nobody is told of an end that has not come");
+      const { record } = model;
+      if (record !== undefined && isPendingRecord(record)) {
+        isTrue(!wait.isOver, "no waiter is told of an end that has not come");
         this.#waits.push(wait);
         continue;
       }
-      const end = await soon(wait.end, "a wait for a request that has ended");
-      equal(end?.status ?? null, told, "what a waiter is told");
-      this.#world.tally.met(told === null ? "a wait whose request went" : "a wait that was told");
+      this.#check(await soon(wait.end, "a wait for a request that has ended"), model.lastView());
+      this.#world.tally.met(record === undefined ? "a wait whose request went" : "a wait that was told");
       model.waiting--;
     }
   }
@@ -197,8 +229,9 @@ export class RequestRun {
     if (!this.#world.isExact) await this.#leave();
     await this.#world.advance(halves, { isJustBefore });
     for (const model of this.#models) {
-      if (model.tick(this.#world.nowMs)) this.#world.tally.met("expired");
+      for (const passed of model.tick(this.#world.nowMs)) this.#world.tally.met(passed);
     }
+    for (const request of this.#models.keys()) await this.#look(request);
   }
 
   async #leave(): Promise<void> {
@@ -216,11 +249,11 @@ export class RequestRun {
     await this.#world.outlive();
     for (const request of this.#models.keys()) {
       const { tracker, id } = this.#of({ request, client: 0 });
-      equal(await tracker.state(id), "unknown", "nothing is without an end");
+      equal(await tracker.status(id), null, "nothing is without an end");
     }
   }
 
-  #model(request: number): RequestModel {
+  #model(request: number): GroupModel {
     return present(this.#models[request], "the model");
   }
 
@@ -228,4 +261,38 @@ export class RequestRun {
     const tracker = present(this.#trackers[client], "the tracker");
     return { model: this.#model(request), tracker, id: this.#world.id(`request-${request}`) };
   }
+}
+
+const isPendingRecord = (record: Generation): boolean => record.state === "open" && !hasNoOpenTask(record);
+
+type Counted = Extract<RequestStep, { step: "count" }>;
+
+function countsOf({ what, n }: Counted): { processed?: number; requeued?: number; error?: string } {
+  return { processed: { processed: n }, requeue: { requeued: n }, error: { error: "passing" } }[what];
+}
+
+/** The word of an answer, for the tally. */
+function wordOf(expected: unknown): string {
+  const { verdict, outcome } = Object(expected) as { verdict?: string; outcome?: string };
+  return verdict ?? outcome ?? String(expected);
+}
+
+function stateOf({ state, remaining, total, sealed }: View): RequestStatus["state"] {
+  if (state === "timed_out" || state === "cancelled") return state;
+  return state !== "open" || (remaining <= 0 && (total > 0 || sealed)) ? "complete" : "pending";
+}
+
+function requestStatusOf(view: View) {
+  const stages = STAGES.map((name) => {
+    const counts = view.stages.find(({ stage }) => stage === name);
+    const { total = 0, succeeded = 0, failed = 0, processed = 0, requeued = 0, errors = 0 } = counts ?? {};
+    const own = view.errors.filter(({ stage }) => stage === name);
+    const lines = own.map(({ taskId = null, message }) => ({ taskId, message }));
+    const open = total - succeeded - failed;
+    return [name, { total, open, processed, requeueCount: requeued, errorCount: errors, errors: lines }];
+  });
+  return {
+    ...{ state: stateOf(view), final: view.state !== "open", open: view.remaining, generation: view.generation },
+    ...{ stages: Object.fromEntries(stages), reason: view.reason ?? null },
+  };
 }

@@ -1,27 +1,27 @@
 import fc from "fast-check";
-import type { Root } from "./request-model.js";
 
 export const STAGES = ["parse", "embed"] as const;
 export type Stage = (typeof STAGES)[number];
 export type RequestStep = { readonly request: number; readonly client: number } & (
   | { readonly step: "register" }
   | { readonly step: "seal" }
+  | { readonly step: "cancel" }
   | { readonly step: "abandon"; readonly caller: number }
-  | { readonly step: "cleanup" }
+  | { readonly step: "remove" }
   | { readonly step: "look" }
   | { readonly step: "wait" }
   | { readonly step: "progress" }
-  | { readonly step: "roots"; readonly stage: Stage; readonly rootIds: readonly string[] }
+  | { readonly step: "add"; readonly stage: Stage; readonly taskIds: readonly string[] }
   | {
       readonly step: "done";
-      readonly root: StageRoot;
+      readonly task: StageTask;
       readonly isOpen: boolean;
       readonly processed: number;
-      readonly next: readonly StageRoot[];
+      readonly next: readonly StageTask[];
     }
-  | { readonly step: "failed"; readonly root: StageRoot; readonly isOpen: boolean }
+  | { readonly step: "failed"; readonly task: StageTask; readonly isOpen: boolean }
   | {
-      readonly step: "record";
+      readonly step: "count";
       readonly stage: Stage;
       readonly what: "processed" | "requeue" | "error";
       readonly n: number;
@@ -30,44 +30,45 @@ export type RequestStep = { readonly request: number; readonly client: number } 
   | { readonly step: "advance"; readonly halves: number; readonly justBefore: boolean }
 );
 
-export interface StageRoot extends Root {
+export interface StageTask {
   readonly stage: Stage;
+  readonly id: string;
 }
 
 export type RequestCall = Exclude<RequestStep, { step: "look" | "wait" | "progress" | "copy" | "advance" }>;
 
 const stage = fc.constantFrom<Stage>("parse", "parse", "embed");
-const rootId = fc.constantFrom("a", "a", "b", "c");
-const root = fc.record({ stage, rootId });
-const roots = fc.uniqueArray(rootId, { minLength: 1, maxLength: 2 });
+const id = fc.constantFrom("a", "a", "b", "c");
+const task = fc.record({ stage, id });
+const ids = fc.uniqueArray(id, { minLength: 1, maxLength: 2 });
 
 const STEPS: readonly { readonly weight: number; readonly arbitrary: fc.Arbitrary<object> }[] = [
   {
     weight: 5,
-    arbitrary: fc.record({ step: fc.constantFrom("register", "register", "register", "cleanup") }),
+    arbitrary: fc.record({ step: fc.constantFrom("register", "register", "register", "remove") }),
   },
-  { weight: 5, arbitrary: fc.record({ step: fc.constant("roots"), stage, rootIds: roots }) },
+  { weight: 5, arbitrary: fc.record({ step: fc.constant("add"), stage, taskIds: ids }) },
   {
     weight: 7,
     arbitrary: fc.record({
       step: fc.constant("done"),
-      root,
+      task,
       isOpen: fc.boolean(),
       processed: fc.nat(2),
       next: fc.oneof(
         { weight: 3, arbitrary: fc.constant([]) },
-        { weight: 1, arbitrary: fc.array(root, { maxLength: 2 }) },
+        { weight: 1, arbitrary: fc.array(task, { maxLength: 2 }) },
       ),
     }),
   },
-  { weight: 3, arbitrary: fc.record({ step: fc.constant("failed"), root, isOpen: fc.boolean() }) },
-  { weight: 2, arbitrary: fc.record({ step: fc.constantFrom("seal", "seal", "look", "progress") }) },
+  { weight: 3, arbitrary: fc.record({ step: fc.constant("failed"), task, isOpen: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ step: fc.constantFrom("seal", "seal", "look", "progress", "cancel") }) },
   { weight: 3, arbitrary: fc.record({ step: fc.constant("wait") }) },
   { weight: 3, arbitrary: fc.record({ step: fc.constant("abandon"), caller: fc.nat(3) }) },
   {
     weight: 2,
     arbitrary: fc.record({
-      step: fc.constant("record"),
+      step: fc.constant("count"),
       stage,
       what: fc.constantFrom("processed", "requeue", "error"),
       n: fc.nat(2),
@@ -91,10 +92,10 @@ const requestStep: fc.Arbitrary<RequestStep> = fc
   .map(([where, step]) => ({ ...where, ...step }) as RequestStep);
 
 const REGISTER: RequestStep = { request: 0, client: 0, step: "register" };
-const ROOTS: RequestStep = { request: 0, client: 0, step: "roots", stage: "parse", rootIds: ["a", "b"] };
+const TASKS: RequestStep = { request: 0, client: 0, step: "add", stage: "parse", taskIds: ["a", "b"] };
 
 /** Random steps, which mostly begin with a request. */
 export const requestSteps = (length: fc.ArrayConstraints): fc.Arbitrary<RequestStep[]> =>
   fc
-    .tuple(fc.constantFrom([], [REGISTER], [REGISTER, ROOTS], [REGISTER, ROOTS]), fc.array(requestStep, length))
+    .tuple(fc.constantFrom([], [REGISTER], [REGISTER, TASKS], [REGISTER, TASKS]), fc.array(requestStep, length))
     .map(([first, then]) => [...first, ...then]);

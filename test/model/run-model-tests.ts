@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Harness } from "../../src/testing/index.js";
 import { count, reached, runs } from "../support/figures.js";
-import { CompletionRun } from "./completion-commands.js";
-import { completionSteps } from "./completion-steps.js";
+import { GroupRun } from "./group-commands.js";
+import { groupSteps } from "./group-steps.js";
 import { RequestRun } from "./request-commands.js";
 import { requestSteps } from "./request-steps.js";
 import { SmallRun, smallSteps } from "./small-commands.js";
@@ -30,16 +30,21 @@ const MODELS: readonly Model[] = [
   {
     name: "groups",
     share: 0.5,
-    steps: completionSteps,
-    begin: (world) => new CompletionRun(world),
+    steps: groupSteps,
+    begin: (world) => new GroupRun(world),
     meets: [
-      ...["created", "created again", "exists again", "conflict"].map((outcome) => `register ${outcome}`),
+      ...["created", "created again", "created again, kept", "exists"].map((outcome) => `register ${outcome}`),
+      ...["conflict", "restart_lost"].map((outcome) => `register ${outcome}`),
       ...["accepted", "duplicate", "early", "late", "cancelled", "unknown"].map((verdict) => `ack ${verdict}`),
-      ...["open", "completed", "timed_out", "cancelled"].map((state) => `group ${state}`),
+      ...["added", "sealed", "late", "unknown", "refused"].map((outcome) => `add ${outcome}`),
+      ...["sealed", "already", "unknown"].map((outcome) => `seal ${outcome}`),
+      ...["retried", "late", "unknown"].map((outcome) => `retry ${outcome}`),
+      ...["open", "completed", "failed", "timed_out", "cancelled"].map((state) => `group ${state}`),
       ...["counted", "unknown", "conflict"].map((outcome) => `decrement ${outcome}`),
       ...["made", "dead", "passed by"].map((end) => `delivery ${end}`),
       ...["deliveries of two generations", "redelivered", "a wait that was told", "a late copy"],
-      ...["timed out", "timed out by silence", "expired"],
+      ...["ended by its deadline", "ended by idleness", "ended by silence", "expired"],
+      ...["heartbeat", "tasks", "remove true", "remove false"],
     ],
   },
   {
@@ -48,16 +53,14 @@ const MODELS: readonly Model[] = [
     steps: requestSteps,
     begin: (world) => new RequestRun(world),
     meets: [
-      ...["register", "roots", "done", "failed"].map((step) => `${step} duplicate complete`),
-      ...["roots", "done", "failed", "record"].map((step) => `${step} late complete`),
-      ...["roots", "done", "failed", "record", "seal"].map((step) => `${step} unknown unknown`),
-      ...["done", "failed"].flatMap((step) => [`${step} early pending`, `${step} accepted complete`]),
-      "roots sealed pending",
-      ...["seal accepted pending", "seal accepted complete", "seal duplicate complete"],
-      ...["abandon accepted complete", "abandon duplicate pending", "abandon late complete", "abandon unknown unknown"],
-      ...["cleanup pending", "cleanup complete", "cleanup unknown", "register accepted pending"],
-      ...["a late copy", "a late copy from an earlier life", "progress", "expired"],
-      ...["a wait that was told", "a wait whose request went"],
+      ...["created", "exists", "removed"].map((outcome) => `register ${outcome}`),
+      ...["accepted", "duplicate", "early", "late", "cancelled", "unknown"].map((verdict) => `done ${verdict}`),
+      ...["accepted", "late", "unknown"].flatMap((verdict) => [`failed ${verdict}`, `count ${verdict}`]),
+      ...["added", "sealed", "late", "unknown"].map((outcome) => `add ${outcome}`),
+      ...["cancelled", "joined", "late", "unknown"].map((outcome) => `abandon ${outcome}`),
+      ...["pending", "complete", "cancelled", "timed_out", "unknown"].map((state) => `request ${state}`),
+      ...["remove true", "remove false", "seal sealed", "seal unknown", "progress", "ended by silence", "expired"],
+      ...["a late copy", "a late copy from an earlier life", "a wait that was told"],
     ],
   },
   {

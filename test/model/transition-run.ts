@@ -1,7 +1,7 @@
 import { equal } from "../../src/testing/assert.js";
 import { GroupModel } from "./group-model.js";
-import { keyOf, type Spec, type Task, type TaskDone, type Verdict } from "./group-record.js";
-import { KNOWN_MS } from "./known-calls.js";
+import { keyOf, type Spec, type Task, type TaskDone } from "./group-record.js";
+import { isAnswerToCopy, KNOWN_MS } from "./known-calls.js";
 import { PlainRecord } from "./plain-record.js";
 import { type Call, CallSource, EARLY_TTL_MS } from "./transition-calls.js";
 
@@ -153,16 +153,6 @@ class TransitionRun {
     });
     equal(tasks, expected, "the tasks");
   }
-}
-
-/**
- * A late copy changes nothing. Its answer may say less than the first one: a mark that another call has made since then says
- * `duplicate`; a mark that a removed or restarted generation left says how that one was settled.
- */
-function isAnswerToCopy(verdict: Verdict, expected: Verdict, isSettled: boolean): boolean {
-  if (verdict === expected) return true;
-  if (expected !== "accepted") return verdict === "early";
-  return verdict === "early" || (verdict === "duplicate" && isSettled);
 }
 
 const stored = ({ result, ...task }: TaskDone) =>

@@ -83,7 +83,8 @@ export class World {
   completionTrackers(options: { readonly ttlSec: number; readonly earlyTtlSec: number }): CompletionTracker[] {
     const isHere = this.#harness.deliveries === undefined;
     const retry = { maxAttempts: MAX_ATTEMPTS, baseDelayMs: 1_000, maxDelayMs: 8_000 };
-    const delivering = { handlers: caseHandlers((delivery) => void this.#log.push(delivery)), retry };
+    const handlers = caseHandlers((delivery) => void this.#log.push(delivery));
+    const delivering = { handlers, retry, onEvent: () => {} };
     return this.clients.map((client, i) => {
       const here = isHere && i === 0 ? delivering : {};
       return new CompletionTracker(client, { waitUntil: () => {}, ...options, ...here } as object);
