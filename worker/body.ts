@@ -20,10 +20,10 @@ export async function readJson(request: Request, clock: Clock = systemClock): Pr
   return parsed(await readCapped(request, clock));
 }
 
-/** Returns the request's JSON, or `undefined` for a request without a body, whatever its `Content-Type` is. */
+/** Returns the request's JSON, or an empty object for a request without a body, whatever its `Content-Type` is. */
 export async function readOptionalJson(request: Request, clock: Clock = systemClock): Promise<unknown> {
   const bytes = await readCapped(request, clock);
-  if (bytes.length === 0) return undefined;
+  if (bytes.length === 0) return {};
   checkType(request);
   return parsed(bytes);
 }

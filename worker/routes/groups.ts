@@ -93,7 +93,7 @@ async function cancel(c: AppContext): Promise<Response> {
 /** A body is optional. */
 async function redeliver(c: AppContext): Promise<Response> {
   const groupId = groupIdOf(c);
-  const options = parse(redeliverBody, (await readOptionalJson(c.req.raw)) ?? {});
+  const options = parse(redeliverBody, await readOptionalJson(c.req.raw));
   return c.json(found(await trackerOf(c).redeliver(groupId, options)));
 }
 
@@ -122,7 +122,7 @@ async function add(c: AppContext): Promise<Response> {
 /** A body is optional. */
 async function seal(c: AppContext): Promise<Response> {
   const groupId = groupIdOf(c);
-  const options = parse(generationBody, (await readOptionalJson(c.req.raw)) ?? {});
+  const options = parse(generationBody, await readOptionalJson(c.req.raw));
   return c.json(found(await trackerOf(c).seal(groupId, options)));
 }
 
@@ -140,7 +140,7 @@ async function extend(c: AppContext): Promise<Response> {
 /** A body is optional. */
 async function heartbeat(c: AppContext): Promise<Response> {
   const groupId = groupIdOf(c);
-  const options = parse(generationBody, (await readOptionalJson(c.req.raw)) ?? {});
+  const options = parse(generationBody, await readOptionalJson(c.req.raw));
   return c.json(await trackerOf(c).heartbeat(groupId, options));
 }
 

@@ -60,7 +60,7 @@ function shown(status: RequestStatus): object {
 /** The body is optional: most callers send only the id. */
 async function register(c: AppContext): Promise<Response> {
   const requestId = requestIdOf(c);
-  const options = parse(requestBody, (await readOptionalJson(c.req.raw)) ?? {});
+  const options = parse(requestBody, await readOptionalJson(c.req.raw));
   checkNamedTargets(c, options);
   const status = await trackerOf(c).register(
     requestId,
