@@ -148,7 +148,7 @@ async function stepOfRequest({ token, id, own, kind, i }: Step): Promise<boolean
       const { json } = await call("POST", `${path}/acks`, { token, body: { stage: token, taskId } });
       if (request === undefined) return json.verdict === "unknown";
       const { added, acked } = request;
-      const wanted = acked.has(taskId) ? "duplicate" : added.has(taskId) ? "accepted" : "early";
+      const wanted = !added.has(taskId) ? "early" : acked.has(taskId) ? "duplicate" : "accepted";
       acked.add(taskId);
       return json.verdict === wanted;
     }

@@ -185,7 +185,7 @@ describe("GET of a request with Prefer: wait", () => {
     });
   });
 
-  it("does not wait for an unregistered request, or for a request that is cleaned up meanwhile", async () => {
+  it("does not wait for an unregistered request, and gets the end of a request that is removed meanwhile", async () => {
     await expectSoon(500, async () => {
       const [unknown, tookMs] = await timed(waitOn(`/v1/requests/${freshId()}`, 30));
       expect([unknown.status, unknown.json.code]).toEqual([404, "not_found"]);
@@ -197,12 +197,13 @@ describe("GET of a request with Prefer: wait", () => {
       await pause(150);
       await call("DELETE", path);
       const [gone, tookMs] = await waiting;
-      expect(gone.status).toBe(404);
+      expect([gone.status, gone.json.state]).toEqual([200, "cancelled"]);
+      expect((await call("GET", path)).status).toBe(404);
       return tookMs;
     });
   });
 
-  it("still returns the end of a just cleaned-up request to a client that waits, and to no other", async () => {
+  it("still returns the end of a request that was removed just now to a client that waits, and to no other", async () => {
     const path = await pendingRequest();
     await doneOf(path);
     await call("DELETE", path);

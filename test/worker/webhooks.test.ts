@@ -64,7 +64,13 @@ describe("a webhook", () => {
       timestamp: expect.stringMatching(/^\d{4}-.*Z$/),
       data: { groupId: delivered.groupId, state: "completed", succeeded: 1, metadata: { order: 7 } },
     });
-    expect(delivered.delivery).toEqual({ state: "delivered", deliveryId: id, attempts: 1, lastError: null });
+    expect(delivered.delivery).toEqual({
+      state: "delivered",
+      deliveryId: id,
+      attempts: 1,
+      lastError: null,
+      nextAttemptAtMs: null,
+    });
     expect(receiver.received).toHaveLength(1);
   });
 
