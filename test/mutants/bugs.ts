@@ -1,3 +1,5 @@
+import { ACK_BUGS } from "./ack-bugs.js";
+
 /** A plausible bug, as a change of one place in the sources. */
 export interface Bug {
   readonly name: string;
@@ -7,130 +9,190 @@ export interface Bug {
   readonly to: string;
 }
 
-const completion = "src/core/group/completion.ts";
-const group = "src/core/group/record.ts";
-const registration = "src/core/group/registration.ts";
-const early = "src/core/group/early-acks.ts";
+const cancellation = "src/core/group/cancellation.ts";
+const group = "src/core/group/group.ts";
+const growth = "src/core/group/growth.ts";
+const policy = "src/core/group/policy.ts";
+const record = "src/core/group/record.ts";
+const repair = "src/core/group/repair.ts";
 const attempts = "src/core/outbox/attempts.ts";
-const request = "src/core/request/request.ts";
-const record = "src/core/request/record.ts";
 
 /** Each must be caught; `npm run mutants` plants them one at a time. */
 export const BUGS: readonly Bug[] = [
-  {
-    name: "a task that was acked counts again",
-    file: completion,
-    from: `if (mark !== "open") return mark === "mine" ? "accepted" : "duplicate";`,
-    to: "",
-  },
-  {
-    name: "the retry of the ack that counted is told that it is a duplicate",
-    file: completion,
-    from: `return mark === "mine" ? "accepted" : "duplicate";`,
-    to: `return "duplicate";`,
-  },
-  { name: "a late ack counts", file: completion, from: `  if (head.state !== "open") return "late";\n`, to: "" },
-  {
-    name: "an ack after the cancellation counts",
-    file: completion,
-    from: `  if (head.state === "cancelled") return "cancelled";\n  if (head.state !== "open") return "late";\n`,
-    to: `  if (head.state !== "open" && head.state !== "cancelled") return "late";\n`,
-  },
-  {
-    name: "acks that came early are dropped",
-    file: registration,
-    from: "const early = before === undefined ? takeEarly(store) : [];",
-    to: "const early = takeEarly(store).slice(0, 0);",
-  },
-  {
-    name: "an early ack counts for ever",
-    file: early,
-    from: "if (early !== undefined && early.untilMs > store.nowMs) acks.push(early);",
-    to: "if (early !== undefined) acks.push(early);",
-  },
-  {
-    name: "registering again begins anew",
-    file: registration,
-    from: "if (made || (spec === input.spec && isSameRestart)) return",
-    to: `if (!made && spec === input.spec) return { outcome: "created", view: begin(store, { head, ops }, input) };\n  if (made) return`,
-  },
-  {
-    name: "a delayed copy of a restart restarts again",
-    file: registration,
-    from: "if (restart.from !== undefined && restart.from !== head.generation) {",
-    to: "if (restart.from === 1) {",
-  },
-  {
-    name: "another specification takes the group over",
-    file: registration,
-    from: `if (restart === undefined) return { outcome: "conflict", view: viewOf(store, head) };`,
-    to: `if (restart === undefined) return { outcome: "created", view: begin(store, { head, ops }, input) };`,
-  },
-  {
-    name: "a pending delivery is lost with a restart",
-    file: registration,
-    from: "head.outbox = before.head.outbox;",
-    to: "head.outbox = { due: [], dead: [] };",
-  },
-  {
-    name: "a generation may fall back",
-    file: registration,
-    from: "generation: nextNumber(store, before === undefined ? 0 : before.head.generation),",
-    to: "generation: before === undefined ? store.nowMs : before.head.generation - 1,",
-  },
+  ...ACK_BUGS,
   {
     name: "a cancellation ends what has ended",
-    file: completion,
-    from: `if (head.state === "open" && isMeant(head, input)) {`,
-    to: "if (isMeant(head, input)) {",
+    file: cancellation,
+    from: "if (isOpen(head) && !isOther(group, input.generation)) {",
+    to: "if (!isOther(group, input.generation)) {",
   },
   {
-    name: "the deadline is left to the timer",
-    file: group,
-    from: `if (head.state === "open" && endsAtMs(head) <= store.nowMs) {`,
-    to: "if ((false as boolean) && endsAtMs(head) <= store.nowMs) {",
+    name: "a parent cancels a stranger's group",
+    file: cancellation,
+    from: "if (parent === undefined || parent.key !== key) return false;",
+    to: "if (parent === undefined) return true;",
   },
   {
-    name: "the timer is cleared while a deadline is set",
+    name: "a parent cancels children of a later generation",
+    file: cancellation,
+    from: "return parent.generation === undefined || generation === undefined || parent.generation <= generation;",
+    to: "return true;",
+  },
+  {
+    name: "a child registered after the cascade is spared",
+    file: cancellation,
+    from: "  if (cancellation.untilMs <= group.store.nowMs || !isMeant(parent, cancellation)) return;",
+    to: "  if (cancellation.untilMs > 0) return;",
+  },
+  {
+    name: "a cancelled child fails its parent's task",
     file: group,
-    from: "if (isTimed && (wakeAtMs === undefined || atMs < wakeAtMs)) wakeAtMs = atMs;",
+    from: "if (parent !== undefined && isParents !== true) {",
+    to: "if (parent !== undefined) {",
+  },
+  {
+    name: "a child does not settle its parent's task",
+    file: group,
+    from: "if (parent !== undefined && isParents !== true) {",
+    to: "if (parent !== undefined && isParents === true) {",
+  },
+  {
+    name: "children outlive their parent",
+    file: group,
+    from: "if (head.children !== undefined && sparesChildren !== true) {",
+    to: "if (head.children !== undefined && sparesChildren === true) {",
+  },
+  {
+    name: "a removed group is still shown",
+    file: group,
+    from: "return group === undefined || group.head.removedAtMs !== undefined ? undefined : group;",
+    to: "return group;",
+  },
+  {
+    name: "the clocks are left to the timer",
+    file: group,
+    from: "if (isOpen(head) && clock.atMs <= store.nowMs) {",
+    to: "if ((false as boolean) && clock.atMs <= store.nowMs) {",
+  },
+  {
+    name: "a complete request times out",
+    file: group,
+    from: "if (head.request === true && hasNoOpenTask(head)) {\n      head.completionReason",
+    to: "if ((false as boolean) && hasNoOpenTask(head)) {\n      head.completionReason",
+  },
+  {
+    name: "the deadline hides the idle end",
+    file: group,
+    from: "(idleAtMs === undefined || deadlineAtMs <= idleAtMs)",
+    to: "deadlineAtMs > 0",
+  },
+  {
+    name: "a waiter does not keep the group alive",
+    file: group,
+    from: "  head.followedAtMs = store.nowMs;\n",
     to: "",
   },
   {
     name: "a group has no TTL",
     file: group,
-    from: "store.keepUntil(neededMs + head.ttlMs, isSilent ? Math.floor(head.ttlMs / 4) : 0);",
+    from: "  store.keepUntil(Math.max(neededMs + ttlMs, head.neededMs ?? 0), slackMs);\n",
     to: "",
-  },
-  {
-    name: "an open group does not outlive its deadline",
-    file: group,
-    from: "if (lastMs > neededMs) neededMs = lastMs;",
-    to: "neededMs = store.nowMs - head.ttlMs + 20_000;",
   },
   {
     name: "the end of a group queues no delivery",
     file: group,
-    from: "if (target !== undefined) {",
-    to: "if ((false as boolean) && target !== undefined) {",
+    from: "if (target !== undefined) enqueue(",
+    to: "if ((false as boolean) && target !== undefined) enqueue(",
+  },
+  {
+    name: "a success with failures goes to the target of success",
+    file: group,
+    from: "(head.failed > 0 ? undefined : success)",
+    to: "success",
   },
   {
     name: "a group completes with one task missing",
-    file: group,
-    from: "if (remainingOf(head) <= 0) end(",
-    to: "if (remainingOf(head) <= 1) end(",
+    file: policy,
+    from: "isSealed(head) && left <= 0 ? COMPLETED",
+    to: "isSealed(head) && left <= 1 ? COMPLETED",
   },
   {
     name: "a group never completes",
-    file: group,
-    from: "if (remainingOf(head) <= 0) end(",
-    to: "if (remainingOf(head) < 0) end(",
+    file: policy,
+    from: "isSealed(head) && left <= 0 ? COMPLETED",
+    to: "isSealed(head) && left < 0 ? COMPLETED",
   },
   {
-    name: "a failed task counts in neither list",
-    file: group,
-    from: "    head.failed += 1;\n",
+    name: "a group completes before its seal",
+    file: policy,
+    from: "isCallOver && isSealed(head) && left <= 0",
+    to: "isCallOver && head.total > 0 && left <= 0",
+  },
+  {
+    name: "one failure more is tolerated",
+    file: policy,
+    from: "failed > toleratedFailureCount",
+    to: "failed > toleratedFailureCount + 1",
+  },
+  {
+    name: "the percentage is decided before the total is final",
+    file: policy,
+    from: "toleratedFailurePpm !== undefined && isTotalFinal &&",
+    to: "toleratedFailurePpm !== undefined &&",
+  },
+  {
+    name: "a minimum that cannot be reached is waited for",
+    file: policy,
+    from: "if (minSuccessful !== undefined && isTotalFinal && succeeded + left < minSuccessful) return EXCEEDED;",
     to: "",
+  },
+  {
+    name: "add after the seal adds",
+    file: growth,
+    from: '  if (isSealed(head)) return { outcome: "sealed", view: viewOf(store, head) };\n  const announced',
+    to: "  const announced",
+  },
+  {
+    name: "a copy of add is answered anew",
+    file: growth,
+    from: '  if (before !== undefined) return { outcome: "added", letters: before, view: viewOf(store, head) };\n',
+    to: "",
+  },
+  {
+    name: "a task that is added again is open again",
+    file: growth,
+    from: 'if (mark.state !== "absent" && mark.state !== "early") return DUPLICATE;',
+    to: 'if (mark.state === "open") return DUPLICATE;',
+  },
+  {
+    name: "an announced task forgets its early ack",
+    file: growth,
+    from: "if (early === undefined) return NEW;",
+    to: "if (early !== undefined) return SETTLED;\n  return NEW;",
+  },
+  {
+    name: "a request is complete before its first task",
+    file: record,
+    from: "leftOf(head) <= 0 && (head.total > 0 || isSealed(head))",
+    to: "leftOf(head) <= 0",
+  },
+  {
+    name: "retry opens tasks after the end",
+    file: repair,
+    from: '  if (!isOpen(head)) return { outcome: "late", view: viewOf(store, head) };\n',
+    to: "",
+  },
+  {
+    name: "a late copy of a failure counts against the next attempt",
+    file: repair,
+    from: "number: 0, op: mark.op }",
+    to: 'number: 0, op: "" }',
+  },
+  {
+    name: "the deadline can be moved to an earlier instant",
+    file: repair,
+    from: "head.deadlineAtMs < atMs",
+    to: "head.deadlineAtMs !== atMs",
   },
   {
     name: "a claim takes no lease",
@@ -156,49 +218,6 @@ export const BUGS: readonly Bug[] = [
     from: "if (before !== undefined && nowMs - before.sinceMs >= UNHANDLED_MS) {",
     to: "if (nowMs >= delivery.queuedAtMs) {",
   },
-  {
-    name: "a request is complete before its first root",
-    file: record,
-    from: "head.open <= 0 && (head.roots > 0 || head.sealed)",
-    to: "head.open <= 0",
-  },
-  {
-    name: "a root that was marked counts again",
-    file: request,
-    from: `return mark === "" ? undefined : "duplicate";`,
-    to: "return undefined;",
-  },
-  {
-    name: "a mark that came early is forgotten",
-    file: record,
-    from: `} else if (mark.startsWith("~")) {`,
-    to: `} else if (mark === "~") {`,
-  },
-  {
-    name: "work is handed on after its root was closed",
-    file: request,
-    from: "const added = addRoots(store, head, input.next ?? []);",
-    to: "const added = addRoots(store, head, []);",
-  },
-  {
-    name: "a failed root closes without its error",
-    file: request,
-    from: "if (!countIn(store, head, number, { processed: input.processed, error: input.error })) ",
-    to: "if (!countIn(store, head, number, { processed: input.processed })) ",
-  },
-  {
-    name: "a mark after the cleanup brings the request back",
-    file: record,
-    from: "return head === undefined || head.cleaned === true ? undefined : head;",
-    to: "return head;",
-  },
-  {
-    name: "registering a request again resets it",
-    file: request,
-    from: "if (before === undefined) return began(store, input);",
-    to: "if (before === undefined || before.cleaned !== true) return began(store, input);",
-  },
-  { name: "a request has no TTL", file: record, from: "store.keepUntil(fromMs + head.ttlMs);", to: "" },
   {
     name: "an expired record is still read",
     file: "src/core/transaction.ts",
