@@ -20,7 +20,7 @@ describe("many instances, while everything fails", () => {
     for (const seed of [1, 14, 109]) expect(simulate(seed).trace()).toEqual(simulate(seed).trace());
   });
 
-  it("meet what they are for: duplicates, deaths, late starts, retries, timeouts, hand-overs", () => {
+  it("meet what they are for: duplicates, deaths, late starts, retries, timeouts, hand-overs, growth, children", () => {
     const traces = Array.from({ length: 100 }, (_, i) =>
       simulate(i + 1)
         .trace()
@@ -34,7 +34,18 @@ describe("many instances, while everything fails", () => {
       '"outcome":"conflict"',
       '"state":"timed_out"',
       '"state":"cancelled"',
-      '"next":[',
+      '"next":{"lists"',
+      '"outcome":"added"',
+      '"outcome":"sealed"',
+      '"outcome":"retried"',
+      '"keep":"succeeded"',
+      '"reason":"idle"',
+      '"reason":"deadline"',
+      "min_successful_reached",
+      "failure_tolerance_exceeded",
+      '"cancelled":true',
+      "-parent",
+      '"found":true',
       " dies",
       "attempt 2",
       '"settled":false',
