@@ -87,8 +87,9 @@ export interface StageCount {
 export interface RequestResult {
   /**
    * `accepted`: it counted, now or by the first copy of this call. `duplicate`: the task had counted before. `early`: the task
-   * is not announced yet, and the ack is kept. `late`: the request has ended. `cancelled`: it was cancelled. `unknown`:
-   * there is no such request, or no room for more early acks.
+   * is not announced yet, or its request is not registered, and the ack is kept for five minutes. `late`: the request has
+   * ended. `cancelled`: it was cancelled. `unknown`: the request was removed, there is no room for more early acks, or a
+   * `count` found no such request.
    */
   readonly verdict: Verdict;
   readonly state: RequestState | "unknown";
