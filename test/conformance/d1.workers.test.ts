@@ -25,7 +25,7 @@ runConformanceCases("D1", () => ({
 const countRows = async (): Promise<number | null> => env.DB.prepare("SELECT count(*) AS n FROM records").first("n");
 
 /** The registration of a group of one task without an id. */
-const GROUP = { op: "o", fingerprint: "s", kind: "counted", total: 1, lists: [], deliveryId: "d" } as const;
+const GROUP = { op: "o", fingerprint: "s", kind: "counted" as const, total: 1, lists: [], deliveryId: "d" };
 
 it("decides by the database's clock, and leaves no row behind", async () => {
   const coordinator = d1Backend(env.DB);
