@@ -135,9 +135,8 @@ const announcement = (most: number) => ({
 });
 
 /** A tracker names at most one child group for each task. With more, the end of a small group would cancel without bound. */
-const oneChildATask = z.refine(
-  ({ lists, children = [] }: { readonly lists: readonly string[]; readonly children?: readonly object[] }) =>
-    children.length <= countOf(lists),
+const oneChildATask = z.refine<{ readonly lists: readonly string[]; readonly children?: readonly object[] }>(
+  ({ lists, children = [] }) => children.length <= countOf(lists),
   { path: ["children"], error: "must be at most one for each task" },
 );
 
