@@ -3,7 +3,7 @@ import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
 import { type Client, clientOf, freshId, TOKEN } from "./client.js";
 
 const OTHER = "a-token-of-another-tenant";
-/** A Worker whose objects answer no watch while the variable says so. */
+/** A Worker whose objects are overloaded between `/away` and `/back`. */
 const FAILING = `
   import { createWorker } from "./worker/index.js";
   export { CoordinatorWorkerObject } from "./worker/index.js";
@@ -196,7 +196,7 @@ describe.each([
     expect([last?.event, await events.next()]).toEqual(["cancelled", undefined]);
   });
 
-  it("say when to connect again while the objects are away, and only to a client that reads a stream", async () => {
+  it("say when to connect again while the objects are overloaded, and only to a client that reads a stream", async () => {
     const path = await made();
     await fetch(`${worker.url}/away`);
     try {
@@ -204,7 +204,7 @@ describe.each([
       expect([passing.status, passing.text]).toEqual([200, expect.stringMatching(/^retry: \d+\n\n$/)]);
       expect(passing.headers.get("content-type")).toBe("text/event-stream");
       const plain = await call("GET", `${path}/events`);
-      expect([plain.status, plain.json.retryable]).toEqual([503, true]);
+      expect([plain.status, plain.json.retryable]).toEqual([429, true]);
     } finally {
       await fetch(`${worker.url}/back`);
     }
