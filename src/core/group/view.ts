@@ -1,5 +1,5 @@
 import { decode } from "../host.js";
-import { type DeliveryView, describe } from "../outbox/deliveries.js";
+import { type DeliveryView, describe, describedMembers } from "../outbox/deliveries.js";
 import type { Store } from "../store.js";
 import { type CompletionReason, type GroupHead, type GroupState, isSealed, leftOf, numbered } from "./record.js";
 import { type StageView, viewStages } from "./stages.js";
@@ -51,6 +51,7 @@ const SHOWN_ERRORS = 20;
 const READ_ERRORS = 100;
 
 export function viewOf(store: Store, head: GroupHead): GroupView {
+  store.load(["meta", ...describedMembers(head.generation)]);
   const from = head.errorsFrom ?? 0;
   const view: GroupView = {
     generation: head.generation,

@@ -253,6 +253,10 @@ export function describe(store: Store, { outbox }: OutboxHead, generation: numbe
   return { state: "none", attempts: 0 };
 }
 
+/** Returns the members that `describe` reads, to be loaded with others. */
+export const describedMembers = (generation: number): string[] =>
+  SHOWN_KINDS.map((kind) => deliveryName(deliveryKey(generation, kind)));
+
 const SHOWN_KINDS: readonly DeliveryKind[] = ["callback", "parent"];
 
 function viewOf(delivery: Delivery, outbox: Outbox | undefined, key: string): DeliveryView {
