@@ -27,10 +27,18 @@ function client(fetch?: typeof patientFetch) {
 /** What the waiters must hear: of four groups in turn, and of a request. */
 const SEEN = [
   { groupId: "counted", state: "completed", ok: true, succeeded: 2 },
-  { groupId: "failing", state: "completed", ok: false, errors: [{ taskId: "a", stage: null, message: "no such page" }] },
+  {
+    groupId: "failing",
+    state: "completed",
+    ok: false,
+    errors: [{ taskId: "a", stage: null, message: "no such page" }],
+  },
   { groupId: "cancelled", state: "cancelled", ok: false, reason: "not wanted" },
   { groupId: "early", state: "completed", ok: true, succeeded: 2 },
-  { state: "complete", stages: { fetch: { processed: 5, errorCount: 1, errors: [{ taskId: "r1", message: "gone" }] } } },
+  {
+    state: "complete",
+    stages: { fetch: { processed: 5, errorCount: 1, errors: [{ taskId: "r1", message: "gone" }] } },
+  },
 ];
 
 /** One of a hundred, in as many places: each has a coordinator of its own. */

@@ -10,7 +10,7 @@ it("a cascade that is longer than an attempt goes on where it stopped, and its a
   const run = coordinator.run.bind(coordinator);
   const rests: unknown[] = [];
   coordinator.run = (transition, id, input, options) => {
-    if (transition === "completion.settle" && Object.hasOwn(input, "rest")) rests.push(Object(input).rest);
+    if (transition === "completion.settle" && Object.hasOwn(Object(input), "rest")) rests.push(Object(input).rest);
     return run(transition, id, input, options);
   };
   const groups = new CompletionTracker(coordinator, { handlers: { none: () => {} }, attemptTimeoutSec: 0.001 });

@@ -37,7 +37,10 @@ const tracker = new CompletionTracker(new MemoryCoordinator(), {
 export async function handlersAreChecked(): Promise<void> {
   await tracker.register("g", 2, { onComplete: { handler: "finalize", payload: { document: "d1" } } });
   await tracker.register("g", ["a"], { onTimeout: { handler: "both", payload: 5 }, onEnd: { handler: "ping" } });
-  await tracker.register("g", 2, { onComplete: { task: { groupId: "p", taskId: "g" } }, onEnd: { url: "https://a.example" } });
+  await tracker.register("g", 2, {
+    onComplete: { task: { groupId: "p", taskId: "g" } },
+    onEnd: { url: "https://a.example" },
+  });
   await tracker.register("g", 2, { onComplete: (status) => void status.groupId });
   // @ts-expect-error: no handler is called so
   await tracker.register("g", 2, { onComplete: { handler: "finalise", payload: { document: "d1" } } });

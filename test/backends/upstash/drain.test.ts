@@ -1,7 +1,13 @@
 import { describe, expect, it } from "vitest";
 import type { UpstashCoordinator, UpstashOptions } from "../../../src/backends/upstash/index.js";
 import { TASK_ROUTE } from "../../../src/core/outbox/routes.js";
-import { type Coordinator, type CoordinatorEvent, type OutputOf, RequestWaitTracker, type Wake } from "../../../src/index.js";
+import {
+  type Coordinator,
+  type CoordinatorEvent,
+  type OutputOf,
+  RequestWaitTracker,
+  type Wake,
+} from "../../../src/index.js";
 import { placeOf, shardOf } from "../../../src/runtime/placement.js";
 import { acks, registration, SkewedCoordinator, TOKEN, useLab } from "./support.js";
 

@@ -138,7 +138,10 @@ describe("a due line that was lost", () => {
     ["completion.decrement", { op: "o", by: 1 }],
     ["completion.ack", { op: "o", tasks: [{ id: "a", error: "broken" }], earlyTtlMs: 60_000 }],
     ["completion.cancel", { reason: "enough" }],
-    ["completion.register", { ...registration({ total: 3, timeoutMs: DEADLINE_MS }), fingerprint: "other", restart: {} }],
+    [
+      "completion.register",
+      { ...registration({ total: 3, timeoutMs: DEADLINE_MS }), fingerprint: "other", restart: {} },
+    ],
   ])("row 49: is there again after %s", async (transition, input) => {
     const coordinator = lab.coordinator();
     coordinator.onWake("completion", { input: () => ({ more: true }), act: async () => {} });
