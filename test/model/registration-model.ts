@@ -39,6 +39,8 @@ export class RegistrationModel {
   highest = -1;
   /** How many callers wait for it, so that it does not end by silence. */
   waiting = 0;
+  /** Generations are numbered by this clock, not by the backend's. */
+  #isNumbering = true;
   /** Acks of the id while it is not registered. */
   protected early = new Map<string, Early>();
 
@@ -119,7 +121,7 @@ export class RegistrationModel {
     if (this.rules.deliveries.some((delivery) => delivery.isOwed)) return Number.POSITIVE_INFINITY;
     const { state, number, removedAtMs, queuedAtMs, spec } = record;
     const settledAtMs = Math.max(...this.rules.deliveries.map((delivery) => delivery.queuedAtMs), queuedAtMs);
-    if (removedAtMs !== undefined) return Math.max(removedAtMs, number, settledAtMs) + KNOWN_MS;
+    if (removedAtMs !== undefined) return Math.max(removedAtMs, this.#isNumbering ? number : 0, settledAtMs) + KNOWN_MS;
     return (state === "open" ? clockOf(record).atMs : settledAtMs) + spec.ttlMs;
   }
 
@@ -207,6 +209,7 @@ export class RegistrationModel {
 
   #new(op: string, spec: Spec, { from, number, before, isBeside = false }: Begun): Generation {
     const { nowMs } = this;
+    this.#isNumbering = number === undefined;
     this.highest = number ?? (before === undefined ? nowMs : Math.max(before.number + 1, nowMs));
     return {
       ...{ spec, from, number: this.highest, chain: [], entries: new Map(), early: new Map() },

@@ -83,7 +83,7 @@ export class RequestRun {
       }
       if (step.step === "failed") return tracker.fail(id, task.stage, task.id, "broken");
       if (step.step === "done") {
-        const next = step.next.map(({ stage, id: taskIds }) => ({ stage, taskIds }));
+        const next = inOrder(step.next).map(({ stage, id: taskIds }) => ({ stage, taskIds }));
         return tracker.ack(id, task.stage, task.id, { processed: step.processed, next });
       }
       return tracker.count(id, step.stage, countsOf(step));

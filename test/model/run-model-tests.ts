@@ -53,7 +53,7 @@ const MODELS: readonly Model[] = [
     steps: requestSteps,
     begin: (world) => new RequestRun(world),
     meets: [
-      ...["created", "exists", "removed"].map((outcome) => `register ${outcome}`),
+      ...["created", "exists"].map((outcome) => `register ${outcome}`),
       ...["accepted", "duplicate", "early", "late", "cancelled", "unknown"].map((verdict) => `done ${verdict}`),
       ...["accepted", "late", "unknown"].flatMap((verdict) => [`failed ${verdict}`, `count ${verdict}`]),
       ...["added", "sealed", "late", "unknown"].map((outcome) => `add ${outcome}`),

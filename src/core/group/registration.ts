@@ -218,6 +218,7 @@ function continueInPlace({ store, head }: Group, input: RegisterInput): Beginnin
   }
   const stages = noStages();
   for (const { stage } of viewStages(store)) countsOf(store, stages, stage)!.failed = 0;
+  store.remove("meta");
   writeRegistration(store, input, readRegistration(store).ops);
   return { group: { store, head: next, stages }, early: [] };
 }
