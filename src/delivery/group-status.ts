@@ -38,7 +38,7 @@ interface GroupFields {
   readonly deadlineAtMs: number | null;
   /** When a task was last counted; null before the first. */
   readonly lastAckAtMs: number | null;
-  /** The durable callback of this generation. */
+  /** The durable callback of this generation; without one, the delivery to the parent's task. */
   readonly delivery: DeliveryStatus;
 }
 

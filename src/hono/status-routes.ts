@@ -28,8 +28,8 @@ const LATE_LOOK_MS = 2_000;
 /**
  * Returns routes for the status of requests. Mount them at `statusPath`, with the options of `requestWait`.
  *
- * - `GET /:id`: `{ id, state, final, open, queueStatus, reason }`, with the state of a `RequestStatus`. 404 for an unknown request, or one of another scope.
- *   `Prefer: wait=N`, or `?wait=true&timeout=N`, waits for the end, at most `maxWaitMs`. Then 200 with the current state,
+ * - `GET /:id`: `{ id, state, final, open, queueStatus, reason }`, as a `RequestStatus` has them. 404 for an unknown
+ *   request, or one of another scope. `Prefer: wait=N`, or `?wait=true&timeout=N`, waits for the end, at most `maxWaitMs`. Then 200 with the current state,
  *   and `Retry-After` while it is pending. A slow backend has 2 s more.
  * - `GET /:id/events`: server-sent events, for `EventSource`. `progress` with the same fields reports changes at most a
  *   second later, several at a time. A last `complete`, `timed_out` or `cancelled` comes at once. Their `id` is a version: with

@@ -308,7 +308,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   }
 
   /**
-   * Opens failed tasks again, while the group is open. Returns those that are open: start their work after this call. Nothing
+   * Opens failed tasks again, while the group is open. Returns those that it opened: start their work after this call. Nothing
    * is opened after the end. To be able to retry the last failure, keep the group unsealed; after the end, restart it with
    * `keep: "succeeded"`.
    *
@@ -340,8 +340,8 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   }
 
   /**
-   * Postpones the idle timeout of a group, for a task that takes longer than `idleTimeoutSec`. Says whether the work is still
-   * worth doing. Writes at most every eighth of the idle timeout.
+   * Postpones the idle end of a group, for a task that takes longer than `idleTimeoutSec`; in a group without a deadline also
+   * the end after `ttlSec`. Returns whether the work is still worth doing. Writes at most every eighth of that time.
    */
   async heartbeat(groupId: string, options: GenerationOptions = {}): Promise<Heartbeat> {
     checkId(groupId, "groupId");
@@ -351,7 +351,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   /**
    * Ends an open group; an ended one does not change. Returns null for an unknown group. With `generation` it ends that
    * registration alone. A delayed copy of the call then does not end the next one. Child groups of open tasks are cancelled
-   * too, by a delivery.
+   * too, by a delivery, unless `cascade` is false.
    *
    * @param reason cut to 1,024 bytes of UTF-8, between two characters.
    */
@@ -485,7 +485,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   }
 
   /**
-   * Queues the group's deliveries again, dead letters or delivered, and the dead letters of its earlier generations. They keep
+   * Queues the group's deliveries again, whether delivered or dead, and the dead letters of its earlier generations. They keep
    * their delivery ids and get a full set of attempts. Returns null for an unknown group. Does nothing when there is no
    * delivery, or when `generation` is not the group's. A dead letter is kept for seven days.
    */

@@ -108,8 +108,8 @@ export interface AddTasksResult<S extends string = string> {
 /** The result of `abandon`. */
 export interface AbandonResult<S extends string = string> {
   /**
-   * `cancelled`: the request was cancelled. `joined`: another caller still works on it. `late`: it is sealed or has ended,
-   * and goes on. `unknown`: there is no such request.
+   * `cancelled`: the request was cancelled. `joined`: another caller still works on it, or this caller is not known. `late`: it
+   * is sealed or has ended, and goes on. `unknown`: there is no such request.
    */
   readonly outcome: "cancelled" | "joined" | "late" | "unknown";
   readonly status: RequestStatus<S> | null;
@@ -385,9 +385,10 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
   }
 
   /**
-   * Yields the status whenever it has changed, the end last: for progress bars. Intermediate changes arrive within about a
-   * second, several at a time. The end arrives at once. Keeps a pending request alive, as a wait does. Ends without a status
-   * when the request is unknown.
+   * Yields the status whenever it has changed, the end last: for progress bars. A request that is complete but not sealed has
+   * not ended, so the iteration goes on: stop it when `state` is `complete`, if that is all you wait for. Intermediate
+   * changes arrive within about a second, several at a time. The end arrives at once. Keeps a pending request alive, as a
+   * wait does. Ends without a status when the request is unknown.
    */
   async *progress(requestId: string, options: ProgressOptions = {}): AsyncGenerator<RequestStatus<S>, void> {
     checkId(requestId, "requestId");

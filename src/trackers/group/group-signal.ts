@@ -7,7 +7,7 @@ export interface GroupSignal extends AbortSignal {
   dispose(): void;
 }
 
-/** The reason of a `GroupSignal`. */
+/** The `reason` of a `GroupSignal` that has aborted. Work that got the signal, such as a `fetch`, rejects with it. */
 export class GroupEnded extends Error {
   override readonly name = "GroupEnded";
   /** The status at the end; null when the group was restarted, or has expired. */

@@ -9,8 +9,9 @@ import { checkInteger, checkNumber } from "../../lib/validate.js";
  */
 export interface CompletionPolicy {
   /**
-   * The group completes as soon as this many tasks have succeeded. It fails as soon as too few tasks are left for that: in
-   * an open group only once it is sealed. 1 or more, and not more than a group without `open` has tasks.
+   * The group completes as soon as this many tasks have succeeded. A group without `open` fails as soon as too few tasks are
+   * left for that; an `open` group fails for this once it is sealed and no task is open. 1 or more, and at most the number of
+   * tasks of a group without `open`.
    */
   readonly minSuccessful?: number | undefined;
   /** The group fails as soon as more tasks than this have failed. 0: at the first failure. */
