@@ -29,7 +29,8 @@ it.each([
 ])("calls the objects of a binding that is %s", async (_, options) => {
   const { id, ...rest } = await roundTrip(DURABLE, options);
   expect(rest).toEqual({ state: "completed", deadlineSec: 60 });
-  expect(await countOf(groupObject(id, "config:"), "records")).toBe(1);
+  // The group, and the object's own prefix.
+  expect(await countOf(groupObject(id, "config:"), "records")).toBe(2);
 });
 
 it("takes the secrets of a Worker's env", async () => {

@@ -103,11 +103,9 @@ describe("row 50: an object", () => {
     expect(bench.events).toMatchObject([{ outcome: "retry", error: "postgres://app:s3cret@db" }]);
     expect((await tracker.status("g"))?.delivery).toMatchObject({ state: "pending", lastError: "the handler failed" });
     const stored = await inside(groupObject("g"), (_, { storage }) =>
-      JSON.stringify([
-        ...storage.sql.exec("SELECT * FROM records").toArray(),
-        ...storage.sql.exec("SELECT * FROM members").toArray(),
-      ]),
+      JSON.stringify(storage.sql.exec("SELECT * FROM records").toArray()),
     );
+    expect(stored).toContain("the handler failed");
     expect(stored).not.toContain("s3cret");
   });
 });

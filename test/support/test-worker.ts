@@ -168,7 +168,9 @@ export function tablesOf(stub: Stub): Promise<string[]> {
   );
 }
 
-export function countOf(stub: Stub, table: "records" | "members"): Promise<number> {
+/** How many rows the table has; 0 for one that was not created. */
+export async function countOf(stub: Stub, table: "records" | "members"): Promise<number> {
+  if (!(await tablesOf(stub)).includes(table)) return 0;
   return inside(stub, (_, { storage }) => {
     return storage.sql.exec<{ n: number }>(`SELECT count(*) AS n FROM ${table}`).one().n;
   });

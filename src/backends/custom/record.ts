@@ -1,12 +1,12 @@
 import type { Changes, Rows } from "../../core/store.js";
 import { CoordinationError } from "../../errors.js";
+import { parsed } from "../../lib/json.js";
+import { lineOf, MemberText } from "../../runtime/member-text.js";
 
 /** The layout version of a record's text. A record with a later layout is refused. */
 const LAYOUT = 2;
 /** The largest size of a header without the head, in bytes. */
 const HEADER_BYTES = 120;
-/** After so many searches, one index of all lines is cheaper than another search. */
-const MAX_SEARCHES = 64;
 
 /** The first line of a record's text. */
 interface Header {
@@ -18,33 +18,16 @@ interface Header {
   readonly head: string;
 }
 
-/** Where a member's line is in the text, with the line break before it, and where its value begins. */
-interface Line {
-  readonly from: number;
-  readonly valueFrom: number;
-  readonly to: number;
-}
-
-/**
- * A record as one text: a header, then a line for each member. The line holds the name and the value as JSON, which escapes
- * line breaks and tabs. One operation reads a few members. It searches the text for their lines and cuts it there. That is
- * much faster than to parse and write every member of a large record.
- */
+/** A record as one text: a header, then a line for each member. */
 export class RecordText {
   readonly #stamp: string | undefined;
   #head: string | undefined;
-  /** The member lines, as they were read. */
-  #lines: string;
-  #index: Map<string, Line> | undefined;
-  /** The lines that were searched for so far. */
-  readonly #found = new Map<string, Line | undefined>();
-  /** The members that were written since; `false` for a member that was removed. */
-  readonly #written = new Map<string, string | false>();
+  #members: MemberText;
 
   private constructor(stamp: string | undefined, head: string | undefined, lines: string) {
     this.#stamp = stamp;
     this.#head = head;
-    this.#lines = lines;
+    this.#members = new MemberText(lines, foreign);
   }
 
   /** Returns an empty record, for one that does not exist. */
@@ -76,13 +59,13 @@ export class RecordText {
   apply(changes: Changes): void {
     if (changes.cleared) {
       this.#head = undefined;
-      this.#lines = "";
-      this.#index = undefined;
-      this.#found.clear();
-      this.#written.clear();
+      this.#members = new MemberText("", foreign);
     }
     this.#head = changes.head ?? this.#head;
-    for (const [i, name] of changes.names.entries()) this.#written.set(name, changes.values[i] ?? false);
+    for (const [i, name] of changes.names.entries()) {
+      const value = changes.values[i];
+      this.#members.set(name, value === false ? undefined : value);
+    }
   }
 
   /**
@@ -107,111 +90,29 @@ export class RecordText {
   write(stamp: string): string | undefined {
     const head = this.#head;
     if (head === undefined) return undefined;
-    const lines = this.#cut() + this.#newLines();
+    const lines = this.#members.toString();
     const header: Header = { layout: LAYOUT, stamp, length: lines.length, head };
     return JSON.stringify(header) + lines;
   }
 
   /** Returns every member by its name. */
   members(): Map<string, string> {
-    const names = new Set([...this.#indexed().keys()].map((name) => JSON.parse(name) as string));
-    for (const name of this.#written.keys()) names.add(name);
-    const members = new Map<string, string>();
-    for (const name of names) {
-      const [value] = this.#read([name]);
-      if (typeof value === "string") members.set(name, value);
-    }
-    return members;
+    return new Map([...this.#members.members()].map(([name, value]) => [name, textOf(value)]));
   }
 
   #read(names: readonly string[]): (string | false)[] {
-    if (names.length > MAX_SEARCHES) this.#indexed();
-    return names.map((name) => this.#written.get(name) ?? this.#valueOf(name));
-  }
-
-  #valueOf(name: string): string | false {
-    const line = this.#find(name);
-    if (line === undefined) return false;
-    const value = parsed(this.#lines.slice(line.valueFrom, line.to));
-    if (typeof value !== "string") throw foreign();
-    return value;
-  }
-
-  #find(name: string): Line | undefined {
-    if (this.#lines === "") return undefined;
-    if (this.#index === undefined && this.#found.has(name)) return this.#found.get(name);
-    const key = JSON.stringify(name);
-    if (this.#index !== undefined || this.#found.size >= MAX_SEARCHES) return this.#indexed().get(key);
-    const line = this.#search(`\n${key}\t`);
-    this.#found.set(name, line);
-    return line;
-  }
-
-  #search(start: string): Line | undefined {
-    const from = this.#lines.indexOf(start);
-    if (from < 0) return undefined;
-    const end = this.#lines.indexOf("\n", from + 1);
-    return { from, valueFrom: from + start.length, to: end < 0 ? this.#lines.length : end };
-  }
-
-  /** Returns all lines by their names, in JSON. */
-  #indexed(): Map<string, Line> {
-    if (this.#index !== undefined) return this.#index;
-    const index = new Map<string, Line>();
-    const lines = this.#lines;
-    for (let from = 0; from < lines.length; ) {
-      const tab = lines.indexOf("\t", from);
-      const end = lines.indexOf("\n", from + 1);
-      const to = end < 0 ? lines.length : end;
-      if (tab < 0 || tab > to) throw foreign();
-      index.set(lines.slice(from + 1, tab), { from, valueFrom: tab + 1, to });
-      from = to;
-    }
-    this.#index = index;
-    return index;
-  }
-
-  /** Returns the lines without the members that were written since. */
-  #cut(): string {
-    const found: Line[] = [];
-    for (const name of this.#written.keys()) {
-      const line = this.#find(name);
-      if (line !== undefined) found.push(line);
-    }
-    found.sort((a, b) => a.from - b.from);
-    let kept = "";
-    let at = 0;
-    for (const { from, to } of found) {
-      kept += this.#lines.slice(at, from);
-      at = to;
-    }
-    return kept + this.#lines.slice(at);
-  }
-
-  #newLines(): string {
-    const lines: string[] = [];
-    for (const [name, value] of this.#written) {
-      if (value !== false) lines.push(lineOf(name, value));
-    }
-    return lines.join("");
+    return this.#members.read(names).map((value) => (value === undefined ? false : textOf(value)));
   }
 }
 
-function lineOf(name: string, value: string): string {
-  return `\n${JSON.stringify(name)}\t${JSON.stringify(value)}`;
+/** Every member of such a record has its text in its line. */
+function textOf(value: string | null): string {
+  if (value === null) throw foreign();
+  return value;
 }
 
 export function bytesOf(text: string): number {
   return new TextEncoder().encode(text).length;
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // The JSON parser's own error quotes the text.
-    return undefined;
-  }
 }
 
 function foreign(): CoordinationError {

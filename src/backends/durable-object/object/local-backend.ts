@@ -107,10 +107,11 @@ export class LocalBackend implements Backend {
     let evaluation: Evaluation<N>;
     try {
       evaluation = records.transaction(() => {
-        const made = evaluate(transition, input, records.rows(record), nowMs);
+        const stored = records.open(record);
+        const made = evaluate(transition, input, stored, nowMs);
         if (made.changes.dirty) {
           if (!records.exists) onFirstWrite();
-          records.commit(record, made.changes);
+          stored.commit(made.changes);
         }
         return made;
       });

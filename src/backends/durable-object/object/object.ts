@@ -191,9 +191,7 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     try {
       await this.#ring();
     } catch (error) {
-      // The storage failed: the due records are not even known.
-      this.#alarm.arm(this.now() + PUT_OFF_MS);
-      this.#emit({ type: "drain_failed", error });
+      this.#putOff(error);
     }
   }
 
@@ -243,8 +241,19 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
 
   async #load(): Promise<void> {
     await this.#alarm.load();
-    // The platform drops an alarm that failed seven times. The next call of the object sets it again.
-    if (!this.#alarm.isStanding && this.#records.exists) this.#rearm(new Set(), false);
+    try {
+      // The platform drops an alarm that failed seven times. The next call of the object sets it again.
+      if (!this.#alarm.isStanding && this.#records.exists) this.#rearm(new Set(), false);
+    } catch (error) {
+      // Else the object would not start, and its calls would not say why.
+      this.#putOff(error);
+    }
+  }
+
+  /** Tries later: the storage failed, or its tables are of a later version. The due records are not even known. */
+  #putOff(error: unknown): void {
+    this.#alarm.arm(this.now() + PUT_OFF_MS);
+    this.#emit({ type: "drain_failed", error });
   }
 
   async #ring(): Promise<void> {
