@@ -49,8 +49,8 @@ function stateOf({ sql }: DurableObjectStorage): Record<string, Stored> {
 
 let objects = 0;
 
-/** Rows so small that most records spill, some of them in the middle of their life. */
-const SMALL_ROW_CHARS = 600;
+/** Rows so small that half of the records spill. */
+const SMALL_ROW_CHARS = 200;
 
 function run(steps: readonly Step[], rowChars?: number): Promise<{ said: Said[]; state: Record<string, Stored> }> {
   const stub = env.COORDINATOR.getByName(`differential-${++objects}`);
