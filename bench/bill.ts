@@ -57,7 +57,9 @@ Prices:
 ## How it grows
 
 - **Tasks**: acks one by one cost in proportion to the tasks. On Redis a batch costs as much as its calls. On an object
-  each task is a row, also in a batch. With \`{ indexed: n }\`, 256 tasks share a row.
+  a call writes one row for a group of up to 32 KB: some 500 tasks with UUIDs as ids. A large result takes one row more.
+  For a larger group an ack writes two rows, three with a result. Its registration writes a row for each task.
+- **Numbered tasks**: with \`{ indexed: n }\`, 32 KB hold some 30,000 tasks.
 - **Waiters on Redis**: a client's waiters share its subscription. Each wait also reads the status about every ${LOOK_SEC}
   seconds.
 - **Waiters on an object**: the first pays for the seconds that the object is awake. Each other waiter pays for one
@@ -82,7 +84,7 @@ function usesOf(run: Run): Use[] {
   const second = { commands: look / LOOK_SEC };
   const rows = results.find(({ unit }) => unit === "rows")?.value ?? Number.NaN;
   const object = { objectRequests: BILL_TASKS + 1, rows };
-  // The head is written once a call.
+  // The group's row is written once a call.
   const batch = { objectRequests: 2, rows: rows - (BILL_TASKS - 1) };
   const watching = { objectRequests: 1 };
   const awake = { objectRequests: 1 / HOP_SEC, objectSeconds: 1 };

@@ -25,14 +25,17 @@ export class BenchCoordinator extends CoordinatorWorkerObject {
   }
 
   /** The rows that a whole group writes, from its registration to its end: its tasks by name, acked one by one. */
-  rowsOfGroup(group: string, tasks: string[]): number {
-    return rowsWritten(this.ctx.storage.sql, () => {
-      const { lists } = announced(tasks, "tasks", tasks.length).announcement;
-      const named = { op: "register", fingerprint: "s", kind: "named" as const, total: 0, lists };
-      const registration = { ...named, timeoutMs: 0, ttlMs: 60_000, deliveryId: "msg_register" };
-      this.#done(this.run("completion.register", group, registration));
+  rowsOfGroup(group: string, tasks: string[]): { registration: number; rows: number } {
+    const { lists } = announced(tasks, "tasks", tasks.length).announcement;
+    const named = { op: "register", fingerprint: "s", kind: "named" as const, total: 0, lists };
+    const given = { ...named, timeoutMs: 0, ttlMs: 60_000, deliveryId: "msg_register" };
+    const registration = rowsWritten(this.ctx.storage.sql, () => {
+      this.#done(this.run("completion.register", group, given));
+    });
+    const acks = rowsWritten(this.ctx.storage.sql, () => {
       for (const task of tasks) this.#ack(group, task);
     });
+    return { registration, rows: registration + acks };
   }
 
   databaseBytes(): number {

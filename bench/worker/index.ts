@@ -47,7 +47,7 @@ const jobs: JobTable = {
     return {};
   },
   rowsWritten: async (env, { group, task }) => ({ rows: await groupObject(env, group).rowsWritten(group, task) }),
-  rowsOfGroup: async (env, { group, tasks }) => ({ rows: await groupObject(env, group).rowsOfGroup(group, tasks) }),
+  rowsOfGroup: async (env, { group, tasks }) => groupObject(env, group).rowsOfGroup(group, tasks),
   databaseBytes: async (env, { group }) => ({ bytes: await groupObject(env, group).databaseBytes() }),
   alarms: async (env, { alarms }) => {
     lateness.groups = [];

@@ -11,8 +11,8 @@ export interface Jobs {
   burst: { takes: { group: string; from: number; operations: number }; gives: object };
   /** One ack, and what the storage's cursors say that it wrote. */
   rowsWritten: { takes: { group: string; task: string }; gives: { rows: number } };
-  /** A whole group by the names of its tasks: what its registration and its acks wrote. */
-  rowsOfGroup: { takes: { group: string; tasks: string[] }; gives: { rows: number } };
+  /** A whole group by the names of its tasks, in a new object: what its registration wrote, and that with its acks. */
+  rowsOfGroup: { takes: { group: string; tasks: string[] }; gives: { registration: number; rows: number } };
   databaseBytes: { takes: { group: string }; gives: { bytes: number } };
   /** So many alarms within a second: how late each was, in milliseconds, from its instant to what it sets off. */
   alarms: { takes: { alarms: number }; gives: { groups: number[]; bare: number[] } };
