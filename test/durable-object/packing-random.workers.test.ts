@@ -12,7 +12,9 @@ afterEach(resetAll);
 const RECORD = "kv:r";
 /** So small that the record spills often. */
 const ROW_CHARS = 3_000;
-const STEPS = 2_000;
+const STEPS = 1_500;
+/** The tables are read after each so many steps. */
+const LOOK_EVERY = 4;
 const NAMES = [...Array.from({ length: 250 }, (_, i) => `t:${i}`), "", "__proto__", 'q"', "a\nb\tc", "é🙂"];
 const STARTS = ['{"a":"b"}', "", "\u0000é\n", '\n"t:1"\t"x"'];
 
@@ -116,7 +118,7 @@ function stateOf(sql: SqlStorage): {
 }
 
 describe("a record that is packed, spills, shrinks, is cleared and expires", () => {
-  it.each([1, 2, 3, 4, 5])("agrees with a plain map, step by step, from seed %i", async (seed) => {
+  it.each([1, 2, 3])("agrees with a plain map, step by step, from seed %i", async (seed) => {
     const stub = env.COORDINATOR.getByName(`packing-${seed}`);
     await inside(stub, (_, { storage }) => {
       const records = new SqliteRecords(storage, ROW_CHARS);
@@ -126,11 +128,12 @@ describe("a record that is packed, spills, shrinks, is cleared and expires", () 
         if (step.sweeps) records.sweep(records.expired(step.nowMs, 10), step.nowMs);
         const answers = records.transaction(() => run(step, records.open(RECORD)));
         expect([seed, step.n, answers]).toEqual([seed, step.n, run(step, plain)]);
+        if (step.n % LOOK_EVERY !== 0) continue;
         const { how, members } = stateOf(storage.sql);
         expect([seed, step.n, members]).toEqual([seed, step.n, plain.members]);
         seen[how]++;
       }
-      for (const count of Object.values(seen)) expect(count).toBeGreaterThan(5);
+      for (const count of [seen.packed, seen["with rows"], seen.spilled]) expect(count).toBeGreaterThan(20);
     });
   });
 });

@@ -228,6 +228,24 @@ describe("the scans of an object", () => {
     });
   });
 
+  it("spare a record that began anew after it was found expired, and leave none of its old rows", async () => {
+    await withRecords((records, sql) => {
+      write(records, many(200, 250));
+      change(records, (store) => store.keepUntil(2_000));
+      const expired = records.expired(2_500, 10);
+      expect(expired).toEqual([RECORD]);
+      const begin = (store: Store): void => {
+        store.put({ n: 2 });
+        store.set("new", "1");
+        store.keepUntil(9_000);
+      };
+      change(records, begin, 2_500);
+      records.sweep(expired, 2_500);
+      expect(packedOf(sql, RECORD)).not.toBeNull();
+      expect([...storedMembers(sql, RECORD)]).toEqual([["new", "1"]]);
+    });
+  });
+
   it("read no packed text", async () => {
     await withRecords((records, sql) => {
       write(records, many(10, 100));

@@ -11,7 +11,7 @@ const SMALL_SHARE = 1 / 128;
 /** The quotes, the tab and the line break of a member's line. */
 const MARKS = 6;
 
-/** Stands for the value of a member that has a row of its own. */
+/** The value of a member that has a row of its own, in the text. */
 export const IN_ROW = null;
 
 /**
