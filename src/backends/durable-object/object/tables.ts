@@ -32,6 +32,7 @@ interface Found {
  *
  * A table of the first layout, without `packed`, gets the column when the object first looks at its tables. Its records
  * keep their member rows. Tables of any other layout are of a later version: every call is refused with `newer_schema`.
+ * So a change of the layout, or of the packed text, must change the columns.
  */
 export class Tables {
   readonly #storage: DurableObjectStorage;
