@@ -10,7 +10,7 @@ import { type BackendDefinition, checkDefinition } from "./definition.js";
  * that begin in the same turn of the event loop share these calls: 400 concurrent acks of one group are one load and one
  * compare-and-set. When several instances write one record at once, one write succeeds and the others retry. A record
  * therefore takes few such writes a second: about 8 on a local D1, about 40 with a store that is 20 ms away. A record is one
- * text, read and written as a whole, of at most 1 MB (see `maxRecordBytes`). For more than about 20,000 tasks, register
+ * text, read and written as a whole, of at most 1 MB (see `maxRecordBytes`). For more than about 11,000 tasks, register
  * `indexed` ones.
  *
  * Does not run timers. A call that touches a due record wakes it, and `drain` wakes all due records. Call `drain` on a

@@ -111,7 +111,7 @@ export interface BackendDefinition {
    * The largest `data` that the store accepts, in bytes of UTF-8. An operation that would make a record larger fails with
    * `limit_exceeded`. Each write loads and stores the whole record: larger records make each ack slower.
    *
-   * @default 1,048,576: about 20,000 listed tasks, or 1,000,000 that are `indexed`
+   * @default 1,048,576: about 11,000 listed tasks, or 1,000,000 that are `indexed`
    */
   readonly maxRecordBytes?: number | undefined;
   /**
