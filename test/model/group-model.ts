@@ -1,4 +1,8 @@
 import {
+  type AckCall,
+  type Acked,
+  type Changed,
+  type CountCall,
   type Early,
   type Generation,
   hasNoOpenTask,
@@ -13,40 +17,6 @@ import {
 import { type View, viewOf } from "./group-view.js";
 import { KNOWN_MS } from "./known-calls.js";
 import { clockOf, RegistrationModel } from "./registration-model.js";
-
-/** The input of an ack. */
-export interface AckCall {
-  readonly tasks: readonly TaskDone[];
-  readonly next?: readonly Task[] | undefined;
-  readonly generation?: number | undefined;
-  /** How long an ack of an unregistered group is kept; 0: not at all. */
-  readonly earlyTtlMs: number;
-}
-
-/** The answer to an ack of one task. */
-export interface Acked {
-  readonly verdict: Verdict;
-  readonly state: State | "unregistered";
-  readonly ended: boolean;
-  readonly remaining: number | undefined;
-  readonly generation: number | undefined;
-  /** No task of the record is open. */
-  readonly complete: boolean;
-}
-
-/** The answer to a call that changes an open group, with a letter for each task. */
-export interface Changed {
-  readonly outcome: string;
-  readonly letters?: string;
-}
-
-export interface CountCall {
-  readonly stage: string;
-  readonly processed?: number | undefined;
-  readonly requeued?: number | undefined;
-  readonly error?: string | undefined;
-  readonly generation?: number | undefined;
-}
 
 interface Named {
   readonly generation?: number | undefined;
