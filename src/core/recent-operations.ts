@@ -9,6 +9,8 @@ import type { Store } from "./store.js";
 export interface OpRing {
   first: number;
   last: number;
+  /** When the first of them was remembered, or earlier: until it expires, no member is read. */
+  oldestMs?: number;
 }
 
 /** How long answers are kept. Longer than a client resends a call (`RESEND_WINDOW_MS`). */
@@ -66,18 +68,23 @@ export function rememberOp(store: Store, ring: OpRing, op: string, answer: strin
   // A full ring drops several at once, every few calls. On Redis each call that removes members costs one more command.
   const room = most - DROPS_PER_CALL;
   const isFull = ring.last - ring.first + 1 >= most;
-  for (let i = 0; i < DROPS_PER_CALL && ring.first <= ring.last; i++) {
+  const isDue = isFull || ring.oldestMs === undefined || ring.oldestMs + keptMs <= store.nowMs;
+  for (let i = 0; isDue && i < DROPS_PER_CALL && ring.first <= ring.last; i++) {
     const slot = slotName(ring.first);
     const text = store.get(slot);
     if (text !== undefined) {
       const kept = decode<{ op: string; atMs: number }>(text);
       const isSpare = isFull && ring.last - ring.first + 1 > room;
-      if (!isSpare && kept.atMs + keptMs > store.nowMs) break;
+      if (!isSpare && kept.atMs + keptMs > store.nowMs) {
+        ring.oldestMs = kept.atMs;
+        break;
+      }
       store.remove(answerName(kept.op));
       store.remove(slot);
     }
     ring.first += 1;
   }
+  if (ring.first > ring.last) ring.oldestMs = store.nowMs;
   ring.last += 1;
   store.set(slotName(ring.last), encode({ op, atMs: store.nowMs }));
   store.set(answerName(op), answer);
