@@ -10,7 +10,7 @@ import { BUGS, type Bug } from "./bugs.js";
 // `npm run mutants [-- NAME]`: plants each bug in a copy of the sources, and has the simulator look for it.
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const SEEDS = Number(process.env.MUTANT_SEEDS ?? 20_000);
+const SEEDS = 20_000;
 
 interface Verdict {
   readonly caught: boolean;
