@@ -30,8 +30,8 @@ afterAll(() => worker.close());
 interface Own {
   readonly groups: Map<string, { total: number; acked: Set<string>; cancelled: boolean }>;
   readonly counters: Map<string, number>;
-  /** Each request's tasks. */
-  readonly requests: Map<string, { readonly added: Set<string>; readonly acked: Set<string> }>;
+  /** Each request's tasks. Those that are acked before the registration are kept for it. */
+  readonly requests: Map<string, { isRegistered: boolean; readonly added: Set<string>; readonly acked: Set<string> }>;
   readonly claims: Set<string>;
   readonly versions: Map<string, number>;
   readonly sums: Map<string, number>;
@@ -136,18 +136,20 @@ async function run(token: string, transition: string, id: string, input: object)
 
 async function stepOfRequest({ token, id, own, kind, i }: Step): Promise<boolean> {
   const path = `/v1/requests/${encodeURIComponent(id)}`;
-  const request = own.requests.get(id);
+  const known = own.requests.get(id);
+  const request = known?.isRegistered === true ? known : undefined;
   const taskId = `task-${i % 5}`;
   switch (kind) {
     case 6: {
       const { json } = await call("PUT", path, { token });
-      if (request === undefined) own.requests.set(id, { added: new Set(), acked: new Set() });
+      own.requests.set(id, { added: new Set(), acked: new Set(), ...known, isRegistered: true });
       return json.id === id && json.open === openOf(request) && onlyStage(json.queueStatus, token);
     }
     case 7: {
       const { json } = await call("POST", `${path}/acks`, { token, body: { stage: token, taskId } });
-      if (request === undefined) return json.verdict === "unknown";
-      const { added, acked } = request;
+      const { added, acked } = known ?? { added: new Set(), acked: new Set<string>() };
+      if (known === undefined)
+        own.requests.set(id, { isRegistered: false, added: new Set(), acked: new Set([taskId]) });
       const wanted = !added.has(taskId) ? "early" : acked.has(taskId) ? "duplicate" : "accepted";
       acked.add(taskId);
       return json.verdict === wanted;
