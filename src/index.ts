@@ -101,6 +101,7 @@ export type { Task, TaskId, TaskRef } from "./trackers/group/task.js";
 export type { RequestState, RequestStatus, StageStatus } from "./trackers/request/status.js";
 export {
   type AbandonResult,
+  type AddedId,
   type AddTasksResult,
   type NextTasks,
   type RequestRegisterOptions,
@@ -109,5 +110,6 @@ export {
   RequestWaitTracker,
   type StageCount,
   type TaskDoneOptions,
+  type TaskIds,
 } from "./trackers/request-wait.js";
 export { RequestStatsAccumulator, type Stats, type StatsOptions } from "./trackers/stats.js";

@@ -123,7 +123,7 @@ export class Deliverer implements Wake<GroupMachine> {
       const backend = this.#options.coordinator;
       const rest = await within({ limitMs: attemptMs, signal: undefined, clock: systemClock }, late, async (signal) => {
         if (kind === undefined) throw new CoordinationError("unsupported", `nothing here delivers to ${claim.route}`);
-        return kind.send({ ...group, claim, backend, limitMs: attemptMs, signal }, this.#options.host);
+        return kind.send({ ...group, claim, backend, signal }, this.#options.host);
       });
       return { settlement: rest === undefined ? {} : { rest }, thrown: undefined };
     } catch (error) {

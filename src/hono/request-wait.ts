@@ -1,9 +1,8 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { Problem } from "../http/problem.js";
 import { newOp } from "../lib/ids.js";
-import type { TaskId } from "../trackers/group/task.js";
 import type { RequestStatus } from "../trackers/request/status.js";
-import type { AddTasksResult, RequestWaitTracker } from "../trackers/request-wait.js";
+import type { AddTasksResult, RequestWaitTracker, TaskIds } from "../trackers/request-wait.js";
 import { acceptedAnswer, doneAnswer, isHoldable, keepFromCaches, timeoutAnswer } from "./answer.js";
 import { refusal } from "./coordination-errors.js";
 import { abandonInTime, answered, endInTime } from "./end-in-time.js";
@@ -35,7 +34,7 @@ export interface RequestWait<S extends string = string> {
    *
    * @throws {CoordinationError} as `RequestWaitTracker.add` does.
    */
-  add(stage: S, taskIds: TaskId | readonly TaskId[]): Promise<AddTasksResult<S>>;
+  add(stage: S, taskIds: TaskIds): Promise<AddTasksResult<S>>;
 }
 
 /**

@@ -1,14 +1,11 @@
 import type { Coordinator } from "../coordinator.js";
-import type { TaskRef as TaskKey } from "../core/group/record.js";
-import type { GroupView } from "../core/group/view.js";
-import { type GroupStatus, groupStatus } from "../delivery/group-status.js";
+import type { GroupStatus } from "../delivery/group-status.js";
 import type { Payloads, Webhooks } from "../delivery/handler.js";
 import { CoordinationError } from "../errors.js";
 import { type Duration, inSeconds } from "../lib/duration.js";
 import { newOp } from "../lib/ids.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, shortText } from "../lib/validate.js";
-import type { RunOptions } from "../runtime/backend.js";
 import { hookOrWarning } from "../runtime/events.js";
 import { type CallOptions, callOptions, type GenerationOptions } from "./call-options.js";
 import { checkCoordinator } from "./check-coordinator.js";
@@ -23,11 +20,11 @@ import type {
   DecrementOptions,
   ExtendOptions,
   Heartbeat,
-  NamedTask,
   RetryResult,
 } from "./group/calls.js";
 import { type GroupSignal, groupSignal } from "./group/group-signal.js";
 import { LocalCallbacks } from "./group/local-callbacks.js";
+import { GENERATION_OPTIONS, GroupOperations, generationOf, statusOf } from "./group/operations.js";
 import {
   GroupReader,
   type ProgressOptions,
@@ -48,7 +45,7 @@ import {
   type Tasks,
 } from "./group/registration.js";
 import { splitTargets } from "./group/target.js";
-import { MAX_ERROR_BYTES, type Task, type TaskRef, taskAcks, taskKey, taskKeys } from "./group/task.js";
+import { MAX_ERROR_BYTES, type Task, type TaskRef, taskAcks, taskKey } from "./group/task.js";
 
 /** Options of a `CompletionTracker`. */
 export interface CompletionTrackerOptions<T extends Payloads = Payloads, Env = unknown>
@@ -76,11 +73,8 @@ const TRACKER_OPTIONS: Names<CompletionTrackerOptions> = {
   ttlSec: true,
   earlyTtlSec: true,
 };
-const GENERATION_OPTIONS: Names<GenerationOptions> = { generation: true, signal: true };
 const ACK_OPTIONS: Names<AckOptions> = { ...GENERATION_OPTIONS, next: true };
-const CANCEL_OPTIONS: Names<CancelOptions> = { ...GENERATION_OPTIONS, cascade: true };
 const DECREMENT_OPTIONS: Names<DecrementOptions> = { ...GENERATION_OPTIONS, opId: true };
-const EXTEND_OPTIONS: Names<ExtendOptions> = { ...GENERATION_OPTIONS, timeoutSec: true };
 const DEFAULT_TTL_SEC = 3_600;
 const DEFAULT_TIMEOUT_SEC = 1_800;
 const DEFAULT_EARLY_TTL_SEC = 300;
@@ -115,7 +109,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   readonly #ttlSec: Duration;
   readonly #earlyTtlMs: number;
   readonly #local: LocalCallbacks;
-  readonly #waitUntil: RunOptions["waitUntil"];
+  readonly #operations: GroupOperations;
   readonly #stop: () => void;
 
   /**
@@ -128,6 +122,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
     checkOptions(options, TRACKER_OPTIONS);
     this.#coordinator = coordinator;
     this.#reader = new GroupReader(coordinator, "completion");
+    this.#operations = new GroupOperations({ coordinator, machine: "completion", waitUntil: options.waitUntil });
     this.#webhooks = options.webhooks;
     this.#timeoutSec = checkTimeout(
       inSeconds(options.timeoutSec, "timeoutSec") ?? coordinator.completionTimeoutSec ?? DEFAULT_TIMEOUT_SEC,
@@ -137,7 +132,6 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
     this.#earlyTtlMs = checkTtlSec(options.earlyTtlSec ?? DEFAULT_EARLY_TTL_SEC, "earlyTtlSec");
     const onEvent = hookOrWarning(options.onEvent);
     this.#local = new LocalCallbacks(coordinator, options.waitUntil, onEvent);
-    this.#waitUntil = options.waitUntil;
     this.#stop = deliver(coordinator, { ...(options as DeliveryOptions), onEvent });
   }
 
@@ -176,7 +170,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
       },
       options as RegisterOptions,
     );
-    const output = await this.#coordinator.run("completion.register", groupId, input, this.#ending(options));
+    const output = await this.#coordinator.run("completion.register", groupId, input, this.#operations.ending(options));
     const status = registered(groupId, output);
     this.#local.follow(groupId, status, local);
     return status;
@@ -194,15 +188,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
     tasks: AddedTask | readonly AddedTask[],
     options: GenerationOptions = {},
   ): Promise<AddResult> {
-    checkId(groupId, "groupId");
-    const generation = generationOf(options);
-    const list = Array.isArray(tasks) ? (tasks as readonly AddedTask[]) : [tasks as AddedTask];
-    const { announcement, tasks: keys } = announced(list, "tasks");
-    const input = { op: newOp(), ...announcement, ...generation };
-    const output = await this.#coordinator.run("completion.add", groupId, input, this.#ending(options));
-    refuse(output.refused);
-    const added = named(keys, output.letters, "n");
-    return { outcome: output.outcome, added, status: statusOf(groupId, output) };
+    return this.#operations.add(groupId, tasks, options);
   }
 
   /**
@@ -210,9 +196,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
    * null for an unknown group or generation.
    */
   async seal(groupId: string, options: GenerationOptions = {}): Promise<GroupStatus | null> {
-    checkId(groupId, "groupId");
-    const input = { op: newOp(), ...generationOf(options) };
-    return statusOf(groupId, await this.#coordinator.run("completion.seal", groupId, input, this.#ending(options)));
+    return this.#operations.seal(groupId, options);
   }
 
   /**
@@ -267,7 +251,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
       ...next,
       ...(view ? { view } : {}),
     };
-    const output = await this.#coordinator.run("completion.ack", groupId, input, this.#ending(options));
+    const output = await this.#coordinator.run("completion.ack", groupId, input, this.#operations.ending(options));
     refuse(output.refused);
     return { results: output.results.map(ackResult), status: statusOf(groupId, output) };
   }
@@ -300,7 +284,12 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
     const { opId = newOp() } = options;
     checkId(opId, "opId");
     const input = { op: opId, by, ...generation };
-    const output = await this.#coordinator.run("completion.decrement", groupId, input, this.#ending(options));
+    const output = await this.#coordinator.run(
+      "completion.decrement",
+      groupId,
+      input,
+      this.#operations.ending(options),
+    );
     if (output.refused !== undefined) {
       throw new CoordinationError("conflict", "the group lists its tasks: ack them by id");
     }
@@ -319,12 +308,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
     tasks: TaskRef | readonly TaskRef[],
     options: GenerationOptions = {},
   ): Promise<RetryResult> {
-    checkId(groupId, "groupId");
-    const keys = taskKeys(tasks, "tasks");
-    const input = { op: newOp(), tasks: keys, ...generationOf(options) };
-    const output = await this.#coordinator.run("completion.retry", groupId, input, this.#ending(options));
-    const reopened = named(keys, output.letters, "r");
-    return { outcome: output.outcome, reopened, status: statusOf(groupId, output) };
+    return this.#operations.retry(groupId, tasks, options);
   }
 
   /**
@@ -332,11 +316,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
    * one. Returns the status, whose `deadlineAtMs` shows the deadline; null for an unknown group.
    */
   async extend(groupId: string, options: ExtendOptions): Promise<GroupStatus | null> {
-    checkId(groupId, "groupId");
-    const generation = generationOf(options, EXTEND_OPTIONS);
-    const timeoutMs = checkTtlSec(options?.timeoutSec, "timeoutSec");
-    const input = { timeoutMs, ...generation };
-    return statusOf(groupId, await this.#coordinator.run("completion.extend", groupId, input, this.#ending(options)));
+    return this.#operations.extend(groupId, options);
   }
 
   /**
@@ -344,8 +324,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
    * the end after `ttlSec`. Returns whether the work is still worth doing. Writes at most every eighth of that time.
    */
   async heartbeat(groupId: string, options: GenerationOptions = {}): Promise<Heartbeat> {
-    checkId(groupId, "groupId");
-    return this.#coordinator.run("completion.heartbeat", groupId, generationOf(options), this.#ending(options));
+    return this.#operations.heartbeat(groupId, options);
   }
 
   /**
@@ -356,14 +335,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
    * @param reason cut to 1,024 bytes of UTF-8, between two characters.
    */
   async cancel(groupId: string, reason: string, options: CancelOptions = {}): Promise<GroupStatus | null> {
-    checkId(groupId, "groupId");
-    const generation = generationOf(options, CANCEL_OPTIONS);
-    const input = {
-      reason: shortText(reason, "reason", MAX_ERROR_BYTES),
-      ...generation,
-      ...(options.cascade === false ? { sparesChildren: true } : {}),
-    };
-    return statusOf(groupId, await this.#coordinator.run("completion.cancel", groupId, input, this.#ending(options)));
+    return this.#operations.cancel(groupId, reason, options);
   }
 
   /**
@@ -371,10 +343,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
    * late copies of the group's calls have no effect. Returns false for an unknown group.
    */
   async remove(groupId: string, options: CallOptions = {}): Promise<boolean> {
-    checkId(groupId, "groupId");
-    checkOptions(options, { signal: true });
-    const output = await this.#coordinator.run("completion.remove", groupId, { op: newOp() }, this.#ending(options));
-    return output.found;
+    return this.#operations.remove(groupId, options);
   }
 
   /** Returns the group's current status; null for a group that is unknown, not registered yet, or expired. */
@@ -490,41 +459,11 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
    * delivery, or when `generation` is not the group's. A dead letter is kept for seven days.
    */
   async redeliver(groupId: string, options: GenerationOptions = {}): Promise<GroupStatus | null> {
-    checkId(groupId, "groupId");
-    const input = { op: newOp(), ...generationOf(options) };
-    return statusOf(
-      groupId,
-      await this.#coordinator.run("completion.redeliver", groupId, input, this.#ending(options)),
-    );
-  }
-
-  /** Returns the options of a call that may end the group: its delivery may outlive the call. */
-  #ending({ signal }: CallOptions): RunOptions {
-    return { signal, waitUntil: this.#waitUntil };
+    return this.#operations.redeliver(groupId, options);
   }
 }
 
 function checkTimeout(timeoutSec: number): number {
   checkNumber(timeoutSec, "timeoutSec", 0, MAX_SEC);
   return timeoutSec;
-}
-
-function generationOf(
-  options: GenerationOptions,
-  known: Readonly<Record<string, true>> = GENERATION_OPTIONS,
-): { generation?: number } {
-  checkOptions(options, known);
-  const { generation } = options ?? {};
-  if (generation === undefined) return {};
-  checkInteger(generation, "generation", 0, Number.MAX_SAFE_INTEGER);
-  return { generation };
-}
-
-function statusOf(groupId: string, { view }: { readonly view?: GroupView }): GroupStatus | null {
-  return view === undefined ? null : groupStatus(groupId, view);
-}
-
-/** Returns the tasks whose letter is the wanted one. */
-function named(tasks: readonly TaskKey[], letters: string | undefined, wanted: string): NamedTask[] {
-  return tasks.filter((_, i) => letters?.[i] === wanted).map(({ id, stage }) => ({ taskId: id, stage: stage ?? null }));
 }

@@ -1,22 +1,21 @@
 import type { Coordinator } from "../coordinator.js";
 import type { Verdict } from "../core/group/acks.js";
 import type { GroupState, TaskAck } from "../core/group/record.js";
-import type { GroupView } from "../core/group/view.js";
-import { type GroupStatus, groupStatus } from "../delivery/group-status.js";
+import type { GroupStatus } from "../delivery/group-status.js";
 import type { Payloads, Webhooks } from "../delivery/handler.js";
 import { CoordinationError } from "../errors.js";
 import { type Duration, inSeconds } from "../lib/duration.js";
 import { newOp } from "../lib/ids.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, shortText, toJson } from "../lib/validate.js";
-import type { RunOptions } from "../runtime/backend.js";
 import { hookOrWarning } from "../runtime/events.js";
-import { type CallOptions, callOptions } from "./call-options.js";
+import { type CallOptions, callOptions, type GenerationOptions } from "./call-options.js";
 import { checkCoordinator } from "./check-coordinator.js";
 import { type DeliveryOptions, deliver } from "./deliver.js";
 import type { WaitCallOptions } from "./end-or-look.js";
-import { announced } from "./group/announcement.js";
-import type { AddResult } from "./group/calls.js";
+import { type AddedTask, announced } from "./group/announcement.js";
+import type { AddResult, CancelOptions, ExtendOptions, RetryResult } from "./group/calls.js";
+import { GroupOperations, statusOf } from "./group/operations.js";
 import {
   GroupReader,
   type ProgressOptions,
@@ -60,8 +59,16 @@ export interface RequestRegisterOptions<T extends Payloads = Payloads>
 /** Tasks of a later stage that continue the work of a task: the request waits for them instead. */
 export interface NextTasks<S extends string = string> {
   readonly stage: S;
-  readonly taskIds: TaskId | readonly TaskId[];
+  readonly taskIds: TaskIds;
 }
+
+/** A task of a stage: its id, or its id with the child group that is cancelled when the request ends without the task. */
+export type AddedId =
+  | TaskId
+  | { readonly id: TaskId; readonly group?: string | { readonly requestId: string } | undefined };
+
+/** One task, or a list of tasks of one stage. */
+export type TaskIds = AddedId | readonly AddedId[];
 
 /** Options of a done task. */
 export interface TaskDoneOptions<S extends string = string> extends CallOptions {
@@ -148,6 +155,7 @@ const DONE_OPTIONS: Names<TaskDoneOptions> = { processed: true, result: true, ne
 const COUNT: Names<StageCount> = { processed: true, requeued: true, error: true };
 const FAILURE = { caller: true, message: true } as const;
 const NEXT: Names<NextTasks> = { stage: true, taskIds: true };
+const ADDED = { id: true, group: true } as const;
 
 /**
  * Lets an HTTP request, or any other caller, wait until all work that it started is done: an open group whose tasks have
@@ -183,7 +191,7 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
   readonly #reader: GroupReader;
   readonly #ttlSec: Duration;
   readonly #webhooks: Webhooks | undefined;
-  readonly #waitUntil: RunOptions["waitUntil"];
+  readonly #operations: GroupOperations;
   readonly #stop: () => void;
 
   /** @throws {CoordinationError} `invalid_input` for an option out of range, `misconfigured` without a coordinator. */
@@ -192,12 +200,12 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
     checkOptions(options, TRACKER_OPTIONS);
     this.#coordinator = coordinator;
     this.#reader = new GroupReader(coordinator, "request");
+    this.#operations = new GroupOperations({ coordinator, machine: "request", waitUntil: options.waitUntil });
     this.#isAnyStage = options?.stages === "any";
     this.stages = options?.stages === "any" ? [] : checkStages(options?.stages);
     this.#ttlSec = options.ttlSec ?? Math.max(MIN_TTL_SEC, coordinator.defaultTtlSec || DEFAULT_TTL_SEC);
     checkRequestTtl(this.#ttlSec);
     this.#webhooks = options.webhooks;
-    this.#waitUntil = options.waitUntil;
     const onEvent = hookOrWarning(options.onEvent);
     this.#stop = deliver(coordinator, { ...(options as DeliveryOptions), onEvent });
   }
@@ -236,7 +244,12 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
       },
       options as RegisterOptions,
     );
-    const output = await this.#coordinator.run("request.register", requestId, input, this.#ending({ signal }));
+    const output = await this.#coordinator.run(
+      "request.register",
+      requestId,
+      input,
+      this.#operations.ending({ signal }),
+    );
     return requestStatus(this.stages, registered(requestId, output));
   }
 
@@ -260,32 +273,29 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
     const { caller, message } = failure;
     checkId(caller, "caller");
     const input = { op: newOp(), caller, reason: shortText(message, "message", MAX_ERROR_BYTES) };
-    const output = await this.#coordinator.run("request.abandon", requestId, input, this.#ending(callOptions(options)));
-    return { outcome: output.outcome, status: this.#statusOf(requestId, output) };
+    const output = await this.#coordinator.run(
+      "request.abandon",
+      requestId,
+      input,
+      this.#operations.ending(callOptions(options)),
+    );
+    return { outcome: output.outcome, status: this.#ofGroup(statusOf(requestId, output)) };
   }
 
   /**
    * Adds one task or up to 1,000 tasks that the request waits for. Adding one again does nothing. A task whose ack came first
    * is done at once: its counts are added, and so are its `next` tasks.
    *
+   * @param taskIds ids; or `{ id, group }`, with the child group that is cancelled when the request ends and the task is open.
    * @throws {CoordinationError} `limit_exceeded` beyond 100,000 tasks.
    */
-  async add(
-    requestId: string,
-    stage: S,
-    taskIds: TaskId | readonly TaskId[],
-    options: CallOptions = {},
-  ): Promise<AddTasksResult<S>> {
+  async add(requestId: string, stage: S, taskIds: TaskIds, options: CallOptions = {}): Promise<AddTasksResult<S>> {
     checkId(requestId, "requestId");
     this.#checkStage(stage, "stage");
-    const ids = Array.isArray(taskIds) ? (taskIds as readonly TaskId[]) : [taskIds as TaskId];
-    if (ids.length === 0) throw new CoordinationError("invalid_input", "taskIds must hold at least one id");
-    const { announcement, tasks } = announced(tasksOf(stage, ids), "taskIds");
-    const input = { op: newOp(), ...announcement };
-    const output = await this.#coordinator.run("request.add", requestId, input, this.#ending(callOptions(options)));
-    refuse(output.refused);
-    const added = tasks.filter((_, i) => output.letters?.[i] === "n").map(({ id }) => id);
-    return { outcome: output.outcome, added, status: this.#statusOf(requestId, output) };
+    const tasks = tasksOf(stage, taskIds, "taskIds");
+    if (tasks.length === 0) throw new CoordinationError("invalid_input", "taskIds must hold at least one id");
+    const { outcome, added, status } = await this.#operations.add(requestId, tasks, callOptions(options));
+    return { outcome, added: added.map(({ taskId }) => taskId), status: this.#ofGroup(status) };
   }
 
   /**
@@ -293,9 +303,7 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
    * tasks ends at once. Returns null for an unknown request.
    */
   async seal(requestId: string, options: CallOptions = {}): Promise<RequestStatus<S> | null> {
-    checkId(requestId, "requestId");
-    const ending = this.#ending(callOptions(options));
-    return this.#statusOf(requestId, await this.#coordinator.run("request.seal", requestId, { op: newOp() }, ending));
+    return this.#ofGroup(await this.#operations.seal(requestId, callOptions(options)));
   }
 
   /**
@@ -355,12 +363,38 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
     return { verdict, state: state === "unregistered" ? "unknown" : stateAfter({ state, complete }) };
   }
 
-  /** Ends an open request; one that has ended does not change. Returns null for an unknown request. */
-  async cancel(requestId: string, reason: string, options: CallOptions = {}): Promise<RequestStatus<S> | null> {
-    checkId(requestId, "requestId");
-    const input = { reason: shortText(reason, "reason", MAX_ERROR_BYTES) };
-    const output = await this.#coordinator.run("request.cancel", requestId, input, this.#ending(callOptions(options)));
-    return this.#statusOf(requestId, output);
+  /** Opens failed tasks of a stage again, while the request has not ended. See `CompletionTracker.retry`. */
+  async retry(
+    requestId: string,
+    stage: S,
+    taskIds: TaskId | readonly TaskId[],
+    options: CallOptions = {},
+  ): Promise<{ readonly outcome: RetryResult["outcome"]; readonly reopened: readonly string[] }> {
+    this.#checkStage(stage, "stage");
+    const ids = Array.isArray(taskIds) ? (taskIds as readonly TaskId[]) : [taskIds as TaskId];
+    const tasks = Array.from(ids, (id) => ({ stage, id }));
+    const { outcome, reopened } = await this.#operations.retry(requestId, tasks, callOptions(options));
+    return { outcome, reopened: reopened.map(({ taskId }) => taskId) };
+  }
+
+  /** Moves the deadline of a pending request to a later instant. See `CompletionTracker.extend`. */
+  async extend(requestId: string, options: ExtendOptions): Promise<RequestStatus<S> | null> {
+    return this.#ofGroup(await this.#operations.extend(requestId, options));
+  }
+
+  /** Queues the request's deliveries again. See `CompletionTracker.redeliver`. */
+  async redeliver(requestId: string, options: GenerationOptions = {}): Promise<RequestStatus<S> | null> {
+    return this.#ofGroup(await this.#operations.redeliver(requestId, options));
+  }
+
+  /**
+   * Ends an open request; one that has ended does not change. Returns null for an unknown request. Child groups of
+   * open tasks are cancelled too, by a delivery.
+   *
+   * @param reason cut to 1,024 bytes of UTF-8, between two characters.
+   */
+  async cancel(requestId: string, reason: string, options: CancelOptions = {}): Promise<RequestStatus<S> | null> {
+    return this.#ofGroup(await this.#operations.cancel(requestId, reason, options));
   }
 
   /** Returns the current status; null when the request is unknown. */
@@ -412,7 +446,7 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
     return this.#reader.tasks(requestId, options);
   }
 
-  /** Lists the results of acks; null for an unknown request. See `CompletionTracker.results`. */
+  /** Lists the results of acks, a page a call; null for an unknown request. See `CompletionTracker.results`. */
   async results(requestId: string, options: ResultOptions = {}): Promise<ResultPage | null> {
     checkId(requestId, "requestId");
     return this.#reader.results(requestId, options);
@@ -423,9 +457,7 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
    * still read its end, for a minute at most. Late acks are refused and do not create the request again.
    */
   async remove(requestId: string, options: CallOptions = {}): Promise<boolean> {
-    checkId(requestId, "requestId");
-    const ending = this.#ending(callOptions(options));
-    return (await this.#coordinator.run("request.remove", requestId, { op: newOp() }, ending)).found;
+    return this.#operations.remove(requestId, options);
   }
 
   async #ack(
@@ -435,7 +467,12 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
   ): Promise<RequestResult> {
     checkId(requestId, "requestId");
     const input = { op: newOp(), tasks: [task], earlyTtlMs: EARLY_TTL_MS, ...next };
-    const { results, refused } = await this.#coordinator.run("request.ack", requestId, input, this.#ending({ signal }));
+    const { results, refused } = await this.#coordinator.run(
+      "request.ack",
+      requestId,
+      input,
+      this.#operations.ending({ signal }),
+    );
     refuse(refused);
     const [result] = results;
     if (result === undefined) throw new CoordinationError("backend_rejected", "an ack came without its verdict");
@@ -454,8 +491,7 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
     const tasks = (next as readonly NextTasks<S>[]).flatMap((each, i) => {
       checkOptions(each ?? null, NEXT, `next[${i}]`);
       this.#checkStage(each.stage, `next[${i}].stage`);
-      const { taskIds } = each;
-      return tasksOf(each.stage, Array.isArray(taskIds) ? (taskIds as readonly TaskId[]) : [taskIds as TaskId]);
+      return tasksOf(each.stage, each.taskIds, `next[${i}].taskIds`);
     });
     return tasks.length === 0 ? {} : { next: announced(tasks, "next").announcement };
   }
@@ -467,17 +503,8 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
     }
   }
 
-  #statusOf(requestId: string, { view }: { readonly view?: GroupView }): RequestStatus<S> | null {
-    return view === undefined ? null : this.#ofGroup(groupStatus(requestId, view));
-  }
-
   #ofGroup(status: GroupStatus | null): RequestStatus<S> | null {
     return status === null ? null : requestStatus(this.stages, status);
-  }
-
-  /** Returns the options of a call that may end the request: its delivery may outlive the call. */
-  #ending({ signal }: CallOptions): RunOptions {
-    return { signal, waitUntil: this.#waitUntil };
   }
 }
 
@@ -487,8 +514,14 @@ function checkRequestTtl(ttl: Duration): number {
   return checkTtlSec(ttl, "ttlSec");
 }
 
-function tasksOf(stage: string, ids: readonly TaskId[]): { stage: string; id: TaskId }[] {
-  return Array.from(ids, (id) => ({ stage, id }));
+/** Returns tasks of one stage. */
+function tasksOf(stage: string, taskIds: TaskIds, field: string): AddedTask[] {
+  const ids = Array.isArray(taskIds) ? (taskIds as readonly AddedId[]) : [taskIds as AddedId];
+  return Array.from(ids, (each, i) => {
+    if (typeof each !== "object") return { stage, id: each };
+    checkOptions(each ?? null, ADDED, `${field}[${i}]`);
+    return { ...each, stage };
+  });
 }
 
 /** Returns the request's state after a call, from the group's state and whether no task is open. */

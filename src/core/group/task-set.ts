@@ -41,12 +41,13 @@ export function markName(task: TaskRef): string {
 
 export function readMark(store: Store, head: GroupHead | undefined, name: string): Mark {
   const text = store.get(name);
-  if (text === undefined) {
-    // Any id counts where tasks are only counted.
-    return head?.kind === "counted" ? { state: "open", number: 0, op: "" } : ABSENT;
-  }
   // Only the first use of a record leaves the marks of open tasks empty.
-  if (text === "") return (head?.since ?? 0) === 0 ? { state: "open", number: 0, op: "" } : ABSENT;
+  const isFirstUse = (head?.since ?? 0) === 0;
+  if (text === undefined || text === "") {
+    // Any id counts where tasks are only counted.
+    const isOpen = head?.kind === "counted" || (text === "" && isFirstUse);
+    return isOpen ? { state: "open", number: 0, op: "" } : ABSENT;
+  }
   const dot = text.indexOf(".");
   const second = text.indexOf(".", dot + 1);
   const letter = text.substring(0, 1);

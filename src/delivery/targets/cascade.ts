@@ -2,13 +2,10 @@ import { CASCADE_ROUTE } from "../../core/outbox/routes.js";
 import { taskKey } from "./parent-task.js";
 import type { Attempt, DeliveryHost, TargetKind } from "./target-kind.js";
 
-/** How many child groups one step lists. */
+/** How many child groups one attempt cancels. */
 const STEP = 100;
 /** How many cancels run concurrently: platforms limit the connections of one request. */
 const AT_ONCE = 6;
-/** The part of the attempt's time after which the rest is left to the next attempt. */
-const SHARE = 0.5;
-
 /** The child groups of a group that has ended: those of its open tasks are cancelled. */
 export const cascadeTarget: TargetKind = {
   owns: (route) => route === CASCADE_ROUTE,
@@ -28,21 +25,18 @@ interface Cascade {
   readonly after?: number;
 }
 
+/** Cancels one page of children. A later attempt, due at once, continues: platforms limit the calls of one event. */
 async function send(attempt: Attempt, host: DeliveryHost): Promise<string | undefined> {
-  const { machine, id, claim, backend, limitMs, signal } = attempt;
-  const cascade = JSON.parse(claim.body) as Cascade;
-  const { chain, lists, ttlMs } = cascade;
-  const untilMs = Date.now() + limitMs * SHARE;
-  let after = cascade.after ?? 0;
-  for (;;) {
-    const page = await backend.run(`${machine}.children`, id, { chain, lists, after, limit: STEP }, { signal });
-    for (let i = 0; i < page.items.length; i += AT_ONCE) {
-      await Promise.all(page.items.slice(i, i + AT_ONCE).map((child) => cancelChild(child, { ...attempt, ttlMs }, host)));
-    }
-    if (page.next === undefined) return undefined;
-    after = page.next;
-    if (Date.now() >= untilMs) return JSON.stringify({ chain, lists, ttlMs, after } satisfies Cascade);
+  const { machine, id, claim, backend, signal } = attempt;
+  const { chain, lists, ttlMs, after = 0 } = JSON.parse(claim.body) as Cascade;
+  const page = await backend.run(`${machine}.children`, id, { chain, lists, after, limit: STEP }, { signal });
+  for (let i = 0; i < page.items.length; i += AT_ONCE) {
+    const children = page.items.slice(i, i + AT_ONCE);
+    await Promise.all(children.map((child) => cancelChild(child, { ...attempt, ttlMs }, host)));
   }
+  return page.next === undefined
+    ? undefined
+    : JSON.stringify({ chain, lists, ttlMs, after: page.next } satisfies Cascade);
 }
 
 /** A child of an open task. */

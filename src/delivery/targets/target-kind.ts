@@ -33,8 +33,6 @@ export interface Attempt {
   readonly claim: Claim;
   /** The backend of the record itself. */
   readonly backend: Backend;
-  /** How long the attempt may take, in milliseconds. */
-  readonly limitMs: number;
   /** Aborted when the attempt times out. */
   readonly signal: AbortSignal;
 }
