@@ -1,5 +1,5 @@
-import type { InputOf, OutputOf } from "../../src/core/registry.js";
 import type { TaskRef } from "../../src/core/group/record.js";
+import type { InputOf, OutputOf } from "../../src/core/registry.js";
 import { bench, listed, open } from "./bench.js";
 
 export const TTL_MS = 600_000;

@@ -183,7 +183,10 @@ describe("a removed request", () => {
     for (let waiter = 0; waiter < 3; waiter++) {
       const end = run("request.wait", {});
       const { total, succeeded, failed, errors, stages } = view ?? {};
-      expect(end).toMatchObject({ ready: true, view: { state: "completed", total, succeeded, failed, errors, stages } });
+      expect(end).toMatchObject({
+        ready: true,
+        view: { state: "completed", total, succeeded, failed, errors, stages },
+      });
     }
     expect(run("request.status", {})).toEqual("(empty)");
     expect(add("s", "c")).toEqual({ outcome: "unknown" });
