@@ -82,8 +82,9 @@ export class GroupModel extends RegistrationModel {
   ): Exclude<Verdict, "early"> | "early" | "counts" | "waits" {
     const key = keyOf(task);
     if (generation !== undefined && generation !== current.number) {
-      // A success of an earlier generation counts in one that keeps successes.
-      if (!current.chain.includes(generation) || task.error !== undefined) return "unknown";
+      // A success of an earlier generation counts in one that keeps successes. No caller knows a number between two of them.
+      const isOfChain = generation < current.number && generation >= (current.chain[0] ?? current.number);
+      if (!isOfChain || task.error !== undefined) return "unknown";
     }
     if (this.rules.known.has(op, key)) return "accepted";
     const entry = current.entries.get(key);
