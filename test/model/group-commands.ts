@@ -195,9 +195,9 @@ export class GroupRun {
   /** Lets everything come to its end, and looks once more. */
   async finish(): Promise<void> {
     if (this.#models.some((model) => model.isOwing)) await this.#world.deliver();
-    for (const { rules } of this.#models)
-      for (const delivery of rules.deliveries) delivery.tick(Number.POSITIVE_INFINITY);
     for (const [group, model] of this.#models.entries()) {
+      for (const delivery of model.rules.deliveries) delivery.tick(Number.POSITIVE_INFINITY);
+      model.tick(this.#world.nowMs);
       await this.#look(group);
       if (model.rules.deliveries.length > 0) await this.#checkDeliveries(group, model);
     }

@@ -94,11 +94,13 @@ export class RequestRun {
       const { outcome, op } = await this.#world.call(call, copied);
       if (step.step === "register" && copied === undefined) this.#callers.unshift(op);
       const number = step.step === "register" && "value" in outcome ? (outcome.value as number) : undefined;
+      const before = this.#state(model);
       const expected = this.#expected(step, op, { caller, task, number });
       if (copied === undefined) this.#registeredBy.set(op, model.current?.number);
       if (step.step === "register") equal("error" in outcome, expected === "removed", "register");
       else if (!isOld) equal(outcome, { value: expected }, step.step);
-      this.#world.tally.met(isOld ? "a late copy from an earlier life" : `${step.step} ${wordOf(expected)}`);
+      const state = step.step === "remove" ? before : this.#state(model);
+      this.#world.tally.met(isOld ? "a late copy from an earlier life" : `${step.step} ${wordOf(expected)} ${state}`);
       return op;
     };
   }
@@ -219,7 +221,7 @@ export class RequestRun {
         continue;
       }
       this.#check(await soon(wait.end, "a wait for a request that has ended"), model.lastView());
-      this.#world.tally.met(record === undefined ? "a wait whose request went" : "a wait that was told");
+      this.#world.tally.met("a wait that was told");
       model.waiting--;
     }
   }

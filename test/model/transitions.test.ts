@@ -3,7 +3,7 @@ import { count, reached, runs } from "../support/figures.js";
 import { runSequence } from "./transition-run.js";
 
 /** The sequences with these seeds: `RUNS_T2_TRANSITIONS` says how many, `RUNS_T2_TRANSITIONS_SEED` which is the first. */
-const SEQUENCES = runs("T2_TRANSITIONS", 1_500);
+const SEQUENCES = runs("T2_TRANSITIONS", 1_000);
 const FIRST = runs("T2_TRANSITIONS_SEED", 1);
 
 describe("model: the transitions of a group", () => {
