@@ -51,6 +51,11 @@ export interface RequestOptions<S extends string = string> {
    * else 3,600.
    */
   readonly ttlSec?: Duration | undefined;
+  /**
+   * The deadline of a request, in seconds from its registration: up to a year. A request that is pending then ends as
+   * `timed_out`. 0: none. @default 0
+   */
+  readonly timeoutSec?: Duration | undefined;
   /** How long one event stream lasts before the client must reconnect: 1,000 to 3,600,000 ms. Default 60,000. */
   readonly maxStreamMs?: Duration | undefined;
   /**

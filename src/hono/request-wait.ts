@@ -149,7 +149,7 @@ async function register<S extends string>(c: Context, settings: Settings<S>, pub
   const tracker = settings.trackerOf(c);
   const caller = newOp();
   await answered({ limitMs: REGISTER_MS, signal: c.req.raw.signal, clock: settings.clock }, () =>
-    tracker.register(id, { caller }),
+    tracker.register(id, { caller, timeoutSec: settings.timeoutSec }),
   );
   const add: RequestWait<S>["add"] = (stage, taskIds) => tracker.add(id, stage, taskIds);
   return { wait: { id, publicId, tracker, add }, location, caller };

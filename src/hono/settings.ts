@@ -19,6 +19,8 @@ export interface Settings<S extends string> extends Identification {
   readonly stages: readonly S[];
   /** Makes a tracker for one request: Workers forbid requests to share objects that do I/O. */
   trackerOf(c: Context): RequestWaitTracker<S>;
+  /** The deadline of requests; 0 for none. */
+  readonly timeoutSec: number;
   readonly maxWaitMs: number;
   readonly isTimeoutAccepted: boolean;
   /**
@@ -42,6 +44,7 @@ export function settingsOf<S extends string>(options: RequestOptions<S>): Settin
   const { coordinator, onEvent, onTimeout = "accepted", clock = systemClock } = options;
   const { scope, requestId } = options;
   const ttlSec = inSeconds(options.ttlSec, "ttlSec");
+  const timeoutSec = inSeconds(options.timeoutSec, "timeoutSec") ?? 0;
   const maxWaitMs = inMillis(options.maxWaitMs, "maxWaitMs") ?? 20_000;
   const maxStreamMs = inMillis(options.maxStreamMs, "maxStreamMs") ?? 60_000;
   const { statusPath = "/requests", queueStatusField = "queueStatus" } = options;
@@ -49,6 +52,7 @@ export function settingsOf<S extends string>(options: RequestOptions<S>): Settin
   const stages = checkStages(options.stages);
   checkIdentification({ scope, requestId });
   if (ttlSec !== undefined) checkNumber(ttlSec, "ttlSec", 1, MAX_SEC);
+  checkNumber(timeoutSec, "timeoutSec", 0, MAX_SEC);
   checkInteger(maxWaitMs, "maxWaitMs", 0, MAX_WAIT_MS);
   checkInteger(maxStreamMs, "maxStreamMs", MIN_STREAM_MS, MAX_STREAM_MS);
   if (onTimeout !== "accepted" && onTimeout !== "gateway-timeout") {
@@ -63,6 +67,7 @@ export function settingsOf<S extends string>(options: RequestOptions<S>): Settin
     trackerOf,
     scope,
     requestId,
+    timeoutSec,
     maxWaitMs,
     isTimeoutAccepted: onTimeout === "accepted",
     statusPathOf: (c) => fixedPath ?? trimmedPath((statusPath as (c: Context) => string)(c), "misconfigured"),

@@ -341,6 +341,19 @@ describe("a request that is not done in time", () => {
   });
 });
 
+describe("a request with a deadline", () => {
+  it("times out, is no result for the client that waits, and the status routes say so", async () => {
+    const bench = makeBench({ timeoutSec: 5 });
+    const waiting = await held(bench.post({ ...WAIT, "x-request-id": "r" }));
+    await bench.clock.advance(5_000);
+    const response = await waiting.response;
+    expect([response.status, await response.json()]).toEqual([202, { document: "a" }]);
+    const status = await (await bench.get("/requests/r")).json();
+    expect(status).toMatchObject({ state: "timed_out", final: true, open: 1, reason: "deadline" });
+    expect(await bench.worker.ack(idOf(bench), "parse", "a")).toEqual({ verdict: "late", state: "timed_out" });
+  });
+});
+
 describe("an answer that is passed on at once", () => {
   it.each([
     ["a refusal", (): Response => new Response("no", { status: 422 }), 422],
@@ -785,6 +798,7 @@ describe("options out of range", () => {
   it.each([
     ["no stages", { stages: [] }, /stages/],
     ["a stage twice", { stages: ["a", "a"] }, /stages\[1\]/],
+    ["a deadline below 0", { timeoutSec: -1 }, /timeoutSec/],
     ["a wait below 0", { maxWaitMs: -1 }, /maxWaitMs/],
     ["a wait of days", { maxWaitMs: 600_001 }, /maxWaitMs/],
     ["a short stream", { maxStreamMs: 999 }, /maxStreamMs/],
