@@ -16,7 +16,7 @@ import {
 } from "./group-record.js";
 import { type View, viewOf } from "./group-view.js";
 import { KNOWN_MS } from "./known-calls.js";
-import { clockOf, RegistrationModel } from "./registration-model.js";
+import { clockOf, KNOWN_REGISTRATIONS, RegistrationModel } from "./registration-model.js";
 
 interface Named {
   readonly generation?: number | undefined;
@@ -229,9 +229,9 @@ export class GroupModel extends RegistrationModel {
   remove(op: string): boolean {
     const { record } = this;
     if (record === undefined) return false;
-    if (record.answers.has(op)) return true;
+    if (record.removals.includes(op)) return true;
     if (record.removedAtMs !== undefined) return false;
-    this.#answer(record, op, "");
+    record.removals = [...record.removals, op].slice(-KNOWN_REGISTRATIONS);
     if (this.isRequest && record.state === "open" && hasNoOpenTask(record)) {
       record.completionReason = "all_completed";
       this.rules.end(record, "completed");
@@ -245,6 +245,7 @@ export class GroupModel extends RegistrationModel {
   extend(timeoutMs: number, named: Named = {}): void {
     const current = this.#find(named);
     if (current?.state !== "open" || current.deadlineAtMs === undefined) return;
+    this.extensions++;
     const before = current.deadlineAtMs;
     current.deadlineAtMs = Math.max(before, this.nowMs + timeoutMs);
     if (current.deadlineAtMs !== before) current.changes++;

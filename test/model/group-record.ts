@@ -95,13 +95,15 @@ export interface Generation {
   readonly from: number | undefined;
   /** The calls that made the last generations. */
   readonly ops: readonly string[];
+  /** The calls that removed the last generations. */
+  removals: readonly string[];
   /** How many generations have used its record since its marks went. */
   readonly epoch: number;
   /** The earlier generations that it has restarted in place. */
   readonly chain: readonly number[];
   readonly entries: Map<string, Entry>;
   readonly early: Map<string, Early>;
-  /** What `add`, `seal`, `retry`, `count`, `decrement`, `abandon` and `remove` have answered, by their calls. */
+  /** What `add`, `seal`, `retry`, `count`, `decrement` and `abandon` have answered, by their calls. */
   readonly answers: Map<string, { readonly answer: string; readonly atMs: number }>;
   readonly failures: Failure[];
   readonly results: { readonly task: Task; readonly result: unknown }[];

@@ -18,8 +18,8 @@ export type Passed = "ended by its deadline" | "ended by idleness" | "ended by s
 
 /** After so many uses of one record within a minute of each removal, its marks go. */
 const MAX_USES = 8;
-/** How many calls that made a generation are known. */
-const KNOWN_REGISTRATIONS = 8;
+/** How many calls that made a generation are known, and how many that removed one. */
+export const KNOWN_REGISTRATIONS = 8;
 
 interface Begun {
   readonly from: number | undefined;
@@ -37,6 +37,8 @@ export class RegistrationModel {
   record: Generation | undefined;
   /** The newest generation that was ever seen. */
   highest = -1;
+  /** How often its deadline was to be moved. */
+  extensions = 0;
   /** How many callers wait for it, so that it does not end by silence. */
   waiting = 0;
   /** Generations are numbered by this clock, not by the backend's. */
@@ -88,7 +90,9 @@ export class RegistrationModel {
     if (record === undefined) return passed;
     if (this.waiting > 0 && record.state === "open" && clockOf(record).name === "silence") record.followedAtMs = nowMs;
     const clock = clockOf(record);
-    if (record.state === "open" && clock.atMs <= nowMs) {
+    // No call has read it in the time after its silent end: it expires without one.
+    const isUnread = !hasTimer(record, clock) && this.#untilMs(record) <= nowMs;
+    if (record.state === "open" && clock.atMs <= nowMs && !isUnread) {
       this.#endByClock(record, clock);
       passed.push(`ended by ${clock.name === "deadline" ? "its deadline" : clock.name}`);
       record.delivery?.tick(nowMs);
@@ -103,8 +107,7 @@ export class RegistrationModel {
 
   #endByClock(record: Generation, { name, atMs }: Clock): void {
     // Where no timer rings for silence, the next reader applies it: every group is read when the clock has moved.
-    const hasTimer = name !== "silence" || hasTimeoutTarget(record);
-    const endedAtMs = hasTimer ? atMs : this.nowMs;
+    const endedAtMs = hasTimer(record, { name, atMs }) ? atMs : this.nowMs;
     record.changes++;
     if (this.isRequest && hasNoOpenTask(record)) {
       record.completionReason = "all_completed";
@@ -225,6 +228,7 @@ export class RegistrationModel {
         hasStages: false,
       },
       ops: [...(before?.ops ?? []), op].slice(-KNOWN_REGISTRATIONS),
+      removals: before?.removals ?? [],
       ...{ state: "open", reason: undefined, completionReason: undefined, endedBy: undefined, endedAtMs: 0 },
       deadlineAtMs: spec.timeoutMs > 0 ? nowMs + spec.timeoutMs : undefined,
       ...{ touchedAtMs: nowMs, followedAtMs: nowMs, queuedAtMs: nowMs, delivery: undefined, changes: 0 },
@@ -250,3 +254,5 @@ export function clockOf({ spec, deadlineAtMs, touchedAtMs, followedAtMs }: Gener
 
 export const hasTimeoutTarget = ({ spec: { target } }: Generation): boolean =>
   target !== undefined && ["onTimeout", "onFailure", "onEnd"].includes(target.end);
+
+const hasTimer = (record: Generation, { name }: Clock): boolean => name !== "silence" || hasTimeoutTarget(record);

@@ -101,6 +101,9 @@ function isMeant(parent: Parent | undefined, { key, generation }: ParentsCancel)
   return parent.generation === undefined || generation === undefined || parent.generation <= generation;
 }
 
+/** How many calls that removed a group are known, in all generations after it. */
+const KNOWN_REMOVALS = 8;
+
 /**
  * Removes a group: an open one is cancelled first. It is hidden at once. Its pending deliveries are kept until they are
  * settled, and its marks for a minute, so that late copies of its calls change nothing.
@@ -109,10 +112,13 @@ export function remove(store: Store, input: { op: string }): { found: boolean } 
   const group = openAny(store);
   if (group === undefined) return { found: false };
   const { head } = group;
+  const registration = readRegistration(store);
   // A copy of the call may come after the next registration, which it does not remove.
-  if (recallOp(store, input.op) !== undefined) return { found: true };
+  if (registration.removals?.includes(input.op) === true) return { found: true };
   if (head.removedAtMs !== undefined) return { found: false };
-  rememberOp(store, operationsOf(head), input.op, "");
+  const removals = [...(registration.removals ?? []), input.op];
+  if (removals.length > KNOWN_REMOVALS) removals.shift();
+  store.set("reg", encode({ ...registration, removals }));
   head.removedAtMs = store.nowMs;
   if (isOpen(head) && head.request === true && hasNoOpenTask(head)) {
     // Callers that wait may still read that all was done.

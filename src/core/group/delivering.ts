@@ -48,13 +48,16 @@ function compact({ store, head }: Group): void {
   head.isCompact = true;
 }
 
+/** The member that names the process which took the plain function of this generation. */
+export const TAKER = "taker";
+
 /** Takes the call of a plain function: one of the instances that hold a function for this generation gets it. */
 export function take(store: Store, input: { op: string; generation: number }): { taken: boolean } {
   const group = openAny(store);
   if (group === undefined || group.head.generation !== input.generation || isOpen(group.head)) return { taken: false };
-  const taker = store.get("taker");
+  const taker = store.get(TAKER);
   if (taker !== undefined) return { taken: taker === input.op };
-  store.set("taker", input.op);
+  store.set(TAKER, input.op);
   arm(group);
   return { taken: true };
 }

@@ -21,6 +21,7 @@ import type { Store } from "../store.js";
  * | `c:G:N`      | child groups of announced tasks, by the first generation of restarts in place |
  * | `p`          | the cancellation that a parent group left here                               |
  * | `x:OP` `q:N` | recent operations                                                            |
+ * | `taker`      | the call that took the plain function                                        |
  * | `d:…` `s:…`  | the outbox                                                                   |
  */
 
@@ -154,6 +155,8 @@ export interface Registration {
   fingerprint: string;
   /** The operations that made the last generations, the latest last. */
   ops: string[];
+  /** The operations of the last removals, the latest last. Later generations carry them on. */
+  removals?: string[];
   /** The generation that this one restarted. */
   from?: number;
   deliveryId: string;

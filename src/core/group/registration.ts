@@ -6,6 +6,7 @@ import type { Store } from "../store.js";
 import { MAX_CALLS } from "./acks.js";
 import { applyParentsCancel, PARENTS_CANCEL } from "./cancellation.js";
 import { count, markOf, mayCount, memberOf } from "./counting.js";
+import { TAKER } from "./delivering.js";
 import { dropEarlyFailures, type EarlyAck, type EarlyHead, earlyAcksOf, keepEarly, noEarlyAcks } from "./early-acks.js";
 import { applyPolicy, arm, type Group, openAny, save } from "./group.js";
 import { type Announced, type Announcement, announce, type GrowthRefusal } from "./growth.js";
@@ -170,14 +171,14 @@ function refusalOf(announced: Announced): GrowthRefusal | undefined {
 /** Begins with an empty record. Deliveries that the generation before still owes stay. */
 function begin(store: Store, input: RegisterInput, before?: Group): Beginning {
   const early = before === undefined ? readEarly(store) : [];
-  const ops = before === undefined ? [] : readRegistration(store).ops;
+  const registration = before === undefined ? undefined : readRegistration(store);
   const carried = before === undefined ? [] : readMembers(store, deliveryMembers(before.head));
   const parentsCancel = store.get(PARENTS_CANCEL);
   store.clear();
   for (const [name, value] of carried) store.set(name, value);
   if (parentsCancel !== undefined) store.set(PARENTS_CANCEL, parentsCancel);
   const head = newHead(store, input, before?.head);
-  writeRegistration(store, input, ops);
+  writeRegistration(store, input, registration);
   return { group: { store, head, stages: noStages() }, early };
 }
 
@@ -193,8 +194,8 @@ function beginAfterRemoval({ store, head: before }: Group, input: RegisterInput)
   // The members of the use before are still there: their numbers are not used again.
   if (before.nexts !== undefined) head.nexts = before.nexts;
   clearStages(store);
-  store.remove("meta");
-  writeRegistration(store, input, readRegistration(store).ops);
+  forgetOwn(store);
+  writeRegistration(store, input, readRegistration(store));
   return { group: { store, head, stages: noStages() }, early: [] };
 }
 
@@ -218,9 +219,15 @@ function continueInPlace({ store, head }: Group, input: RegisterInput): Beginnin
   }
   const stages = noStages();
   for (const { stage } of viewStages(store)) countsOf(store, stages, stage)!.failed = 0;
-  store.remove("meta");
-  writeRegistration(store, input, readRegistration(store).ops);
+  forgetOwn(store);
+  writeRegistration(store, input, readRegistration(store));
   return { group: { store, head: next, stages }, early: [] };
+}
+
+/** Removes what belongs to one generation alone: its metadata, and the process that took its plain function. */
+function forgetOwn(store: Store): void {
+  store.remove("meta");
+  store.remove(TAKER);
 }
 
 function newHead(store: Store, input: RegisterInput, before: GroupHead | undefined): GroupHead {
@@ -255,10 +262,11 @@ function newHead(store: Store, input: RegisterInput, before: GroupHead | undefin
   return head;
 }
 
-function writeRegistration(store: Store, input: RegisterInput, before: readonly string[]): void {
-  const ops = [...before, input.op];
+function writeRegistration(store: Store, input: RegisterInput, before: Registration | undefined): void {
+  const ops = [...(before?.ops ?? []), input.op];
   if (ops.length > KNOWN_OPS) ops.shift();
   const registration: Registration = { fingerprint: input.fingerprint, ops, deliveryId: input.deliveryId };
+  if (before?.removals !== undefined) registration.removals = before.removals;
   if (input.restart?.from !== undefined) registration.from = input.restart.from;
   if (input.targets !== undefined) registration.targets = input.targets;
   if (input.parent !== undefined) registration.parent = input.parent;
