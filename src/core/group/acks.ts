@@ -210,6 +210,7 @@ function ackUnregistered(store: Store, input: AckInput): AckOutput {
   const early: EarlyHead =
     isKept && head !== undefined ? head : { state: "early", early: noEarlyAcks(), nexts: 0, untilMs: 0 };
   const untilMs = store.nowMs + input.earlyTtlMs;
+  const fullBefore = fullUntilMs(early);
   let isChanged = false;
   for (const task of input.tasks) {
     let verdict: Verdict = "unknown";
@@ -230,9 +231,14 @@ function ackUnregistered(store: Store, input: AckInput): AckOutput {
     if (untilMs > early.untilMs) early.untilMs = untilMs;
     store.put(early);
     store.keepUntil(early.untilMs);
+  } else if (fullUntilMs(early) !== fullBefore) {
+    // A search that found no room is not made again until an ack expires.
+    store.put(early);
   }
   return { results };
 }
+
+const fullUntilMs = ({ early: { plain, bodies } }: EarlyHead): number => plain.fullUntilMs + bodies.fullUntilMs;
 
 /** Counts tasks without ids. The operation alone keeps a copy of the call from counting twice. */
 export function decrement(

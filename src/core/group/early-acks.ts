@@ -68,6 +68,7 @@ export function keepEarly(store: Store, { acks, name, mark, epoch }: EarlyPlace,
   const number = freeSlot(store, {
     slots,
     epoch,
+    expires: ack.untilMs !== undefined,
     first: isPlain ? 0 : MAX_EARLY,
     size: isPlain ? MAX_EARLY : MAX_EARLY_BODIES,
   });
@@ -135,17 +136,20 @@ function free(store: Store, acks: EarlyAcks, { number, ack }: { number: number; 
 interface SlotRange {
   slots: EarlySlots;
   epoch: number;
+  /** The acks of this record expire: those of an unregistered group. */
+  expires: boolean;
   first: number;
   size: number;
 }
 
 /** Returns the number of a free slot; 0 when all are in use. */
-function freeSlot(store: Store, { slots, epoch, first, size }: SlotRange): number {
+function freeSlot(store: Store, { slots, epoch, expires, first, size }: SlotRange): number {
   if (slots.used < size) {
     slots.used += 1;
     return first + slots.used;
   }
-  if (slots.waiting >= size && store.nowMs < slots.fullUntilMs) return 0;
+  // A search reads every slot: it is made only where one may be free.
+  if (slots.waiting >= size && (!expires || store.nowMs < slots.fullUntilMs)) return 0;
   let soonestMs = 0;
   for (let looked = 0; looked < size; looked += LOOKED_AT_ONCE) {
     const names: string[] = [];

@@ -124,6 +124,7 @@ describe("row 64: early acks that count no more", () => {
     fill(b, MAX_EARLY);
     expect(early(b, "a")).toBe("unknown");
     const before = b.record("completion");
+    expect(before?.head).toMatchObject({ fields: { early: { plain: { fullUntilMs: T0 + 300_000 } } } });
     b.pass(299_999);
     expect(early(b, "b")).toBe("unknown");
     expect(b.record("completion")).toEqual(before);
