@@ -171,7 +171,8 @@ export class RequestRun {
     const { record } = model;
     const changes = `${record?.number}.${record?.changes}`;
     const isNew = record?.state === "open" && before?.changes === changes;
-    model.look();
+    // A look with news writes nothing: the follower comes back with the version that it has seen.
+    if (isNew) model.look();
     const once = this.#world.call(() => tracker.newer(id, isNew ? before.version : "", { timeoutMs: 0 }));
     if (this.#world.isExact) await this.#world.rest();
     const { outcome } = await once;

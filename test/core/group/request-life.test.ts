@@ -62,6 +62,16 @@ describe("how long a request is kept", () => {
     expect(ack(done("op", "a"))).toMatchObject({ verdict: "accepted", complete: true });
   });
 
+  it("row 55: is kept by no look that has news: the follower comes back with the version it has seen", () => {
+    const { run, pass, record, view } = registered();
+    pass(TTL_MS - 1);
+    const before = record("request");
+    expect(run("request.progress", { after: "" }).ready).toBe(true);
+    expect(record("request")).toEqual(before);
+    pass(1);
+    expect(view()?.state).toBe("timed_out");
+  });
+
   it("row 55: is looked at often enough to be kept, though it lives for a second", () => {
     const { run, pass, version } = registered(1_000);
     const after = version();
