@@ -363,8 +363,10 @@ describe("a group's timer", () => {
   function addEnded(object: TestCoordinatorObject, ids: readonly string[], handler: string): void {
     for (const id of ids) {
       const targets = { end: { route: `handler:${handler}`, body: "null" } };
-      const given = { op: "op", spec: "s", total: 0, timeoutMs: 0, ttlMs: 1_000_000, deliveryId: `msg_${id}`, targets };
-      object.run("completion.register", id, given);
+      const tasks = { kind: "counted", total: 0, lists: [] };
+      const times = { timeoutMs: 0, ttlMs: 1_000_000 };
+      const given = { op: "op", fingerprint: "f", ...tasks, ...times, deliveryId: `msg_${id}`, targets };
+      outputOf(object.run("completion.register", id, given));
     }
   }
 

@@ -46,7 +46,9 @@ describe("tables of the first layout", () => {
     await toFirstLayout(stub());
     expect(await tracker.status("g")).toEqual(before);
     expect(await tracker.ack("g", ["a", "b"])).toMatchObject([{ verdict: "duplicate" }, { verdict: "accepted" }]);
-    const given = { op: "op", spec: "s", total: 1, tasks: ["d"], timeoutMs: 0, ttlMs: 60_000, deliveryId: "msg_h" };
+    const lists = [JSON.stringify(["", "d"])];
+    const times = { timeoutMs: 0, ttlMs: 60_000 };
+    const given = { op: "op", fingerprint: "f", kind: "named", total: 0, lists, ...times, deliveryId: "msg_h" };
     outputOf(await stub().run("completion.register", "h", given));
     const held = await inside(stub(), (_, { storage: { sql } }) => ({
       isSpilled: packedOf(sql, GROUP) === null && rowsOf(sql, GROUP).length > 3,

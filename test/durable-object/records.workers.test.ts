@@ -2,6 +2,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
 import { DurableObjectCoordinator } from "../../src/backends/durable-object/object/index.js";
 import { lineOf } from "../../src/runtime/member-text.js";
+import { announced } from "../../src/trackers/group/announcement.js";
 import { rowsWritten } from "../support/rows-written.js";
 import { storedMembers } from "../support/stored-members.js";
 import {
@@ -29,6 +30,13 @@ function rowsIn(
   return inside(stub, (instance, { storage }) => rowsWritten(storage.sql, () => work(instance)));
 }
 
+/** The input that registers the tasks, as a tracker makes it. */
+function registrationOf(tasks: readonly string[]) {
+  const { announcement } = announced(tasks, "tasks");
+  const times = { timeoutMs: 0, ttlMs: 60_000 };
+  return { op: "op", fingerprint: "f", kind: "named", total: 0, ...announcement, ...times, deliveryId: "msg_g" };
+}
+
 const ack = (id: string) => ({ op: `op-${id}`, tasks: [{ id }], earlyTtlMs: 60_000 });
 
 describe("rows", () => {
@@ -41,7 +49,7 @@ describe("rows", () => {
 
   it("writes one row to register 100 tasks, and two for the table in a new object", async () => {
     const tasks = Array.from({ length: 100 }, () => crypto.randomUUID());
-    const given = { op: "op", spec: "s", total: 100, tasks, timeoutMs: 0, ttlMs: 60_000, deliveryId: "msg_g" };
+    const given = registrationOf(tasks);
     const registers = (id: string) =>
       rowsIn(groupObject("g"), (object) => object.run("completion.register", id, given));
     expect(await registers("g")).toBe(3);
@@ -50,7 +58,7 @@ describe("rows", () => {
 
   it("writes 101 rows for 100 tasks one by one, and two for the table", async () => {
     const tasks = Array.from({ length: 100 }, () => crypto.randomUUID());
-    const given = { op: "op", spec: "s", total: 100, tasks, timeoutMs: 0, ttlMs: 60_000, deliveryId: "msg_g" };
+    const given = registrationOf(tasks);
     const rows = await rowsIn(groupObject("g"), (object) => {
       object.run("completion.register", "g", given);
       for (const id of tasks) object.run("completion.ack", "g", ack(id));

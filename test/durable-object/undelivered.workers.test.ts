@@ -32,7 +32,15 @@ describe("row 48: an object", () => {
     const stub = groupObject("g");
     await stub.ring();
     expect(bench.events).toEqual([
-      { type: "delivery", id: "g", deliveryId: expect.any(String), attempt: 0, outcome: "unhandled", error },
+      {
+        type: "delivery",
+        machine: "completion",
+        id: "g",
+        deliveryId: expect.any(String),
+        attempt: 0,
+        outcome: "unhandled",
+        error,
+      },
     ]);
     await pass(stub, 50 * 60_000);
     expect(outcomes()).toEqual(["unhandled"]);
