@@ -46,7 +46,7 @@ describe("the Lua scripts", () => {
 
   it("hold what their transition needs, and nothing else", () => {
     const claims = names.filter((name) => scriptOf(name).includes("function claimOf("));
-    expect(claims).toEqual(["completion.woken"]);
+    expect(claims).toEqual(["completion.woken", "request.woken"]);
     for (const name of names) {
       const declared = [...scriptOf(name).matchAll(/^local function (\w+)\(/gm)].map(
         ([, declaration = ""]) => declaration,

@@ -24,7 +24,7 @@ import type {
 } from "./group/calls.js";
 import { type GroupSignal, groupSignal } from "./group/group-signal.js";
 import { LocalCallbacks } from "./group/local-callbacks.js";
-import { GENERATION_OPTIONS, GroupOperations, generationOf, statusOf } from "./group/operations.js";
+import { GroupOperations, generationOf, statusOf } from "./group/operations.js";
 import {
   GroupReader,
   type ProgressOptions,
@@ -73,8 +73,8 @@ const TRACKER_OPTIONS: Names<CompletionTrackerOptions> = {
   ttlSec: true,
   earlyTtlSec: true,
 };
-const ACK_OPTIONS: Names<AckOptions> = { ...GENERATION_OPTIONS, next: true };
-const DECREMENT_OPTIONS: Names<DecrementOptions> = { ...GENERATION_OPTIONS, opId: true };
+const ACK_OPTIONS: Names<AckOptions> = { generation: true, next: true, signal: true };
+const DECREMENT_OPTIONS: Names<DecrementOptions> = { generation: true, opId: true, signal: true };
 const DEFAULT_TTL_SEC = 3_600;
 const DEFAULT_TIMEOUT_SEC = 1_800;
 const DEFAULT_EARLY_TTL_SEC = 300;
@@ -188,7 +188,8 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
     tasks: AddedTask | readonly AddedTask[],
     options: GenerationOptions = {},
   ): Promise<AddResult> {
-    return this.#operations.add(groupId, tasks, options);
+    const list = Array.isArray(tasks) ? (tasks as readonly AddedTask[]) : [tasks as AddedTask];
+    return this.#operations.add(groupId, announced(list, "tasks"), options);
   }
 
   /**

@@ -294,7 +294,11 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
     this.#checkStage(stage, "stage");
     const tasks = tasksOf(stage, taskIds, "taskIds");
     if (tasks.length === 0) throw new CoordinationError("invalid_input", "taskIds must hold at least one id");
-    const { outcome, added, status } = await this.#operations.add(requestId, tasks, callOptions(options));
+    const { outcome, added, status } = await this.#operations.add(
+      requestId,
+      announced(tasks, "taskIds"),
+      callOptions(options),
+    );
     return { outcome, added: added.map(({ taskId }) => taskId), status: this.#ofGroup(status) };
   }
 

@@ -297,7 +297,7 @@ export class GroupOracle extends ModelRecord {
 
   remove(input: In<"remove">, { found }: Out<"remove">) {
     const group = this.any;
-    if (!found && this.mayBeGone) return this.forget();
+    if (!found && group !== undefined && this.mayBeGone) return this.forget();
     if (this.memory.has(input.op)) return expect("remove again", found, true);
     expect("remove", found, group !== undefined && this.removedAtMs === undefined);
     if (group === undefined || !found) return;

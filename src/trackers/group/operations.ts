@@ -7,14 +7,14 @@ import { checkOptions, type Names } from "../../lib/known-options.js";
 import { checkId, checkInteger, checkTtlSec, shortText } from "../../lib/validate.js";
 import type { RunOptions } from "../../runtime/backend.js";
 import type { CallOptions, GenerationOptions } from "../call-options.js";
-import { type AddedTask, announced } from "./announcement.js";
+import type { Announced } from "./announcement.js";
 import type { AddResult, CancelOptions, ExtendOptions, Heartbeat, NamedTask, RetryResult } from "./calls.js";
 import { refuse } from "./refusals.js";
 import { MAX_ERROR_BYTES, type TaskRef, taskKeys } from "./task.js";
 
-export const GENERATION_OPTIONS: Names<GenerationOptions> = { generation: true, signal: true };
-const CANCEL_OPTIONS: Names<CancelOptions> = { ...GENERATION_OPTIONS, cascade: true };
-const EXTEND_OPTIONS: Names<ExtendOptions> = { ...GENERATION_OPTIONS, timeoutSec: true };
+const GENERATION_OPTIONS: Names<GenerationOptions> = { generation: true, signal: true };
+const CANCEL_OPTIONS: Names<CancelOptions> = { generation: true, cascade: true, signal: true };
+const EXTEND_OPTIONS: Names<ExtendOptions> = { generation: true, timeoutSec: true, signal: true };
 
 /** The record kinds of a join: groups, or requests. */
 interface Joined {
@@ -31,10 +31,8 @@ export class GroupOperations {
     this.#joined = joined;
   }
 
-  async add(id: string, tasks: AddedTask | readonly AddedTask[], options: GenerationOptions): Promise<AddResult> {
+  async add(id: string, { announcement, tasks: keys }: Announced, options: GenerationOptions): Promise<AddResult> {
     this.check(id);
-    const list = Array.isArray(tasks) ? (tasks as readonly AddedTask[]) : [tasks as AddedTask];
-    const { announcement, tasks: keys } = announced(list, "tasks");
     const input = { op: newOp(), ...announcement, ...generationOf(options) };
     const output = await this.#joined.coordinator.run(`${this.#joined.machine}.add`, id, input, this.ending(options));
     refuse(output.refused);

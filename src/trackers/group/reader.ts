@@ -64,9 +64,8 @@ export interface ProgressOptions extends CallOptions {
   readonly after?: string | undefined;
 }
 
-const PAGE_OPTIONS: Names<PageOptions> = { after: true, limit: true, signal: true };
-const RESULT_OPTIONS: Names<ResultOptions> = { ...PAGE_OPTIONS, order: true };
-const TASK_OPTIONS: Names<TaskOptions> = { ...PAGE_OPTIONS, state: true };
+const RESULT_OPTIONS: Names<ResultOptions> = { after: true, limit: true, order: true, signal: true };
+const TASK_OPTIONS: Names<TaskOptions> = { after: true, limit: true, state: true, signal: true };
 const PROGRESS_OPTIONS: Names<ProgressOptions> = { after: true, signal: true };
 const MAX_POSITION = 1_000_000_000;
 /** How long one watch lasts. It is repeated until there is news. */

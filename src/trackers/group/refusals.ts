@@ -1,12 +1,10 @@
 import type { AckRefusal } from "../../core/group/acks.js";
-import { MAX_TASKS } from "../../core/group/record.js";
 import type { RegisterOutput } from "../../core/group/registration.js";
-import { MAX_STAGES } from "../../core/group/stages.js";
 import { CoordinationError } from "../../errors.js";
 
 const LIMITS: { readonly [R in Exclude<AckRefusal, "closed">]: string } = {
-  tasks: `a group has at most ${MAX_TASKS} listed tasks`,
-  stages: `a group has at most ${MAX_STAGES} stages`,
+  tasks: "a group has at most 100,000 listed tasks",
+  stages: "a group has at most 64 stages",
   counts: "a count of a stage is at most 10^12",
 };
 

@@ -77,7 +77,7 @@ export const REGISTER_OPTIONS: Names<RegisterOptions> = {
  *
  * `{ indexed: n }`: the tasks are the numbers from 0 to n - 1, 1,000,000 at most, and are acked as numbers. Each counts once,
  * like a listed id, and takes one byte. A call that is sent again after a lost reply may return `duplicate` where ids would
- * return `accepted`. This happens after 10,000 other calls or a minute, or when the first copy came before the registration.
+ * return `accepted`. This happens after 10,000 other calls or a minute.
  */
 export type Tasks = readonly AddedTask[] | number | { readonly indexed: number };
 
@@ -169,7 +169,7 @@ export async function registerInput(
 }
 
 /** In the place of a digest. */
-const PLAIN = "0".repeat(64);
+const PLAIN = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /** A request without a target costs no digest: all of them are the same, and most requests are. */
 function printOf(of: Fingerprinted): string | Promise<string> {

@@ -24,7 +24,7 @@ export const MAX_ERROR_BYTES = 1_024;
 export const MAX_BRIEF_BYTES = 256;
 
 const REF_FIELDS = { stage: true, id: true } as const;
-const TASK_FIELDS = { ...REF_FIELDS, result: true, error: true } as const;
+const TASK_FIELDS = { stage: true, id: true, result: true, error: true } as const;
 
 /** Checks tasks and returns them in the form that a transition reads. */
 export function taskAcks(tasks: readonly Task[]): TaskAck[] {

@@ -209,10 +209,15 @@ function untrue(
 function plain(value: unknown, id: string): unknown {
   const text = JSON.stringify(value, (_, field: unknown) => {
     if (typeof field === "number" && field > 1e12) return "an instant";
-    if (typeof field === "string") return field.startsWith("msg_") ? "msg" : field.replaceAll(id, "ID");
+    if (typeof field === "string") return field.startsWith("msg_") ? "msg" : plainText(field, id);
     return field;
   });
   return text === undefined ? undefined : JSON.parse(text);
+}
+
+/** A version begins with its generation. */
+function plainText(text: string, id: string): string {
+  return text.replace(/^\d{13}(?=\.\d+$)/, "an instant").replaceAll(id, "ID");
 }
 
 function show(value: unknown): string {

@@ -21,6 +21,11 @@ const ELSEWHERE: ReadonlySet<string> = new Set([
   "RequestWaitTracker.progress",
   // A watch for the end, as `wait` is.
   "CompletionTracker.signal",
+  // The same calls as those of groups, which are tried: `GroupOperations` and `GroupReader` make both.
+  "RequestWaitTracker.retry",
+  "RequestWaitTracker.extend",
+  "RequestWaitTracker.redeliver",
+  "RequestWaitTracker.results",
   "CompletionTracker.close",
   "RequestWaitTracker.close",
   "Coordinator.onWake",
