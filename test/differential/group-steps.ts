@@ -146,7 +146,7 @@ function writes(maker: Maker): Inputs {
       generation: generation(0.1),
     }),
     retry: () => ({ op: op(), tasks: some([refOf], 9).map((make) => make(maker)), generation: generation(0.2) }),
-    extend: () => ({ timeoutMs: pick([1, 60_000, 7_200_000]), generation: generation(0.2) }),
+    extend: () => ({ op: op(), timeoutMs: pick([1, 60_000, 7_200_000]), generation: generation(0.2) }),
     heartbeat: () => ({ generation: generation(0.2) }),
     cancel: () => ({
       reason: pick(["", "enough", "é"]),

@@ -28,6 +28,7 @@ export function runSequence(seed: number): Sequence {
 class TransitionRun {
   readonly log: string[] = [];
   readonly #source: CallSource;
+  #extends = 0;
   readonly #record = new PlainRecord(START_MS);
   readonly #model = new GroupModel({ nowMs: START_MS });
   readonly #past: { readonly call: Call; readonly atMs: number }[] = [];
@@ -94,7 +95,9 @@ class TransitionRun {
     } else if (call.step === "heartbeat") {
       equal(record.run("heartbeat", named).alive, model.heartbeat(named), "heartbeat");
     } else if (call.step === "extend") {
-      record.run("extend", { timeoutMs: call.timeoutMs, ...named });
+      // Each copy is a call of its own here: what a resent one does is in the tests of the core.
+      this.#extends++;
+      record.run("extend", { op: `extend-${this.#extends}`, timeoutMs: call.timeoutMs, ...named });
       model.extend(call.timeoutMs, named);
     } else if (call.step === "cancel") {
       record.run("cancel", { reason: "enough", ...named });

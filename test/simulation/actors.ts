@@ -171,7 +171,8 @@ export class Actors {
 
   *extend({ machine, id }: Place): Process {
     yield { sleepMs: this.#world.below(60_000) };
-    yield* this.#network.call(`${machine}.extend`, id, { timeoutMs: this.#world.pick([1_000, 60_000, 600_000]) });
+    const timeoutMs = this.#world.pick([1_000, 60_000, 600_000]);
+    yield* this.#network.call(`${machine}.extend`, id, { op: this.#op(), timeoutMs });
   }
 
   *cancel({ machine, id }: Place): Process {

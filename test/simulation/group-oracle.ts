@@ -261,8 +261,12 @@ export class GroupOracle extends ModelRecord {
   extend(input: In<"extend">, { view }: Out<"extend">): void {
     const group = this.#standing(undefined, view === undefined);
     const isMeantHere = input.generation === undefined || input.generation === group?.number;
-    if (group?.isOpen === true && isMeantHere && group.deadlineAtMs !== undefined)
-      group.deadlineAtMs = Math.max(group.deadlineAtMs, this.#nowMs + input.timeoutMs);
+    const atMs = this.#nowMs + input.timeoutMs;
+    const isLater = group?.deadlineAtMs !== undefined && group.deadlineAtMs < atMs;
+    if (group?.isOpen === true && isMeantHere && isLater && !this.memory.has(input.op)) {
+      group.deadlineAtMs = atMs;
+      this.memory.set(input.op, "");
+    }
     if (view !== undefined) this.#seen(view);
   }
 

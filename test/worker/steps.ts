@@ -246,10 +246,11 @@ const SHARED: Readonly<Record<string, Step>> = {
     bad: [...MORE, ...OP, ...GENERATION, ...TASK_REFS],
   },
   extend: {
-    input: { timeoutMs: 31_536_000_000 },
+    input: { op: "op", timeoutMs: 31_536_000_000 },
     output: {},
     bad: [
       ...MORE,
+      ...OP,
       ...GENERATION,
       [{ timeoutMs: 0 }, /^input\.timeoutMs must be a whole number from 1/],
       [{ timeoutMs: 31_536_000_001 }, /^input\.timeoutMs/],

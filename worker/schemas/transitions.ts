@@ -265,7 +265,7 @@ const GROUP_STEPS = {
       }),
     ),
   retry: z.strictObject({ op: id, tasks: list(z.strictObject(taskRef), 1, MAX_TASKS_A_CALL), ...ofGeneration }),
-  extend: z.strictObject({ timeoutMs: ttlMs, ...ofGeneration }),
+  extend: z.strictObject({ op: id, timeoutMs: ttlMs, ...ofGeneration }),
   heartbeat: z.strictObject(ofGeneration),
   cancel: z.strictObject({
     reason: text(MAX_ERROR_BYTES),

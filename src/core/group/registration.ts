@@ -210,7 +210,11 @@ function continueInPlace({ store, head }: Group, input: RegisterInput): Beginnin
   for (const field of ["lists", "results", "errors"] as const) next[field] = head[field];
   next.errorsFrom = head.errors;
   if (head.nexts !== undefined) next.nexts = head.nexts;
-  if (head.children !== undefined) next.children = head.children;
+  if (head.children !== undefined) {
+    next.children = head.children;
+    // The end must cancel them, even if nobody asks for the group any more.
+    next.isTimed = true;
+  }
   if (head.staged === true) next.staged = true;
   if (head.operations !== undefined) next.operations = head.operations;
   if (head.early !== undefined) {

@@ -60,19 +60,19 @@ function reopen(group: Group, task: TaskRef): string {
   return REOPENED;
 }
 
-/** Moves the deadline of an open group, only to a later instant. */
-export function extend(store: Store, input: { timeoutMs: number; generation?: number }): { view?: GroupView } {
+/** Moves the deadline of an open group, only to a later instant. A call that is sent again moves it once. */
+export function extend(
+  store: Store,
+  input: { op: string; timeoutMs: number; generation?: number },
+): { view?: GroupView } {
   const group = openGroup(store);
   if (group === undefined) return {};
   const { head } = group;
   const atMs = store.nowMs + input.timeoutMs;
-  if (
-    isOpen(head) &&
-    !isOther(group, input.generation) &&
-    head.deadlineAtMs !== undefined &&
-    head.deadlineAtMs < atMs
-  ) {
+  const isLater = head.deadlineAtMs !== undefined && head.deadlineAtMs < atMs;
+  if (isLater && isOpen(head) && !isOther(group, input.generation) && recallOp(store, input.op) === undefined) {
     head.deadlineAtMs = atMs;
+    rememberOp(store, operationsOf(head), input.op, "");
     save(group);
   }
   return { view: viewOf(store, head) };

@@ -59,7 +59,7 @@ export class GroupOperations {
   async extend(id: string, options: ExtendOptions): Promise<GroupStatus | null> {
     this.check(id);
     const generation = generationOf(options, EXTEND_OPTIONS);
-    const input = { timeoutMs: checkTtlSec(options?.timeoutSec, "timeoutSec"), ...generation };
+    const input = { op: newOp(), timeoutMs: checkTtlSec(options?.timeoutSec, "timeoutSec"), ...generation };
     return statusOf(
       id,
       await this.#joined.coordinator.run(`${this.#joined.machine}.extend`, id, input, this.ending(options)),

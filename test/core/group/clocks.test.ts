@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Child } from "../../../src/core/group/growth.js";
 import { PENDING_MS } from "../../../src/core/outbox/deliveries.js";
 import { ack, type Bench, bench, registration, T0, TARGET } from "../bench.js";
 
@@ -29,6 +30,31 @@ describe("the deadline of a group", () => {
     run("completion.register", registration({ total: 1, timeoutMs: 60_000 }));
     pass(59_999);
     expect(run("completion.ack", ack("a", "a")).results).toMatchObject([{ verdict: "accepted", ended: true }]);
+  });
+
+  it("moves once for a call that is sent again", () => {
+    const { run, pass } = bench();
+    run("completion.register", registration({ timeoutMs: 60_000 }));
+    const extend = { op: "later", timeoutMs: 120_000 };
+    expect(run("completion.extend", extend).view?.deadlineAtMs).toBe(T0 + 120_000);
+    pass(1_000);
+    expect(run("completion.extend", extend).view).toMatchObject({ deadlineAtMs: T0 + 120_000, changes: 2 });
+    expect(run("completion.extend", { ...extend, op: "later still" }).view?.deadlineAtMs).toBe(T0 + 121_000);
+  });
+});
+
+describe("a group with child groups and without a deadline", () => {
+  const lists = ['["","a"]'];
+  const children: Child[] = [{ id: "a", machine: "completion", groupId: "child" }];
+
+  it("has a timer for its silent end, also after a restart in place", () => {
+    const { run, pass } = bench();
+    const open = { grows: true, kind: "named", total: 0, lists, children, timeoutMs: 0 } as const;
+    const first = run("completion.register", registration({ ...open, ttlMs: 60_000 })).view;
+    const restart = { from: first?.generation ?? 0, keep: "succeeded" } as const;
+    run("completion.register", registration({ ...open, ttlMs: 60_000, op: "again", fingerprint: "again", restart }));
+    pass(60_000);
+    expect(run("completion.woken", { routes: ["cascade"] }).claims).toMatchObject([{ type: "group.timed_out" }]);
   });
 });
 
