@@ -212,7 +212,7 @@ function continueInPlace({ store, head }: Group, input: RegisterInput): Beginnin
   if (head.nexts !== undefined) next.nexts = head.nexts;
   if (head.children !== undefined) {
     next.children = head.children;
-    // The end must cancel them, even if nobody asks for the group any more.
+    // The end must cancel them, even if no call comes any more.
     next.isTimed = true;
   }
   if (head.staged === true) next.staged = true;
