@@ -51,9 +51,14 @@ for (const machine of Object.keys(machines)) {
   }
 }
 
+/** Groups and requests have the same steps: each text is compiled once. */
+const byText = new Map([...flat].map(([name, text]) => [text, name] as const));
+const compiled = new Map(compile(new Map([...byText].map(([text, name]) => [name, text] as const)), stage));
+
 const numbers = new Map<string, number>();
 const lines: string[] = [];
-for (const [name, statements] of compile(flat, stage)) {
+for (const [name, text] of flat) {
+  const statements = compiled.get(byText.get(text) ?? name) ?? [];
   const list = statements.map((statement) => {
     const number = numbers.get(statement) ?? numbers.size;
     numbers.set(statement, number);
