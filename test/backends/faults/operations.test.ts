@@ -22,10 +22,6 @@ const ELSEWHERE: ReadonlySet<string> = new Set([
   // A watch for the end, as `wait` is.
   "CompletionTracker.signal",
   // The same calls as those of groups, which are tried: `GroupOperations` and `GroupReader` make both.
-  "RequestWaitTracker.cancel",
-  "RequestWaitTracker.status",
-  "RequestWaitTracker.tasks",
-  "RequestWaitTracker.newer",
   "RequestWaitTracker.retry",
   "RequestWaitTracker.extend",
   "RequestWaitTracker.redeliver",

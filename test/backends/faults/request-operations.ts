@@ -97,12 +97,21 @@ export const REQUESTS: readonly Operation[] = [
     when: "an error",
     run: ({ c, id }) => requests(c).count(id, "s", { error: "odd" }),
   },
+  { ...write, method: "RequestWaitTracker.cancel", run: ({ c, id }) => requests(c).cancel(id, "enough") },
+  { ...read, method: "RequestWaitTracker.status", run: ({ c, id }) => requests(c).status(id) },
+  { ...read, method: "RequestWaitTracker.tasks", run: ({ c, id }) => requests(c).tasks(id) },
   {
     ...read,
     method: "RequestWaitTracker.wait",
     waits: true,
     prepare: complete,
     run: ({ c, id, waitMs }) => requests(c).wait(id, { timeoutMs: waitMs }),
+  },
+  {
+    ...read,
+    method: "RequestWaitTracker.newer",
+    waits: true,
+    run: ({ c, id, waitMs }) => requests(c).newer(id, "", { timeoutMs: waitMs }),
   },
   {
     method: "RequestWaitTracker.remove",
