@@ -172,7 +172,7 @@ export const draining: readonly ConformanceCase[] = [
       if (isRefused) equal(state, "pending", "the request, after a refusal");
       const { delivery } = await t.untilDelivery(id, "delivered", { stepMs: STEP_MS });
       equal(delivery.attempts, 3, "attempts");
-      matches((await wait)?.stages.embed, { processed: 1, errorCount: 0 }, "what the waiter is told");
+      matches((await wait)?.stages.embed, { processed: 1, errorCount: 0 }, "what the waiter receives");
     },
   ),
   aCase(
@@ -190,7 +190,7 @@ export const draining: readonly ConformanceCase[] = [
       // Read with the same tracker: another instance could ack the task itself, over a network without faults.
       const { delivery } = await t.untilDelivery(id, "delivered", { stepMs: STEP_MS, reader: tracker });
       matches(delivery, { attempts: 4, lastError: null }, "the delivery");
-      matches((await wait)?.stages.embed, { processed: 1, errorCount: 0 }, "what the waiter is told");
+      matches((await wait)?.stages.embed, { processed: 1, errorCount: 0 }, "what the waiter receives");
     },
   ),
 ];

@@ -52,7 +52,7 @@ export const handingOn: readonly ConformanceCase[] = [
     const next = [{ stage: "embed", taskIds: "a" }] as const;
     const handed = await requests.ack(id, "parse", "a", { next });
     equal(handed, { verdict: "accepted", state: "complete" }, "the ack that hands on");
-    matches((await requests.wait(id, { timeoutMs: 0 }))?.stages.embed, { processed: 1 }, "what a waiter is told");
+    matches((await requests.wait(id, { timeoutMs: 0 }))?.stages.embed, { processed: 1 }, "what the waiter receives");
   }),
   aCase("a sealed request takes only tasks that an announced task hands on", { row: 66 }, async (t) => {
     const { requests, id } = await pendingRequest(t, ["a"]);

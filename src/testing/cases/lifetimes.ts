@@ -47,7 +47,7 @@ export const lifetimes: readonly ConformanceCase[] = [
       const [tracker, id] = [t.tracker({ ttlSec: TTL_SEC, timeoutSec: 0 }), t.id()];
       await tracker.register(id, 2);
       await t.advance(1_190_000);
-      equal((await tracker.wait(id, { timeoutMs: 5_000 }))?.state, "timed_out", "what a waiter is told");
+      equal((await tracker.wait(id, { timeoutMs: 5_000 }))?.state, "timed_out", "what the waiter receives");
       await t.advance(590_000);
       equal((await tracker.register(id, 2)).state, "timed_out", "registered again");
       await t.advance(611_000);

@@ -42,7 +42,7 @@ export const requestEnds: readonly ConformanceCase[] = [
     equal((await requests.ack(id, "parse", "b")).state, "complete", "its own task");
     equal((await requests.status(id))?.stages.parse.processed, 1, "its own counts");
   }),
-  aCase("waiters of a pending request that is removed are told that it was cancelled", {}, async (t) => {
+  aCase("waiters of a pending request that is removed receive its cancellation", {}, async (t) => {
     const { requests, id } = await pendingRequest(t, ["a"]);
     const wait = held(requestTracker(t).wait(id, { timeoutMs: 20_000 }));
     await settle();

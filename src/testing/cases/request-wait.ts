@@ -54,7 +54,7 @@ export const requestWait: readonly ConformanceCase[] = [
     const stages = { parse: { ...NOTHING, total: 2, processed: 4 }, embed: NOTHING };
     const complete = { requestId: id, state: "complete", final: false, open: 0, stages };
     matches(await requests.status(id), complete, "the status");
-    matches(await requests.wait(id, { timeoutMs: 0 }), complete, "what a waiter is told");
+    matches(await requests.wait(id, { timeoutMs: 0 }), complete, "what the waiter receives");
   }),
   aCase("a wait resolves by the ack of another instance that completes the request", {}, async (t) => {
     const { requests, id } = await pendingRequest(t, ["a", "b"]);
@@ -136,7 +136,7 @@ export const requestWait: readonly ConformanceCase[] = [
     await wait;
     const errors = [{ taskId: "a", message: "the model is gone" }];
     const stages = { parse: { ...NOTHING, total: 1, errorCount: 1, errors }, embed: NOTHING };
-    equal(told, [stages, stages], "what both are told");
+    equal(told, [stages, stages], "what both receive");
     equal((await requests.ack(id, "parse", "a")).verdict, "duplicate", "a later success of the same task");
     equal((await requests.status(id))?.stages.parse.processed, 0, "what it counted");
   }),
@@ -152,11 +152,11 @@ export const requestWait: readonly ConformanceCase[] = [
       await t.advance(61_000);
       const end = { state: "timed_out", reason: "silent", open: 1, final: true };
       matches(await requests.status(id), end, "its status");
-      matches(await requests.wait(id, { timeoutMs: 5_000 }), end, "what a waiter is told");
+      matches(await requests.wait(id, { timeoutMs: 5_000 }), end, "what the waiter receives");
       equal(await requests.ack(id, "parse", "a"), { verdict: "late", state: "timed_out" }, "a late ack");
       await t.advance(90_000);
       equal(await requests.status(id), null, "its status, after its TTL");
-      equal(await requests.wait(id, { timeoutMs: 5_000 }), null, "what a waiter is told then");
+      equal(await requests.wait(id, { timeoutMs: 5_000 }), null, "what the waiter receives then");
     },
   ),
   aCase("an ack that comes before its task is announced counts", { row: 18 }, async (t) => {
@@ -166,7 +166,7 @@ export const requestWait: readonly ConformanceCase[] = [
     const added = await requests.add(id, "parse", "a");
     matches(added, { outcome: "added", added: [] }, "the task, which needs no work");
     equal(added.status?.state, "complete", "the request");
-    equal((await wait)?.stages.parse.processed, 1, "what the waiter is told");
+    equal((await wait)?.stages.parse.processed, 1, "what the waiter receives");
     equal((await requests.ack(id, "parse", "a")).verdict, "duplicate", "the ack, again");
   }),
   aCase("an ack that comes before its request is registered counts", { row: 18 }, async (t) => {
