@@ -2,12 +2,14 @@ import { coalesce } from "./coalesce.js";
 import { dedupe } from "./dedupe.js";
 import { completion } from "./group/completion.js";
 import { kv } from "./kv.js";
+import { limiter } from "./limiter.js";
 import { request } from "./request.js";
+import { semaphore } from "./semaphore.js";
 import { stats } from "./stats.js";
 import type { Store, Transition } from "./store.js";
 
 /** All machines by name. A transition is called `machine.step`. */
-export const machines = { kv, completion, request, coalesce, dedupe, stats };
+export const machines = { kv, completion, request, coalesce, dedupe, stats, semaphore, limiter };
 
 export type Machines = typeof machines;
 /** The name of a machine, such as `"completion"`. */

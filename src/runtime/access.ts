@@ -23,6 +23,10 @@ const PAGE = { reads: true, answer: "page" } as const;
 const STATUS = { answer: "status" } as const;
 const READ_STATUS = { reads: true, answer: "status" } as const;
 const WATCH_STATUS = { reads: true, answer: "status", watchable: true } as const;
+/** Its answer may hold the value of a run, of up to 16 KB: as large as a status. */
+const VALUE = { answer: "status" } as const;
+const WATCH = { reads: true, watchable: true } as const;
+const WAKE = { internal: true } as const;
 const DRAIN = { internal: true, answer: "status" } as const;
 
 /** The steps of groups and of requests: the same functions. */
@@ -73,8 +77,20 @@ const OTHERS = {
   "coalesce.seen": WRITE,
   "dedupe.claim": WRITE,
   "dedupe.release": WRITE,
+  "dedupe.begin": VALUE,
+  "dedupe.renew": WRITE,
+  "dedupe.finish": WRITE,
+  "dedupe.fail": WRITE,
+  "dedupe.forget": WRITE,
+  "dedupe.wait": WATCH,
   "stats.merge": WRITE,
   "stats.consume": WRITE,
+  "semaphore.acquire": WRITE,
+  "semaphore.extend": WRITE,
+  "semaphore.release": WRITE,
+  "semaphore.turn": WATCH,
+  "semaphore.woken": WAKE,
+  "limiter.take": WRITE,
 } as const satisfies { readonly [N in Exclude<TransitionName, keyof GroupSteps>]: AccessOf<N> };
 
 type Descriptions = typeof OTHERS & GroupSteps;

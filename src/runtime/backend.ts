@@ -90,6 +90,11 @@ export type WakingMachine = {
   [M in MachineName]: `${M}.woken` extends TransitionName ? M : never;
 }[MachineName];
 
+/** Machines whose `woken` transition claims deliveries. */
+export type DeliveringMachine = {
+  [M in WakingMachine]: `${M}.settle` extends TransitionName ? M : never;
+}[WakingMachine];
+
 /** One piece of work that a woken record claims, such as a delivery. */
 export interface Work {
   /** Where the work goes, such as a handler or a host. Each destination has a share of the pool. */

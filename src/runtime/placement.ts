@@ -14,12 +14,13 @@ export function tagOf(key: string): string {
 
 /**
  * Returns the place that a record shares with others. Raw keys share one with all keys of their hash tag. Small records
- * (claims, versions) share one with those of their namespace and shard. Every other record has its own. Each place is
- * one Durable Object, and decides the shard of a Redis key.
+ * (claims, versions, limits) share one with those of their namespace and shard. Every other record has its own. Each
+ * place is one Durable Object, and decides the shard of a Redis key.
  */
 export function placeOf(machine: string, id: string): string {
   if (machine === "kv") return `{kv}${tagOf(id)}`;
-  if (machine === "coalesce" || machine === "dedupe") return `{${machine}}${firstPartOf(id)}${shardOf(id)}`;
+  if (machine === "coalesce" || machine === "dedupe" || machine === "limiter")
+    return `{${machine}}${firstPartOf(id)}${shardOf(id)}`;
   return `{${machine}}${id}`;
 }
 

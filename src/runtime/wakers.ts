@@ -1,7 +1,7 @@
 import type { InputOf, OutputOf } from "../core/registry.js";
 import type { Clock } from "../lib/clock.js";
 import { isEphemeral } from "../lib/ephemeral.js";
-import type { Wake, WakingMachine, Work } from "./backend.js";
+import type { DeliveringMachine, Wake, WakingMachine, Work } from "./backend.js";
 import type { OnEvent } from "./events.js";
 import { emit } from "./events.js";
 import { recordName } from "./placement.js";
@@ -22,6 +22,15 @@ const MAX_SOON = 10_000;
 
 /** How long a request's pool is reused. Longer than edge platforms let work run after the response. */
 const REQUEST_MS = 60_000;
+
+/** Whether a machine has deliveries. */
+const DELIVERS: { readonly [M in WakingMachine]: M extends DeliveringMachine ? true : false } = {
+  completion: true,
+  request: true,
+  semaphore: false,
+};
+/** The waker of machines without deliveries: only their `woken` transition runs. */
+const PLAIN: AnyWake = { input: () => ({}), act: async () => {}, works: () => [] };
 
 /** How a call left its record. */
 interface Due {
@@ -59,8 +68,8 @@ export interface WakersOptions {
     id: string,
     input: InputOf<WokenName>,
   ): OutputOf<WokenName> | Promise<OutputOf<WokenName>>;
-  /** The coordinator's own waker, used when no waker is registered. */
-  readonly own: AnyWake;
+  /** The coordinator's own waker of deliveries, used when no waker is registered. */
+  readonly own: Wake<DeliveringMachine>;
   readonly clock: Clock;
   readonly onEvent: OnEvent | undefined;
   /** Default: a pool of the size for servers. */
@@ -90,6 +99,7 @@ export class Wakers {
   readonly #looked = new Map<string, number>();
   readonly #byMachine = new Map<string, Set<Waker>>();
   readonly #own: Waker;
+  readonly #plain = inParts(PLAIN, "plain");
   /** How many wakers were registered so far. */
   #count = 0;
   readonly #soon = new Map<string, Soon>();
@@ -99,7 +109,7 @@ export class Wakers {
   constructor(options: WakersOptions) {
     this.#options = options;
     this.#pool = options.pool ?? new WorkPool(SERVER_POOL, options.clock);
-    this.#own = inParts(options.own, "own");
+    this.#own = inParts(options.own as AnyWake, "own");
   }
 
   add(machine: WakingMachine, wake: AnyWake): () => void {
@@ -130,7 +140,10 @@ export class Wakers {
    */
   async wake(machine: WakingMachine, id: string, options: WakeOptions = {}): Promise<Woken> {
     const wakers = this.#of(machine);
-    const woken = await this.#wakeAll(machine, id, { ...options, wakers: wakers.length === 0 ? [this.#own] : wakers });
+    const woken = await this.#wakeAll(machine, id, {
+      ...options,
+      wakers: wakers.length === 0 ? [this.#ownOf(machine)] : wakers,
+    });
     const keepers = wakers.map((waker) => waker.waitUntil).filter((keep) => keep !== undefined);
     this.#keep(machine, id, woken.done, keepers);
     return woken;
@@ -169,6 +182,11 @@ export class Wakers {
 
   #of(machine: WakingMachine): readonly Waker[] {
     return [...(this.#byMachine.get(machine) ?? [])];
+  }
+
+  /** Returns the coordinator's own waker for a machine. */
+  #ownOf(machine: WakingMachine): Waker {
+    return DELIVERS[machine] ? this.#own : this.#plain;
   }
 
   #keep(machine: string, id: string, work: Promise<unknown>, keepers: readonly KeepAlive[]): void {
@@ -211,7 +229,7 @@ export class Wakers {
     { onPlaced, ...options }: WakeOptions & { readonly onPlaced?: () => void },
   ): Promise<void> {
     const registered = this.#of(machine);
-    const wakers = registered.length === 0 ? [leaving(this.#own)] : registered;
+    const wakers = registered.length === 0 ? [leaving(this.#ownOf(machine))] : registered;
     const { done, parked } = await this.#wakeAll(machine, id, { ...options, wakers });
     onPlaced?.();
     await done;

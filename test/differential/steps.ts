@@ -19,8 +19,9 @@ const MACHINES = [
   ...Array<"stats">(3).fill("stats"),
   "coalesce",
   "coalesce",
-  "dedupe",
-  "dedupe",
+  ...Array<"dedupe">(4).fill("dedupe"),
+  ...Array<"semaphore">(5).fill("semaphore"),
+  ...Array<"limiter">(2).fill("limiter"),
 ] as const;
 const OFTEN_IN_GROUPS = [
   ...Array<"ack">(14).fill("ack"),
@@ -46,7 +47,9 @@ const OFTEN = {
   kv: ["incr", "sadd"],
   request: OFTEN_IN_GROUPS,
   coalesce: [],
-  dedupe: [],
+  dedupe: ["begin", "finish"],
+  semaphore: ["acquire", "acquire", "turn"],
+  limiter: [],
   stats: ["merge"],
 } as const;
 
@@ -93,9 +96,31 @@ export function randomSteps(seed: number, count: number, startAtMs: number, labe
     next: () => ({ op: op(), ttlMs: pick([1, 5_000, 600_000]), held: maybe(0.4, () => true) }),
     seen: () => ({ version: nowMs + pick([-5_000, -50, -1, 0, 1, 2, 100]), ttlMs: pick([1, 5_000, 600_000]) }),
   };
+  const lease = () => ({ op: op(), leaseMs: pick([1, 1_000, 60_000]), windowMs: pick([1, 5_000, 600_000]) });
   const dedupe: Inputs = {
     claim: () => ({ op: op(), ttlMs: pick([1, 5_000, 600_000]) }),
     release: () => ({ op: op(), holder: maybe(0.5, op) }),
+    begin: () => ({ ...lease(), fingerprint: maybe(0.3, () => pick(["", "é\u0000"])) }),
+    renew: () => lease(),
+    finish: () => ({ op: op(), windowMs: pick([1, 5_000, 600_000]), value: maybe(0.7, () => pick(["", "[]", "{}"])) }),
+    fail: () => ({ op: op() }),
+    forget: () => ({ op: op() }),
+    wait: () => ({}),
+  };
+  const semaphore: Inputs = {
+    acquire: () => ({
+      op: op(),
+      permits: pick([1, 2, 2, 3]),
+      leaseMs: pick([1, 1_000, 30_000]),
+      queue: random() < 0.8,
+    }),
+    extend: () => ({ op: op(), leaseMs: pick([1, 1_000, 30_000]) }),
+    release: () => ({ op: op() }),
+    turn: () => ({ op: op() }),
+    woken: () => ({}),
+  };
+  const limiter: Inputs = {
+    take: () => ({ limit: pick([3, 7, 1_000_000]), windowMs: pick([1, 999, 86_400_000]), burst: 5, cost: below(6) }),
   };
   const stats: Inputs = {
     merge: () => ({
@@ -109,7 +134,7 @@ export function randomSteps(seed: number, count: number, startAtMs: number, labe
     }),
     consume: () => ({ op: op(), id: pick(TASKS) }),
   };
-  const kinds = { completion: groups, kv, request: groups, coalesce, dedupe, stats };
+  const kinds = { completion: groups, kv, request: groups, coalesce, dedupe, stats, semaphore, limiter };
   const oftenIn = (names: readonly string[], often: readonly string[]): string => pick([...names, ...often, ...often]);
 
   const steps: Step[] = [];

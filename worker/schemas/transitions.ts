@@ -28,6 +28,7 @@ import {
   version,
   whole,
 } from "./fields.js";
+import { TURNS } from "./turns.js";
 
 /** The most members or items of one write of a raw key. */
 const MAX_BATCH = 10_000;
@@ -333,4 +334,5 @@ export const INPUTS: { readonly [N in PublicTransition]: z.ZodMiniType<InputOf<N
     maxTracked: whole(1, MAX_TRACKED),
   }),
   "stats.consume": z.strictObject({ op: id, id }),
+  ...TURNS,
 };
