@@ -62,7 +62,7 @@ export type { CoordinatorEvent, OnEvent } from "./runtime/events.js";
 export type { CallOptions, GenerationOptions } from "./trackers/call-options.js";
 export { type CoalesceOptions, CoalesceTracker } from "./trackers/coalesce.js";
 export { CompletionTracker, type CompletionTrackerOptions } from "./trackers/completion.js";
-export { type DedupeOptions, type DedupeOutcome, DedupeWindow } from "./trackers/dedupe.js";
+export { type DedupeOptions, DedupeWindow } from "./trackers/dedupe.js";
 export { defineHandlers } from "./trackers/define-handlers.js";
 export type { WaitCallOptions } from "./trackers/end-or-look.js";
 export type { AcceptedAck, AckResult, EarlyAck, RefusedAck, UnknownAck } from "./trackers/group/ack-result.js";
@@ -98,6 +98,7 @@ export type {
   UrlTarget,
 } from "./trackers/group/target.js";
 export type { Task, TaskId, TaskRef } from "./trackers/group/task.js";
+export { type RateLimit, RateLimiter, type RateLimiterOptions } from "./trackers/rate-limiter.js";
 export type { RequestState, RequestStatus, StageStatus } from "./trackers/request/status.js";
 export {
   type AbandonResult,
@@ -112,4 +113,14 @@ export {
   type TaskDoneOptions,
   type TaskIds,
 } from "./trackers/request-wait.js";
+export type { DedupeOutcome, RunContext, RunOnceOptions } from "./trackers/run-once.js";
+export {
+  type AcquireOptions,
+  Mutex,
+  type MutexOptions,
+  type Permit,
+  type PermitContext,
+  Semaphore,
+  type SemaphoreOptions,
+} from "./trackers/semaphore.js";
 export { RequestStatsAccumulator, type Stats, type StatsOptions } from "./trackers/stats.js";

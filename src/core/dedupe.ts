@@ -1,4 +1,4 @@
-import { answerName, emptyRing, type OpRing, recallOp, rememberOp } from "./recent-operations.js";
+import { answerName, emptyRing, type OpRing, KEPT_MS as RESENT_MS, recallOp, rememberOp } from "./recent-operations.js";
 import type { Store } from "./store.js";
 
 /**
@@ -14,7 +14,7 @@ interface DedupeHead {
   holder: string;
   /** The ids of calls that are over. A late copy of one of these calls changes nothing. */
   ring: OpRing;
-  /** When a claim ends. */
+  /** When a claim ends, or the result of a run. */
   untilMs?: number;
   /** Only while a run holds the key, or is done. */
   run?: Run;
@@ -53,12 +53,13 @@ export interface BeginOutput {
 }
 
 const VALUE = "value";
-/** A record outlives its lease, so that a late `finish` counts if no other call has begun. */
-const AFTER_LEASE_MS = 3_600_000;
+/**
+ * A record outlives its lease this long, so that a late `finish` counts if no other call has begun. A forgotten key is
+ * kept this long too: its next token is higher, also after the clock went back by less.
+ */
+const KEPT_MS = 3_600_000;
 /** How often to look again at a claim that does not say when it ends. */
 const RECHECK_MS = 1_000;
-/** How long a forgotten key remembers its operations. */
-const FORGOTTEN_MS = 60_000;
 
 const open = (store: Store): DedupeHead => store.head<DedupeHead>() ?? { holder: "", ring: emptyRing() };
 
@@ -71,8 +72,8 @@ function runOf({ holder, run }: DedupeHead): Run | undefined {
 function isFree(store: Store, head: DedupeHead): boolean {
   if (head.holder === "") return true;
   const run = runOf(head);
-  const endsMs = run === undefined ? head.untilMs : run.leaseEndsMs;
-  return endsMs !== undefined && endsMs <= store.nowMs && (run === undefined || !run.done);
+  const endsMs = run === undefined || run.done ? head.untilMs : run.leaseEndsMs;
+  return endsMs !== undefined && endsMs <= store.nowMs;
 }
 
 /** Whether the call's run goes on: its lease may be over, but no other call has taken the key. */
@@ -84,7 +85,7 @@ function isRunning(head: DedupeHead, op: string): boolean {
 /** Ends what the record holds. A late copy of the holder's call then changes nothing. */
 function free(store: Store, head: DedupeHead): void {
   if (head.holder !== "") rememberOp(store, head.ring, head.holder, "");
-  if (head.run?.done === true) store.remove(VALUE);
+  if (head.run?.done) store.remove(VALUE);
   head.holder = "";
   delete head.run;
   delete head.untilMs;
@@ -122,9 +123,11 @@ function begin(store: Store, input: BeginInput): BeginOutput {
   const isOwn = isRunning(head, input.op);
   if (!isOwn && !isFree(store, head)) {
     if (run !== undefined && run.fingerprint !== input.fingerprint) return { outcome: "mismatch" };
-    return run?.done === true ? done(store) : busy(store, head);
+    return run?.done ? done(store) : busy(store, head);
   }
   if (!isOwn) {
+    // A late copy of the call whose result has expired.
+    if (head.holder === input.op) return { outcome: "over" };
     free(store, head);
     head.holder = input.op;
     head.token = Math.max((head.token ?? 0) + 1, store.nowMs);
@@ -170,7 +173,8 @@ function finish(store: Store, input: FinishInput): { held: boolean } {
   if (run.done) return { held: true };
   run.done = true;
   if (input.value !== undefined) store.set(VALUE, input.value);
-  keep(store, head, store.nowMs + input.windowMs);
+  head.untilMs = store.nowMs + input.windowMs;
+  keep(store, head, head.untilMs);
   store.notify();
   return { held: true };
 }
@@ -195,7 +199,7 @@ function forget(store: Store, input: { op: string }): { found: boolean } {
   if (head.holder === "") return { found: false };
   free(store, head);
   rememberOp(store, head.ring, input.op, "");
-  keep(store, head, store.nowMs + FORGOTTEN_MS);
+  keep(store, head, store.nowMs + KEPT_MS);
   store.notify();
   return { found: true };
 }
@@ -206,20 +210,24 @@ function wait(store: Store, _input: object): { ready: boolean; version: number; 
   const version = head?.token ?? store.nowMs;
   if (head === undefined || isFree(store, head)) return { ready: true, version };
   const run = runOf(head);
-  if (run?.done === true) return { ready: true, version };
+  if (run?.done) return { ready: true, version };
   return { ready: false, version, recheckInMs: busy(store, head).retryAfterMs ?? RECHECK_MS };
 }
 
 /** Keeps a run that goes on. */
 function save(store: Store, head: DedupeHead, windowMs: number): void {
   const leaseEndsMs = head.run === undefined ? 0 : head.run.leaseEndsMs;
-  keep(store, head, Math.max(leaseEndsMs + AFTER_LEASE_MS, store.nowMs + windowMs));
+  keep(store, head, Math.max(leaseEndsMs + KEPT_MS, store.nowMs + windowMs));
 }
 
-/** A record outlives its token: the next one begins at the server's time. */
+/**
+ * A record with runs outlives its token, since the next one begins at the server's time. It also outlives late copies of
+ * its calls.
+ */
 function keep(store: Store, head: DedupeHead, untilMs: number): void {
   store.put(head);
-  store.keepUntil(Math.max(untilMs, (head.token ?? 0) + 1));
+  const { token } = head;
+  store.keepUntil(token === undefined ? untilMs : Math.max(untilMs, token + 1, store.nowMs + RESENT_MS));
 }
 
 export const dedupe = { claim, release, begin, renew, finish, fail, forget, wait };

@@ -22,6 +22,10 @@ export async function smallId(namespace: string, key: string | readonly string[]
   return joinParts([namespace, joined.length <= MAX_PLAIN_LENGTH ? joined : `#${await hexDigest("SHA-256", joined)}`]);
 }
 
+/** Returns the caller's key for events. */
+export const keyText = (key: string | readonly string[]): string =>
+  typeof key === "string" ? key : JSON.stringify(key);
+
 function checkParts(key: string | readonly string[]): readonly string[] {
   if (typeof key === "string") {
     checkText(key, "key", MAX_KEY_BYTES);

@@ -6,8 +6,9 @@ import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { type Evidence, MUTANTS_FILE } from "../guarantees/evidence.js";
 import { BUGS, type Bug } from "./bugs.js";
+import { TURN_BUGS } from "./turn-bugs.js";
 
-// `npm run mutants [-- NAME]`: plants each bug in a copy of the sources, and has the simulator look for it.
+// `npm run mutants [-- NAME]`: plants each bug in a copy of the sources, and has a simulator look for it.
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const SEEDS = 20_000;
@@ -37,9 +38,9 @@ function lastOf(stream: Readable, most: number): () => string {
   return () => text;
 }
 
-async function look(folder: string): Promise<Verdict> {
+async function look(folder: string, cli: string): Promise<Verdict> {
   const tsx = join(ROOT, "node_modules/tsx/dist/cli.mjs");
-  const args = [tsx, join(folder, "test/simulation/cli.ts"), "--seeds", String(SEEDS)];
+  const args = [tsx, join(folder, cli), "--seeds", String(SEEDS)];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
   const [stdout, stderr] = [lastOf(child.stdout, 10_000), lastOf(child.stderr, 500)];
   const [code] = await once(child, "close");
@@ -50,14 +51,17 @@ async function look(folder: string): Promise<Verdict> {
 
 const wanted = process.argv.slice(2).join(" ");
 const survivors: string[] = [];
-const planted = BUGS.filter(({ name }) => name.includes(wanted));
+const planted = [...BUGS, ...TURN_BUGS].filter(({ name }) => name.includes(wanted));
 for (const bug of planted) {
   // Below node_modules, so that the copy resolves packages.
   mkdirSync(join(ROOT, "node_modules/.cache"), { recursive: true });
   const folder = mkdtempSync(join(ROOT, "node_modules/.cache/mutant-"));
   try {
     plant(bug, folder);
-    const { caught, how } = await look(folder);
+    const { caught, how } = await look(
+      folder,
+      TURN_BUGS.includes(bug) ? "test/simulation/turns/cli.ts" : "test/simulation/cli.ts",
+    );
     if (!caught) survivors.push(bug.name);
     console.log(`${caught ? "caught  " : "SURVIVED"}  ${bug.name}\n            ${how}`);
   } finally {

@@ -26,6 +26,10 @@ export class Server {
   readonly #records = new Map<string, ServerRecord>();
   /** Called when a record's time to wake has come. */
   onDue: (machine: string, id: string) => void = () => {};
+  /** Called when a step notifies the waiters of a record. */
+  onNotify: (machine: string, id: string) => void = () => {};
+  /** How far the server's clock is ahead of the world's. */
+  aheadMs = 0;
 
   constructor(world: World, observe: Observer) {
     this.#world = world;
@@ -50,7 +54,7 @@ export class Server {
       readHead: () => record?.head,
       read: (names: readonly string[]) => names.map((member) => record?.members.get(member) ?? (false as const)),
     };
-    const draft = openDraft(rows, this.#world.nowMs);
+    const draft = openDraft(rows, this.#world.nowMs + this.aheadMs);
     // What a step is given and gives crosses a wire.
     const output = copy(applyTransition(transition, draft.store, copy(input)));
     const changes = draft.changes();
@@ -69,6 +73,7 @@ export class Server {
       }
     }
     this.#observe(transition, id, input, output);
+    if (changes.notified) this.onNotify(machineOf(transition), id);
     return output;
   }
 
@@ -76,11 +81,17 @@ export class Server {
   #ring(name: string, atMs: number): void {
     const world = this.#world;
     const lateMs = world.chance(0.9) ? world.below(50) : world.below(60_000);
-    world.after(Math.max(0, atMs - world.nowMs) + lateMs, () => {
+    world.after(Math.max(0, atMs - world.nowMs - this.aheadMs) + lateMs, () => {
       const record = this.#records.get(name);
       // The timer was set to another time meanwhile.
       if (record?.wakeAtMs !== atMs) return;
-      if (record.untilMs !== undefined && record.untilMs <= world.nowMs) return;
+      const nowMs = world.nowMs + this.aheadMs;
+      if (record.untilMs !== undefined && record.untilMs <= nowMs) return;
+      // The clock was set back meanwhile.
+      if (atMs > nowMs) {
+        this.#ring(name, atMs);
+        return;
+      }
       this.onDue(...splitName(name));
       world.after(2_000 + world.below(20_000), () => {
         if (this.#records.get(name)?.wakeAtMs === atMs) this.#ring(name, atMs);

@@ -1,0 +1,112 @@
+import { CoordinationError } from "../errors.js";
+import { systemClock } from "../lib/clock.js";
+
+/** A lease on a record. */
+export interface Lease {
+  readonly leaseMs: number;
+  /** By `monotonicMs`: when the lease is over, unless it is renewed. */
+  readonly untilMs: number;
+  /** Ends the work, like a lease that is lost. */
+  readonly signal: AbortSignal | undefined;
+  /** Renews the lease. Returns false when another call has it. */
+  renew(signal: AbortSignal): Promise<boolean>;
+}
+
+/** How often a lease is renewed within its time. */
+const RENEWALS = 3;
+/** How soon a renewal that failed is tried again: this share of the lease. */
+const AGAIN_SHARE = 1 / 12;
+
+/** Returns a time that only grows, also when the machine's clock is set back. */
+export const monotonicMs = (): number => performance.now();
+
+/**
+ * Calls `work` while the lease is renewed: at a third of its time. The work's signal aborts when another call has the
+ * lease, and when no renewal was confirmed in time, also by a backend that does not answer. Does not end the work.
+ */
+export async function whileHeld<Value>(
+  lease: Lease,
+  work: (signal: AbortSignal) => Value | Promise<Value>,
+): Promise<Value> {
+  const keeper = new Keeper(lease);
+  try {
+    return await work(keeper.signal);
+  } finally {
+    keeper.stop();
+  }
+}
+
+class Keeper {
+  readonly #lease: Lease;
+  readonly #controller = new AbortController();
+  #untilMs: number;
+  #cancelRenewal = (): void => {};
+  #cancelEnd = (): void => {};
+  #isOver = false;
+
+  constructor(lease: Lease) {
+    this.#lease = lease;
+    this.#untilMs = lease.untilMs;
+    const { signal } = lease;
+    if (signal?.aborted) this.#abort(signal.reason);
+    else {
+      signal?.addEventListener("abort", this.#onAbort, { once: true });
+      this.#watchEnd();
+      this.#renewIn(lease.leaseMs / RENEWALS - (lease.leaseMs - (lease.untilMs - monotonicMs())));
+    }
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  stop(): void {
+    this.#isOver = true;
+    this.#cancelRenewal();
+    this.#cancelEnd();
+    this.#lease.signal?.removeEventListener("abort", this.#onAbort);
+  }
+
+  readonly #onAbort = (): void => this.#abort(this.#lease.signal?.reason);
+
+  #abort(reason: unknown): void {
+    this.stop();
+    this.#controller.abort(reason);
+  }
+
+  #watchEnd(): void {
+    this.#cancelEnd();
+    const leftMs = this.#untilMs - monotonicMs();
+    if (leftMs <= 0) this.#abort(lost("no renewal was confirmed in time"));
+    // The work itself keeps the process alive.
+    else this.#cancelEnd = systemClock.setTimer(() => this.#watchEnd(), leftMs, { background: true });
+  }
+
+  #renewIn(ms: number): void {
+    if (!this.#isOver) this.#cancelRenewal = systemClock.setTimer(() => void this.#renew(), ms, { background: true });
+  }
+
+  async #renew(): Promise<void> {
+    const { leaseMs } = this.#lease;
+    const sentAtMs = monotonicMs();
+    try {
+      const isHeld = await this.#lease.renew(this.signal);
+      if (this.#isOver) return;
+      if (!isHeld) {
+        this.#abort(lost("another call has it"));
+        return;
+      }
+      // The server's lease began after this call was sent.
+      this.#untilMs = sentAtMs + leaseMs;
+      this.#watchEnd();
+      this.#renewIn(leaseMs / RENEWALS - (monotonicMs() - sentAtMs));
+    } catch {
+      // An outage may pass before the lease is over. If it does not, the lease's own end reports it.
+      this.#renewIn(leaseMs * AGAIN_SHARE);
+    }
+  }
+}
+
+function lost(why: string): CoordinationError {
+  return new CoordinationError("conflict", `the lease was lost: ${why}`);
+}
