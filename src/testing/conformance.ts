@@ -14,14 +14,17 @@ import { indexed } from "./cases/indexed.js";
 import { lifetimes } from "./cases/lifetimes.js";
 import { nesting } from "./cases/nesting.js";
 import { network } from "./cases/network.js";
+import { once } from "./cases/once.js";
 import { plainFunctions } from "./cases/plain-functions.js";
 import { policies } from "./cases/policies.js";
 import { primitives } from "./cases/primitives.js";
+import { rateLimit } from "./cases/rate-limit.js";
 import { reading } from "./cases/reading.js";
 import { registering } from "./cases/registering.js";
 import { repair } from "./cases/repair.js";
 import { requestEnds } from "./cases/request-ends.js";
 import { requestWait } from "./cases/request-wait.js";
+import { semaphore } from "./cases/semaphore.js";
 import { smallTrackers } from "./cases/small-trackers.js";
 import { undelivered } from "./cases/undelivered.js";
 import { waiting } from "./cases/waiting.js";
@@ -83,5 +86,8 @@ export function conformanceCases(): readonly ConformanceCase[] {
     ...requestEnds,
     ...nesting,
     ...smallTrackers,
+    ...once,
+    ...semaphore,
+    ...rateLimit,
   ];
 }

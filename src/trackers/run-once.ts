@@ -5,6 +5,7 @@ import { type Duration, inMillis, inSeconds } from "../lib/duration.js";
 import { newOp } from "../lib/ids.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkNumber, checkText, checkTtlSec, isText } from "../lib/validate.js";
+import type { WatchOptions } from "../runtime/backend.js";
 import { emit, type OnEvent } from "../runtime/events.js";
 import type { CallOptions } from "./call-options.js";
 import { monotonicMs, whileHeld } from "./held-lease.js";
@@ -140,9 +141,12 @@ export async function runOnce<Value>(
     }
     if (begun.outcome === "mismatch") return { outcome: "mismatch" };
     if (begun.outcome === "done") return replayed(begun.value);
-    const leftMs = endsAtMs - monotonicMs();
-    if (leftMs <= 0) return { outcome: "in_progress", retryAfterMs: begun.retryAfterMs ?? UNKNOWN_END_MS };
-    if (begun.outcome === "busy") await settled(place, leftMs, settings.signal);
+    const { retryAfterMs = UNKNOWN_END_MS } = begun;
+    const timeoutMs = endsAtMs - monotonicMs();
+    if (timeoutMs <= 0) return { outcome: "in_progress", retryAfterMs };
+    const isSettled = begun.outcome === "over" || (await settled(place, { timeoutMs, signal: settings.signal }));
+    // The holder has renewed its lease meanwhile.
+    if (!isSettled) return { outcome: "in_progress", retryAfterMs: UNKNOWN_END_MS };
   }
 }
 
@@ -162,12 +166,13 @@ async function begin(place: RunPlace, settings: RunSettings, op: string): Promis
   }
 }
 
-/** Waits until no call holds the key, or its run is done, or the time is over. */
-async function settled({ coordinator, id }: RunPlace, timeoutMs: number, signal: AbortSignal | undefined) {
+/** Waits until no call holds the key, or its run is done. Returns false when the time is over before. */
+async function settled({ coordinator, id }: RunPlace, options: WatchOptions): Promise<boolean> {
   try {
-    await coordinator.watch("dedupe.wait", id, {}, { timeoutMs, signal });
+    return (await coordinator.watch("dedupe.wait", id, {}, options)).ready;
   } catch (error) {
-    if (!(error instanceof CoordinationError && error.code === "wait_timeout")) throw error;
+    if (error instanceof CoordinationError && error.code === "wait_timeout") return false;
+    throw error;
   }
 }
 

@@ -5,6 +5,7 @@ import { type Duration, inMillis, inSeconds } from "../lib/duration.js";
 import { newOp } from "../lib/ids.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkId, checkInteger, checkNumber } from "../lib/validate.js";
+import type { WatchOptions } from "../runtime/backend.js";
 import { emit, type OnEvent } from "../runtime/events.js";
 import { type CallOptions, callOptions } from "./call-options.js";
 import { checkCoordinator } from "./check-coordinator.js";
@@ -209,7 +210,7 @@ export class Semaphore {
         if (granted === "busy") isPending = false;
         const leftMs = endsAtMs - monotonicMs();
         if (granted === "busy" || granted === "over" || leftMs <= 0) return undefined;
-        await this.#turn(id, op, { timeoutMs: leftMs, signal });
+        if (!(await this.#turn(id, op, { timeoutMs: leftMs, signal }))) return undefined;
       }
     } finally {
       // A place in line, or a permit whose answer was lost. A caller that aborts does not wait for it.
@@ -237,12 +238,13 @@ export class Semaphore {
     return { permit, id, untilMs: sentAtMs + leftMs };
   }
 
-  /** Waits for this call's turn, or until the time is over. */
-  async #turn(id: string, op: string, options: { timeoutMs: number; signal: AbortSignal | undefined }): Promise<void> {
+  /** Waits for this call's turn. Returns false when the time is over before. */
+  async #turn(id: string, op: string, options: WatchOptions): Promise<boolean> {
     try {
-      await this.#coordinator.watch("semaphore.turn", id, { op }, options);
+      return (await this.#coordinator.watch("semaphore.turn", id, { op }, options)).ready;
     } catch (error) {
-      if (!(error instanceof CoordinationError && error.code === "wait_timeout")) throw error;
+      if (error instanceof CoordinationError && error.code === "wait_timeout") return false;
+      throw error;
     }
   }
 

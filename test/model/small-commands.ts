@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { equal, isTrue, present, rejects } from "../../src/testing/assert.js";
+import { equal, isTrue, matches, present, rejects } from "../../src/testing/assert.js";
 import { CoalesceTracker } from "../../src/trackers/coalesce.js";
 import { DedupeWindow } from "../../src/trackers/dedupe.js";
 import { RequestStatsAccumulator } from "../../src/trackers/stats.js";
@@ -191,7 +191,7 @@ export class SmallRun {
     };
   }
 
-  /** Work inside a claim; another's claim meanwhile is refused. */
+  /** The work of a run; another's claim meanwhile is refused. */
   async #run(step: Extract<SmallStep, { step: "run" }>): Promise<void> {
     const { window } = this.#client(step);
     const model = this.#claimOf(step.key);
@@ -199,18 +199,20 @@ export class SmallRun {
     let holder: string | undefined;
     const work = async (): Promise<string> => {
       holder = this.#world.lastOp;
-      isTrue(model.claim(holder, this.#world.nowMs), "work runs inside a claim");
+      isTrue(model.begin(holder, this.#world.nowMs), "work runs when the key is free");
       equal(await window.claim(step.key), false, "a claim meanwhile");
       if (step.fails) throw broken;
       return "done";
     };
     const end = await window.run(step.key, work).catch((error: unknown) => error);
     if (holder === undefined) {
-      equal(end, { claimed: false }, "run");
-      isTrue(!model.claim(this.#world.lastOp, this.#world.nowMs), "somebody else has the key");
+      if (model.isDone) equal(end, { outcome: "replayed", value: "done", kept: true }, "run");
+      else matches(end, { outcome: "in_progress" }, "run");
+      isTrue(!model.begin(this.#world.lastOp, this.#world.nowMs), "another call has the key");
     } else {
-      equal(end, step.fails ? broken : { claimed: true, value: "done" }, "run");
-      if (step.fails) model.releaseOwn(holder);
+      equal(end, step.fails ? broken : { outcome: "ran", value: "done", kept: true }, "run");
+      if (step.fails) model.fail(holder);
+      else model.finish();
     }
     this.#world.tally.met(`run ${holder === undefined ? "refused" : step.fails ? "failed" : "done"}`);
   }

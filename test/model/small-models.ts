@@ -50,14 +50,33 @@ export class ClaimModel {
   /** The calls that are over. */
   readonly #over = new Set<string>();
   #untilMs = 0;
+  /** What a run has done with the key; undefined: a claim holds it. */
+  #run: "running" | "done" | undefined;
 
   constructor(windowMs: number) {
     this.#windowMs = windowMs;
   }
 
+  get isDone(): boolean {
+    return this.#run === "done";
+  }
+
+  /** Whether a run may begin. */
+  begin(op: string, nowMs: number): boolean {
+    if (this.#holder !== undefined) return false;
+    this.claim(op, nowMs);
+    this.#run = "running";
+    return true;
+  }
+
+  finish(): void {
+    this.#run = "done";
+  }
+
   tick(nowMs: number): boolean {
     if (this.#untilMs === 0 || this.#untilMs > nowMs) return false;
     this.#holder = undefined;
+    this.#run = undefined;
     this.#untilMs = 0;
     this.#over.clear();
     return true;
@@ -73,16 +92,19 @@ export class ClaimModel {
 
   release(op: string): boolean {
     if (this.#over.has(op)) return true;
-    if (this.#holder === undefined) return false;
+    if (this.#holder === undefined || this.#run !== undefined) return false;
     this.#over.add(op);
     this.#over.add(this.#holder);
     this.#holder = undefined;
     return true;
   }
 
-  /** Work inside a claim that was thrown: the key is free again. */
-  releaseOwn(op: string): void {
-    if (this.#holder === op) this.release(`release of ${op}`);
+  /** The work of a run has thrown: the key is free again. */
+  fail(op: string): void {
+    if (this.#holder !== op) return;
+    this.#over.add(op);
+    this.#holder = undefined;
+    this.#run = undefined;
   }
 }
 

@@ -5,6 +5,8 @@ import {
   type Coordinator,
   DedupeWindow,
   MemoryCoordinator,
+  Mutex,
+  RateLimiter,
   RequestStatsAccumulator,
   RequestWaitTracker,
 } from "../../src/index.js";
@@ -14,6 +16,8 @@ function trackersOf(c: Coordinator) {
     groups: new CompletionTracker(c),
     requests: new RequestWaitTracker(c, { stages: ["s"] }),
     claims: new DedupeWindow(c),
+    permits: new Mutex(c),
+    limiter: new RateLimiter(c, { limit: 1, windowSec: 1 }),
     versions: new CoalesceTracker(c),
     stats: new RequestStatsAccumulator(c, "n"),
   };
@@ -21,7 +25,7 @@ function trackersOf(c: Coordinator) {
 
 /** Every call of every tracker, with an id or a key, and with options. */
 function callsOf(c: Coordinator): Record<string, (id: string, options: object) => Promise<unknown>> {
-  const { groups, requests, claims, versions, stats } = trackersOf(c);
+  const { groups, requests, claims, versions, stats, permits, limiter } = trackersOf(c);
   const failure = { caller: "c", message: "m" };
   return {
     register: (id, options) => groups.register(id, 1, options),
@@ -60,7 +64,13 @@ function callsOf(c: Coordinator): Record<string, (id: string, options: object) =
     "remove of a request": (id, options) => requests.remove(id, options),
     claim: (id, options) => claims.claim(id, options),
     release: (id, options) => claims.release(id, options),
-    "run of a claim": (id, options) => claims.run(id, () => undefined, options),
+    "run of a key": (id, options) => claims.run(id, () => undefined, options),
+    forget: (id, options) => claims.forget(id, options),
+    acquire: (id, options) => permits.acquire(id, options),
+    "extend of a permit": (id, options) => permits.extend(id, "permit", options),
+    "release of a permit": (id, options) => permits.release(id, "permit", options),
+    withPermit: (id, options) => permits.withPermit(id, () => undefined, options),
+    limit: (id, options) => limiter.limit(id, 1, options),
     next: (id, options) => versions.next(id, options),
     isStale: (id, options) => versions.isStale(id, 1, options),
     supersede: (id, options) => versions.supersede(id, () => undefined, options),
@@ -120,6 +130,7 @@ describe("a tracker", () => {
   const makes: Record<string, () => unknown> = {
     CompletionTracker: () => new CompletionTracker(c, { ttlSecs: 1 } as object),
     RequestWaitTracker: () => new RequestWaitTracker(c, { stages: ["s"], ttlSecs: 1 } as never),
+    RateLimiter: () => new RateLimiter(c, { limit: 1, windowSecs: 1 } as never),
     DedupeWindow: () => new DedupeWindow(c, { windowSecs: 1 } as object),
     CoalesceTracker: () => new CoalesceTracker(c, { ttlSecs: 1 } as object),
     RequestStatsAccumulator: () => new RequestStatsAccumulator(c, "n", { ttlSecs: 1 } as object),

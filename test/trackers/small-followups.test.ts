@@ -26,12 +26,12 @@ describe("a last step that fails reports the caller's key", () => {
     ["short", "short"],
     [long, long],
     [["account-1", long], JSON.stringify(["account-1", long])],
-  ])("of a claim: %j", async (key, id) => {
+  ])("of a run: %j", async (key, id) => {
     const events: CoordinatorEvent[] = [];
-    const window = new DedupeWindow(failing("dedupe.release"), { onEvent: (event) => events.push(event) });
+    const window = new DedupeWindow(failing("dedupe.fail"), { onEvent: (event) => events.push(event) });
     const fault = new Error("the work failed");
     await expect(window.run(key, () => Promise.reject(fault))).rejects.toBe(fault);
-    expect(events).toMatchObject([{ type: "followup_failed", transition: "dedupe.release", id }]);
+    expect(events).toMatchObject([{ type: "followup_failed", transition: "dedupe.fail", id }]);
   });
 
   it.each(["short", long])("of a version: %j", async (key) => {

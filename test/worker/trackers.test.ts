@@ -111,8 +111,9 @@ describe("the small trackers over HTTP", () => {
     const window = new DedupeWindow(coordinator());
     const fail = window.run(key, () => Promise.reject(new Error("not enqueued")));
     await expect(fail).rejects.toThrow("not enqueued");
-    expect(await window.run(key, () => "enqueued")).toEqual({ claimed: true, value: "enqueued" });
-    expect(await window.run(key, () => "twice")).toEqual({ claimed: false });
+    expect(await window.run(key, () => "enqueued")).toEqual({ outcome: "ran", value: "enqueued", kept: true });
+    expect(await window.run(key, () => "twice")).toEqual({ outcome: "replayed", value: "enqueued", kept: true });
+    expect([await window.forget(key), await window.claim(key)]).toEqual([true, true]);
     expect([await window.release(key), await window.release(key), await window.claim(key)]).toEqual([
       true,
       false,

@@ -4,6 +4,7 @@ import { machines } from "../../src/core/registry.js";
 import { isInternal, isWatchable } from "../../src/runtime/access.js";
 import { type Client, clientOf, freshId, TOKEN } from "./client.js";
 import { countOf, GROUP_STEPS, MORE, OP, type Step, TTL } from "./steps.js";
+import { TURN_STEPS } from "./turn-steps.js";
 
 let worker: WorkerHost;
 let call: Client;
@@ -41,6 +42,7 @@ const STEPS: Readonly<Record<string, Step>> = {
     output: { released: false },
     bad: [...MORE, ...OP, [{ holder: "" }, /^input\.holder must be 1 to 256/], [{ holder: null }, /^input\.holder/]],
   },
+  ...TURN_STEPS,
   "stats.merge": {
     input: { op: "op", id: "a", processed: 1, requeueCount: 0, errorCount: 0, maxTracked: 64_000, ttlMs: 60_000 },
     output: { merged: true },

@@ -67,14 +67,23 @@ export const SMALL_THINGS: readonly Operation[] = [
   },
   {
     method: "DedupeWindow.run",
-    run: ({ c, id }) => claims(c).run(id, () => "done"),
+    // The lease of a caller that leaves.
+    halfway: false,
+    run: ({ c, id }) => outspoken((onEvent) => new DedupeWindow(c, { onEvent }).run(id, () => "done")),
     observe: claimable,
-    meanwhile: ({ c, id }) => claims(c).release(id),
+    meanwhile: ({ c, id }) => claims(c).forget(id),
+  },
+  {
+    method: "DedupeWindow.forget",
+    prepare: ({ c, id }) => claims(c).run(id, () => "done"),
+    run: ({ c, id }) => claims(c).forget(id),
+    observe: claimable,
+    meanwhile: claimed,
   },
   {
     method: "DedupeWindow.run",
     when: "work that fails",
-    // The claim ends with its window.
+    // The key is free when the lease ends.
     halfway: false,
     run: ({ c, id }) => {
       const failure = new Error("the queue is full");
