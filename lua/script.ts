@@ -154,7 +154,8 @@ export function run(transition: Transition<never, object>, wait?: Wait, expected
   if (changes.dirty) commit(changes, { key, due, member, realMs });
   let told = "";
   if (changes.notified) {
-    const news = newsOf(draft.store, wait);
+    // A list of topics is for these waiters. An output is an object.
+    const news = changes.topics.length > 0 ? encode(changes.topics) : newsOf(draft.store, wait);
     redis.call("PUBLISH", channel, encode(news === "" ? [member] : [member, news]));
     told = `\n${news}`;
   }

@@ -35,6 +35,7 @@ describe("a draft", () => {
       head: undefined,
       names: [],
       notified: false,
+      topics: [],
     });
   });
 

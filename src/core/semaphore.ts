@@ -213,6 +213,7 @@ function offer(store: Store, head: SemaphoreHead): boolean {
       place.offeredAtMs = store.nowMs;
       taken += 1;
       changed = true;
+      store.notify(place.op);
     }
   }
   const first = head.line.find(({ offeredAtMs }) => offeredAtMs === undefined);
@@ -220,8 +221,8 @@ function offer(store: Store, head: SemaphoreHead): boolean {
   if (first !== undefined && !first.first) {
     first.first = true;
     changed = true;
+    store.notify(first.op);
   }
-  if (changed) store.notify();
   return changed;
 }
 

@@ -38,8 +38,8 @@ export interface Store {
    * still in the future stays, and its transition sets the next one.
    */
   wakeAt(atMs: number | undefined, maybeSooner?: boolean): void;
-  /** Notifies the waiters of this record. */
-  notify(): void;
+  /** Notifies the waiters of this record. With `topic`, only those whose input has this `op`. */
+  notify(topic?: string): void;
   /** Discards all writes of this transition, for one that refuses after it began to write. */
   discard(): void;
 }
@@ -74,4 +74,6 @@ export interface Changes {
   readonly wakeAtMs: number | undefined;
   readonly wakeChanged: boolean;
   readonly notified: boolean;
+  /** The only waiters that are notified. Empty: all. */
+  readonly topics: readonly string[];
 }

@@ -43,6 +43,8 @@ export function openDraft(rows: Rows, nowMs: number): Draft {
   let wakeChanged = expired;
   let cleared = expired;
   let notified = false;
+  let notifiesAll = false;
+  const topics: string[] = [];
   let discarded = false;
   /** The members that this transition has read or written. */
   let known: Record<string, string | false | undefined> = {};
@@ -110,8 +112,10 @@ export function openDraft(rows: Rows, nowMs: number): Draft {
       wake = atMs;
       wakeChanged = true;
     },
-    notify: () => {
+    notify: (topic) => {
       notified = true;
+      if (topic === undefined) notifiesAll = true;
+      else topics.push(topic);
     },
     discard: () => {
       discarded = true;
@@ -134,6 +138,7 @@ export function openDraft(rows: Rows, nowMs: number): Draft {
       wakeAtMs: wake,
       wakeChanged,
       notified,
+      topics: notifiesAll ? [] : topics,
     };
   };
 
@@ -153,6 +158,7 @@ function nothing(untilMs: number | undefined, wakeAtMs: number | undefined): Cha
     wakeAtMs,
     wakeChanged: false,
     notified: false,
+    topics: [],
   };
 }
 

@@ -15,6 +15,19 @@ export interface Question<N extends WatchableTransition = WatchableTransition> {
   readonly input: InputOf<N>;
 }
 
+/** A loop, and the topic that it hears. */
+interface Loop {
+  readonly loop: WaitLoop;
+  readonly topic: string | undefined;
+}
+
+/** Returns the topic of a question: the `op` of its input. A question without one hears only what is for all. */
+export const topicOf = ({ input }: Question): string | undefined => (input as { readonly op?: string }).op;
+
+/** Whether a notification for these topics is for a wait with this topic. */
+export const isMeant = (topics: readonly string[], topic: string | undefined): boolean =>
+  topics.length === 0 || (topic !== undefined && topics.includes(topic));
+
 export interface WaitersOptions {
   readonly clock: Clock;
   /** The clock of waits that share a context for I/O: it uses one platform timer for all of them. Default: `clock`. */
@@ -45,7 +58,7 @@ export class Waiters {
   readonly #options: WaitersOptions;
   readonly #signals = new AbortListeners();
   /** The loops by the record's name, then by the question. */
-  readonly #loops = new Map<string, Map<string, WaitLoop>>();
+  readonly #loops = new Map<string, Map<string, Loop>>();
   #size = 0;
   #alone = 0;
 
@@ -89,11 +102,14 @@ export class Waiters {
     }
   }
 
-  /** Makes the waits for the record look. `message`: a notification of a write arrived, with its text if it has one. */
-  notify(record: string, message?: { readonly text: string | undefined }): void {
+  /**
+   * Makes the waits for the record look. `topics`: only those whose input has one of them as its `op`; empty: all.
+   * `message`: a notification of a write arrived, with its text if it has one.
+   */
+  notify(record: string, topics: readonly string[] = [], message?: { readonly text: string | undefined }): void {
     const loops = this.#loops.get(record);
     if (loops === undefined || !(this.#options.isLocal || this.#shares())) return;
-    for (const loop of [...loops.values()]) loop.notify(message);
+    for (const { loop, topic } of [...loops.values()]) if (isMeant(topics, topic)) loop.notify(message);
   }
 
   async #lookOnce(question: Question, signal: AbortSignal | undefined): Promise<Watched> {
@@ -117,9 +133,9 @@ export class Waiters {
     const record = recordName(transition.slice(0, transition.indexOf(".")), id);
     const shares = this.#shares();
     const key = shares ? `${transition} ${JSON.stringify(input)}` : `${this.#alone++}`;
-    const loops = this.#loops.get(record) ?? new Map<string, WaitLoop>();
+    const loops = this.#loops.get(record) ?? new Map<string, Loop>();
     const standing = loops.get(key);
-    if (standing !== undefined) return standing;
+    if (standing !== undefined) return standing.loop;
     const { source, isLocal = false, clock, sharedClock = clock, random = Math.random, graceMs = 0 } = this.#options;
     const loop = new WaitLoop({
       source: source(question),
@@ -132,7 +148,7 @@ export class Waiters {
         if (loops.delete(key) && loops.size === 0) this.#loops.delete(record);
       },
     });
-    this.#loops.set(record, loops.set(key, loop));
+    this.#loops.set(record, loops.set(key, { loop, topic: topicOf(question) }));
     return loop;
   }
 }

@@ -31,6 +31,7 @@ const changes = (more: Partial<Changes>): Changes => ({
   wakeAtMs: undefined,
   wakeChanged: false,
   notified: false,
+  topics: [],
   ...more,
 });
 

@@ -27,7 +27,7 @@ export class Server {
   /** Called when a record's time to wake has come. */
   onDue: (machine: string, id: string) => void = () => {};
   /** Called when a step notifies the waiters of a record. */
-  onNotify: (machine: string, id: string) => void = () => {};
+  onNotify: (machine: string, id: string, topics: readonly string[]) => void = () => {};
   /** How far the server's clock is ahead of the world's. */
   aheadMs = 0;
 
@@ -73,7 +73,7 @@ export class Server {
       }
     }
     this.#observe(transition, id, input, output);
-    if (changes.notified) this.onNotify(machineOf(transition), id);
+    if (changes.notified) this.onNotify(machineOf(transition), id, changes.topics);
     return output;
   }
 

@@ -155,7 +155,7 @@ export class CustomBackend implements Backend {
       background,
       endsAtMs: this.#clock.now() + this.#settings.callTimeoutMs,
     });
-    if (evaluated.isNotified) this.#waiters.notify(recordName(machineOf(transition), id));
+    if (evaluated.isNotified) this.#waiters.notify(recordName(machineOf(transition), id), evaluated.topics);
     return evaluated as Outcome<N>;
   }
 

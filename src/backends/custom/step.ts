@@ -13,6 +13,8 @@ export interface Evaluated {
   /** Set when the record is due: `fresh` when this operation made it due, `still` when it was due before. */
   readonly due: "fresh" | "still" | undefined;
   readonly isNotified: boolean;
+  /** The only waiters that are notified. Empty: all. */
+  readonly topics: readonly string[];
 }
 
 /** One evaluation of several operations. The callers receive these results once the record is stored. */
@@ -67,7 +69,12 @@ function stepOf(
         record.apply(changes);
         last = changes;
       }
-      evaluated.set(operation, { output, due: dueOf(changes, nowMs), isNotified: changes.notified });
+      evaluated.set(operation, {
+        output,
+        due: dueOf(changes, nowMs),
+        isNotified: changes.notified,
+        topics: changes.topics,
+      });
     } catch (error) {
       failed.set(operation, evaluationFailed(operation.transition, error));
     }

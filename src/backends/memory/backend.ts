@@ -114,7 +114,7 @@ export class MemoryBackend implements Backend {
     }
     const { output, changes } = evaluation;
     if (changes.dirty) this.#commit(name, changes, nowMs);
-    if (changes.notified) this.#waiters.notify(name);
+    if (changes.notified) this.#waiters.notify(name, changes.topics);
     return output;
   }
 

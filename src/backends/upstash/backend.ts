@@ -25,7 +25,7 @@ import { drainQueue } from "../../runtime/drain.js";
 import { hookOrWarning } from "../../runtime/events.js";
 import { recordName } from "../../runtime/placement.js";
 import type { WaitSource } from "../../runtime/wait-loop.js";
-import { type Question, Waiters } from "../../runtime/waiters.js";
+import { isMeant, type Question, topicOf, Waiters } from "../../runtime/waiters.js";
 import { Wakers } from "../../runtime/wakers.js";
 import { Client } from "./client.js";
 import { ShardedDueQueue } from "./due-queue.js";
@@ -33,7 +33,7 @@ import { type Evaluation, evaluate } from "./evaluate.js";
 import { explained } from "./failure.js";
 import { keysOf } from "./keys.js";
 import { endpointOf, type UpstashOptions } from "./options.js";
-import { readOutput, type ScriptReply } from "./reply.js";
+import { readOutput, type ScriptReply, topicsOf } from "./reply.js";
 import { isTransition, Scripts } from "./scripts.js";
 import { Subscriptions } from "./subscription.js";
 
@@ -156,7 +156,9 @@ export class UpstashBackend implements Backend, Drainable {
     return drainQueue(queue, pace);
   }
 
-  #source({ transition, id, input }: Question): WaitSource {
+  #source(question: Question): WaitSource {
+    const { transition, id, input } = question;
+    const topic = topicOf(question);
     const [machine, step] = partsOf(transition);
     const { channel, name } = keysOf(this.#prefix, machine, id);
     // The message holds the output of `wait` at the end. Waits for any generation or for that one take it as their answer.
@@ -170,7 +172,10 @@ export class UpstashBackend implements Backend, Drainable {
       polling: POLLING,
       // The wait loop polls again by itself.
       look: (signal) => this.run(transition, id, input, { signal, resend: false }),
-      listen: (loop) => this.#subscriptions.join(channel, name, (news) => loop.notify(news)),
+      listen: (loop) =>
+        this.#subscriptions.join(channel, name, (news) => {
+          if (isMeant(topicsOf(news?.text), topic)) loop.notify(news);
+        }),
       ...(isPlain && { read }),
     };
   }
@@ -203,9 +208,17 @@ export class UpstashBackend implements Backend, Drainable {
       signal: options.signal,
     });
     // Waiters of this instance receive the result without the message.
-    if (reply.news !== undefined) this.#waiters.notify(recordName(machine, id), { text: reply.news || undefined });
+    if (reply.news !== undefined) this.#notify(machine, id, reply.news);
     return reply;
   }
+
+  #notify(machine: string, id: string, news: string): void {
+    this.#waiters.notify(recordName(machine, id), topicsOf(news), { text: textOf(news) });
+  }
+}
+
+function textOf(news: string): string | undefined {
+  return news === "" || topicsOf(news).length > 0 ? undefined : news;
 }
 
 function partsOf(transition: TransitionName) {

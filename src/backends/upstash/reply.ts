@@ -34,3 +34,8 @@ function emptyAsArray(key: string, value: unknown): unknown {
   const isEmpty = typeof value === "object" && value !== null && Object.keys(value).length === 0;
   return isEmpty && key !== "" ? [] : value;
 }
+
+/** Returns the topics of a notification; empty: it is for all waiters. See `newsOf` in `lua/script.ts`. */
+export function topicsOf(news: string | undefined): readonly string[] {
+  return news?.[0] === "[" ? (JSON.parse(news) as string[]) : [];
+}

@@ -1,4 +1,5 @@
 import type { TransitionName } from "../../../src/core/registry.js";
+import { isMeant } from "../../../src/runtime/waiters.js";
 import { Network, type Weather } from "../network.js";
 import { Server } from "../server.js";
 import type { Outcome } from "../simulate.js";
@@ -33,7 +34,7 @@ export class Turns {
   /** Every process that must come to its end. */
   open = 0;
   steps = 0;
-  #waiting = new Set<() => void>();
+  #waiting = new Map<() => void, string | undefined>();
 
   constructor(seed: number, observe: (transition: TransitionName, input: unknown, output: unknown) => void) {
     const world = new World(seed, START_MS);
@@ -46,7 +47,7 @@ export class Turns {
     });
     const storm: Weather = { lost: 0.1, replyLost: 0.1, doubled: 0.15, slow: 0.05, slowMs: 60_000 };
     this.network = new Network(world, this.server, world.chance(0.2) ? CALM : storm);
-    this.server.onNotify = () => this.#notify();
+    this.server.onNotify = (_machine, _id, topics) => this.#notify(topics);
   }
 
   /** The server's time. */
@@ -54,8 +55,8 @@ export class Turns {
     return this.world.nowMs + this.server.aheadMs;
   }
 
-  /** Waits until a notification arrives, or until the time is over. */
-  *notified(mostMs: number): Generator<Waiting, void, never> {
+  /** Waits until a notification arrives, for all or for the topic, or until the time is over. */
+  *notified(mostMs: number, topic?: string): Generator<Waiting, void, never> {
     yield {
       call: (resume) => {
         let isOver = false;
@@ -65,7 +66,7 @@ export class Turns {
           this.#waiting.delete(once);
           resume(undefined);
         };
-        this.#waiting.add(once);
+        this.#waiting.set(once, topic);
         this.world.after(Math.max(1, mostMs), once);
       },
     };
@@ -107,9 +108,10 @@ export class Turns {
     }
   }
 
-  #notify(): void {
+  #notify(topics: readonly string[]): void {
     const { world, mode } = this;
-    for (const wake of [...this.#waiting]) {
+    for (const [wake, topic] of [...this.#waiting]) {
+      if (!isMeant(topics, topic)) continue;
       if (!world.chance(mode.unheard)) world.after(mode.hasTimers ? 1 : 1 + world.below(50), wake);
     }
   }

@@ -8,6 +8,8 @@ import { outcomeOf, Turns } from "./run.js";
 const ID = "key";
 const LEASE_MS = 12_000;
 const POLL_MS = 5_000;
+/** How long a released permit is known. */
+const KNOWN_MS = 60_000;
 /** Far beyond the lease of every permit and the offer of every dead caller. */
 const LIMIT_MS = 3_600_000;
 
@@ -19,7 +21,7 @@ interface Grant {
 /** What the answers of the server promise: checked at each step. */
 class SemaphoreOracle {
   readonly held = new Map<string, Grant>();
-  readonly #over = new Set<string>();
+  readonly #releasedAtMs = new Map<string, number>();
   lastToken = 0;
   /** How many callers believe that they hold a permit, by their own clocks. */
   believers = 0;
@@ -31,7 +33,7 @@ class SemaphoreOracle {
 
   observe(transition: TransitionName, input: unknown, output: unknown): void {
     const { nowMs } = this.turns();
-    for (const [op, { untilMs }] of this.held) if (untilMs <= nowMs) this.#end(op);
+    for (const [op, { untilMs }] of this.held) if (untilMs <= nowMs) this.held.delete(op);
     const { op, leaseMs } = input as { op: string; leaseMs: number };
     if (transition === "semaphore.acquire") this.#acquired(input as AcquireInput, output as AcquireOutput);
     if (transition === "semaphore.release") this.#end(op);
@@ -45,7 +47,7 @@ class SemaphoreOracle {
 
   #end(op: string): void {
     this.held.delete(op);
-    this.#over.add(op);
+    if (!this.#releasedAtMs.has(op)) this.#releasedAtMs.set(op, this.turns().nowMs);
   }
 
   #acquired({ op, leaseMs }: AcquireInput, { outcome, token = 0 }: AcquireOutput): void {
@@ -56,7 +58,8 @@ class SemaphoreOracle {
       return;
     }
     // A clock that jumps forwards ends the memory of operations.
-    if (this.#over.has(op) && !this.turns().mode.jumps) throw new Violation(`${op} takes a permit after its end`);
+    const sinceMs = this.turns().nowMs - (this.#releasedAtMs.get(op) ?? Number.NEGATIVE_INFINITY);
+    if (sinceMs < KNOWN_MS && !this.turns().mode.jumps) throw new Violation(`${op} takes a permit after its release`);
     if (token <= this.lastToken) throw new Violation(`the token falls from ${this.lastToken} to ${token}`);
     this.lastToken = token;
     this.held.set(op, { token, untilMs: this.turns().nowMs + leaseMs });
@@ -129,7 +132,7 @@ function* turn(op: string, givesUpMs: number, turns: Turns): Generator<Waiting, 
     const { output } = yield* network.call("semaphore.turn", ID, { op });
     if (output?.ready) return;
     const recheckMs = output?.recheckInMs ?? 1_000;
-    yield* turns.notified(Math.min(recheckMs + 10, mode.hasTimers ? recheckMs : POLL_MS));
+    yield* turns.notified(Math.min(recheckMs + 10, mode.hasTimers ? recheckMs : POLL_MS), op);
   }
 }
 

@@ -123,7 +123,7 @@ export class LocalBackend implements Backend {
     }
     const { output, changes } = evaluation;
     this.#arm(changes, nowMs);
-    if (changes.notified) this.#waiters.notify(record);
+    if (changes.notified) this.#waiters.notify(record, changes.topics);
     return output;
   }
 
