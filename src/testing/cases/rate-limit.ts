@@ -4,8 +4,8 @@ import { losingReplies, refusing } from "../faults.js";
 import { aCase, type ConformanceCase } from "../harness.js";
 
 const CLOCKED = { needs: ["clock"] } as const;
-/** Slow enough that no call more is admitted while a case runs. */
-const SLOW = { limit: 5, windowSec: "10h" } as const;
+/** Slow enough that no call more is admitted while a case runs. Patient, since a slow machine must not fail a case. */
+const SLOW = { limit: 5, windowSec: "10h", timeoutMs: "30s" } as const;
 const CALL_MS = 7_200_000;
 
 /** Rate limits. */
