@@ -144,7 +144,7 @@ function gone(c: Context): Response {
 }
 
 /** Returns the response with the headers that middleware has set, such as CORS. The response's own headers win. */
-function ofContext(c: Context, response: Response): Response {
+export function ofContext(c: Context, response: Response): Response {
   const merged = c.newResponse(response.body, response);
   // Hono merges the old response's headers into a new one, and prefers the old ones. So remove the old response first.
   // Set the new one at once: without it Hono treats the context as answered and returns an empty 200.

@@ -6,5 +6,6 @@ export {
 export { type DrainRoutesOptions, drainRoutes } from "./drain-routes.js";
 export { type GroupRoutesOptions, groupRoutes } from "./group-routes.js";
 export type { RequestOptions } from "./options.js";
+export { type RateLimitOptions, rateLimit } from "./rate-limit.js";
 export { type RequestWait, type RequestWaitEnv, requestWait } from "./request-wait.js";
 export { requestStatusRoutes } from "./status-routes.js";

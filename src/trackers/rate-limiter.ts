@@ -91,38 +91,13 @@ const UNDECIDED_RETRY_MS = 1_000;
  */
 export class RateLimiter {
   readonly #coordinator: Coordinator;
-  readonly #limit: number;
-  readonly #windowMs: number;
-  readonly #burst: number;
-  readonly #onError: "throw" | "allow" | "deny";
-  readonly #timeoutMs: number;
-  readonly #namespace: string;
+  readonly #settings: RateLimiterSettings;
 
   /** @throws {CoordinationError} `invalid_input` for an option out of range, `misconfigured` without a coordinator. */
   constructor(coordinator: Coordinator, options: RateLimiterOptions) {
     checkCoordinator(coordinator);
-    checkOptions(options, OPTIONS);
-    const { limit, burst = limit, onError = "throw", namespace = "default" } = Object(options) as RateLimiterOptions;
-    const windowSec = inSeconds(options?.windowSec, "windowSec");
-    const timeoutMs = inMillis(options?.timeoutMs, "timeoutMs") ?? DEFAULT_TIMEOUT_MS;
-    checkInteger(limit, "limit", 1, MAX_LIMIT);
-    checkNumber(windowSec, "windowSec", 0.001, MAX_WINDOW_MS / 1000);
-    checkInteger(burst, "burst", 1, MAX_LIMIT);
-    checkNumber(timeoutMs, "timeoutMs", 1, MAX_TIMEOUT_MS);
-    checkNamespace(namespace);
-    this.#windowMs = Math.round(windowSec * 1000);
-    if ((burst * this.#windowMs) / limit > MAX_REFILL_MS) {
-      throw new CoordinationError("invalid_input", "burst must refill within a year: burst / limit · windowSec");
-    }
-    if (!ON_ERROR.includes(onError)) {
-      throw new CoordinationError("invalid_input", 'onError must be "throw", "allow" or "deny"');
-    }
     this.#coordinator = coordinator;
-    this.#limit = limit;
-    this.#burst = burst;
-    this.#onError = onError;
-    this.#timeoutMs = timeoutMs;
-    this.#namespace = namespace;
+    this.#settings = rateLimiterSettings(options);
   }
 
   /**
@@ -134,31 +109,64 @@ export class RateLimiter {
    */
   async limit(key: string | readonly string[], cost = 1, options: CallOptions = {}): Promise<RateLimit> {
     const { signal } = callOptions(options);
-    checkInteger(cost, "cost", 0, this.#burst);
-    const id = await smallId(this.#namespace, key);
+    const { limit, burst, namespace, onError } = this.#settings;
+    checkInteger(cost, "cost", 0, burst);
+    const id = await smallId(namespace, key);
     try {
-      return { limit: this.#limit, ...(await this.#take(id, cost, signal)) };
+      return { limit, ...(await this.#take(id, cost, signal)) };
     } catch (cause) {
-      if (this.#onError === "throw" || signal?.aborted === true) throw cause;
+      if (onError === "throw" || signal?.aborted === true) throw cause;
       return this.#undecided(cost, cause);
     }
   }
 
   #take(id: string, cost: number, signal: AbortSignal | undefined) {
-    const input = { limit: this.#limit, windowMs: this.#windowMs, burst: this.#burst, cost };
+    const { limit, windowMs, burst, timeoutMs } = this.#settings;
     const late = (): CoordinationError =>
-      new CoordinationError("backend_unavailable", `the backend did not answer within ${this.#timeoutMs} ms`, {
+      new CoordinationError("backend_unavailable", `the backend did not answer within ${timeoutMs} ms`, {
         retryable: true,
         applied: "unknown",
       });
-    return within({ limitMs: this.#timeoutMs, signal, clock: systemClock, background: true }, late, (ended) =>
-      this.#coordinator.run("limiter.take", id, input, { signal: ended, resend: false }),
+    return within({ limitMs: timeoutMs, signal, clock: systemClock, background: true }, late, (ended) =>
+      this.#coordinator.run("limiter.take", id, { limit, windowMs, burst, cost }, { signal: ended, resend: false }),
     );
   }
 
   #undecided(cost: number, cause: unknown): RateLimit {
-    const [limit, allowed] = [this.#limit, this.#onError === "allow"];
-    if (allowed) return { allowed, limit, remaining: this.#burst - cost, resetMs: 0, retryAfterMs: 0, cause };
+    const { limit, burst, onError } = this.#settings;
+    const allowed = onError === "allow";
+    if (allowed) return { allowed, limit, remaining: burst - cost, resetMs: 0, retryAfterMs: 0, cause };
     return { allowed, limit, remaining: 0, resetMs: UNDECIDED_RETRY_MS, retryAfterMs: UNDECIDED_RETRY_MS, cause };
   }
+}
+
+/** The checked options of a rate limiter, with their defaults. */
+export interface RateLimiterSettings {
+  readonly limit: number;
+  readonly windowMs: number;
+  readonly burst: number;
+  readonly onError: "throw" | "allow" | "deny";
+  readonly timeoutMs: number;
+  readonly namespace: string;
+}
+
+/** @throws {CoordinationError} `invalid_input` for an option that is unknown or out of range. */
+export function rateLimiterSettings(options: RateLimiterOptions): RateLimiterSettings {
+  checkOptions(options, OPTIONS);
+  const { limit, burst = limit, onError = "throw", namespace = "default" } = Object(options) as RateLimiterOptions;
+  const windowSec = inSeconds(options?.windowSec, "windowSec");
+  const timeoutMs = inMillis(options?.timeoutMs, "timeoutMs") ?? DEFAULT_TIMEOUT_MS;
+  checkInteger(limit, "limit", 1, MAX_LIMIT);
+  checkNumber(windowSec, "windowSec", 0.001, MAX_WINDOW_MS / 1000);
+  checkInteger(burst, "burst", 1, MAX_LIMIT);
+  checkNumber(timeoutMs, "timeoutMs", 1, MAX_TIMEOUT_MS);
+  checkNamespace(namespace);
+  const windowMs = Math.round(windowSec * 1000);
+  if ((burst * windowMs) / limit > MAX_REFILL_MS) {
+    throw new CoordinationError("invalid_input", "burst must refill within a year: burst / limit · windowSec");
+  }
+  if (!ON_ERROR.includes(onError)) {
+    throw new CoordinationError("invalid_input", 'onError must be "throw", "allow" or "deny"');
+  }
+  return { limit, windowMs, burst, onError, timeoutMs, namespace };
 }
