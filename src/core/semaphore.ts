@@ -123,7 +123,10 @@ function extend(store: Store, input: { op: string; leaseMs: number }): { held: b
   return { held: true };
 }
 
-/** Gives a permit or a place back. Unknown operations are remembered too: their `acquire` may still be under way. */
+/**
+ * Gives a permit or a place back. Remembers the operation from now on, also one that is unknown or was over before: copies
+ * of its `acquire` may still be under way.
+ */
 function release(store: Store, input: { op: string }): { released: boolean } {
   const head = open(store);
   // The released permit is offered in the same step.
@@ -131,7 +134,8 @@ function release(store: Store, input: { op: string }): { released: boolean } {
   const isHeld = head.held.some(({ op }) => op === input.op);
   head.held = head.held.filter(({ op }) => op !== input.op);
   head.line = head.line.filter(({ op }) => op !== input.op);
-  if (!head.over.some(({ op }) => op === input.op)) end(store, head, input.op);
+  head.over = head.over.filter(({ op }) => op !== input.op);
+  end(store, head, input.op);
   offer(store, head);
   save(store, head);
   return { released: isHeld };

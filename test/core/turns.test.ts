@@ -101,6 +101,19 @@ describe("the semaphore machine", () => {
     expect(run("semaphore.acquire", acquire("b"))).toMatchObject({ outcome: "granted", leftMs: LEASE_MS });
   });
 
+  it("remembers a release for a minute, though the lease was over long before", () => {
+    const { run, pass } = bench();
+    run("semaphore.acquire", acquire("a"));
+    pass(LEASE_MS);
+    expect(run("semaphore.acquire", acquire("a"))).toEqual({ outcome: "over" });
+    pass(59_999);
+    expect(run("semaphore.release", { op: "a" })).toEqual({ released: false });
+    pass(59_999);
+    expect(run("semaphore.acquire", acquire("a"))).toEqual({ outcome: "over" });
+    pass(1);
+    expect(run("semaphore.acquire", acquire("a")).outcome).toBe("granted");
+  });
+
   it("skips a caller that has not looked for 35 seconds; looks within a quarter of that write nothing", () => {
     const { run, pass, record } = bench();
     for (const op of ["a", "b", "c"]) run("semaphore.acquire", { ...acquire(op), leaseMs: 60_000 });

@@ -31,6 +31,12 @@ export const TURN_BUGS: readonly Bug[] = [
     to: "",
   },
   {
+    name: "a release is forgotten a minute after the lease's end",
+    file: semaphore,
+    from: "head.over = head.over.filter(({ op }) => op !== input.op);\n  end(store, head, input.op);",
+    to: "if (!head.over.some(({ op }) => op === input.op)) end(store, head, input.op);",
+  },
+  {
     name: "a resent acquire takes another permit",
     file: semaphore,
     from: "const held = head.held.find(({ op }) => op === input.op);\n  if (held !== undefined) return { outcome",

@@ -5,7 +5,7 @@ import { simulateOnce } from "./turns/once.js";
 import { simulateSemaphore } from "./turns/semaphore.js";
 
 const FROM = Number(process.env.SIMULATION_FROM ?? 1);
-const SEEDS = Number(process.env.SIMULATION_SEEDS ?? 2_000);
+const SEEDS = Number(process.env.SIMULATION_SEEDS ?? 500);
 
 interface Simulation {
   readonly name: string;

@@ -8,7 +8,7 @@ import { outcomeOf, Turns } from "./run.js";
 const ID = "key";
 const LEASE_MS = 12_000;
 const POLL_MS = 5_000;
-/** How long a released permit is known. */
+/** How long an operation is known after its last release. */
 const KNOWN_MS = 60_000;
 /** Far beyond the lease of every permit and the offer of every dead caller. */
 const LIMIT_MS = 3_600_000;
@@ -47,7 +47,7 @@ class SemaphoreOracle {
 
   #end(op: string): void {
     this.held.delete(op);
-    if (!this.#releasedAtMs.has(op)) this.#releasedAtMs.set(op, this.turns().nowMs);
+    this.#releasedAtMs.set(op, this.turns().nowMs);
   }
 
   #acquired({ op, leaseMs }: AcquireInput, { outcome, token = 0 }: AcquireOutput): void {
