@@ -1,4 +1,4 @@
-import { CoalesceTracker, DedupeWindow } from "../src/index.js";
+import { CoalesceTracker, DedupeWindow, RateLimiter, Semaphore } from "../src/index.js";
 import type { OurArm } from "./arms/ours.js";
 
 /** A public operation, and what has to be there before. */
@@ -25,9 +25,11 @@ const endedRequest = async ({ requests }: OurArm, id: string) => {
   await requests.seal(id);
 };
 const dedupe = ({ coordinator }: OurArm) => new DedupeWindow(coordinator);
+const semaphore = ({ coordinator }: OurArm) => new Semaphore(coordinator, { permits: 1 });
+const limiter = ({ coordinator }: OurArm) => new RateLimiter(coordinator, { limit: 100, windowSec: 60 });
 const coalesce = ({ coordinator }: OurArm) => new CoalesceTracker(coordinator);
 
-/** The public operations; not `supersede`, which has the caller's own work between two steps. */
+/** The public operations, except those of `AROUND_WORK`. */
 export const OPERATIONS: readonly Operation[] = [
   { name: "incr", run: ({ coordinator }, id) => coordinator.incr(id) },
   { name: "getInt", run: ({ coordinator }, id) => coordinator.getInt(id) },
@@ -88,7 +90,18 @@ export const OPERATIONS: readonly Operation[] = [
   { name: "stats.consume", run: ({ stats }, id) => stats.consume(id) },
   { name: "dedupe.claim", run: (arm, id) => dedupe(arm).claim(id) },
   { name: "dedupe.release", run: (arm, id) => dedupe(arm).release(id) },
-  { name: "dedupe.run", run: (arm, id) => dedupe(arm).run(id, async () => "done") },
+  { name: "dedupe.forget", run: (arm, id) => dedupe(arm).forget(id) },
+  { name: "semaphore.acquire", run: (arm, id) => semaphore(arm).acquire(id) },
+  { name: "semaphore.extend", run: (arm, id) => semaphore(arm).extend(id, "permit") },
+  { name: "semaphore.release", run: (arm, id) => semaphore(arm).release(id, "permit") },
+  { name: "limiter.limit", run: (arm, id) => limiter(arm).limit(id) },
   { name: "coalesce.next", run: (arm, id) => coalesce(arm).next(id) },
   { name: "coalesce.isStale", run: (arm, id) => coalesce(arm).isStale(id, 1) },
+];
+
+/** The public operations that have the caller's own work between two steps. */
+export const AROUND_WORK: readonly Operation[] = [
+  { name: "dedupe.run", run: (arm, id) => dedupe(arm).run(id, async () => "done") },
+  { name: "semaphore.withPermit", run: (arm, id) => semaphore(arm).withPermit(id, async () => "done") },
+  { name: "coalesce.supersede", run: (arm, id) => coalesce(arm).supersede(id, async () => {}) },
 ];

@@ -66,9 +66,10 @@ export const MAX_PERMITS = 256;
 export const MAX_WAITERS = 1_000;
 /** An offered permit is kept for its caller this long. */
 const OFFER_MS = 10_000;
-/** A place lapses this long after its caller last looked. A look within a quarter of this time writes nothing. */
+/** A place lapses this long after its caller last looked. */
 const PLACE_MS = 35_000;
-const RENEW_MS = PLACE_MS / 4;
+/** A look within a quarter of that time writes nothing. */
+const RENEW_MS = 8_750;
 /** How long an operation that is over is known, and how many are. */
 const OVER_MS = 60_000;
 const MAX_OVER = 64;

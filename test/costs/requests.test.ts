@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { OurArm } from "../../bench/arms/ours.js";
-import { OPERATIONS, type Operation } from "../../bench/operations.js";
+import { AROUND_WORK, OPERATIONS, type Operation } from "../../bench/operations.js";
 import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
 import { HttpCoordinator } from "../../src/backends/http/index.js";
 import { useLab } from "../backends/upstash/support.js";
@@ -22,19 +22,28 @@ async function requestsOf({ name, prepare, run }: Operation, arm: OurArm, count:
   return count() - before;
 }
 
-describe.each(OPERATIONS)("$name", (operation) => {
-  it("is one HTTP request to Redis", async () => {
-    const arm = new OurArm(lab.coordinator());
-    expect(await requestsOf(operation, arm, () => lab.rest.requests.count())).toBe(1);
-  });
+/** Measures an operation on Redis and on the Worker. */
+async function requestsOnEach(operation: Operation): Promise<{ redis: number; worker: number }> {
+  let sent = 0;
+  const counting: typeof fetch = (...call) => {
+    sent++;
+    return fetch(...call);
+  };
+  const onWorker = new OurArm(new HttpCoordinator({ url: worker.url, token: TOKEN, fetch: counting }));
+  return {
+    redis: await requestsOf(operation, new OurArm(lab.coordinator()), () => lab.rest.requests.count()),
+    worker: await requestsOf(operation, onWorker, () => sent),
+  };
+}
 
-  it("is one HTTP request to the Worker", async () => {
-    let sent = 0;
-    const counting: typeof fetch = (...call) => {
-      sent++;
-      return fetch(...call);
-    };
-    const arm = new OurArm(new HttpCoordinator({ url: worker.url, token: TOKEN, fetch: counting }));
-    expect(await requestsOf(operation, arm, () => sent)).toBe(1);
+describe.each(OPERATIONS)("$name", (operation) => {
+  it("is one HTTP request, to Redis and to the Worker", async () => {
+    expect(await requestsOnEach(operation)).toEqual({ redis: 1, worker: 1 });
+  });
+});
+
+describe.each(AROUND_WORK)("$name", (operation) => {
+  it("is one HTTP request before the caller's work and one after it", async () => {
+    expect(await requestsOnEach(operation)).toEqual({ redis: 2, worker: 2 });
   });
 });
