@@ -11,8 +11,20 @@ export interface WorkerModule {
   readonly source?: string;
 }
 
-/** Bundles an entry point into one module for workerd, as wrangler does. `edge-coordinator` means the sources. */
-export async function bundleWorker({ entry = "worker/index.ts", source }: WorkerModule = {}): Promise<string> {
+const bundles = new Map<string, Promise<string>>();
+
+/**
+ * Bundles an entry point into one module for workerd, as wrangler does. `edge-coordinator` means the sources. A process
+ * bundles each Worker once: a source that changes later changes nothing.
+ */
+export function bundleWorker({ entry = "worker/index.ts", source }: WorkerModule = {}): Promise<string> {
+  const key = JSON.stringify(source === undefined ? { entry } : { source });
+  const bundle = bundles.get(key) ?? bundled(entry, source);
+  bundles.set(key, bundle);
+  return bundle;
+}
+
+async function bundled(entry: string, source: string | undefined): Promise<string> {
   const { outputFiles } = await build({
     absWorkingDir: ROOT,
     ...(source === undefined

@@ -1,5 +1,5 @@
 import { Miniflare } from "miniflare";
-import { afterEach, describe, expect, inject, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { bundleWorker } from "../../dev/worker-bundle.js";
 import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
 import { reached } from "../support/figures.js";
@@ -85,17 +85,36 @@ const joining = (make: string): string => `
 `;
 
 const opened: { close(): Promise<unknown> }[] = [];
-afterEach(async () => {
-  for (const { close } of opened.splice(0)) await close();
+const scripts = new Map<string, Promise<string>>();
+let behind: WorkerHost;
+
+beforeAll(async () => {
+  behind = await startWorker({ vars: { COORDINATOR_TOKEN: TOKEN } });
+  opened.push(behind);
+});
+afterAll(async () => {
+  await Promise.all(opened.map(({ close }) => close()));
 });
 
-async function start(
-  contents: string,
-  bindings: Record<string, string>,
-  compatibilityDate: string,
-): Promise<Miniflare> {
-  const script = await bundleWorker({ source: contents });
-  const worker = new Miniflare({ modules: true, script, compatibilityDate, bindings, d1Databases: ["DB"] });
+interface Row {
+  readonly name: string;
+  readonly date: string;
+  /** The Worker's source. */
+  readonly contents: string;
+}
+
+/** Rows of two dates share a script. */
+function scriptOf(contents: string): Promise<string> {
+  const script = scripts.get(contents) ?? bundleWorker({ source: contents });
+  scripts.set(contents, script);
+  return script;
+}
+
+async function start({ name, date, contents }: Row): Promise<Miniflare> {
+  const script = await scriptOf(contents);
+  const bindings =
+    name === "http" ? { URL: behind.url, TOKEN } : { URL: inject("restUrl"), TOKEN: inject("restToken") };
+  const worker = new Miniflare({ modules: true, script, compatibilityDate: date, bindings, d1Databases: ["DB"] });
   opened.push({ close: () => worker.dispose() });
   await worker.ready;
   return worker;
@@ -107,6 +126,15 @@ const KEYS_AN_EVALUATION = 2;
 /** A date from before one request's promise could be resolved by another, and before fetch knew `cache`. */
 const OLD = "2024-01-01";
 const NEW = "2026-05-03";
+
+/** Each Worker is started once, for groups and for requests. */
+const waiting = new Map<string, Promise<Miniflare>>();
+function startedOnce(row: Row): Promise<Miniflare> {
+  const key = `${row.name} ${row.date}`;
+  const worker = waiting.get(key) ?? start(row);
+  waiting.set(key, worker);
+  return worker;
+}
 
 describe.each(["group", "request"])("fault 39, a %s", (tracker) => {
   it.for([
@@ -120,13 +148,7 @@ describe.each(["group", "request"])("fault 39, a %s", (tracker) => {
   ])(
     "requests of one isolate wait and ack through one coordinator, the first ends early: %s, %s",
     async ([name = "", date = "", make = ""], { task }) => {
-      let bindings = { URL: inject("restUrl"), TOKEN: inject("restToken") };
-      if (name === "http") {
-        const behind: WorkerHost = await startWorker({ vars: { COORDINATOR_TOKEN: TOKEN } });
-        opened.push(behind);
-        bindings = { URL: behind.url, TOKEN };
-      }
-      const worker = await start(source(make), bindings, date);
+      const worker = await startedOnce({ name, date, contents: source(make) });
       const id = crypto.randomUUID();
       const ask = async (verb: string, timeoutMs = 0): Promise<string> => {
         const body = JSON.stringify({ tracker, verb, id, timeoutMs });
@@ -157,13 +179,7 @@ describe("operations that are joined", () => {
   ])(
     "are never those of two requests, though these share a coordinator and some end first: %s, %s",
     async ([name = "", date = "", make = ""]) => {
-      let bindings = { URL: inject("restUrl"), TOKEN: inject("restToken") };
-      if (name === "http") {
-        const behind: WorkerHost = await startWorker({ vars: { COORDINATOR_TOKEN: TOKEN } });
-        opened.push(behind);
-        bindings = { URL: behind.url, TOKEN };
-      }
-      const worker = await start(joining(make), bindings, date);
+      const worker = await start({ name, date, contents: joining(make) });
       const ask = async (body: object): Promise<unknown> =>
         (await worker.dispatchFetch("http://worker", { method: "POST", body: JSON.stringify(body) })).json();
       const sums = [0, 1, 2, 3, 4].map((wave) => [1, 1, 2, 2].map((nth) => 2 * wave + nth));

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -20,13 +20,12 @@ const OPTIONS: ts.CompilerOptions = {
 };
 
 it("has types that need no package, not even its own", () => {
-  const declarations = { ...OPTIONS, rootDir: ROOT, outDir: folder, declaration: true, emitDeclarationOnly: true };
-  ts.createProgram([join(ROOT, "src/config/index.ts")], { ...declarations, skipLibCheck: true }).emit();
+  cpSync(join(ROOT, "dist/src"), folder, { recursive: true, filter: (path) => !/\.(js|map)$/.test(path) });
   // Far from any package: a type that comes from one cannot be found.
-  const program = ts.createProgram([join(folder, "src/config/index.d.ts")], { ...OPTIONS, noEmit: true });
+  const program = ts.createProgram([join(folder, "config/index.d.ts")], { ...OPTIONS, noEmit: true });
   const faults = ts
     .getPreEmitDiagnostics(program)
     .map((fault) => ts.flattenDiagnosticMessageText(fault.messageText, "\n"));
   expect(faults).toEqual([]);
-  expect(program.getSourceFiles().some(({ fileName }) => fileName.endsWith("src/config/create.d.ts"))).toBe(true);
+  expect(program.getSourceFiles().some(({ fileName }) => fileName.endsWith("config/create.d.ts"))).toBe(true);
 });
