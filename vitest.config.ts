@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./test/support/longest-first.js";
 
 const WORKERS = "test/**/*.workers.test.ts";
 const EDGE = "test/**/*.edge.test.ts";
@@ -34,6 +35,7 @@ export default defineConfig({
     globalSetup: ["test/support/global-setup.ts"],
     // Most tests wait for servers: four at once keep two cores busy.
     maxWorkers: Math.max(4, availableParallelism()),
+    sequence: { sequencer: LongestFirst },
     reporters: ["default", "./test/guarantees/reporter.ts"],
     projects: [
       {
