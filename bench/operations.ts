@@ -94,6 +94,7 @@ export const OPERATIONS: readonly Operation[] = [
   { name: "semaphore.acquire", run: (arm, id) => semaphore(arm).acquire(id) },
   { name: "semaphore.extend", run: (arm, id) => semaphore(arm).extend(id, "permit") },
   { name: "semaphore.release", run: (arm, id) => semaphore(arm).release(id, "permit") },
+  { name: "semaphore.status", run: (arm, id) => semaphore(arm).status(id) },
   { name: "limiter.limit", run: (arm, id) => limiter(arm).limit(id) },
   { name: "coalesce.next", run: (arm, id) => coalesce(arm).next(id) },
   { name: "coalesce.isStale", run: (arm, id) => coalesce(arm).isStale(id, 1) },

@@ -120,7 +120,10 @@ export {
   type MutexOptions,
   type Permit,
   type PermitContext,
+  type PermitHolder,
+  type PermitWaiter,
   Semaphore,
   type SemaphoreOptions,
+  type SemaphoreStatus,
 } from "./trackers/semaphore.js";
 export { RequestStatsAccumulator, type Stats, type StatsOptions } from "./trackers/stats.js";

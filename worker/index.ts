@@ -9,7 +9,9 @@ import { VariableError, type WorkerEnv } from "./env.js";
 import { type HandlerRules, mayNameOf } from "./handlers.js";
 import { groupRoutes } from "./routes/groups.js";
 import { healthRoutes } from "./routes/health.js";
+import { limitRoutes } from "./routes/limits.js";
 import { requestRoutes } from "./routes/requests.js";
+import { semaphoreRoutes } from "./routes/semaphores.js";
 import { transitionRoutes } from "./routes/transitions.js";
 
 export type { WorkerEnv } from "./env.js";
@@ -91,6 +93,8 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
   healthRoutes(app, (env) => namespaceOf(env as Env, options));
   groupRoutes(app);
   requestRoutes(app);
+  semaphoreRoutes(app);
+  limitRoutes(app);
   transitionRoutes(app);
   app.notFound(() => problemResponse(new Problem("not_found", "there is nothing under this path")));
   app.onError((error, c) => {

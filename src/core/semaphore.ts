@@ -60,10 +60,22 @@ export interface AcquireOutput {
   retryAfterMs?: number;
 }
 
+export interface StatusOutput {
+  /** The last fencing token; 0 before the first. */
+  token: number;
+  holders: { op: string; token: number; leftMs: number }[];
+  /** The first in line: `MAX_LISTED` at most. */
+  waiters: { op: string; offered: boolean; silentMs: number }[];
+  /** How many callers are in line. */
+  waiting: number;
+}
+
 /** How many permits a key has at most. */
 export const MAX_PERMITS = 256;
 /** How many callers wait for a key at most. */
 export const MAX_WAITERS = 1_000;
+/** How many of them a status lists. */
+export const MAX_LISTED = 100;
 /** An offered permit is kept for its caller this long. */
 const OFFER_MS = 10_000;
 /** A place lapses this long after its caller last looked. */
@@ -134,12 +146,44 @@ function release(store: Store, input: { op: string }): { released: boolean } {
   prune(store, head);
   const isHeld = head.held.some(({ op }) => op === input.op);
   head.held = head.held.filter(({ op }) => op !== input.op);
-  head.line = head.line.filter(({ op }) => op !== input.op);
+  dropPlace(store, head, input.op);
   head.over = head.over.filter(({ op }) => op !== input.op);
   end(store, head, input.op);
   offer(store, head);
   save(store, head);
   return { released: isHeld };
+}
+
+/** Gives a place in line back, and never a permit. The operation may take a place again. */
+function leave(store: Store, input: { op: string }): { left: boolean } {
+  const head = open(store);
+  if (!head.line.some(({ op }) => op === input.op)) return { left: false };
+  prune(store, head);
+  dropPlace(store, head, input.op);
+  offer(store, head);
+  save(store, head);
+  return { left: true };
+}
+
+/** Another request of the same caller may wait for this place. */
+function dropPlace(store: Store, head: SemaphoreHead, op: string): void {
+  const before = head.line.length;
+  head.line = head.line.filter((place) => place.op !== op);
+  if (head.line.length < before) store.notify(op);
+}
+
+/** Lists the callers that hold a permit, and those that wait. */
+function status(store: Store, _input: object): StatusOutput {
+  const head = open(store);
+  if (update(store, head, "")) save(store, head);
+  const holders: StatusOutput["holders"] = [];
+  for (const { op, token, untilMs } of head.held) holders.push({ op, token, leftMs: untilMs - store.nowMs });
+  const waiters: StatusOutput["waiters"] = [];
+  for (const { op, seenAtMs, offeredAtMs } of head.line) {
+    if (waiters.length >= MAX_LISTED) break;
+    waiters.push({ op, offered: offeredAtMs !== undefined, silentMs: Math.max(0, store.nowMs - seenAtMs) });
+  }
+  return { token: head.token, holders, waiters, waiting: head.line.length };
 }
 
 /**
@@ -251,4 +295,4 @@ function save(store: Store, head: SemaphoreHead): void {
   store.keepUntil(Math.max(store.nowMs, head.token) + KEPT_MS, KEPT_MS);
 }
 
-export const semaphore = { acquire, extend, release, turn, woken };
+export const semaphore = { acquire, extend, release, leave, turn, status, woken };

@@ -88,7 +88,9 @@ const OTHERS = {
   "semaphore.acquire": WRITE,
   "semaphore.extend": WRITE,
   "semaphore.release": WRITE,
+  "semaphore.leave": WRITE,
   "semaphore.turn": WATCH,
+  "semaphore.status": READ_STATUS,
   "semaphore.woken": WAKE,
   "limiter.take": WRITE,
 } as const satisfies { readonly [N in Exclude<TransitionName, keyof GroupSteps>]: AccessOf<N> };

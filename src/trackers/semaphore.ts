@@ -5,12 +5,12 @@ import { type Duration, inMillis, inSeconds } from "../lib/duration.js";
 import { newOp } from "../lib/ids.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkId, checkInteger, checkNumber } from "../lib/validate.js";
-import type { WatchOptions } from "../runtime/backend.js";
 import { emit, type OnEvent } from "../runtime/events.js";
 import { type CallOptions, callOptions } from "./call-options.js";
 import { checkCoordinator } from "./check-coordinator.js";
-import { monotonicMs, whileHeld } from "./held-lease.js";
+import { whileHeld } from "./held-lease.js";
 import { checkNamespace, keyText, smallId } from "./small-key.js";
+import { takePermit } from "./take-permit.js";
 
 /** Options of a `Mutex`. */
 export interface MutexOptions {
@@ -51,6 +51,36 @@ export interface Permit {
   readonly expiresAtMs: number;
 }
 
+/** A caller that holds a permit. */
+export interface PermitHolder {
+  readonly permitId: string;
+  readonly fencingToken: number;
+  /** Until its lease ends, in milliseconds. */
+  readonly expiresInMs: number;
+}
+
+/** A caller in line. */
+export interface PermitWaiter {
+  /** The id of its permit, once it has one. */
+  readonly permitId: string;
+  /** A permit is free for it. The caller has not taken it yet. */
+  readonly offered: boolean;
+  /** How long ago the caller last looked, in milliseconds. A living caller looks every 15 seconds at least. */
+  readonly silentMs: number;
+}
+
+/** The permits and the line of one key. */
+export interface SemaphoreStatus {
+  /** In the order of their grants. */
+  readonly holders: readonly PermitHolder[];
+  /** The first 100 in line, in their order. */
+  readonly waiters: readonly PermitWaiter[];
+  /** How many callers are in line. */
+  readonly waiting: number;
+  /** The token of the last permit; 0 before the first. */
+  readonly lastFencingToken: number;
+}
+
 /** The argument of the work of `withPermit`. */
 export interface PermitContext {
   /** Aborts when the lease is lost, and when the caller's signal aborts. */
@@ -60,12 +90,11 @@ export interface PermitContext {
 
 const OPTIONS: Names<SemaphoreOptions> = { permits: true, leaseSec: true, namespace: true, onEvent: true };
 const ACQUIRE: Names<AcquireOptions> = { waitMs: true, signal: true };
-const DEFAULT_LEASE_SEC = 30;
-const MAX_LEASE_SEC = 86_400;
+export const DEFAULT_LEASE_SEC = 30;
+export const MIN_LEASE_SEC = 1;
+export const MAX_LEASE_SEC = 86_400;
 const DEFAULT_WAIT_MS = 30_000;
 const MAX_WAIT_MS = 86_400_000;
-/** How long to pause when the line of a key is full. */
-const FULL_PAUSE_MS = 1_000;
 
 /** A permit, its record, and when its lease is over by `monotonicMs`. */
 interface Granted {
@@ -115,7 +144,7 @@ export class Semaphore {
     const { permits, namespace = "default", onEvent } = Object(options) as SemaphoreOptions;
     const leaseSec = inSeconds(options?.leaseSec, "leaseSec") ?? DEFAULT_LEASE_SEC;
     checkInteger(permits, "permits", 1, MAX_PERMITS);
-    checkNumber(leaseSec, "leaseSec", 1, MAX_LEASE_SEC);
+    checkNumber(leaseSec, "leaseSec", MIN_LEASE_SEC, MAX_LEASE_SEC);
     checkNamespace(namespace);
     this.#coordinator = coordinator;
     this.#permits = permits;
@@ -161,6 +190,32 @@ export class Semaphore {
   }
 
   /**
+   * Returns the callers that hold a permit of the key and those that wait, as of now. An unknown key has none. Does not
+   * know `permits`: each caller has its own number. `release` with the `permitId` of a stuck holder frees its permit.
+   *
+   * @throws {CoordinationError} `invalid_input` for a key out of range.
+   */
+  async status(key: string | readonly string[], options: CallOptions = {}): Promise<SemaphoreStatus> {
+    const call = callOptions(options);
+    const { token, holders, waiters, waiting } = await this.#coordinator.run(
+      "semaphore.status",
+      await this.#idOf(key),
+      {},
+      call,
+    );
+    return {
+      holders: holders.map((holder) => ({
+        permitId: holder.op,
+        fencingToken: holder.token,
+        expiresInMs: holder.leftMs,
+      })),
+      waiters: waiters.map(({ op, ...waiter }) => ({ permitId: op, ...waiter })),
+      waiting,
+      lastFencingToken: token,
+    };
+  }
+
+  /**
    * Calls `fn` with a permit of the key, and returns its value. Renews the permit at a third of its lease while `fn` runs,
    * and releases it afterwards. `fn` receives `{ signal, fencingToken }`. The signal aborts when the lease is lost, also
    * when the backend does not answer. Does not end `fn` itself: `fn` must heed the signal. An error of `fn` is thrown on.
@@ -198,53 +253,21 @@ export class Semaphore {
     const waitMs = inMillis(options.waitMs, "waitMs") ?? defaultMs;
     checkNumber(waitMs, "waitMs", 0, MAX_WAIT_MS);
     const [id, op] = [await this.#idOf(key), newOp()];
-    const endsAtMs = monotonicMs() + waitMs;
-    let isPending = true;
+    let outcome: string | undefined;
     try {
-      for (;;) {
-        const granted = await this.#ask(id, op, { queue: waitMs > 0, signal });
-        if (typeof granted === "object") {
-          isPending = false;
-          return granted;
-        }
-        if (granted === "busy") isPending = false;
-        const leftMs = endsAtMs - monotonicMs();
-        if (granted === "busy" || granted === "over" || leftMs <= 0) return undefined;
-        if (!(await this.#turn(id, op, { timeoutMs: leftMs, signal }))) return undefined;
-      }
+      const call = { id, op, permits: this.#permits, leaseMs: this.#leaseMs, waitMs, signal };
+      const answer = await takePermit(this.#coordinator, call);
+      outcome = answer.outcome;
+      if (answer.outcome !== "granted") return undefined;
+      const { token = 0, leftMs = 0, sentAtMs, sentMonotonicMs } = answer;
+      // The server counts the lease from a later instant, so the permit is never held for longer than its lease.
+      const permit = { permitId: op, fencingToken: token, expiresAtMs: sentAtMs + leftMs };
+      return { permit, id, untilMs: sentMonotonicMs + leftMs };
     } finally {
       // A place in line, or a permit whose answer was lost. A caller that aborts does not wait for it.
+      const isPending = outcome !== "granted" && outcome !== "busy";
       const given = isPending ? this.#giveBack(key, id, op) : undefined;
       if (signal?.aborted !== true) await given;
-    }
-  }
-
-  /** Asks for the permit once. Returns it, or why there is none. */
-  async #ask(
-    id: string,
-    op: string,
-    { queue, signal }: { readonly queue: boolean; readonly signal: AbortSignal | undefined },
-  ): Promise<Granted | "queued" | "busy" | "over"> {
-    const input = { op, permits: this.#permits, leaseMs: this.#leaseMs, queue };
-    const [sentAtMs, sentAt] = [monotonicMs(), Date.now()];
-    const { outcome, token = 0, leftMs = 0 } = await this.#coordinator.run("semaphore.acquire", id, input, { signal });
-    if (outcome === "full") {
-      const message = "as many callers wait for the key as may wait";
-      throw new CoordinationError("limit_exceeded", message, { retryable: true, retryAfterMs: FULL_PAUSE_MS });
-    }
-    if (outcome !== "granted") return outcome;
-    // The server counts the lease from a later instant, so the permit is never held for longer than its lease.
-    const permit = { permitId: op, fencingToken: token, expiresAtMs: sentAt + leftMs };
-    return { permit, id, untilMs: sentAtMs + leftMs };
-  }
-
-  /** Waits for this call's turn. Returns false when the time is over before. */
-  async #turn(id: string, op: string, options: WatchOptions): Promise<boolean> {
-    try {
-      return (await this.#coordinator.watch("semaphore.turn", id, { op }, options)).ready;
-    } catch (error) {
-      if (error instanceof CoordinationError && error.code === "wait_timeout") return false;
-      throw error;
     }
   }
 

@@ -8,7 +8,7 @@ export const MAX_KEY_BYTES = 2_048;
 const MAX_PARTS = 16;
 /** Joined keys up to this length stay readable; longer ones are stored as their digest. */
 const MAX_PLAIN_LENGTH = 48;
-const MAX_NAMESPACE_BYTES = 64;
+export const MAX_NAMESPACE_BYTES = 64;
 
 export function checkNamespace(namespace: unknown): asserts namespace is string {
   checkId(namespace, "namespace");

@@ -154,6 +154,33 @@ describe("the semaphore machine", () => {
     expect(record("semaphore")?.untilMs).toBeGreaterThanOrEqual(now() + 86_400_000);
   });
 
+  it("lists the holders and the first hundred in line, by the ends of their leases and their last looks", () => {
+    const { run, pass, record } = bench();
+    expect(run("semaphore.status", {})).toEqual({ token: 0, holders: [], waiters: [], waiting: 0 });
+    expect(record("semaphore")).toBeUndefined();
+    const { token } = run("semaphore.acquire", acquire("a"));
+    for (let i = 0; i < 150; i++) run("semaphore.acquire", acquire(`op${i}`));
+    pass(1_000);
+    const before = record("semaphore");
+    const { holders, waiters, waiting } = run("semaphore.status", {});
+    expect(holders).toEqual([{ op: "a", token, leftMs: LEASE_MS - 1_000 }]);
+    expect([waiting, waiters.length, waiters[0]]).toEqual([150, 100, { op: "op0", offered: false, silentMs: 1_000 }]);
+    expect(record("semaphore")).toEqual(before);
+    pass(LEASE_MS - 1_000);
+    expect(run("semaphore.status", {})).toMatchObject({ holders: [], waiting: 150, waiters: { 0: { offered: true } } });
+  });
+
+  it("gives a place back without an end of its operation, and no permit", () => {
+    const { run } = bench();
+    for (const op of ["a", "b", "c"]) run("semaphore.acquire", acquire(op));
+    expect(run("semaphore.leave", { op: "a" })).toEqual({ left: false });
+    run("semaphore.release", { op: "a" });
+    expect(run("semaphore.leave", { op: "b" })).toEqual({ left: true });
+    expect(run("semaphore.acquire", acquire("b"))).toEqual({ outcome: "queued" });
+    expect(run("semaphore.acquire", acquire("c")).outcome).toBe("granted");
+    expect(run("semaphore.turn", { op: "b" }).ready).toBe(false);
+  });
+
   it("remembers 64 operations, and refuses the caller beyond a thousand in line", () => {
     const { run, record } = bench();
     for (let i = 0; i < 100; i++) run("semaphore.release", { op: `old${i}` });

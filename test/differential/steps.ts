@@ -116,7 +116,9 @@ export function randomSteps(seed: number, count: number, startAtMs: number, labe
     }),
     extend: () => ({ op: op(), leaseMs: pick([1, 1_000, 30_000]) }),
     release: () => ({ op: op() }),
+    leave: () => ({ op: op() }),
     turn: () => ({ op: op() }),
+    status: () => ({}),
     woken: () => ({}),
   };
   const limiter: Inputs = {

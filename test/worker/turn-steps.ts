@@ -51,6 +51,8 @@ export const TURN_STEPS: Readonly<Record<string, Step>> = {
   },
   "semaphore.extend": { input: { op: "op", leaseMs: 1_000 }, output: { held: false }, bad: [...MORE, ...OP, ...LEASE] },
   "semaphore.release": { input: { op: "op" }, output: { released: false }, bad: [...MORE, ...OP] },
+  "semaphore.leave": { input: { op: "op" }, output: { left: false }, bad: [...MORE, ...OP] },
+  "semaphore.status": { input: {}, output: { token: 0, holders: [], waiters: [], waiting: 0 }, bad: MORE },
   "semaphore.turn": { input: { op: "op" }, output: { ready: true, version: 0 }, bad: [...MORE, ...OP] },
   "limiter.take": {
     input: { limit: 100, windowMs: 60_000, burst: 10, cost: 1 },

@@ -46,6 +46,8 @@ export const TURNS = {
   }),
   "semaphore.extend": z.strictObject({ op: id, leaseMs: ttlMs }),
   "semaphore.release": byOp,
+  "semaphore.leave": byOp,
   "semaphore.turn": byOp,
+  "semaphore.status": z.strictObject({}),
   "limiter.take": take,
 } as const;

@@ -1,6 +1,7 @@
 import type { CoordinationError } from "../../errors.js";
 import { Mutex, Semaphore } from "../../trackers/semaphore.js";
-import { equal, isTrue, present, rejects } from "../assert.js";
+import { smallId } from "../../trackers/small-key.js";
+import { equal, isTrue, matches, present, rejects } from "../assert.js";
 import { duplicating, losingReplies } from "../faults.js";
 import { aCase, type ConformanceCase } from "../harness.js";
 import { settle } from "../manual-clock.js";
@@ -122,6 +123,42 @@ export const semaphore: readonly ConformanceCase[] = [
     isTrue((await failing.catch((error: unknown) => error)) === reason, "the work's own error");
     isTrue((await mutex.acquire(key)) !== null, "released");
     isTrue((tokens[0] ?? 0) < (tokens[1] ?? 0), "tokens grow");
+  }),
+  aCase("a status lists the holders and the line, and a place that is left goes to the next caller", {}, async (t) => {
+    const [on, key] = [t.coordinator(), t.id("key")];
+    const one = new Semaphore(on, { permits: 1, leaseSec: 30 });
+    const nothing = { holders: [], waiters: [], waiting: 0, lastFencingToken: 0 };
+    equal(await one.status(key), nothing, "an unknown key");
+    const held = present(await one.acquire(key), "the permit");
+    const id = await smallId("default", key);
+    const acquire = (op: string) => on.run("semaphore.acquire", id, { op, permits: 1, leaseMs: LEASE_MS, queue: true });
+    for (const op of ["b", "c"]) equal((await acquire(op)).outcome, "queued", "a caller in line");
+    const { holders, waiters, waiting, lastFencingToken } = await one.status(key);
+    equal([waiting, lastFencingToken], [2, held.fencingToken], "the line and the token");
+    const [holder, ...more] = holders;
+    matches(holder, { permitId: held.permitId, fencingToken: held.fencingToken }, "the holder");
+    isTrue(more.length === 0 && (holder?.expiresInMs ?? 0) > 0, "its lease");
+    const line = waiters.map(({ permitId, offered }) => [permitId, offered]);
+    equal(
+      line,
+      ["b", "c"].map((op) => [op, false]),
+      "the callers in line",
+    );
+    await one.release(key, held.permitId);
+    equal((await one.status(key)).waiters[0]?.offered, true, "the offer");
+    const watching = on.watch("semaphore.turn", id, { op: "c" }, { timeoutMs: 5_000 });
+    const leave = async (op: string) => (await on.run("semaphore.leave", id, { op })).left;
+    equal([await leave("b"), await leave("b"), await leave("a")], [true, false, false], "the places that were left");
+    equal(
+      [(await acquire("b")).outcome, (await acquire("c")).outcome],
+      ["queued", "granted"],
+      "the next, and the late one",
+    );
+    isTrue((await watching).ready, "the turn of the next");
+    equal(await leave("c"), false, "a permit is no place");
+    const leaving = on.watch("semaphore.turn", id, { op: "b" }, { timeoutMs: 5_000 });
+    equal([await leave("b"), (await leaving).ready], [true, true], "the wait for a place that was left");
+    equal((await one.status(key)).holders.length, 1, "the permit stays");
   }),
   aCase("bad input of a semaphore is refused with the field's name", {}, async (t) => {
     const on = t.coordinator();
