@@ -19,8 +19,8 @@ describe("the calls of docs/http-api.md, in their order", () => {
   });
   afterAll(() => worker.close());
 
-  it("are ten, with the token that the page names", () => {
-    expect(calls).toHaveLength(10);
+  it("are thirteen, with the token that the page names", () => {
+    expect(calls).toHaveLength(13);
     expect(page).toContain(`COORDINATOR_TOKEN=${TOKEN}`);
   });
 
