@@ -12,6 +12,7 @@ export interface Machine {
   readonly redis: string;
   readonly workerd: string;
   readonly upstashClient: string;
+  readonly upstashRatelimit: string;
   readonly bullmq: string;
 }
 
@@ -26,6 +27,7 @@ export async function machineOf({ redis }: Lab): Promise<Machine> {
     redis: /redis_version:(\S+)/.exec(await redis.info("server"))?.[1] ?? "unknown",
     workerd: versionOf("workerd"),
     upstashClient: versionOf("@upstash/redis"),
+    upstashRatelimit: versionOf("@upstash/ratelimit"),
     bullmq: versionOf("bullmq"),
   };
 }

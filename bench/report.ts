@@ -62,10 +62,12 @@ function countOf({ sections }: Run): string {
 }
 
 function machineText({ machine, seed, rounds, minutes }: Run): string {
-  const { cores, processor, memoryGb, platform, node, redis, workerd, upstashClient, bullmq } = machine;
+  const { cores, processor, memoryGb, platform, node, redis, workerd, upstashClient, upstashRatelimit, bullmq } =
+    machine;
   return [
     `- ${cores} cores (${processor}), ${memoryGb} GB, ${platform};`,
-    `- Node ${node}, redis-server ${redis}, workerd ${workerd}, @upstash/redis ${upstashClient}, BullMQ ${bullmq};`,
+    `- Node ${node}, redis-server ${redis}, workerd ${workerd}, BullMQ ${bullmq};`,
+    `- @upstash/redis ${upstashClient}, @upstash/ratelimit ${upstashRatelimit};`,
     `- ${rounds} rounds, seed ${seed}, ${shown(minutes)} minutes.`,
   ].join("\n");
 }

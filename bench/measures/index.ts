@@ -10,6 +10,8 @@ import { requestsPerOperation } from "./requests-per-operation.js";
 import { rows } from "./rows.js";
 import { scripts } from "./scripts.js";
 import { sizes } from "./sizes.js";
+import { turnsLimits } from "./turns-limits.js";
+import { turnsLocks } from "./turns-locks.js";
 import { wait } from "./wait.js";
 import { waiters } from "./waiters.js";
 import { wholeTask } from "./whole-task.js";
@@ -29,5 +31,7 @@ export const MEASURES: readonly Measure[] = [
   largeGroups,
   indexedGroups,
   alarms,
+  turnsLimits,
+  turnsLocks,
   sizes,
 ];

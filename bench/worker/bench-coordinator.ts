@@ -38,6 +38,24 @@ export class BenchCoordinator extends CoordinatorWorkerObject {
     return { registration, rows: registration + acks };
   }
 
+  /** The rows of a call of a rate limit, and of a lock with its release, once the record's tables exist. */
+  rowsOfTurns(): { allowed: number; denied: number; lock: number } {
+    const id = crypto.randomUUID();
+    const take = (cost: number) => () => {
+      const input = { limit: 10, windowMs: 3_600_000, burst: 10, cost };
+      this.#done(this.run("limiter.take", id, input));
+    };
+    const lock = (op: string) => () => {
+      this.#done(this.run("semaphore.acquire", id, { op, permits: 1, leaseMs: 30_000, queue: false }));
+      this.#done(this.run("semaphore.release", id, { op }));
+    };
+    const { sql } = this.ctx.storage;
+    take(1)();
+    lock("first")();
+    const allowed = rowsWritten(sql, take(2));
+    return { allowed, denied: rowsWritten(sql, take(10)), lock: rowsWritten(sql, lock("second")) };
+  }
+
   databaseBytes(): number {
     return this.ctx.storage.sql.databaseSize;
   }

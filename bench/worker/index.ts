@@ -6,6 +6,7 @@ import type { BareObject } from "./bare-object.js";
 import type { BenchCoordinator } from "./bench-coordinator.js";
 import { BARE_PATH, JOB_PATH, type JobName, type Jobs, type Load } from "./jobs.js";
 import { lateness } from "./lateness.js";
+import { bareLockOnce, limitOnce, lockOnce } from "./turns.js";
 
 export { BareObject } from "./bare-object.js";
 export { BenchCoordinator } from "./bench-coordinator.js";
@@ -48,6 +49,24 @@ const jobs: JobTable = {
   },
   rowsWritten: async (env, { group, task }) => ({ rows: await groupObject(env, group).rowsWritten(group, task) }),
   rowsOfGroup: async (env, { group, tasks }) => groupObject(env, group).rowsOfGroup(group, tasks),
+  limits: async (env, load) => {
+    const coordinator = coordinatorOf(env);
+    await concurrently(load, () => limitOnce(coordinator));
+    return {};
+  },
+  locks: async (env, load) => {
+    const coordinator = coordinatorOf(env);
+    await concurrently(load, (_, client) => lockOnce(coordinator, `lock-${client}`));
+    return {};
+  },
+  bareLocks: async (env, load) => {
+    await concurrently(load, (_, client) => bareLockOnce(bareObject(env, `lock-${client}`), "lock"));
+    return {};
+  },
+  rowsOfTurns: async (env) => ({
+    ...(await groupObject(env, "turns").rowsOfTurns()),
+    bareLock: await bareObject(env, "rows").rowsOfLock(),
+  }),
   databaseBytes: async (env, { group }) => ({ bytes: await groupObject(env, group).databaseBytes() }),
   alarms: async (env, { alarms }) => {
     lateness.groups = [];
@@ -67,24 +86,31 @@ const jobs: JobTable = {
   },
 };
 
+function coordinatorOf(env: BenchEnv): DurableObjectCoordinator {
+  return new DurableObjectCoordinator({ namespace: env.COORDINATOR });
+}
+
 function tracker(env: BenchEnv): CompletionTracker {
-  return new CompletionTracker(new DurableObjectCoordinator({ namespace: env.COORDINATOR }));
+  return new CompletionTracker(coordinatorOf(env));
 }
 
 function groupObject({ COORDINATOR }: BenchEnv, group: string) {
   return COORDINATOR.get(COORDINATOR.idFromName(`coord:${placeOf("completion", group)}`));
 }
 
-function bareObject({ BARE }: BenchEnv) {
-  return BARE.get(BARE.idFromName("bare"));
+function bareObject({ BARE }: BenchEnv, name = "bare") {
+  return BARE.get(BARE.idFromName(name));
 }
 
-async function concurrently({ operations, clients }: Load, operation: (n: number) => Promise<unknown>): Promise<void> {
+async function concurrently(
+  { operations, clients }: Load,
+  operation: (n: number, client: number) => Promise<unknown>,
+): Promise<void> {
   let next = 0;
-  const client = async (): Promise<void> => {
-    while (next < operations) await operation(next++);
+  const work = async (client: number): Promise<void> => {
+    while (next < operations) await operation(next++, client);
   };
-  await Promise.all(Array.from({ length: clients }, client));
+  await Promise.all(Array.from({ length: clients }, (_, client) => work(client)));
 }
 
 function pause(ms: number): Promise<void> {

@@ -13,6 +13,14 @@ export interface Jobs {
   rowsWritten: { takes: { group: string; task: string }; gives: { rows: number } };
   /** A whole group by the names of its tasks, in a new object: what its registration wrote, and that with its acks. */
   rowsOfGroup: { takes: { group: string; tasks: string[] }; gives: { registration: number; rows: number } };
+  /** Calls of one user's rate limit, by calls from the Worker to the object. */
+  limits: { takes: Load; gives: object };
+  /** Acquires and releases of free locks: a key for each client. */
+  locks: { takes: Load; gives: object };
+  /** The same in bare objects, with a row for each lock. */
+  bareLocks: { takes: Load; gives: object };
+  /** The rows of one call of a limit, and of one acquire with its release, in objects that have their tables. */
+  rowsOfTurns: { takes: object; gives: { allowed: number; denied: number; lock: number; bareLock: number } };
   databaseBytes: { takes: { group: string }; gives: { bytes: number } };
   /** So many alarms within a second: how late each was, in milliseconds, from its instant to what it sets off. */
   alarms: { takes: { alarms: number }; gives: { groups: number[]; bare: number[] } };
