@@ -131,6 +131,11 @@ function* turn(op: string, givesUpMs: number, turns: Turns): Generator<Waiting, 
   while (world.nowMs < givesUpMs) {
     const { output } = yield* network.call("semaphore.turn", ID, { op });
     if (output?.ready) return;
+    if (world.chance(0.02)) {
+      // A caller that disconnects gives up its place, and comes back with the same operation.
+      yield* network.call("semaphore.leave", ID, { op });
+      return;
+    }
     const recheckMs = output?.recheckInMs ?? 1_000;
     yield* turns.notified(Math.min(recheckMs + 10, mode.hasTimers ? recheckMs : POLL_MS), op);
   }
