@@ -26,14 +26,14 @@ export const USES: readonly Use[] = [
   {
     what: "`.`, all of it: memory, custom backends and their machines too",
     source: all("index.ts"),
-    most: 48_300,
+    most: 48_800,
     target: 8_000,
   },
-  { what: "`./upstash`, with its scripts", source: all("backends/upstash/index.ts"), most: 52_200, target: 10_000 },
+  { what: "`./upstash`, with its scripts", source: all("backends/upstash/index.ts"), most: 52_600, target: 10_000 },
   { what: "`./http`", source: all("backends/http/index.ts"), most: 9_700, target: 4_000 },
   { what: "`./hono`", source: all("hono/index.ts"), most: 22_400, target: 4_000 },
   { what: "`./webhook`", source: all("webhook/index.ts"), most: 4_900, target: 4_000 },
-  { what: "`./durable-object`", source: all("backends/durable-object/object/index.ts"), most: 38_000, target: 12_000 },
+  { what: "`./durable-object`", source: all("backends/durable-object/object/index.ts"), most: 38_200, target: 12_000 },
 ];
 
 /** The minified bundle of a module, as an application's tools make it. */
