@@ -70,7 +70,7 @@ const FAULTS: readonly (readonly [string, string, Call])[] = [
   ["PUT", GROUP, { body: { total: 1, metadata: CANARY.repeat(3_000) } }],
   ["PUT", GROUP, { body: { total: 1, restart: CANARY } }],
   ["PUT", GROUP, { body: { total: 1, onEnd: CANARY } }],
-  ["POST", `/v1/semaphores/${CANARY.repeat(100)}/acquire`, { body: { permits: 1, permitId: CANARY } }],
+  ["POST", `/v1/semaphores/${CANARY.repeat(200)}/acquire`, { body: { permits: 1, permitId: CANARY } }],
   ["POST", `/v1/semaphores/${CANARY}/acquire`, { body: { permits: CANARY, permitId: CANARY } }],
   ["POST", `/v1/semaphores/${CANARY}/release`, { body: { permitId: CANARY.repeat(20) } }],
   ["GET", `/v1/semaphores/${CANARY}?${CANARY}=1`, {}],
