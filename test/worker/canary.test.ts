@@ -73,7 +73,7 @@ const FAULTS: readonly (readonly [string, string, Call])[] = [
   ["POST", `/v1/semaphores/${CANARY.repeat(200)}/acquire`, { body: { permits: 1, permitId: CANARY } }],
   ["POST", `/v1/semaphores/${CANARY}/acquire`, { body: { permits: CANARY, permitId: CANARY } }],
   ["POST", `/v1/semaphores/${CANARY}/release`, { body: { permitId: CANARY.repeat(30) } }],
-  ["GET", `/v1/semaphores/${CANARY}?${CANARY}=1`, {}],
+  ["GET", `/v1/semaphores/${CANARY}?${CANARY}-is-no-name=1`, {}],
   ["POST", `/v1/limits/${CANARY}`, { body: { limit: 1, windowSec: 60, namespace: CANARY.repeat(9) } }],
   ["PUT", GROUP, { body: { total: 1, onEnd: { url: CANARY } } }],
   ["PUT", GROUP, { body: { total: 1, onEnd: { url: `https://${HOST}/\\${CANARY}` } } }],
