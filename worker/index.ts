@@ -10,6 +10,7 @@ import { type HandlerRules, mayNameOf } from "./handlers.js";
 import { groupRoutes } from "./routes/groups.js";
 import { healthRoutes } from "./routes/health.js";
 import { limitRoutes } from "./routes/limits.js";
+import { openApiRoutes } from "./routes/openapi.js";
 import { requestRoutes } from "./routes/requests.js";
 import { semaphoreRoutes } from "./routes/semaphores.js";
 import { transitionRoutes } from "./routes/transitions.js";
@@ -91,6 +92,7 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
     await next();
   });
   healthRoutes(app, (env) => namespaceOf(env as Env, options));
+  openApiRoutes(app);
   groupRoutes(app);
   requestRoutes(app);
   semaphoreRoutes(app);

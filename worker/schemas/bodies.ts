@@ -2,6 +2,7 @@ import * as z from "zod/mini";
 import { MAX_INDEXED, MAX_TASKS } from "../../src/core/group/record.js";
 import { MAX_STAGES } from "../../src/core/group/stages.js";
 import { MAX_TASKS_A_CALL } from "../../src/trackers/group/task.js";
+import { accepting, described } from "./described.js";
 import {
   count,
   generation,
@@ -39,7 +40,7 @@ export const watchBody = z.strictObject({ id, input: z.unknown(), timeoutMs: z.e
 
 // ---- Groups ----
 
-const groupTarget = z
+export const groupTarget = z
   .strictObject({
     url: z.exactOptional(text(MAX_URL_BYTES)),
     handler: z.exactOptional(id),
@@ -65,10 +66,10 @@ const targets = {
 };
 
 /** A reference to a task: its id, or its stage and its id. */
-const taskRef = asObject(z.strictObject({ stage: z.exactOptional(stage), id: taskId }));
+export const taskRef = asObject(z.strictObject({ stage: z.exactOptional(stage), id: taskId }));
 
 /** A task that is announced. */
-const addedTask = asObject(
+export const addedTask = asObject(
   z.strictObject({
     stage: z.exactOptional(stage),
     id: taskId,
@@ -79,7 +80,7 @@ const addedTask = asObject(
 /** A task may be its id alone. */
 function asObject<Output>(schema: z.ZodMiniType<Output>): z.ZodMiniType<Output> {
   const inObject = z.transform((value: unknown) => (typeof value === "object" ? value : { id: value }));
-  return z.pipe(inObject, schema as z.ZodMiniType<Output, object | null>);
+  return accepting(z.pipe(inObject, schema as z.ZodMiniType<Output, object | null>), taskId, schema);
 }
 
 const registration = {
@@ -100,7 +101,10 @@ export const groupBody = z
         minSuccessful: z.exactOptional(whole(1, MAX_TOTAL)),
         toleratedFailureCount: z.exactOptional(whole(0, MAX_TOTAL)),
         toleratedFailurePercentage: z.exactOptional(
-          z.number().check(z.refine((value) => value >= 0 && value <= 100, { error: "must be 0 to 100" })),
+          described(z.number().check(z.refine((value) => value >= 0 && value <= 100, { error: "must be 0 to 100" })), {
+            minimum: 0,
+            maximum: 100,
+          }),
         ),
       }),
     ),
@@ -125,7 +129,7 @@ export const groupBody = z
   );
 
 /** A task that is acked. */
-const task = asObject(
+export const task = asObject(
   z
     .strictObject({
       stage: z.exactOptional(stage),

@@ -2,6 +2,7 @@ import * as z from "zod/mini";
 import { isId, isText, MAX_SEC, MAX_STAGE_BYTES } from "../../src/lib/validate.js";
 import { MAX_COUNT } from "../../src/trackers/request-wait.js";
 import { isStorableJson, MAX_DEPTH } from "../json.js";
+import { described, withItems } from "./described.js";
 
 /** Limits and fields that both transitions and bodies use. */
 
@@ -16,15 +17,21 @@ function accepted(accepts: (value: string) => boolean, must: string) {
   return z.string().check(z.refine(accepts, { error: `must be ${must}`, abort: true }));
 }
 
-export const id = accepted(isId, "1 to 256 bytes of well-formed text");
+export const id = described(accepted(isId, "1 to 256 bytes of well-formed text"), { minLength: 1, maxLength: 256 });
 
-export const stage = accepted(
-  (value) => value !== "" && isText(value, MAX_STAGE_BYTES),
-  `1 to ${MAX_STAGE_BYTES} bytes of well-formed text`,
+export const stage = described(
+  accepted(
+    (value) => value !== "" && isText(value, MAX_STAGE_BYTES),
+    `1 to ${MAX_STAGE_BYTES} bytes of well-formed text`,
+  ),
+  { minLength: 1, maxLength: MAX_STAGE_BYTES },
 );
 
 export const text = (maxBytes: number) =>
-  accepted((value) => isText(value, maxBytes), `at most ${maxBytes} bytes of well-formed text`);
+  described(
+    accepted((value) => isText(value, maxBytes), `at most ${maxBytes} bytes of well-formed text`),
+    { maxLength: maxBytes },
+  );
 
 export const jsonText = (maxBytes: number) =>
   text(maxBytes).check(z.refine(isStorableJson, { error: `must be JSON text, at most ${MAX_DEPTH} levels deep` }));
@@ -33,22 +40,31 @@ export const matching = (pattern: RegExp, must: string) =>
   z.string().check(z.refine((value) => pattern.test(value), { error: `must be ${must}` }));
 
 export const whole = (min: number, max: number) =>
-  z.number().check(
-    z.refine((value) => Number.isSafeInteger(value) && value >= min && value <= max, {
-      error: `must be a whole number from ${min} to ${max}`,
-    }),
+  described(
+    z.number().check(
+      z.refine((value) => Number.isSafeInteger(value) && value >= min && value <= max, {
+        error: `must be a whole number from ${min} to ${max}`,
+      }),
+    ),
+    { type: "integer", minimum: min, maximum: max },
   );
 
 export const seconds = (min: number) =>
-  z
-    .number()
-    .check(z.refine((value) => value >= min && value <= MAX_SEC, { error: `must be ${min} to ${MAX_SEC} seconds` }));
-
-export const ttlSeconds = z
-  .number()
-  .check(
-    z.refine((value) => value > 0 && value <= MAX_SEC, { error: `must be more than 0 and at most ${MAX_SEC} seconds` }),
+  described(
+    z
+      .number()
+      .check(z.refine((value) => value >= min && value <= MAX_SEC, { error: `must be ${min} to ${MAX_SEC} seconds` })),
+    { minimum: min, maximum: MAX_SEC },
   );
+
+export const ttlSeconds = described(
+  z.number().check(
+    z.refine((value) => value > 0 && value <= MAX_SEC, {
+      error: `must be more than 0 and at most ${MAX_SEC} seconds`,
+    }),
+  ),
+  { exclusiveMinimum: 0, maximum: MAX_SEC },
+);
 
 /** A list. Checks its length before its items, and reports only the first invalid item. */
 export function list<Item extends z.core.$ZodType>(item: Item, min: number, max: number) {
@@ -69,7 +85,7 @@ export function list<Item extends z.core.$ZodType>(item: Item, min: number, max:
     }
     return parsed;
   };
-  return z.pipe(sized, z.transform(parseEach));
+  return z.pipe(withItems(described(sized, { minItems: min, maxItems: max }), item), z.transform(parseEach));
 }
 
 /** A task's id, or a number that equals its decimal digits. */

@@ -1,0 +1,182 @@
+import {
+  acksAnswer,
+  addAnswer,
+  decrementAnswer,
+  groupStatus,
+  heartbeatAnswer,
+  resultPage,
+  retryAnswer,
+  taskPage,
+} from "../schemas/answers.js";
+import {
+  acksBody,
+  addBody,
+  cancelBody,
+  decrementBody,
+  extendBody,
+  generationBody,
+  groupBody,
+  redeliverBody,
+  resultsQuery,
+  retryBody,
+  tasksQuery,
+} from "../schemas/bodies.js";
+import type { Answer, Operation } from "./operation.js";
+
+const PATH = "/v1/groups/{id}";
+const STATUS: Answer = { description: "The group's status.", schema: groupStatus };
+const UNKNOWN = [404] as const;
+
+/** The routes of `/v1/groups`. */
+export const GROUPS: readonly Operation[] = [
+  {
+    method: "PUT",
+    path: PATH,
+    operationId: "registerGroup",
+    summary: "Register a group of tasks",
+    description:
+      "Has either `tasks` or `total`. A repeated call changes nothing. A call with other tasks or targets gets 409, unless " +
+      "it has `restart`.",
+    body: {
+      schema: groupBody,
+      example: { tasks: ["chunk-1", "chunk-2"], timeoutSec: 600, onEnd: { url: "https://app.example/hooks" } },
+    },
+    answer: STATUS,
+    problems: [409, 501],
+  },
+  {
+    method: "GET",
+    path: PATH,
+    operationId: "getGroup",
+    summary: "Read a group's status, or wait for its end",
+    description:
+      "With `Prefer: wait=20` the answer comes at the end, or with the status as it stands after 20 seconds.",
+    answer: STATUS,
+    waits: true,
+    problems: UNKNOWN,
+  },
+  {
+    method: "DELETE",
+    path: PATH,
+    operationId: "removeGroup",
+    summary: "Remove a group",
+    description: "An open group is cancelled first. Answers 204 whether or not the group existed.",
+    answer: { description: "The group is gone." },
+  },
+  {
+    method: "POST",
+    path: `${PATH}/acks`,
+    operationId: "ackTasks",
+    summary: "Report tasks as done or failed",
+    description: "A task counts once, however often it is reported. A task with an `error` has failed.",
+    body: {
+      schema: acksBody,
+      example: { tasks: ["chunk-1", { id: "chunk-2", error: "no text" }] },
+    },
+    answer: { description: "The verdict on each task, and the status.", schema: acksAnswer },
+    problems: [409],
+  },
+  {
+    method: "POST",
+    path: `${PATH}/tasks`,
+    operationId: "addTasks",
+    summary: "Add tasks to an open group",
+    body: { schema: addBody, example: { tasks: ["chunk-3", { id: "chunk-4", stage: "embed" }] } },
+    answer: { description: "Which tasks are new.", schema: addAnswer },
+    problems: [409],
+  },
+  {
+    method: "GET",
+    path: `${PATH}/tasks`,
+    operationId: "listTasks",
+    summary: "List a group's tasks",
+    description: "In the order of their registration. A page holds at most 1 MB.",
+    query: tasksQuery,
+    answer: { description: "A page of tasks.", schema: taskPage },
+    problems: [404, 501],
+  },
+  {
+    method: "POST",
+    path: `${PATH}/seal`,
+    operationId: "sealGroup",
+    summary: "Say that no more tasks will be added",
+    body: { schema: generationBody, isOptional: true, example: {} },
+    answer: STATUS,
+    problems: UNKNOWN,
+  },
+  {
+    method: "POST",
+    path: `${PATH}/retry`,
+    operationId: "retryTasks",
+    summary: "Open failed tasks again",
+    body: { schema: retryBody, example: { tasks: ["chunk-2"] } },
+    answer: { description: "Which tasks are open again.", schema: retryAnswer },
+  },
+  {
+    method: "POST",
+    path: `${PATH}/extend`,
+    operationId: "extendGroup",
+    summary: "Move a group's deadline",
+    description: "The new deadline is `timeoutSec` from now.",
+    body: { schema: extendBody, example: { timeoutSec: 600 } },
+    answer: STATUS,
+    problems: UNKNOWN,
+  },
+  {
+    method: "POST",
+    path: `${PATH}/heartbeat`,
+    operationId: "heartbeatGroup",
+    summary: "Put off a group's idle timeout",
+    body: { schema: generationBody, isOptional: true, example: {} },
+    answer: { description: "Whether work for the group is worth doing.", schema: heartbeatAnswer },
+  },
+  {
+    method: "POST",
+    path: `${PATH}/cancel`,
+    operationId: "cancelGroup",
+    summary: "Cancel an open group",
+    body: { schema: cancelBody, example: { reason: "the document was deleted" } },
+    answer: STATUS,
+    problems: UNKNOWN,
+  },
+  {
+    method: "POST",
+    path: `${PATH}/decrement`,
+    operationId: "decrementGroup",
+    summary: "Count tasks of a counted group as done",
+    description: "A call with an `opId` counts once, however often it is sent. Without one, do not send it again.",
+    body: { schema: decrementBody, example: { by: 1, opId: "message-17" } },
+    answer: { description: "How many tasks are left.", schema: decrementAnswer },
+    problems: [404, 409],
+  },
+  {
+    method: "POST",
+    path: `${PATH}/redeliver`,
+    operationId: "redeliverGroup",
+    summary: "Deliver a dead letter again",
+    body: { schema: redeliverBody, isOptional: true, example: {} },
+    answer: STATUS,
+    problems: UNKNOWN,
+  },
+  {
+    method: "GET",
+    path: `${PATH}/results`,
+    operationId: "listResults",
+    summary: "List the results of a group's tasks",
+    description: "A page holds at most 1 MB.",
+    query: resultsQuery,
+    answer: { description: "A page of results.", schema: resultPage },
+    problems: [404, 501],
+  },
+  {
+    method: "GET",
+    path: `${PATH}/events`,
+    operationId: "streamGroup",
+    summary: "Follow a group",
+    description:
+      "Server-sent events: `progress` with the status at the beginning and after changes, then one named like the state " +
+      "at the end. `Last-Event-ID` continues after an event.",
+    answer: { description: "A stream of events.", isStream: true },
+    problems: UNKNOWN,
+  },
+];

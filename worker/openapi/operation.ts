@@ -1,0 +1,35 @@
+import type * as z from "zod/mini";
+
+/** A route of the Worker, as `/openapi.json` describes it. */
+export interface Operation {
+  readonly method: "GET" | "PUT" | "POST" | "DELETE";
+  /** With the path's parameters in braces. */
+  readonly path: string;
+  readonly operationId: string;
+  readonly summary: string;
+  readonly description?: string;
+  /** The fields of the query. */
+  readonly query?: z.ZodMiniObject;
+  readonly body?: Body;
+  readonly answer: Answer;
+  /** The call waits as long as the header `Prefer: wait=20` says. */
+  readonly waits?: true;
+  /** The status codes of problems that only some calls have. */
+  readonly problems?: readonly (404 | 409 | 501)[];
+  /** Needs no token. */
+  readonly isOpen?: true;
+}
+
+export interface Body {
+  readonly schema: z.ZodMiniType;
+  readonly isOptional?: true;
+  readonly example: unknown;
+}
+
+export interface Answer {
+  readonly description: string;
+  /** Absent: 204, without a body. */
+  readonly schema?: z.ZodMiniType;
+  /** A stream of server-sent events. */
+  readonly isStream?: true;
+}

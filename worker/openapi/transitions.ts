@@ -1,0 +1,56 @@
+import * as z from "zod/mini";
+import { health, outcomes, output } from "../schemas/answers.js";
+import { batchBody, runBody, watchBody } from "../schemas/bodies.js";
+import type { Operation } from "./operation.js";
+
+const NAMED = "The client of the library calls it: its inputs belong to a version of the library.";
+
+/** The routes that run a transition by its name, and those that say how the Worker is. */
+export const TRANSITIONS: readonly Operation[] = [
+  {
+    method: "POST",
+    path: "/v1/run/{machine}/{transition}",
+    operationId: "runTransition",
+    summary: "Run a transition",
+    description: NAMED,
+    body: { schema: runBody, example: { id: "counter-1", input: {} } },
+    answer: { description: "What the transition returned.", schema: output },
+    problems: [404, 501],
+  },
+  {
+    method: "POST",
+    path: "/v1/watch/{machine}/{transition}",
+    operationId: "watchTransition",
+    summary: "Wait until a transition's output is ready",
+    description: NAMED,
+    body: { schema: watchBody, example: { id: "document-1", input: {}, timeoutMs: 20_000 } },
+    answer: { description: "What the transition returned, or null when the time is over.", schema: output },
+    problems: [404],
+  },
+  {
+    method: "POST",
+    path: "/v1/batch",
+    operationId: "runBatch",
+    summary: "Run several transitions",
+    description: `${NAMED} Each operation has its own outcome; the answer holds about 4 MB.`,
+    body: { schema: batchBody, example: { operations: [{ transition: "kv.get", id: "counter-1", input: {} }] } },
+    answer: { description: "The outcome of each operation, in their order.", schema: outcomes },
+  },
+  {
+    method: "GET",
+    path: "/health",
+    operationId: "getHealth",
+    summary: "Ask whether the Worker is configured",
+    description: "Touches no storage.",
+    answer: { description: "The version, and which variables are missing or malformed.", schema: health },
+    isOpen: true,
+  },
+  {
+    method: "GET",
+    path: "/openapi.json",
+    operationId: "getDescription",
+    summary: "Read this description",
+    answer: { description: "An OpenAPI document.", schema: z.looseObject({ openapi: z.string() }) },
+    isOpen: true,
+  },
+];
