@@ -174,7 +174,7 @@ function refusalsOf({ body, query, path, problems = [], isOpen }: Operation): ob
   return Object.fromEntries(all.map((status) => [status, { $ref: `#/components/responses/Problem${status}` }]));
 }
 
-/** What a webhook receiver gets. @see https://www.standardwebhooks.com */
+/** Returns the description of a webhook. @see https://www.standardwebhooks.com */
 function webhook(): object {
   const header = (name: string, description: string) => ({
     name,
