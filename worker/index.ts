@@ -3,10 +3,12 @@ import { DurableObjectCoordinator } from "../src/backends/durable-object/client.
 import type { ObjectNamespace } from "../src/backends/durable-object/options.js";
 import { CoordinationError } from "../src/errors.js";
 import { isExpected, Problem, problemResponse } from "../src/http/problem.js";
+import { emit } from "../src/runtime/events.js";
 import { authenticate } from "./auth.js";
 import type { App, AppEnv } from "./context.js";
 import { VariableError, type WorkerEnv } from "./env.js";
 import { type HandlerRules, mayNameOf } from "./handlers.js";
+import { EventLog, type WorkerEvent } from "./log.js";
 import { groupRoutes } from "./routes/groups.js";
 import { healthRoutes } from "./routes/health.js";
 import { limitRoutes } from "./routes/limits.js";
@@ -17,7 +19,11 @@ import { transitionRoutes } from "./routes/transitions.js";
 
 export type { WorkerEnv } from "./env.js";
 export type { HandlerRules } from "./handlers.js";
+export { EventLog, type LogEvent, type WorkerEvent } from "./log.js";
 export { CoordinatorWorkerObject } from "./object.js";
+
+/** How much of a path a log shows. */
+const MAX_PATH_LENGTH = 200;
 
 /** Options of a Worker. */
 export interface WorkerOptions<Env extends WorkerEnv = WorkerEnv> {
@@ -33,12 +39,12 @@ export interface WorkerOptions<Env extends WorkerEnv = WorkerEnv> {
    */
   readonly handlers?: HandlerRules;
   /**
-   * Receives the errors that a caller must not read, for logs. These are unexpected errors, which the Worker answers with
-   * `internal`, and a malformed token variable (`misconfigured`). The latter's message names the variable and holds no value.
+   * Receives what a caller must not read: `auth_failed`, `misconfigured` and `failed`. Errors that it throws are ignored.
+   * The object's class reports by its own `onEvent`.
    *
-   * @default the message of a malformed token variable goes to `console.error`
+   * @default lines of JSON on the console, at most 20 a second
    */
-  readonly onError?: (error: unknown) => void;
+  readonly onEvent?: (event: WorkerEvent) => void;
 }
 
 /** The used part of a Worker's `ctx`. */
@@ -75,15 +81,17 @@ export interface CoordinatorWorker<Env extends WorkerEnv = WorkerEnv> {
 export function createWorker<Env extends WorkerEnv = WorkerEnv>(
   options: WorkerOptions<Env> = {},
 ): CoordinatorWorker<Env> {
-  const { onError = logMisconfigured } = options;
+  const log = new EventLog();
+  const { onEvent = (event: WorkerEvent) => log.add(event) } = options;
+  const tell = (event: WorkerEvent): void => emit(onEvent, event);
   const report = (error: unknown): void => {
-    if (!isExpected(error)) onError(error);
+    if (!isExpected(error)) tell({ type: "failed", error });
   };
   const mayName = mayNameOf(options.handlers);
   // On the raw path: an id is decoded once, by the route that reads it.
   const app: App = new Hono<AppEnv>({ getPath: rawPathOf });
   app.use("/v1/*", async (c, next) => {
-    const keyPrefix = keyPrefixOf(c.req.raw, c.env, onError);
+    const keyPrefix = keyPrefixOf(c.req.raw, c.env, tell);
     c.set("report", report);
     c.set("keyPrefix", keyPrefix);
     c.set("mayName", mayName);
@@ -107,21 +115,18 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
   return { fetch: async (request, env, ctx) => app.fetch(request, env, executionContext(ctx)) };
 }
 
-/** Authenticates. A caller without a token does not learn which variable is wrong: `onError` gets it instead. */
-function keyPrefixOf(request: Request, env: WorkerEnv, onError: (error: unknown) => void): string {
+/** Authenticates. A caller without a token does not learn which variable is wrong: only the event says it. */
+function keyPrefixOf(request: Request, env: WorkerEnv, tell: (event: WorkerEvent) => void): string {
   try {
     return authenticate(request, env);
   } catch (error) {
-    if (!(error instanceof CoordinationError)) throw error;
-    onError(error);
+    if (!(error instanceof CoordinationError)) {
+      tell({ type: "auth_failed", path: rawPathOf(request).slice(0, MAX_PATH_LENGTH) });
+      throw error;
+    }
+    tell({ type: "misconfigured", error });
     throw new Problem("misconfigured", "this Worker accepts no token: its log says which variable must be corrected");
   }
-}
-
-function logMisconfigured(error: unknown): void {
-  // The documented default: without it a Worker that refuses every request would not log why.
-  // biome-ignore lint/suspicious/noConsole: the message names a variable, and holds no value.
-  if (error instanceof CoordinationError) console.error(`edge-coordinator: ${error.message}`);
 }
 
 /** Returns the raw path of a request's URL, which the platform has normalised. */

@@ -1,11 +1,16 @@
 import { CoordinatorObject } from "../src/backends/durable-object/object/index.js";
+import type { CoordinatorEvent } from "../src/runtime/events.js";
 import { tenantOf, type WorkerEnv } from "./env.js";
+import { EventLog } from "./log.js";
 import { webhooksOf } from "./webhooks.js";
 
 /**
  * The Worker's Durable Object: a `CoordinatorObject` that reads its webhooks' settings from `WEBHOOK_SECRET` or
- * `WEBHOOK_SECRETS`, `WEBHOOK_ALLOWED_HOSTS` and `WEBHOOK_ALLOW_HTTP`. Extend it to add handlers. Its events have the
+ * `WEBHOOK_SECRETS`, `WEBHOOK_ALLOWED_HOSTS` and `WEBHOOK_ALLOW_HTTP`. Extend it to add handlers. Handlers receive the
  * `tenant`.
+ *
+ * Writes every event to the console as a line of JSON with the `tenant`, at most 20 lines a second. Override `onEvent` to
+ * send them elsewhere.
  *
  * While a variable is malformed, registrations that name a URL are refused, and due webhooks wait. Acks, waits and handlers
  * still work. Events and `/health` name the variable.
@@ -25,6 +30,12 @@ import { webhooksOf } from "./webhooks.js";
  */
 export class CoordinatorWorkerObject<Env extends WorkerEnv = WorkerEnv> extends CoordinatorObject<Env> {
   override readonly webhooks: CoordinatorObject["webhooks"] = (keyPrefix) => webhooksOf(this.env, keyPrefix);
+
+  readonly #log = new EventLog(() => this.now());
+
+  protected override onEvent(event: CoordinatorEvent): void {
+    this.#log.add(event, { tenant: this.tenant });
+  }
 
   protected override tenantOf(keyPrefix: string): string | undefined {
     return tenantOf(keyPrefix);

@@ -16,8 +16,8 @@ const COUNTING = `
     jurisdiction: (place) => counted(objects.jurisdiction(place)),
   });
   const logged = [];
-  const onError = (error) => void logged.push(error.message);
-  const worker = createWorker({ namespace: (env) => counted(env.COORDINATOR), onError });
+  const onEvent = ({ error }) => void (error !== undefined && logged.push(error.message));
+  const worker = createWorker({ namespace: (env) => counted(env.COORDINATOR), onEvent });
   export default {
     fetch(request, env) {
       if (request.url.endsWith("/reached")) return Response.json(reached);
@@ -163,7 +163,7 @@ describe("a Worker whose tokens are not set up", () => {
     const call = clientOf(worker.url);
     await call("GET", "/v1/groups/a", { token: FIRST });
     expect((await call("GET", "/lines")).json).toEqual([
-      expect.stringMatching(/^edge-coordinator: neither COORDINATOR_TOKEN nor COORDINATOR_TOKENS is set/),
+      expect.stringMatching(/^\{"level":"error","event":"misconfigured","error":".*neither COORDINATOR_TOKEN nor /),
     ]);
   });
 

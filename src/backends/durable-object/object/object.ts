@@ -208,6 +208,11 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     return undefined;
   }
 
+  /** The tenant of this object's records. */
+  protected get tenant(): string | undefined {
+    return this.tenantOf(this.#prefix());
+  }
+
   /** Returns the time for every decision, in milliseconds since 1970. Override it in tests. */
   protected now(): number {
     return Date.now();
@@ -311,7 +316,7 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     const place: DeliveryPlace = {
       coordinator: () => this.handlerCoordinator(this.#prefix()),
       sole: this.#incarnation,
-      tenant: this.tenantOf(this.#prefix()),
+      tenant: this.tenant,
       noWebhooks,
     };
     try {

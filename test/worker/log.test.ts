@@ -1,0 +1,76 @@
+import { describe, expect, it } from "vitest";
+import { CoordinationError } from "../../src/errors.js";
+import { EventLog } from "../../worker/log.js";
+
+const T0 = 1_767_225_600_000;
+
+/** A log with its lines, at a time that the test moves. */
+function logAt() {
+  const lines: { readonly level: string; readonly event: string; readonly suppressed?: number }[] = [];
+  const time = { nowMs: T0 };
+  const log = new EventLog(
+    () => time.nowMs,
+    (level, line) => {
+      lines.push(JSON.parse(line));
+      expect(lines.at(-1)?.level).toBe(level);
+    },
+  );
+  return { log, lines, time };
+}
+
+const delivery = (outcome: "delivered" | "retry" | "dead" | "stale" | "unhandled") =>
+  ({ type: "delivery", machine: "completion", id: "g", deliveryId: "d", attempt: 1, outcome }) as const;
+
+describe("the Worker's log", () => {
+  it("writes a line of JSON for each event, with the level that it needs", () => {
+    const { log, lines } = logAt();
+    const error = new CoordinationError("misconfigured", "COORDINATOR_TOKEN is missing");
+    for (const outcome of ["delivered", "stale", "retry", "unhandled", "dead"] as const) log.add(delivery(outcome));
+    log.add({ type: "misconfigured", error });
+    log.add({ type: "auth_failed", path: "/v1/groups/a" });
+    log.add({ type: "failed", error: "text" }, { tenant: "tenant-a" });
+    expect(lines.map(({ level, event }) => [level, event])).toEqual([
+      ["info", "delivery"],
+      ["info", "delivery"],
+      ["warn", "delivery"],
+      ["warn", "delivery"],
+      ["error", "delivery"],
+      ["error", "misconfigured"],
+      ["warn", "auth_failed"],
+      ["error", "failed"],
+    ]);
+    expect(lines.slice(-3)).toEqual([
+      { level: "error", event: "misconfigured", error: "CoordinationError: COORDINATOR_TOKEN is missing" },
+      { level: "warn", event: "auth_failed", path: "/v1/groups/a" },
+      { level: "error", event: "failed", error: "text", tenant: "tenant-a" },
+    ]);
+  });
+
+  it("writes 20 lines a second, and says how many it did not write", () => {
+    const { log, lines, time } = logAt();
+    for (let i = 0; i < 50; i++) log.add(delivery("retry"));
+    expect(lines).toHaveLength(20);
+    time.nowMs += 999;
+    log.add(delivery("retry"));
+    expect(lines).toHaveLength(20);
+    time.nowMs += 1;
+    log.add(delivery("dead"));
+    log.add(delivery("dead"));
+    expect(lines.slice(20).map(({ suppressed }) => suppressed)).toEqual([31, undefined]);
+  });
+
+  it("goes on when the clock is set back", () => {
+    const { log, lines, time } = logAt();
+    for (let i = 0; i < 50; i++) log.add(delivery("retry"));
+    time.nowMs -= 3_600_000;
+    log.add(delivery("retry"));
+    expect(lines).toHaveLength(21);
+  });
+
+  it("cuts long errors, and shows an error's message alone", () => {
+    const { log, lines } = logAt();
+    log.add({ type: "failed", error: Object.assign(new Error("x".repeat(5_000)), { secret: "Canary" }) });
+    expect(JSON.stringify(lines)).not.toContain("Canary");
+    expect(JSON.stringify(lines).length).toBeLessThan(1_200);
+  });
+});
