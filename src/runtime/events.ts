@@ -45,7 +45,10 @@ export type CoordinatorEvent =
 export type OnEvent = (event: CoordinatorEvent) => void;
 
 /** Calls the hook. A hook that throws does not stop the work that it reports. */
-export function emit<Event = CoordinatorEvent>(onEvent: ((event: Event) => void) | undefined, event: NoInfer<Event>): void {
+export function emit<Event = CoordinatorEvent>(
+  onEvent: ((event: Event) => void) | undefined,
+  event: NoInfer<Event>,
+): void {
   try {
     onEvent?.(event);
   } catch {
