@@ -88,6 +88,11 @@ export function refusal(c: Context, problem: Problem): Response {
   return ofContext(c, problemResponse(problem));
 }
 
+/** Returns the error for the application's error handler. Its own response is problem details, also without a handler. */
+export function faultOf(error: CoordinationError): Error {
+  return new RouteFault(error);
+}
+
 async function answerAfter(c: Context, next: Next, options: CoordinationErrorsOptions): Promise<void> {
   await next();
   const error = thrownOf(c.error);

@@ -3,6 +3,7 @@ import type { Coordinator } from "../coordinator.js";
 import type { Clock } from "../lib/clock.js";
 import type { Duration } from "../lib/duration.js";
 import type { OnEvent } from "../runtime/events.js";
+import type { IdempotentRequests } from "./idempotent-requests.js";
 
 /**
  * Options of `requestWait` and `requestStatusRoutes`. Pass the same object to both.
@@ -33,6 +34,13 @@ export interface RequestOptions<S extends string = string> {
    * @default `Idempotency-Key`, else `X-Request-Id`, which proxies and service meshes write too
    */
   readonly requestId?: ((c: Context) => string | undefined) | undefined;
+  /**
+   * Runs the handler of a key once, and gives its response to each duplicate: `idempotentRequests(…)`. Refused with
+   * `scope: "public"`.
+   *
+   * @default none: a request that is sent again runs its handler again
+   */
+  readonly idempotency?: IdempotentRequests | undefined;
   /** The longest that a response is held back, in milliseconds, from the arrival of the request: 0 to 600,000. Default 20,000. */
   readonly maxWaitMs?: Duration | undefined;
   /** The answer to a client whose wait timed out: 202 with a `Location` (the default), or 504. */

@@ -36,12 +36,17 @@ export interface Identification {
 }
 
 /**
- * Returns the public id of an arriving request: its key, the key's digest, or a fresh UUID where it has no key.
+ * Returns the key of an arriving request, or `undefined`.
  *
  * @throws {Problem} `malformed` for an unusable key. A UUID in its place would run a repeated request twice.
  */
-export async function publicIdOf(c: Context, { scope, requestId }: Identification): Promise<string> {
-  const key = scope === "public" ? undefined : requestId === undefined ? clientKey(c) : usable(requestId(c), OWN_ID);
+export function keyOf(c: Context, { scope, requestId }: Identification): string | undefined {
+  if (scope === "public") return undefined;
+  return requestId === undefined ? clientKey(c) : usableKey(requestId(c), OWN_ID);
+}
+
+/** Returns the public id of an arriving request: its key, the key's digest, or a fresh UUID where it has no key. */
+export async function publicIdOf(key: string | undefined): Promise<string> {
   return key === undefined ? crypto.randomUUID() : publicForm(key);
 }
 
@@ -56,14 +61,24 @@ export async function publicIdIn(segment: string | undefined, scope: Scope): Pro
 
 /** The client's own key takes precedence: proxies and service meshes write `X-Request-Id` themselves. */
 function clientKey(c: Context): string | undefined {
-  const key = c.req.header("idempotency-key");
-  if (key === undefined) return usable(c.req.header("x-request-id"), "X-Request-Id");
-  // In the header's draft the key is a quoted string; most clients send it without quotes.
-  const text = key.startsWith('"') ? QUOTED.exec(key)?.[1]?.replace(/\\(["\\])/g, "$1") : key;
-  return usable(text ?? "", "Idempotency-Key, bare or in quotes,");
+  return idempotencyKey(c) ?? usableKey(c.req.header("x-request-id"), "X-Request-Id");
 }
 
-function usable(key: unknown, name: string): string | undefined {
+/**
+ * Returns the key of `Idempotency-Key`, bare or in quotes; `undefined` without the header.
+ *
+ * @throws {Problem} `malformed` for an unusable key.
+ */
+export function idempotencyKey(c: Context): string | undefined {
+  const key = c.req.header("idempotency-key");
+  if (key === undefined) return undefined;
+  // In the header's draft the key is a quoted string; most clients send it without quotes.
+  const text = key.startsWith('"') ? QUOTED.exec(key)?.[1]?.replace(/\\(["\\])/g, "$1") : key;
+  return usableKey(text ?? "", "Idempotency-Key, bare or in quotes,");
+}
+
+/** @throws {Problem} `malformed` for a key that is not 1 to 255 printable ASCII characters. */
+export function usableKey(key: unknown, name: string): string | undefined {
   if (key === undefined) return undefined;
   if (typeof key === "string" && KEY.test(key)) return key;
   throw new Problem("malformed", `${name} must be 1 to 255 printable ASCII characters`);
@@ -81,13 +96,22 @@ async function publicForm(key: string): Promise<string> {
  */
 export async function recordIdOf(c: Context, scope: Scope, publicId: string): Promise<string> {
   if (scope === "public") return publicId;
+  return joinParts([await shortScope(scopeOf(c, scope)), publicId]);
+}
+
+/**
+ * Returns the owner of a request.
+ *
+ * @throws {CoordinationError} `misconfigured` for a missing scope, `invalid_input` for one that is too long.
+ */
+export function scopeOf(c: Context, scope: (c: Context) => string): string {
   const value: unknown = scope(c);
   if (typeof value !== "string" || value === "") {
     const message = "scope returned no text: is the middleware that authenticates mounted before this one?";
     throw new CoordinationError("misconfigured", message);
   }
   checkText(value, "scope", MAX_SCOPE_BYTES);
-  return joinParts([await shortScope(value), publicId]);
+  return value;
 }
 
 /** A digest is longer than any plain scope, so that no scope equals a digest. */

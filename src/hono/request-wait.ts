@@ -1,4 +1,4 @@
-import type { Context, MiddlewareHandler } from "hono";
+import type { Context, MiddlewareHandler, Next } from "hono";
 import { Problem } from "../http/problem.js";
 import { newOp } from "../lib/ids.js";
 import type { RequestStatus } from "../trackers/request/status.js";
@@ -6,9 +6,10 @@ import type { AddTasksResult, RequestWaitTracker, TaskIds } from "../trackers/re
 import { acceptedAnswer, doneAnswer, isHoldable, keepFromCaches, timeoutAnswer } from "./answer.js";
 import { refusal } from "./coordination-errors.js";
 import { abandonInTime, answered, endInTime } from "./end-in-time.js";
+import type { IdempotentRun } from "./guard.js";
 import { withJsonField } from "./json-field.js";
 import type { RequestOptions } from "./options.js";
-import { publicIdOf, recordIdOf } from "./request-id.js";
+import { keyOf, publicIdOf, recordIdOf, scopeOf } from "./request-id.js";
 import { type Settings, settingsOf } from "./settings.js";
 import { type Wish, wishOf } from "./wish.js";
 
@@ -35,6 +36,8 @@ export interface RequestWait<S extends string = string> {
    * @throws {CoordinationError} as `RequestWaitTracker.add` does.
    */
   add(stage: S, taskIds: TaskIds): Promise<AddTasksResult<S>>;
+  /** The run of the key, with the option `idempotency` and for a request with a key. */
+  readonly idempotency?: IdempotentRun | undefined;
 }
 
 /**
@@ -99,92 +102,129 @@ export function requestWait<const S extends string>(options: RequestOptions<S>):
   const settings = settingsOf(options);
   return async function requestWait(c, next) {
     const arrivedAtMs = settings.clock.now();
-    const publicId = await publicIdOf(c, settings).catch(asProblem);
-    if (publicId instanceof Problem) return refusal(c, publicId);
-    // Set before the handler too, for the response of an error handler.
-    c.header("X-Request-Id", publicId);
-    c.header("Cache-Control", "no-store");
-    const asked = await register(c, settings, publicId);
-    c.set("requestWait", asked.wait);
     try {
-      await next();
+      const asked = await identified(c, settings);
+      const isAnswered = await answeredOnce(asked, next);
+      // Reading `c.res` would make an empty 200. Without it, Hono throws an error that names the missing `return`.
+      if (!c.finalized) return undefined;
+      const isHeld = isAnswered && c.error === undefined && isHoldable(c.res);
+      if (isHeld) await hold(asked, arrivedAtMs);
+      else if (isAnswered && isGuarded(asked) && c.res.status < 400) await endOf(asked, 0, 0);
+      c.header("X-Request-Id", asked.publicId);
+      keepFromCaches(c);
+      if (isHeld && c.req.method === "GET") c.header("Vary", "Prefer", { append: true });
+      return undefined;
     } catch (error) {
-      // No error handler runs between the handler and this middleware.
-      await abandon(asked, settings, "the handler failed");
+      if (error instanceof Problem) return refusal(c, error);
       throw error;
     }
-    if (!c.finalized) {
-      // Reading `c.res` would make an empty 200. Without it, Hono throws an error that names the missing `return`.
-      await abandon(asked, settings, "the handler returned no response");
-      return undefined;
-    }
-    const isHeld = c.error === undefined && isHoldable(c.res);
-    if (c.error !== undefined || c.res.status >= 400) {
-      await abandon(asked, settings, `the handler answered with status ${c.res.status}`);
-    } else if (isHeld) await hold(c, settings, asked, arrivedAtMs);
-    c.header("X-Request-Id", publicId);
-    keepFromCaches(c);
-    if (isHeld && c.req.method === "GET") c.header("Vary", "Prefer", { append: true });
-    return undefined;
   };
 }
 
-/** A registered request, with what its handler and its response need. */
+/** A request with its ids, before it is registered. */
 interface Asked<S extends string> {
-  readonly wait: RequestWait<S>;
+  readonly c: Context;
+  readonly settings: Settings<S>;
+  /** The key of the client. */
+  readonly key: string | undefined;
+  readonly publicId: string;
+  /** The record's id. */
+  readonly id: string;
+  readonly tracker: RequestWaitTracker<S>;
   readonly location: string;
   /** Names this registration. */
   readonly caller: string;
 }
 
-function asProblem(error: unknown): Problem {
-  if (error instanceof Problem) return error;
-  throw error;
+async function identified<S extends string>(c: Context, settings: Settings<S>): Promise<Asked<S>> {
+  const key = keyOf(c, settings);
+  const publicId = await publicIdOf(key);
+  // Set before the handler too, for the response of an error handler.
+  c.header("X-Request-Id", publicId);
+  c.header("Cache-Control", "no-store");
+  const location = `${settings.statusPathOf(c)}/${encodeURIComponent(publicId)}`;
+  const id = await recordIdOf(c, settings.scope, publicId);
+  return { c, settings, key, publicId, id, tracker: settings.trackerOf(c), location, caller: newOp() };
+}
+
+/**
+ * Runs the handler, unless its key has been used. Returns whether `c.res` is a handler's response: of this handler, or of an
+ * earlier one with the same key.
+ */
+async function answeredOnce<S extends string>(asked: Asked<S>, next: Next): Promise<boolean> {
+  const { c, settings, key, location } = asked;
+  const { guard, onEvent, scope } = settings;
+  if (guard === undefined || scope === "public" || (key === undefined && !guard.isRequired)) {
+    return handled(asked, next);
+  }
+  if (key === undefined) {
+    guard.refuseKeyless(c);
+    return false;
+  }
+  const handle = (run: IdempotentRun): Promise<boolean> => handled(asked, next, run);
+  const keyed = { coordinator: settings.coordinatorOf(c), key, owner: scopeOf(c, scope), location, onEvent, handle };
+  return (await guard.run(c, keyed)) !== "refused";
+}
+
+/** Whether the handler of the key runs once. Its request is sealed in any case: the seal says that the handler has answered. */
+function isGuarded<S extends string>({ settings, key }: Asked<S>): boolean {
+  return settings.guard !== undefined && key !== undefined;
+}
+
+/**
+ * Registers the request, and runs the handler. Cancels the request of a handler that fails. Returns false when the handler of
+ * the key has answered before: the request is sealed. The handler does not run then.
+ */
+async function handled<S extends string>(asked: Asked<S>, next: Next, idempotency?: IdempotentRun): Promise<boolean> {
+  const { c, id, publicId, tracker } = asked;
+  const { sealed, final } = await register(asked);
+  if (idempotency !== undefined && (sealed || final)) return false;
+  const add: RequestWait<S>["add"] = (stage, taskIds) => tracker.add(id, stage, taskIds);
+  c.set("requestWait", { id, publicId, tracker, add, idempotency });
+  try {
+    await next();
+  } catch (error) {
+    // No error handler runs between the handler and this middleware.
+    await abandon(asked, "the handler failed");
+    throw error;
+  }
+  if (!c.finalized) await abandon(asked, "the handler returned no response");
+  else if (c.error !== undefined || c.res.status >= 400) {
+    await abandon(asked, `the handler answered with status ${c.res.status}`);
+  }
+  return true;
 }
 
 /** Registers the request before the handler runs. An ack that arrives before its task is added then has a record. */
-async function register<S extends string>(c: Context, settings: Settings<S>, publicId: string): Promise<Asked<S>> {
-  const location = `${settings.statusPathOf(c)}/${encodeURIComponent(publicId)}`;
-  const id = await recordIdOf(c, settings.scope, publicId);
-  const tracker = settings.trackerOf(c);
-  const caller = newOp();
-  await answered({ limitMs: REGISTER_MS, signal: c.req.raw.signal, clock: settings.clock }, () =>
-    tracker.register(id, { caller, timeoutSec: settings.timeoutSec }),
+function register<S extends string>({ c, settings, id, tracker, caller }: Asked<S>): Promise<RequestStatus<S>> {
+  const { clock, timeoutSec } = settings;
+  return answered({ limitMs: REGISTER_MS, signal: c.req.raw.signal, clock }, () =>
+    tracker.register(id, { caller, timeoutSec }),
   );
-  const add: RequestWait<S>["add"] = (stage, taskIds) => tracker.add(id, stage, taskIds);
-  return { wait: { id, publicId, tracker, add }, location, caller };
 }
 
 /** Cancels the request of a handler that has failed. */
-function abandon<S extends string>(
-  { wait: { tracker, id }, caller }: Asked<S>,
-  { clock, onEvent }: Settings<S>,
-  message: string,
-): Promise<void> {
+function abandon<S extends string>({ settings, tracker, id, caller }: Asked<S>, message: string): Promise<void> {
+  const { clock, onEvent } = settings;
   return abandonInTime({ tracker, id, caller, message, clock, onEvent });
 }
 
 /** Holds the handler's response back as long as the client asked for, then replaces it by the result. */
-async function hold<S extends string>(
-  c: Context,
-  settings: Settings<S>,
-  { wait: { id, tracker }, location }: Asked<S>,
-  arrivedAtMs: number,
-): Promise<void> {
-  const { clock, onEvent, maxWaitMs } = settings;
+async function hold<S extends string>(asked: Asked<S>, arrivedAtMs: number): Promise<void> {
+  const { c, settings, location } = asked;
+  const { clock, maxWaitMs } = settings;
   const wish = wishOf(c, maxWaitMs);
   const isAsked = wish.respondAsync || wish.waitMs !== undefined;
   // The client neither waits nor receives a 202, so the response stays as it is.
-  if (!isAsked && c.res.status !== 202) return;
+  if (!isAsked && c.res.status !== 202 && !isGuarded(asked)) return;
   const tookMs = clock.now() - arrivedAtMs;
   const waitMs = Math.max(0, (wish.waitMs ?? 0) - tookMs);
-  const leftMs = maxWaitMs - tookMs;
-  const end = await endInTime({ tracker, id, waitMs, leftMs, signal: c.req.raw.signal, clock, onEvent });
+  const end = await endOf(asked, waitMs, maxWaitMs - tookMs);
   if (!isAsked) {
-    if (!c.res.headers.has("location")) c.header("Location", location);
+    if (c.res.status === 202 && !c.res.headers.has("location")) c.header("Location", location);
     return;
   }
-  const answer = await answerOf(c.res, wish, end, location, settings);
+  const answer = await answerOf(c.res, asked, wish, end);
   // Otherwise Hono would add the old headers again.
   c.res = undefined;
   c.res = answer;
@@ -192,14 +232,21 @@ async function hold<S extends string>(
   if (wish.waitApplied !== undefined) c.header("Preference-Applied", wish.waitApplied, { append: true });
 }
 
+/** Seals the request, and waits for its end. */
+function endOf<S extends string>(asked: Asked<S>, waitMs: number, leftMs: number): Promise<RequestStatus<S> | null> {
+  const { c, settings, tracker, id } = asked;
+  const { clock, onEvent } = settings;
+  return endInTime({ tracker, id, waitMs, leftMs, signal: c.req.raw.signal, clock, onEvent });
+}
+
 /** Returns the response for a request that is complete (`end`), or still pending (null). */
 function answerOf<S extends string>(
   response: Response,
+  { settings, location }: Asked<S>,
   wish: Wish,
   end: RequestStatus<S> | null,
-  location: string,
-  { queueStatusField, isTimeoutAccepted, clock }: Settings<S>,
 ): Response | Promise<Response> {
+  const { queueStatusField, isTimeoutAccepted, clock } = settings;
   if (end !== null) {
     const done = doneAnswer(response);
     return queueStatusField === false ? done : withJsonField(done, queueStatusField, end.stages, clock);

@@ -1,4 +1,5 @@
 import type { Context } from "hono";
+import type { Coordinator } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";
 import { type Clock, systemClock } from "../lib/clock.js";
 import { inMillis, inSeconds } from "../lib/duration.js";
@@ -7,8 +8,9 @@ import type { OnEvent } from "../runtime/events.js";
 import { checkCoordinator } from "../trackers/check-coordinator.js";
 import { checkStages } from "../trackers/request/stages.js";
 import { RequestWaitTracker } from "../trackers/request-wait.js";
+import type { Guard } from "./guard.js";
 import type { RequestOptions } from "./options.js";
-import type { Identification } from "./request-id.js";
+import { type Identification, idempotencyKey } from "./request-id.js";
 
 const MAX_WAIT_MS = 600_000;
 const MIN_STREAM_MS = 1_000;
@@ -16,6 +18,9 @@ const MAX_STREAM_MS = 3_600_000;
 
 /** The checked options of requests, with defaults. */
 export interface Settings<S extends string> extends Identification {
+  readonly coordinatorOf: (c: Context) => Coordinator;
+  /** Runs the handlers of keys once. */
+  readonly guard: Guard | undefined;
   readonly stages: readonly S[];
   /** Makes a tracker for one request: Workers forbid requests to share objects that do I/O. */
   trackerOf(c: Context): RequestWaitTracker<S>;
@@ -51,6 +56,7 @@ export function settingsOf<S extends string>(options: RequestOptions<S>): Settin
   if (typeof coordinator !== "function") checkCoordinator(coordinator);
   const stages = checkStages(options.stages);
   checkIdentification({ scope, requestId });
+  const guard = guardOf(options);
   if (ttlSec !== undefined) checkNumber(ttlSec, "ttlSec", 1, MAX_SEC);
   checkNumber(timeoutSec, "timeoutSec", 0, MAX_SEC);
   checkInteger(maxWaitMs, "maxWaitMs", 0, MAX_WAIT_MS);
@@ -60,13 +66,19 @@ export function settingsOf<S extends string>(options: RequestOptions<S>): Settin
   }
   const fixedPath = typeof statusPath === "function" ? undefined : trimmedPath(statusPath, "invalid_input");
   if (queueStatusField !== false) checkId(queueStatusField, "queueStatusField");
-  const made = { stages, onEvent, ...(ttlSec === undefined ? {} : { ttlSec }) };
-  const trackerOf = (c: Context): RequestWaitTracker<S> => new RequestWaitTracker(coordinatorOf(coordinator, c), made);
+  const coordinatorFor = (c: Context): Coordinator => coordinatorOf(coordinator, c);
+  const trackerOf = (c: Context): RequestWaitTracker<S> => {
+    const own = coordinatorFor(c);
+    return new RequestWaitTracker(own, { stages, onEvent, ...keptFor(ttlSec, guard, own) });
+  };
   return {
     stages,
+    coordinatorOf: coordinatorFor,
     trackerOf,
     scope,
-    requestId,
+    // With a guard, `X-Request-Id` is no key: proxies write it.
+    requestId: requestId ?? (guard === undefined ? undefined : idempotencyKey),
+    guard,
     timeoutSec,
     maxWaitMs,
     isTimeoutAccepted: onTimeout === "accepted",
@@ -87,6 +99,29 @@ function checkIdentification({ scope, requestId }: Identification): void {
     const message = 'requestId must be left out with scope "public", where the server makes the ids';
     throw new CoordinationError("invalid_input", message);
   }
+}
+
+function guardOf({ scope, idempotency }: RequestOptions): Guard | undefined {
+  if (idempotency === undefined) return undefined;
+  const guard: unknown = (idempotency as { readonly guard?: unknown } | null)?.guard;
+  if (guard === undefined) {
+    throw new CoordinationError("invalid_input", "idempotency must be what idempotentRequests() returns");
+  }
+  if (scope === "public") {
+    const message = 'idempotency must be left out with scope "public", where the server makes the ids';
+    throw new CoordinationError("invalid_input", message);
+  }
+  return guard as Guard;
+}
+
+/** A request is kept for at least as long as the key that names it. */
+function keptFor(
+  ttlSec: number | undefined,
+  guard: Guard | undefined,
+  { defaultTtlSec }: Coordinator,
+): { readonly ttlSec?: number } {
+  if (guard !== undefined) return { ttlSec: Math.max(ttlSec ?? defaultTtlSec, guard.ttlMs / 1000) };
+  return ttlSec === undefined ? {} : { ttlSec };
 }
 
 function trimmedPath(path: unknown, code: "invalid_input" | "misconfigured"): string {

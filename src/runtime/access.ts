@@ -10,8 +10,8 @@ interface Access {
   readonly watchable?: true;
   /** Only a drain runs it. Clients cannot call it. */
   readonly internal?: true;
-  /** The content of a large answer: a status, or a page whose size the input may limit. Absent for short answers. */
-  readonly answer?: "status" | "page";
+  /** The content of a large answer: a status, a run's value, or a page whose size the input may limit. Absent for short ones. */
+  readonly answer?: "status" | "page" | "value";
 }
 
 /** Requires `watchable` exactly where the output has `ready`. */
@@ -23,8 +23,8 @@ const PAGE = { reads: true, answer: "page" } as const;
 const STATUS = { answer: "status" } as const;
 const READ_STATUS = { reads: true, answer: "status" } as const;
 const WATCH_STATUS = { reads: true, answer: "status", watchable: true } as const;
-/** Its answer may hold the value of a run, of up to 16 KB: as large as a status. */
-const VALUE = { answer: "status" } as const;
+/** Its answer may hold the value of a run. */
+const VALUE = { answer: "value" } as const;
 const WATCH = { reads: true, watchable: true } as const;
 const WAKE = { internal: true } as const;
 const DRAIN = { internal: true, answer: "status" } as const;
@@ -107,6 +107,8 @@ export type PublicTransition = Exclude<TransitionName, InternalTransition>;
 
 /** How many bytes are reserved for an answer with a status. Most take far less, the largest about 130 KB. */
 const STATUS_BYTES = 32_768;
+/** The largest value of a run. */
+const VALUE_BYTES = 98_304;
 
 function accessOf(name: string): Access {
   const [machine, step = ""] = name.split(".");
@@ -123,7 +125,8 @@ export function isPaged(name: string): boolean {
 export function answerSize(name: string): number {
   const { answer } = accessOf(name);
   if (answer === undefined) return 0;
-  return answer === "page" ? MAX_PAGE_BYTES : STATUS_BYTES;
+  if (answer === "page") return MAX_PAGE_BYTES;
+  return answer === "value" ? VALUE_BYTES : STATUS_BYTES;
 }
 
 /** Whether a write may have been applied when the answer to this transition is lost. */

@@ -72,8 +72,13 @@ const OPTIONS: Names<RunOnceOptions> = {
 
 /** The longest fingerprint of a run, in bytes of UTF-8. */
 export const MAX_FINGERPRINT_BYTES = 256;
-/** The largest value of a run that is kept, in bytes of JSON. */
-export const MAX_RUN_VALUE_BYTES = 16_384;
+/** The largest value of `DedupeWindow.run` that is kept, in bytes of JSON. */
+const MAX_RETURNED_BYTES = 16_384;
+/**
+ * The largest value that a record keeps, in bytes of JSON: a response whose body has 64 KB, in base64, with its headers.
+ * Backends store it in one row or field. It fits into a request to the Worker (256 KB).
+ */
+export const MAX_RUN_VALUE_BYTES = 98_304;
 const DEFAULT_LEASE_SEC = 30;
 const MAX_LEASE_SEC = 86_400;
 const DEFAULT_WAIT_MS = 25_000;
@@ -98,6 +103,8 @@ export interface RunSettings {
   /** 0: a duplicate does not wait. */
   readonly waitMs: number;
   readonly signal: AbortSignal | undefined;
+  /** The largest value that is kept, in bytes of JSON: up to `MAX_RUN_VALUE_BYTES`. */
+  readonly maxValueBytes: number;
 }
 
 /** @throws {CoordinationError} `invalid_input` for an option that is unknown or out of range. */
@@ -122,6 +129,7 @@ export function checkRun(options: RunOnceOptions, ownWindowMs: number | undefine
     windowMs,
     waitMs: onInFlight === "wait" ? waitMs : 0,
     signal,
+    maxValueBytes: MAX_RETURNED_BYTES,
   };
 }
 
@@ -203,16 +211,28 @@ async function work<Value>(
 }
 
 /** Keeps the result. Work that was done is not reported as failed. */
-async function finish<Value>(place: RunPlace, { op, windowMs }: Run, value: Value): Promise<DedupeOutcome<Value>> {
-  const text = textOf(value);
-  const input = { op, windowMs, ...(text === undefined ? {} : { value: text }) };
+async function finish<Value>(place: RunPlace, run: Run, value: Value): Promise<DedupeOutcome<Value>> {
+  const { op, windowMs, maxValueBytes } = run;
+  const text = textOf(value, maxValueBytes);
+  const end = (kept: { value?: string }) => place.coordinator.run("dedupe.finish", place.id, { op, windowMs, ...kept });
+  let isKept = text !== undefined;
   try {
-    const { held } = await place.coordinator.run("dedupe.finish", place.id, input);
-    return held ? { outcome: "ran", value, kept: text !== undefined } : { outcome: "lost", value, kept: false };
+    const { held } = await end(text === undefined ? {} : { value: text }).catch((error: unknown) => {
+      // A store, or a Worker of an earlier version, refuses a value of this size: the key is done without it.
+      if (text === undefined || !isRefused(error)) throw error;
+      report(place, "dedupe.finish", error);
+      isKept = false;
+      return end({});
+    });
+    return held ? { outcome: "ran", value, kept: isKept } : { outcome: "lost", value, kept: false };
   } catch (error) {
     report(place, "dedupe.finish", error);
     return { outcome: "ran", value, kept: false };
   }
+}
+
+function isRefused(error: unknown): boolean {
+  return error instanceof CoordinationError && !error.retryable && error.applied === "no";
 }
 
 /** When this fails, the key is free when its lease ends. */
@@ -229,11 +249,11 @@ function report({ key, onEvent }: RunPlace, transition: "dedupe.finish" | "dedup
 }
 
 /** Returns the value as JSON text; "" for undefined; `undefined` for a value that cannot be kept. */
-function textOf(value: unknown): string | undefined {
+function textOf(value: unknown, maxBytes: number): string | undefined {
   if (value === undefined) return "";
   try {
     const text: string | undefined = JSON.stringify(value);
-    return isText(text, MAX_RUN_VALUE_BYTES) ? text : undefined;
+    return isText(text, maxBytes) ? text : undefined;
   } catch {
     // A cycle or a BigInt.
     return undefined;

@@ -30,9 +30,9 @@ export const TURN_STEPS: Readonly<Record<string, Step>> = {
     bad: [...MORE, ...OP, ...LEASE, ...WINDOW],
   },
   "dedupe.finish": {
-    input: { op: "op", windowMs: 60_000, value: "x".repeat(16_384) },
+    input: { op: "op", windowMs: 60_000, value: "x".repeat(98_304) },
     output: { held: false },
-    bad: [...MORE, ...OP, ...WINDOW, [{ value: "x".repeat(16_385) }, /^input\.value must be at most 16384 bytes/]],
+    bad: [...MORE, ...OP, ...WINDOW, [{ value: "x".repeat(98_305) }, /^input\.value must be at most 98304 bytes/]],
   },
   "dedupe.fail": { input: { op: "op" }, output: { held: false }, bad: [...MORE, ...OP] },
   "dedupe.forget": { input: { op: "op" }, output: { found: false }, bad: [...MORE, ...OP] },

@@ -12,6 +12,8 @@ export interface RequestStatus<S extends string = string> {
   readonly state: RequestState;
   /** The request has ended: its state does not change any more. */
   readonly final: boolean;
+  /** The request takes no more tasks, except the `next` tasks of open ones. */
+  readonly sealed: boolean;
   /** How many announced tasks are open. */
   readonly open: number;
   /** The counts by stage: the tracker's own stages, and others that calls have named. */
@@ -55,6 +57,7 @@ export function requestStatus<S extends string>(stages: readonly S[], group: Gro
     requestId: groupId,
     state: requestStateOf(group),
     final: group.state !== "open",
+    sealed: group.sealed,
     open: group.remaining,
     stages: stagesOf(stages, group),
     generation,
