@@ -2,8 +2,9 @@ import type { Context } from "hono";
 import type { Coordinator } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";
 import { hexDigest } from "../lib/digest.js";
-import type { Duration } from "../lib/duration.js";
+import { type Duration, inMillis } from "../lib/duration.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
+import { checkInteger, checkTtlSec } from "../lib/validate.js";
 import type { OnEvent } from "../runtime/events.js";
 import { checkRun, MAX_RUN_VALUE_BYTES } from "../trackers/run-once.js";
 import { fingerprintOf } from "./fingerprint.js";
@@ -112,11 +113,10 @@ export function guardSettings(options: IdempotentRequestsOptions = {}): GuardSet
   check(onInFlight === "conflict" || onInFlight === "wait", 'onInFlight must be "conflict" or "wait"');
   check(fingerprint === undefined || typeof fingerprint === "function", "fingerprint must be a function");
   check(store === undefined || typeof store === "function", "store must be a function");
-  const run = checkRun(
-    { windowSec: ttlSec, leaseSec, waitMs, onInFlight: onInFlight === "wait" ? "wait" : "skip" },
-    undefined,
-  );
-  check(run.waitMs <= MAX_WAIT_MS, `waitMs must be at most ${MAX_WAIT_MS}`);
+  if (ttlSec !== undefined) checkTtlSec(ttlSec, "ttlSec");
+  checkInteger(inMillis(waitMs, "waitMs") ?? 0, "waitMs", 0, MAX_WAIT_MS);
+  const wanted = onInFlight === "wait" ? ("wait" as const) : ("skip" as const);
+  const run = checkRun({ windowSec: ttlSec, leaseSec, waitMs, onInFlight: wanted }, undefined);
   return {
     isRequired: required,
     run: { ...run, maxValueBytes: MAX_RUN_VALUE_BYTES },
