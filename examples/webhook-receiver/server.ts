@@ -1,0 +1,15 @@
+import { serve } from "@hono/node-server";
+import { MemoryCoordinator } from "edge-coordinator";
+import { receiver } from "./app.js";
+
+const app = receiver({
+  coordinator: new MemoryCoordinator(),
+  secret: process.env.WEBHOOK_SECRET ?? "whsec_of_this_example",
+  fulfil: async ({ id, order }) => console.log(`order ${order} is fulfilled, by ${id}`),
+});
+
+// From this machine alone. In production, HOST=0.0.0.0 behind a proxy.
+const hostname = process.env.HOST ?? "127.0.0.1";
+serve({ fetch: app.fetch, hostname, port: Number(process.env.PORT ?? 3000) }, ({ port }) => {
+  console.log(`Listening on http://localhost:${port}`);
+});
