@@ -2,7 +2,7 @@ import type { Guard } from "./guard.js";
 import { guardSettings, type IdempotentRequestsOptions } from "./idempotency-options.js";
 import { guardOf } from "./idempotent-run.js";
 
-/** What `idempotentRequests` returns, for the option `idempotency` of `requestWait`. */
+/** The value of the option `idempotency` of `requestWait`, made by `idempotentRequests`. */
 export interface IdempotentRequests {
   /** Used by `requestWait`. */
   readonly guard: Guard;

@@ -136,7 +136,10 @@ function answer(c: Context, result: DedupeOutcome<unknown>, location: string | u
   return "refused";
 }
 
-/** Ends the attempt to begin after its time, and when the client disconnects. */
+/**
+ * Ends the attempt to begin after its time, and when the client disconnects. So no handler runs for a body that its client has
+ * cut short.
+ */
 function beginWithin(limitMs: number, client: AbortSignal): { readonly signal: AbortSignal; end(): void } {
   const controller = new AbortController();
   const leave = (): void => controller.abort(client.reason);

@@ -3,6 +3,9 @@ import { HTTPException } from "hono/http-exception";
 import {
   coordinationErrors,
   drainRoutes,
+  type IdempotencyEnv,
+  idempotency,
+  idempotentRequests,
   type RequestOptions,
   type RequestWait,
   type RequestWaitEnv,
@@ -139,3 +142,34 @@ requestStatusRoutes({ coordinator, scope });
 drainRoutes({ coordinator });
 // @ts-expect-error: a coordinator is one
 drainRoutes({ coordinator: {}, secret: "x" });
+
+/** With a key that is required, the handler always finds one. Without, it must look. */
+export const payments = new Hono<{ Bindings: Bindings; Variables: Variables }>()
+  .post("/required", idempotency({ coordinator, scope, required: true }), (c) => {
+    const { key, fencingToken, signal } = c.var.idempotency;
+    key satisfies string;
+    fencingToken satisfies number;
+    signal satisfies AbortSignal;
+    return c.text(c.var.user.id);
+  })
+  .post("/optional", idempotency({ coordinator: (c) => c.env.coordinator, scope: (c) => c.get("user").id }), (c) => {
+    const run = c.var.idempotency;
+    // @ts-expect-error: the request may have no key
+    run.fencingToken satisfies number;
+    if (run.key !== undefined) run.fencingToken satisfies number;
+    return c.text("done");
+  })
+  .post("/public", idempotency({ coordinator, scope: "public", key: async (c) => (await c.req.json()).id }), (c) =>
+    c.text(c.var.idempotency.key ?? "none"),
+  )
+  .post("/wait", requestWait({ ...options, idempotency: idempotentRequests({ ttlSec: "7d" }) }), (c) => {
+    c.var.requestWait.idempotency?.fencingToken satisfies number | undefined;
+    return c.body(null, 202);
+  });
+export type PaymentApp = Hono<IdempotencyEnv<true>>;
+// @ts-expect-error: a plain object is no guard
+requestWait({ ...options, idempotency: { required: true } });
+// @ts-expect-error: the scope is required
+idempotency({ coordinator });
+// @ts-expect-error: there is no such decision
+idempotency({ coordinator, scope, onInFlight: "skip" });
