@@ -67,7 +67,8 @@ export class Oracle {
   #paid(what: string, name: string, group: ModelGroup): void {
     for (const [kind, { effects, isDead }] of group.deliveries) {
       if (effects === 0 && !isDead) throw new Violation(`${what} ended as ${group.state}, and owes its ${kind}`);
-      if (kind !== "cascade") continue;
+      // A dead letter has told that children may be left.
+      if (kind !== "cascade" || effects === 0) continue;
       for (const { key, groupId } of group.children) {
         const child = this.#records.get(`completion:${groupId}`)?.any;
         const isOpenTask = group.tasks.get(key)?.state === "open";
