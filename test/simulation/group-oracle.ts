@@ -79,7 +79,9 @@ export class GroupOracle extends ModelRecord {
     const early = before === undefined ? this.takeEarly() : [];
     if (before === undefined) this.registrations = [];
     const isKept = input.restart?.keep !== undefined && removedAtMs === undefined && before !== undefined;
-    if (before !== undefined && !isKept && removedAtMs === undefined) this.memory.clear();
+    // The ids of decrements may be used again, and numbered tasks remember acks alone.
+    if (before !== undefined && before.setup.kind !== "named" && !isKept && removedAtMs === undefined)
+      this.memory.clear();
     const group = this.begin(number, setupOf(input), isKept ? before : undefined);
     this.registrations = [...this.registrations, input.op].slice(-KNOWN_REGISTRATIONS);
     if (group.setup.kind === "indexed")

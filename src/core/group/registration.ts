@@ -1,7 +1,7 @@
 import { decode, encode } from "../host.js";
 import { nextNumber } from "../numbers.js";
 import { deliveryMembers, forgetDead, MAX_OUTBOX, pendingKeys, type Targets } from "../outbox/deliveries.js";
-import { recallOp, rememberOp } from "../recent-operations.js";
+import { recallOp, recentOps, rememberOp } from "../recent-operations.js";
 import type { Store } from "../store.js";
 import { MAX_CALLS } from "./acks.js";
 import { applyParentsCancel, PARENTS_CANCEL } from "./cancellation.js";
@@ -22,7 +22,7 @@ import {
   readRegistration,
 } from "./record.js";
 import { clearStages, countsOf, noStages, viewStages } from "./stages.js";
-import { markName, operationsOf } from "./task-set.js";
+import { markName, OF_A_MARK, operationsOf } from "./task-set.js";
 import { type GroupView, viewOf } from "./view.js";
 
 export interface RegisterInput extends Announcement {
@@ -174,12 +174,27 @@ function begin(store: Store, input: RegisterInput, before?: Group): Beginning {
   const registration = before === undefined ? undefined : readRegistration(store);
   const carried = before === undefined ? [] : readMembers(store, deliveryMembers(before.head));
   const parentsCancel = store.get(PARENTS_CANCEL);
+  const calls = before === undefined ? [] : recentCalls(before);
   store.clear();
   for (const [name, value] of carried) store.set(name, value);
   if (parentsCancel !== undefined) store.set(PARENTS_CANCEL, parentsCancel);
   const head = newHead(store, input, before?.head);
+  for (const { op, answer } of calls) rememberOp(store, operationsOf(head), op, answer);
   writeRegistration(store, input, registration);
   return { group: { store, head, stages: noStages() }, early };
+}
+
+/**
+ * The calls that added, sealed, counted, retried or extended within the last minute: a late copy of one changes nothing in
+ * the next generation. Acks are not among them, nor are decrements, whose ids the next generation may use again.
+ */
+function recentCalls({ store, head }: Group): { op: string; answer: string }[] {
+  const calls: { op: string; answer: string }[] = [];
+  if (head.kind !== "named" || head.operations === undefined) return calls;
+  for (const call of recentOps(store, head.operations)) {
+    if (call.answer !== OF_A_MARK) calls.push(call);
+  }
+  return calls;
 }
 
 /** Begins after a removal: the marks stay for a minute, and none of them counts. */

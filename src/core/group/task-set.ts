@@ -31,6 +31,9 @@ const LETTERS = { succeeded: "s", failed: "f", early: "y", open: "o" } as const;
 /** An early ack that failed: like a failure, it does not count in a later epoch. */
 const EARLY_FAILURE = "z";
 
+/** The answer that is remembered for the operation of a mark. */
+export const OF_A_MARK = "-";
+
 const ABSENT: Mark = { state: "absent", number: 0, op: "" };
 
 /** The member that holds the mark of a task with a name. The length keeps stage and id apart, whatever they hold. */
@@ -72,7 +75,7 @@ export function writeMark(store: Store, head: GroupHead, name: string, mark: Mar
   const before = store.get(name);
   if (before !== undefined && before !== "" && mark.state !== "open") {
     const op = before.substring(before.indexOf(".", before.indexOf(".") + 1) + 1);
-    if (op !== "" && op !== mark.op) rememberOp(store, operationsOf(head), op, "");
+    if (op !== "" && op !== mark.op) rememberOp(store, operationsOf(head), op, OF_A_MARK);
   }
   store.set(name, markText(head.epoch, mark));
 }
