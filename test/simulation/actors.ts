@@ -77,9 +77,11 @@ export class Actors {
       stage,
     }: { input: Registered; tasks: readonly string[]; keep?: boolean; stage?: string | undefined },
   ): Process {
-    yield { sleepMs: this.#world.below(200_000) };
+    yield { sleepMs: this.#world.below(this.#world.pick([60_000, 200_000])) };
     const { output } = yield* this.#network.call(`${machine}.status`, id, {});
     if (output?.view === undefined) return;
+    // Another call may restart the group meanwhile.
+    if (this.#world.chance(0.3)) yield { sleepMs: this.#world.below(60_000) };
     const op = this.#op();
     const restart = { from: output.view.generation, ...(keep === true ? { keep: "succeeded" as const } : {}) };
     yield* this.#network.call(`${machine}.register`, id, { ...input, op, deliveryId: `msg_${op}`, restart });

@@ -137,11 +137,19 @@ export class Scenario {
       const failures = tasks.map((task) => ({ id: task, error: "broken" }));
       this.#message(() => this.#actors.ack(place, { tasks: failures }));
     }
+    this.#strangers(place, kind === "indexed" ? String(count) : "stranger");
     this.#visitors(place);
     for (const fingerprint of ["again", "once more"]) {
-      if (!world.chance(0.2)) continue;
+      if (!world.chance(0.25)) continue;
       this.#message(() => this.#actors.restart(place, { input: { ...input, fingerprint }, tasks }));
     }
+  }
+
+  /** An ack of a task that no call announces. */
+  #strangers(place: { machine: Machine; id: string }, id: string): void {
+    const error = this.#world.chance(0.5) ? "broken" : undefined;
+    if (this.#world.chance(0.2))
+      this.#later(60_000, () => this.#actors.ack(place, { tasks: [{ id, ...(error && { error }) }] }));
   }
 
   /** Those who end, follow, repair or remove a group. */
@@ -194,10 +202,12 @@ export class Scenario {
         ),
       );
     this.#visitors(place);
-    if (!world.chance(0.4)) return;
-    const keep = world.chance(0.7);
-    const again: Registered = { ...input, fingerprint: "again" };
-    this.#message(() => this.#actors.restart(place, { input: again, tasks: roots, keep, stage }));
+    for (const fingerprint of ["again", "once more"]) {
+      if (!world.chance(0.3)) continue;
+      const keep = world.chance(0.7);
+      const again: Registered = { ...input, fingerprint };
+      this.#message(() => this.#actors.restart(place, { input: again, tasks: roots, keep, stage }));
+    }
   }
 
   /** A group whose tasks are groups: each child settles its parent's task, and ends with the parent. */
