@@ -19,6 +19,9 @@ export type Answer<N extends TransitionName> = { readonly output: OutputOf<N> } 
 
 const TIMEOUT_MS = 10_000;
 const SENDS = 3;
+/** Calls whose operation is remembered for a minute: no copy of them comes later. */
+const REMEMBERED = /\.(add|seal|count|retry|extend)$/;
+const REMEMBERED_SLOW_MS = 35_000;
 
 /** Between the instances and the server: delays, drops, doubles and reorders what is sent, and what is answered. */
 export class Network {
@@ -56,18 +59,20 @@ export class Network {
       resume(answer);
     };
     world.after(TIMEOUT_MS, () => settle(undefined));
+    const { slowMs: anyMs } = this.#weather;
+    const slowMs = REMEMBERED.test(transition) ? Math.min(anyMs, REMEMBERED_SLOW_MS) : anyMs;
     const copies = world.chance(this.#weather.doubled) ? 2 : 1;
     for (let i = 0; i < copies; i++) {
       if (world.chance(this.#weather.lost)) continue;
-      world.after(this.#delayMs(), () => {
+      world.after(this.#delayMs(slowMs), () => {
         const output = this.#server.apply(transition, id, input);
-        if (!world.chance(this.#weather.replyLost)) world.after(this.#delayMs(), () => settle(output));
+        if (!world.chance(this.#weather.replyLost)) world.after(this.#delayMs(slowMs), () => settle(output));
       });
     }
   }
 
-  #delayMs(): number {
+  #delayMs(slowMs: number): number {
     const world = this.#world;
-    return world.chance(this.#weather.slow) ? world.below(this.#weather.slowMs) : 1 + world.below(100);
+    return world.chance(this.#weather.slow) ? world.below(slowMs) : 1 + world.below(100);
   }
 }
