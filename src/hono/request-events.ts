@@ -15,7 +15,10 @@ export function publicStatus(id: string, { state, final, open, stages, reason }:
   return { id, state, final, open, queueStatus: stages, reason };
 }
 
-/** Returns the progress of a request as events. The last one comes once no task is open. */
+/**
+ * Returns the progress of a request as events: `progress` with its status, then one with the name of the state at its end.
+ * A request that is complete but not sealed has not ended: another task opens it again.
+ */
 export function requestEvents<S extends string>(
   publicId: string,
   { id, newer }: Pick<ProgressSource<RequestStatus<S>>, "id" | "newer">,
@@ -25,9 +28,8 @@ export function requestEvents<S extends string>(
     transition: "request.progress",
     newer,
     eventOf(status) {
-      const isLast = status.state !== "pending";
-      const name = isLast ? status.state : "progress";
-      return { name, version: status.version, data: publicStatus(publicId, status), isLast };
+      const { state, final, version } = status;
+      return { name: final ? state : "progress", version, data: publicStatus(publicId, status), isLast: final };
     },
   };
 }

@@ -162,6 +162,7 @@ describe.skipIf(withoutEventSource !== undefined)("a browser's EventSource", () 
   it("row 56: survives a failure of its next connection, and receives the end", async () => {
     await worker.register(RECORD_OF_R);
     await worker.add(RECORD_OF_R, "parse", "a");
+    await worker.seal(RECORD_OF_R);
     const source = follow();
     await expect.poll(() => names(source)).toContain("progress");
     fault = away();

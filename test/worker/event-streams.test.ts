@@ -105,6 +105,7 @@ const request: Kind = {
     const path = `/v1/requests/${freshId()}`;
     await call("PUT", path);
     await call("POST", `${path}/tasks`, { body: { stage: "s", taskIds: ["a", "b"] } });
+    await call("POST", `${path}/seal`);
     return path;
   },
   done: (path, task) => call("POST", `${path}/acks`, { body: { stage: "s", taskId: task } }),
