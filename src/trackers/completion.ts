@@ -243,7 +243,10 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   ): Promise<{ results: AckResult[]; status: GroupStatus | null }> {
     checkId(groupId, "groupId");
     const generation = generationOf(options, ACK_OPTIONS);
-    const next = options.next === undefined ? {} : { next: announced(options.next, "next").announcement };
+    const next =
+      options.next === undefined
+        ? {}
+        : { next: this.#operations.announcement(groupId, announced(options.next, "next")) };
     const input = {
       op: newOp(),
       tasks: taskAcks(tasks),

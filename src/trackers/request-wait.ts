@@ -324,7 +324,11 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
       processed,
       ...(result === undefined ? {} : { result: toJson(result, "result", MAX_RESULT_BYTES) }),
     };
-    return this.#ack(requestId, { ...this.#taskOf(stage, taskId), ...done }, { next: this.#nextOf(next), signal });
+    return this.#ack(
+      requestId,
+      { ...this.#taskOf(stage, taskId), ...done },
+      { next: this.#nextOf(requestId, next), signal },
+    );
   }
 
   /**
@@ -490,14 +494,14 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
   }
 
   /** Returns the `next` of an ack; an empty object when there is none. */
-  #nextOf(next: readonly NextTasks<S>[]): object {
+  #nextOf(requestId: string, next: readonly NextTasks<S>[]): object {
     if (!Array.isArray(next)) throw new CoordinationError("invalid_input", "next must be a list");
     const tasks = (next as readonly NextTasks<S>[]).flatMap((each, i) => {
       checkOptions(each ?? null, NEXT, `next[${i}]`);
       this.#checkStage(each.stage, `next[${i}].stage`);
       return tasksOf(each.stage, each.taskIds, `next[${i}].taskIds`);
     });
-    return tasks.length === 0 ? {} : { next: announced(tasks, "next").announcement };
+    return tasks.length === 0 ? {} : { next: this.#operations.announcement(requestId, announced(tasks, "next")) };
   }
 
   #checkStage(stage: S, field: string): void {

@@ -234,7 +234,9 @@ export class Scenario {
       const key = parentKeyOf(`completion:${id}`, undefined, task);
       const body = JSON.stringify({ machine: "completion", id, taskId: task });
       const leaves = Array.from({ length: 1 + world.below(2) }, (_, i) => `leaf-${i}`);
-      const made: Registered = { ...this.#base("child"), lists: [listOf("", leaves)], parent: { key, body } };
+      // Now and then a group that its parent names, and that names no parent.
+      const parent = world.chance(0.85) ? { parent: { key, body } } : {};
+      const made: Registered = { ...this.#base("child"), lists: [listOf("", leaves)], ...parent };
       const knowsParent = world.chance(0.5);
       this.#message(() => this.#actors.registerChild(child, made, knowsParent ? place : undefined));
       const error = world.chance(0.2) ? "broken" : undefined;

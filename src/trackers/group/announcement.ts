@@ -65,6 +65,17 @@ export function announced(tasks: readonly AddedTask[], field: string, most = MAX
   return { announcement: children.length === 0 ? { lists } : { lists, children }, tasks: keys };
 }
 
+/**
+ * Refuses a group that is its own child: it would wait for its own end.
+ *
+ * @throws {CoordinationError} `invalid_input`.
+ */
+export function checkChildren({ children = [] }: Announcement, own: { readonly machine: string; readonly id: string }) {
+  const self = children.find(({ machine, groupId }) => machine === own.machine && groupId === own.id);
+  if (self === undefined) return;
+  throw new CoordinationError("invalid_input", "a task's group must be another group than the one that has the task");
+}
+
 function childOf(group: unknown, task: TaskKey, field: string): Child {
   if (typeof group === "string") {
     checkId(group, field);

@@ -1,4 +1,5 @@
 import type { Coordinator } from "../../coordinator.js";
+import type { Announcement } from "../../core/group/growth.js";
 import type { TaskRef as TaskKey } from "../../core/group/record.js";
 import type { GroupView } from "../../core/group/view.js";
 import { type GroupStatus, groupStatus } from "../../delivery/group-status.js";
@@ -7,7 +8,7 @@ import { checkOptions, type Names } from "../../lib/known-options.js";
 import { checkId, checkInteger, checkTtlSec, shortText } from "../../lib/validate.js";
 import type { RunOptions } from "../../runtime/backend.js";
 import type { CallOptions, GenerationOptions } from "../call-options.js";
-import type { Announced } from "./announcement.js";
+import { type Announced, checkChildren } from "./announcement.js";
 import type { AddResult, CancelOptions, ExtendOptions, Heartbeat, NamedTask, RetryResult } from "./calls.js";
 import { refuse } from "./refusals.js";
 import { MAX_ERROR_BYTES, type TaskRef, taskKeys } from "./task.js";
@@ -31,12 +32,12 @@ export class GroupOperations {
     this.#joined = joined;
   }
 
-  async add(id: string, { announcement, tasks: keys }: Announced, options: GenerationOptions): Promise<AddResult> {
+  async add(id: string, added: Announced, options: GenerationOptions): Promise<AddResult> {
     this.check(id);
-    const input = { op: newOp(), ...announcement, ...generationOf(options) };
+    const input = { op: newOp(), ...this.announcement(id, added), ...generationOf(options) };
     const output = await this.#joined.coordinator.run(`${this.#joined.machine}.add`, id, input, this.ending(options));
     refuse(output.refused);
-    return { outcome: output.outcome, added: named(keys, output.letters, "n"), status: statusOf(id, output) };
+    return { outcome: output.outcome, added: named(added.tasks, output.letters, "n"), status: statusOf(id, output) };
   }
 
   async seal(id: string, options: GenerationOptions): Promise<GroupStatus | null> {
@@ -101,6 +102,12 @@ export class GroupOperations {
       id,
       await this.#joined.coordinator.run(`${this.#joined.machine}.redeliver`, id, input, this.ending(options)),
     );
+  }
+
+  /** Returns what a call announces. @throws {CoordinationError} `invalid_input` for a group that is its own child. */
+  announcement(id: string, { announcement }: Announced): Announcement {
+    checkChildren(announcement, { machine: this.#joined.machine, id });
+    return announcement;
   }
 
   check(id: string): void {

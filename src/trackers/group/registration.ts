@@ -10,7 +10,7 @@ import { newOp } from "../../lib/ids.js";
 import { checkOptions, type Names } from "../../lib/known-options.js";
 import { checkInteger, checkTtlSec, toJson } from "../../lib/validate.js";
 import type { CallOptions } from "../call-options.js";
-import { type AddedTask, type Announced, announced, type GroupTasks } from "./announcement.js";
+import { type AddedTask, type Announced, announced, checkChildren, type GroupTasks } from "./announcement.js";
 import { type Fingerprinted, fingerprint } from "./fingerprint.js";
 import { type CompletionPolicy, checkPolicy } from "./policy.js";
 import { refuse, refuseRegistration } from "./refusals.js";
@@ -146,6 +146,7 @@ export async function registerInput(
   const fixedTotal = isOpen ? undefined : Math.max(total, tasks.tasks.length);
   const policy = checkPolicy(options.complete, fixedTotal);
   const restart = checkRestart(options.restart);
+  checkChildren(announcement, { machine, id });
   const parent = options.parent === undefined ? undefined : parentOf(ownParent(options.parent, machine, id));
   const print = await printOf({ tasks, isOpen, policy, targets, parent: parent?.body });
   return {
