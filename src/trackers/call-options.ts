@@ -8,7 +8,10 @@ export interface CallOptions {
 
 /** A call for one registration of a group. */
 export interface GenerationOptions extends CallOptions {
-  /** The registration that the call is for. Without it, the call is for the registration that exists when it arrives. */
+  /**
+   * The registration that the call is for. Without it, the call is for the registration that exists when it arrives: one that
+   * a restart overtakes changes the next generation. Resent calls are recognised over a restart, for a minute.
+   */
   readonly generation?: number | undefined;
 }
 

@@ -229,4 +229,17 @@ export const nesting: readonly ConformanceCase[] = [
     await t.advance(0);
     matches(await wait, { state: "cancelled", reason: `its parent ${parent} has ended` }, "the request");
   }),
+  aCase("groups that are each other's parents end by the first deadline", { needs: ["clock"] }, async (t) => {
+    const tracker = t.bareTracker();
+    const [first, second] = [t.id("first"), t.id("second")];
+    const of = (groupId: string) => ({ parent: { groupId, taskId: "a" }, ttlSec: 604_800 });
+    await tracker.register(first, ["a"], { ...of(second), timeoutSec: 10 });
+    await tracker.register(second, ["a"], { ...of(first), timeoutSec: 600 });
+    await t.advance(10_000);
+    equal((await untilEnded(t, first)).state, "timed_out", "the first");
+    matches(await untilEnded(t, second), { state: "completed", failed: 1 }, "the second");
+    await t.advance(10_000);
+    const status = present(await tracker.status(first), "the first");
+    equal([status.state, status.remaining, status.delivery.state], ["timed_out", 1, "delivered"], "the first");
+  }),
 ];

@@ -181,4 +181,29 @@ export const repair: readonly ConformanceCase[] = [
     equal((await tracker.fail(id, "b", "no", other)).verdict, "unknown", "fail");
     equal(await tracker.status(id), before, "the group");
   }),
+  aCase("late copies of calls change nothing in the generation that a restart began", {}, async (t) => {
+    const [id, on] = [t.id(), t.coordinator()];
+    const tracker = t.bareTracker(on);
+    const { generation } = await tracker.register(id, ["a"], { open: true, timeoutSec: 60 });
+    const op = () => crypto.randomUUID();
+    const [added, sealed] = [{ op: op(), lists: ['["","b"]'] }, { op: op() }];
+    const retried = { op: op(), tasks: [{ id: "a" }] };
+    const extended = { op: op(), timeoutMs: 600_000 };
+    const calls = async () => {
+      const { letters } = await on.run("completion.add", id, added);
+      const { outcome } = await on.run("completion.seal", id, sealed);
+      await on.run("completion.extend", id, extended);
+      return [letters, outcome];
+    };
+    await tracker.fail(id, "a", "broken");
+    await on.run("completion.retry", id, retried);
+    equal(await calls(), ["n", "sealed"], "the calls");
+    const restart = { from: generation };
+    const next = await tracker.register(id, ["a", "c"], { open: true, restart, timeoutSec: 60 });
+    await tracker.fail(id, "a", "broken again");
+    await on.run("completion.retry", id, retried);
+    equal(await calls(), ["n", "sealed"], "their copies");
+    const { deadlineAtMs } = next;
+    matches(await tracker.status(id), { state: "open", sealed: false, total: 2, failed: 1, deadlineAtMs }, "the group");
+  }),
 ];
