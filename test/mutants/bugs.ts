@@ -282,8 +282,8 @@ const BY_FILE: Readonly<Record<string, readonly Omit<Bug, "file">[]>> = {
     },
     {
       name: "a late copy of a failure counts against the next attempt",
-      from: "number: 0, op: mark.op }",
-      to: 'number: 0, op: "" }',
+      from: "openMarkText(head.epoch, mark.op)",
+      to: 'openMarkText(head.epoch, "")',
     },
     {
       name: "the deadline can be moved to an earlier instant",

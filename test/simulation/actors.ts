@@ -93,7 +93,7 @@ export class Actors {
   *ack({ machine, id }: Place, input: { tasks: TaskAck[]; next?: { lists: string[] } }): Process {
     yield { sleepMs: this.#world.below(30_000) };
     // A group that has ended, expired and is not registered again takes no message for ever.
-    for (let tries = 0; tries < 300; tries++) {
+    for (let tries = 0; tries < 150; tries++) {
       const { earlyTtlMs } = this.#around;
       const { output } = yield* this.#network.call(`${machine}.ack`, id, { op: this.#op(), earlyTtlMs, ...input });
       // An early ack is kept for minutes only: its message is not done before the group has it.
@@ -132,15 +132,17 @@ export class Actors {
   }
 
   /** Registers a request, announces its first tasks, and seals it: again from the start when no answer comes. */
-  *open(place: Place, input: Registered, lists: string[]): Process {
+  *open(place: Place, input: Registered, first: { lists: string[]; seals: boolean }): Process {
     const { machine, id } = place;
+    const { lists, seals } = first;
     yield* this.register(place, input);
     if (lists.length > 0) {
       const added = yield* this.#network.call(`${machine}.add`, id, { op: this.#op(), lists });
-      if (added.output === undefined) return yield* this.open(place, input, lists);
+      if (added.output === undefined) return yield* this.open(place, input, first);
     }
+    if (!seals) return;
     const sealed = yield* this.#network.call(`${machine}.seal`, id, { op: this.#op() });
-    if (sealed.output === undefined) yield* this.open(place, input, lists);
+    if (sealed.output === undefined) yield* this.open(place, input, first);
   }
 
   /** Opens failed tasks again, and does them. */

@@ -255,6 +255,8 @@ export class Scenario {
     const world = this.#world;
     const place = { machine: "request", id } as const;
     const roots = Array.from({ length: world.below(4) }, (_, i) => `root-${i}`);
+    // Without a seal it is complete, and ends as complete at its deadline.
+    const seals = roots.length === 0 || world.chance(0.8);
     const input: Registered = {
       fingerprint: "request",
       kind: "named",
@@ -262,10 +264,11 @@ export class Scenario {
       lists: [],
       request: true,
       grows: true,
-      timeoutMs: 0,
+      timeoutMs: seals ? 0 : 2.5 * STORM_MS,
       ttlMs: TTL_MS,
     };
-    this.#message(() => this.#actors.open(place, input, roots.length > 0 ? [listOf("parse", roots)] : []));
+    const lists = roots.length > 0 ? [listOf("parse", roots)] : [];
+    this.#message(() => this.#actors.open(place, input, { lists, seals }));
     for (const root of roots) {
       const next = world.chance(0.5) ? [root] : [];
       const error = next.length === 0 && world.chance(0.3) ? "broken" : undefined;

@@ -4,9 +4,9 @@ import type { Store } from "../store.js";
 import { count } from "./counting.js";
 import { takeEarly } from "./early-acks.js";
 import { applyPolicy, type Group, openGroup, save, touch } from "./group.js";
-import { chainOf, childrenName, isOpen, isSealed, MAX_TASKS, numbered, type TaskRef } from "./record.js";
+import { chainOf, childrenName, isOpen, isSealed, MAX_TASKS, numbered } from "./record.js";
 import { countsOf } from "./stages.js";
-import { markName, markText, operationsOf, readMark } from "./task-set.js";
+import { markName, markPrefix, openMarkText, operationsOf, readMark } from "./task-set.js";
 import { type GroupView, viewOf } from "./view.js";
 
 /** Announces tasks: at the registration, by `add`, and by the `next` of an ack. */
@@ -57,56 +57,57 @@ function announceOne(group: Group, announcement: Announcement, queue: Announceme
   for (const text of announcement.lists) {
     const list = decode<string[]>(text);
     lists.push(list);
-    for (let i = 1; i < list.length; i++) names.push(markName(refOf(list, i)));
+    const prefix = markPrefix(list[0]!);
+    for (let i = 1; i < list.length; i++) names.push(`${prefix}${list[i]!}`);
   }
   store.load(names);
   /** The members of the tasks that are new, for the children that come with them. */
   const fresh: Record<string, boolean | undefined> = {};
-  let letters = "";
+  // Joined once: a text that grows by a letter is copied each time, which Redis would feel with 100,000 tasks.
+  const letters: string[] = [];
   for (let n = 0; n < lists.length; n++) {
     const list = lists[n]!;
     const added = [list[0]!];
+    const task = { name: "", stage: list[0]! };
     for (let i = 1; i < list.length; i++) {
-      const task = refOf(list, i);
+      task.name = names[letters.length]!;
       const letter = announceTask(group, task, queue);
       if (letter === undefined) return undefined;
-      letters = `${letters}${letter}`;
+      letters.push(letter);
       if (letter === DUPLICATE) continue;
-      added.push(task.id);
-      if (announcement.children !== undefined) fresh[markName(task)] = true;
+      added.push(list[i]!);
+      if (announcement.children !== undefined) fresh[task.name] = true;
     }
     if (added.length === 1) continue;
     head.lists += 1;
     store.set(numbered("o", head.lists), added.length === list.length ? announcement.lists[n]! : encode(added));
   }
   keepChildren(group, announcement.children ?? [], fresh);
-  return letters;
+  return letters.join("");
 }
 
 const NEW = "n";
 const SETTLED = "e";
 const DUPLICATE = "d";
 
-function refOf(list: readonly string[], i: number): TaskRef {
-  const id = list[i]!;
-  return list[0] === "" ? { id } : { stage: list[0]!, id };
-}
-
-/** Announces one task; `undefined` when its stage has no room. */
-function announceTask(group: Group, task: TaskRef, queue: Announcement[]): string | undefined {
+/** Announces the task of a mark, in a stage or in none; `undefined` when its stage has no room. */
+function announceTask(
+  group: Group,
+  { name, stage }: { name: string; stage: string },
+  queue: Announcement[],
+): string | undefined {
   const { store, head } = group;
-  const name = markName(task);
   const mark = readMark(store, head, name);
   if (mark.state !== "absent" && mark.state !== "early") return DUPLICATE;
   head.total += 1;
-  if (task.stage !== undefined) {
-    const counts = countsOf(store, group.stages, task.stage);
+  if (stage !== "") {
+    const counts = countsOf(store, group.stages, stage);
     if (counts === undefined) return undefined;
     counts.total += 1;
     head.staged = true;
   }
   // The operation of an earlier use of the id stays known: a late copy of that call counts nothing here.
-  store.set(name, markText(head.epoch, { state: "open", number: 0, op: mark.state === "absent" ? mark.op : "" }));
+  store.set(name, openMarkText(head.epoch, mark.state === "absent" ? mark.op : ""));
   const early =
     mark.state === "early" && head.early !== undefined ? takeEarly(store, head.early, mark.number) : undefined;
   if (early === undefined) return NEW;

@@ -1,7 +1,7 @@
 import { byteLength, decode, formatInteger } from "../host.js";
 import { MAX_PAGE_BYTES } from "../limits.js";
 import type { Store } from "../store.js";
-import { follow, type Group, openAny, openGroup, recheckInMs } from "./group.js";
+import { follow, type Group, openAny, openGroup, REMOVED_MS, recheckInMs } from "./group.js";
 import { indexedName, readIndexed } from "./indexed.js";
 import { type GroupHead, hasNoOpenTask, isOpen, LIST_SIZE, numbered, type TaskRef } from "./record.js";
 import { type Mark, markName, readMark } from "./task-set.js";
@@ -42,7 +42,7 @@ export interface WaitInput {
  * those who were waiting.
  */
 export function wait(store: Store, input: WaitInput): Look {
-  const group = openAny(store);
+  const group = openForWaiters(store);
   if (group === undefined) {
     // Generations begin at the server's time: whatever is registered from now on is not older.
     return { ready: input.isKnown === true || input.generation !== undefined, version: store.nowMs };
@@ -55,6 +55,13 @@ export function wait(store: Store, input: WaitInput): Look {
   return { ready: false, version, recheckInMs: recheckInMs(group, input.background !== true) };
 }
 
+/** As `openGroup`, and a removed group for a minute: later its outbox alone may be left. */
+function openForWaiters(store: Store): Group | undefined {
+  const group = openAny(store);
+  const removedAtMs = group === undefined ? undefined : group.head.removedAtMs;
+  return removedAtMs !== undefined && removedAtMs + REMOVED_MS <= store.nowMs ? undefined : group;
+}
+
 const isReady = (head: GroupHead): boolean => !isOpen(head) || (head.request === true && hasNoOpenTask(head));
 
 export interface ProgressInput {
@@ -65,7 +72,7 @@ export interface ProgressInput {
 
 /** Ready once the version differs from `after`, and when a group that was seen is gone. */
 export function progress(store: Store, input: ProgressInput): Look {
-  const group = openAny(store);
+  const group = openForWaiters(store);
   if (group === undefined)
     return { ready: input.isKnown === true || input.after !== "", version: store.nowMs, recheckInMs: PROGRESS_MS };
   const { head } = group;

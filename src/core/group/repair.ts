@@ -6,7 +6,7 @@ import { isOther } from "./growth.js";
 import { indexOf, writeIndexed } from "./indexed.js";
 import { type GroupState, isOpen, numbered, type TaskRef } from "./record.js";
 import { countsOf } from "./stages.js";
-import { type Mark, markName, markText, operationsOf } from "./task-set.js";
+import { markName, openMarkText, operationsOf } from "./task-set.js";
 import { type GroupView, viewOf } from "./view.js";
 
 /** Opens failed tasks again, and puts off the end of a group. */
@@ -53,9 +53,8 @@ function reopen(group: Group, task: TaskRef): string {
   head.failed -= 1;
   if (task.stage !== undefined) countsOf(store, group.stages, task.stage)!.failed -= 1;
   // The mark keeps the operation of the attempt that failed: a late copy of that call does not count against the next.
-  const open: Mark = { state: "open", number: 0, op: mark.op };
   if (head.kind === "indexed") writeIndexed(store, head, indexOf(head, task), "open");
-  else store.set(markName(task), markText(head.epoch, open));
+  else store.set(markName(task), openMarkText(head.epoch, mark.op));
   if (mark.number > 0) store.remove(numbered("e", mark.number));
   return REOPENED;
 }

@@ -36,11 +36,14 @@ export const OF_A_MARK = "-";
 
 const ABSENT: Mark = { state: "absent", number: 0, op: "" };
 
-/** The member that holds the mark of a task with a name. The length keeps stage and id apart, whatever they hold. */
-export function markName(task: TaskRef): string {
-  if (task.stage === undefined) return `t:${task.id}`;
-  return `u:${formatInteger(byteLength(task.stage))}:${task.stage}:${task.id}`;
+/** The member that holds the mark of a task with a name. */
+export function markName({ stage, id }: TaskRef): string {
+  return stage === undefined ? `t:${id}` : `${markPrefix(stage)}${id}`;
 }
+
+/** What precedes the id in the names of a stage's marks; "" for no stage. The length keeps stage and id apart. */
+export const markPrefix = (stage: string): string =>
+  stage === "" ? "t:" : `u:${formatInteger(byteLength(stage))}:${stage}:`;
 
 export function readMark(store: Store, head: GroupHead | undefined, name: string): Mark {
   const text = store.get(name);
@@ -80,9 +83,14 @@ export function writeMark(store: Store, head: GroupHead, name: string, mark: Mar
   store.set(name, markText(head.epoch, mark));
 }
 
+/** The mark of an open task. `op`: the operation of an earlier attempt or use; "" for none. */
+export function openMarkText(epoch: number, op: string): string {
+  return op === "" && epoch === 0 ? "" : `${LETTERS.open}${formatInteger(epoch)}.0.${op}`;
+}
+
 export function markText(epoch: number, mark: Mark): string {
   if (mark.state === "absent") return "";
-  if (mark.state === "open" && mark.op === "" && epoch === 0) return "";
+  if (mark.state === "open") return openMarkText(epoch, mark.op);
   const letter = mark.isFailure === true ? EARLY_FAILURE : LETTERS[mark.state];
   return `${letter}${formatInteger(epoch)}.${formatInteger(mark.number)}.${mark.op}`;
 }

@@ -35,6 +35,8 @@ describe("a removed group", () => {
     expect(claim).toMatchObject({ key, type: "group.cancelled" });
     expect(claim?.snapshot).toMatchObject({ total: 1, reason: "removed", metadata: { a: 1 } });
     expect(Object.keys(b.record("completion")?.members ?? {})).toEqual([`d:${key}`, "reg", `s:${key}`]);
+    expect(b.run("completion.wait", { isKnown: true })).toEqual({ ready: true, version: b.now() });
+    expect(b.run("completion.progress", { after: "1.1" })).toMatchObject({ ready: true, version: b.now() });
     expect(b.run("completion.settle", { key, fence: claim?.fence ?? 0, retry, random: 0 }).settled).toBe(true);
     b.pass(MINUTE_MS);
     b.run("completion.status", {});
