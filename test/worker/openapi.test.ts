@@ -12,8 +12,10 @@ import type { AppEnv } from "../../worker/context.js";
 import { OPERATIONS, openApiDocument } from "../../worker/openapi/document.js";
 import { groupRoutes } from "../../worker/routes/groups.js";
 import { healthRoutes } from "../../worker/routes/health.js";
+import { limitRoutes } from "../../worker/routes/limits.js";
 import { openApiRoutes } from "../../worker/routes/openapi.js";
 import { requestRoutes } from "../../worker/routes/requests.js";
+import { semaphoreRoutes } from "../../worker/routes/semaphores.js";
 import { transitionRoutes } from "../../worker/routes/transitions.js";
 import { TOKEN } from "./client.js";
 
@@ -24,7 +26,8 @@ const SOURCE = JSON.stringify(openApiDocument());
 function routed(): string[] {
   const app = new Hono<AppEnv>();
   healthRoutes(app, () => {});
-  for (const routes of [openApiRoutes, groupRoutes, requestRoutes, transitionRoutes]) routes(app);
+  for (const routes of [openApiRoutes, groupRoutes, requestRoutes, semaphoreRoutes, limitRoutes, transitionRoutes])
+    routes(app);
   const own = app.routes.filter(({ method }) => method !== "ALL");
   return own.map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, "{$1}")}`).sort();
 }

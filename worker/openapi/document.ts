@@ -8,17 +8,20 @@ import { GROUPS } from "./groups.js";
 import type { Operation } from "./operation.js";
 import { REQUESTS } from "./requests.js";
 import { TRANSITIONS } from "./transitions.js";
+import { TURNS } from "./turns.js";
 
 /** Every route of the Worker, with the heading that it stands under. */
 export const OPERATIONS: Readonly<Record<string, readonly Operation[]>> = {
   groups: GROUPS,
   requests: REQUESTS,
+  turns: TURNS,
   worker: TRANSITIONS,
 };
 
 const HEADINGS: Readonly<Record<string, string>> = {
   groups: "Groups of tasks: is this fan-out finished, and who runs the completion?",
   requests: "Requests that wait for tasks in stages.",
+  turns: "Permits and rate limits: whose turn is it?",
   worker: "The Worker itself, and the transitions that the library's client runs.",
 };
 

@@ -3,12 +3,16 @@ import { MAX_LIMIT, MAX_WINDOW_MS } from "../../src/core/limiter.js";
 import { MAX_PERMITS } from "../../src/core/semaphore.js";
 import { MAX_LEASE_SEC, MIN_LEASE_SEC } from "../../src/trackers/semaphore.js";
 import { MAX_NAMESPACE_BYTES } from "../../src/trackers/small-key.js";
+import { described } from "./described.js";
 import { id, text, whole } from "./fields.js";
 
 const between = (min: number, max: number) =>
-  z
-    .number()
-    .check(z.refine((value) => value >= min && value <= max, { error: `must be a number from ${min} to ${max}` }));
+  described(
+    z
+      .number()
+      .check(z.refine((value) => value >= min && value <= max, { error: `must be a number from ${min} to ${max}` })),
+    { minimum: min, maximum: max },
+  );
 
 const namespace = z.exactOptional(
   text(MAX_NAMESPACE_BYTES).check(z.refine((value) => value !== "", { error: "must not be empty" })),

@@ -41,7 +41,7 @@ export function markName({ stage, id }: TaskRef): string {
   return stage === undefined ? `t:${id}` : `${markPrefix(stage)}${id}`;
 }
 
-/** What precedes the id in the names of a stage's marks; "" for no stage. The length keeps stage and id apart. */
+/** Returns the prefix of the names of a stage's marks; "" for no stage. The length keeps stage and id apart. */
 export const markPrefix = (stage: string): string =>
   stage === "" ? "t:" : `u:${formatInteger(byteLength(stage))}:${stage}:`;
 
