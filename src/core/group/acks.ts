@@ -1,8 +1,8 @@
 import { encode } from "../host.js";
 import { recallOp, rememberOp } from "../recent-operations.js";
 import type { Store } from "../store.js";
-import { count, endName, keepError, markOf, mayCount, memberOf } from "./counting.js";
-import { type EarlyAck, type EarlyHead, keepEarly, noEarlyAcks } from "./early-acks.js";
+import { count, keepError, markOf, mayCount, memberOf } from "./counting.js";
+import { type EarlyAck, type EarlyHead, keepEarly, noEarlyAcks, noEarlyHead } from "./early-acks.js";
 import { applyPolicy, type Group, openGroup, save, touch } from "./group.js";
 import { type Announcement, announce, type GrowthRefusal, isOther } from "./growth.js";
 import { type GroupHead, type GroupState, hasNoOpenTask, isOpen, leftOf, numbered, type TaskAck } from "./record.js";
@@ -93,7 +93,7 @@ interface AckCall {
 
 /** A task that one call names twice counts once. */
 function verdictOnce(group: Group, task: TaskAck, call: AckCall): Verdict {
-  const name = endName(task);
+  const name = markName(task);
   const before = call.seen[name];
   if (before !== undefined) return before === "accepted" ? "duplicate" : before;
   const verdict = verdictOf(group, task, call);
@@ -121,7 +121,7 @@ function verdictOf(group: Group, task: TaskAck, call: AckCall): Verdict {
   if ((mark.op !== "" || head.kind === "indexed") && hasCounted(store, op, task.id)) return "accepted";
   if (task.stage !== undefined && countsOf(store, group.stages, task.stage) === undefined) return "unknown";
   count(group, task, op);
-  call.lastCounted = endName(task);
+  call.lastCounted = markName(task);
   return "accepted";
 }
 
@@ -192,7 +192,7 @@ function lineOf(head: GroupHead, task: TaskAck, verdict: Verdict): AckLine {
   const line: AckLine = {
     verdict,
     state: head.state,
-    ended: verdict === "accepted" && head.endedBy === endName(task),
+    ended: verdict === "accepted" && head.endedBy === markName(task),
     remaining: leftOf(head),
     generation: head.generation,
   };
@@ -207,8 +207,7 @@ function ackUnregistered(store: Store, input: AckInput): AckOutput {
   // A removed group takes no early acks: its marks turn late copies away for a minute.
   const isKept =
     input.earlyTtlMs > 0 && input.generation === undefined && (head === undefined || head.state === "early");
-  const early: EarlyHead =
-    isKept && head !== undefined ? head : { state: "early", early: noEarlyAcks(), nexts: 0, untilMs: 0 };
+  const early = isKept && head !== undefined ? head : noEarlyHead();
   const untilMs = store.nowMs + input.earlyTtlMs;
   const fullBefore = fullUntilMs(early);
   let isChanged = false;

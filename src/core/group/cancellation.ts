@@ -1,7 +1,7 @@
 import { decode, encode } from "../host.js";
 import { recallOp, rememberOp } from "../recent-operations.js";
 import type { Store } from "../store.js";
-import { type EarlyHead, noEarlyAcks } from "./early-acks.js";
+import { type EarlyHead, noEarlyHead } from "./early-acks.js";
 import { arm, end, type Group, openAny, openGroup, save } from "./group.js";
 import { isOther } from "./growth.js";
 import { hasNoOpenTask, isOpen, isSealed, type Parent, readRegistration } from "./record.js";
@@ -63,7 +63,7 @@ export function cancelChild(store: Store, input: ParentCancelInput): { cancelled
   };
   store.set(PARENTS_CANCEL, encode(cancellation));
   if (group === undefined) {
-    const head = store.head<EarlyHead>() ?? { state: "early", early: noEarlyAcks(), nexts: 0, untilMs: 0 };
+    const head = store.head<EarlyHead>() ?? noEarlyHead();
     head.untilMs = Math.max(head.untilMs, cancellation.untilMs);
     store.put(head);
     store.keepUntil(head.untilMs);

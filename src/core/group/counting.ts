@@ -46,14 +46,11 @@ export function count(group: Group, task: TaskAck, op: string): void {
     } else counts.succeeded += 1;
   }
   head.lastAckAtMs = store.nowMs;
-  applyPolicy(group, false, endName(task));
+  applyPolicy(group, false, markName(task));
 }
 
 /** Tasks that are only counted cannot settle more than the total. */
 export const mayCount = (head: GroupHead): boolean => head.kind !== "counted" || leftOf(head) > 0;
-
-/** Returns the name of an ack that may end the group: different for every task, also for tasks that share a member. */
-export const endName = (task: TaskRef): string => markName(task);
 
 /** Stores the result or the error of a task, and returns its number. */
 function keepBody({ store, head }: Group, task: TaskAck): number {

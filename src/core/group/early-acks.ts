@@ -40,6 +40,8 @@ export interface EarlyAck extends TaskAck {
   untilMs?: number;
 }
 
+export const noEarlyHead = (): EarlyHead => ({ state: "early", early: noEarlyAcks(), nexts: 0, untilMs: 0 });
+
 export const noEarlyAcks = (): EarlyAcks => ({ plain: noSlots(), bodies: noSlots(), kept: 0 });
 
 const noSlots = (): EarlySlots => ({ used: 0, waiting: 0, failures: 0, at: 0, fullUntilMs: 0 });

@@ -80,7 +80,8 @@ export function save(group: Group): void {
   saveStages(store, group.stages);
   if (head.ending !== undefined) {
     const ending = head.ending;
-    delete head.ending;
+    // Not deleted: in Lua `delete` needs a library that fills a script's 200 locals.
+    head.ending = undefined;
     head.endedAtMs = store.nowMs;
     queueDeliveries(group, ending);
     store.notify();

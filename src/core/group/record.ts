@@ -96,7 +96,7 @@ export interface GroupHead extends OutboxHead {
   /** The member of the task whose ack ended the group. */
   endedBy?: string;
   /** Set by the step that ends the group, until it saves: the deliveries carry the status at the end of the step. */
-  ending?: Ending;
+  ending?: Ending | undefined;
   /** When it was removed. It is hidden, and lives on for its outbox and its marks. */
   removedAtMs?: number;
   /** The group was removed, and only its outbox is left. */

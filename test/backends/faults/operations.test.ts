@@ -63,7 +63,7 @@ async function callsOf(machine: "completion" | "request", use: (coordinator: Coo
   class Recorder extends MemoryCoordinator {
     override run: MemoryCoordinator["run"] = (transition, id, input, options) => {
       expect(transition.startsWith(`${machine}.`)).toBe(true);
-      calls.push([transition.slice(machine.length), Object.keys(Object(input)), Object.keys(options ?? {})]);
+      calls.push([transition.slice(machine.length), Object.keys(input as object), Object.keys(options ?? {})]);
       return super.run(transition, id, input, options);
     };
   }
