@@ -84,10 +84,12 @@ export function cancelChild(store: Store, input: ParentCancelInput): { cancelled
 /** Ends a new generation whose parent ended before its registration. */
 export function applyParentsCancel(group: Group, parent: Parent | undefined): void {
   const text = group.store.get(PARENTS_CANCEL);
-  if (text === undefined || !isOpen(group.head)) return;
+  if (text === undefined) return;
   const cancellation = decode<ParentsCancel>(text);
-  if (cancellation.untilMs <= group.store.nowMs || !isMeant(parent, cancellation)) return;
-  endByParent(group, cancellation.reason);
+  if (cancellation.untilMs <= group.store.nowMs) return;
+  // The record must not expire before it: the next registration begins cancelled too.
+  group.head.neededMs = cancellation.untilMs;
+  if (isOpen(group.head) && isMeant(parent, cancellation)) endByParent(group, cancellation.reason);
 }
 
 function endByParent(group: Group, reason: string): void {

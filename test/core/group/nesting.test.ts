@@ -19,6 +19,18 @@ describe("rule 16: the cancellation that a parent sends to its child", () => {
     expect(cancel(b)).toBe(false);
   });
 
+  it("outlives the child that it cancelled at its registration: the next registration begins cancelled too", () => {
+    const b = bench();
+    const child = (op: string) => named(["a"], { op, parent: parent(), ttlMs: 60_000 });
+    cancel(b);
+    expect(b.run("completion.register", child("first")).view?.state).toBe("cancelled");
+    b.pass(300_000);
+    const next = b.run("completion.register", child("next")).view;
+    expect(next?.state).toBe("cancelled");
+    b.pass(400_000);
+    expect(b.run("completion.register", child("last")).view?.state).toBe("open");
+  });
+
   it.each([
     ["a group without a parent", named(["a"])],
     ["the child of another task", named(["a"], { parent: { ...parent(), key: "another" } })],
