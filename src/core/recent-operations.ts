@@ -39,6 +39,11 @@ export function recallOp(store: Store, op: string, ring?: OpRing): string | unde
   return store.get(answerName(op));
 }
 
+/** Replaces the answer of an operation that is remembered. */
+export function amendOp(store: Store, op: string, answer: string): void {
+  store.set(answerName(op), answer);
+}
+
 /** Returns the operations of the last minute, the oldest first: the latest 1,000 of them. */
 export function recentOps(store: Store, ring: OpRing): { op: string; answer: string }[] {
   const slots: string[] = [];

@@ -5,6 +5,7 @@ import { count, keepError, markOf, mayCount, memberOf } from "./counting.js";
 import { type EarlyAck, type EarlyHead, keepEarly, noEarlyAcks, noEarlyHead } from "./early-acks.js";
 import { applyPolicy, type Group, openGroup, save, touch } from "./group.js";
 import { type Announcement, announce, type GrowthRefusal, isOther } from "./growth.js";
+import { listed, ONLY } from "./indexed.js";
 import { type GroupHead, type GroupState, hasNoOpenTask, isOpen, leftOf, numbered, type TaskAck } from "./record.js";
 import { countsOf, MAX_COUNT } from "./stages.js";
 import { markName, operationsOf, readMark } from "./task-set.js";
@@ -134,11 +135,9 @@ function isOfChain(head: GroupHead, generation: number, task: TaskAck): boolean 
 
 /** A recent operation has settled this task, though its mark does not say so any more. */
 function hasCounted(store: Store, op: string, id: string): boolean {
-  const others = recallOp(store, op);
-  return others !== undefined && !others.includes(listed(id));
+  const answer = recallOp(store, op);
+  return answer !== undefined && answer.includes(listed(id)) === answer.startsWith(ONLY);
 }
-
-const listed = (id: string): string => `,${id},`;
 
 function keepInGroup(group: Group, task: TaskAck, call: AckCall): Verdict {
   const { store, head } = group;

@@ -4,6 +4,11 @@ import type { Store } from "../store.js";
 import { type GroupHead, MAX_INDEXED, numbered, type TaskRef } from "./record.js";
 import { type Mark, markName } from "./task-set.js";
 
+/** How the operations of indexed groups remember a task: their answers list the tasks that did not count. */
+export const listed = (id: string): string => `,${id},`;
+/** The answer of an operation lists the tasks that counted instead. */
+export const ONLY = "+";
+
 /**
  * Tasks that are the numbers from 0 to `total` - 1 share members, 256 to each, with a letter a task: a million tasks take a
  * million bytes. A letter has no room for an operation: the recent operations recognise a late copy of a call.

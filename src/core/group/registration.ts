@@ -1,7 +1,7 @@
 import { decode, encode } from "../host.js";
 import { nextNumber } from "../numbers.js";
 import { deliveryMembers, forgetDead, MAX_OUTBOX, pendingKeys, type Targets } from "../outbox/deliveries.js";
-import { recallOp, recentOps, rememberOp } from "../recent-operations.js";
+import { amendOp, recallOp, recentOps, rememberOp } from "../recent-operations.js";
 import type { Store } from "../store.js";
 import { MAX_CALLS } from "./acks.js";
 import { applyParentsCancel, PARENTS_CANCEL } from "./cancellation.js";
@@ -10,7 +10,7 @@ import { TAKER } from "./delivering.js";
 import { dropEarlyFailures, type EarlyAck, type EarlyHead, earlyAcksOf, keepEarly, noEarlyAcks } from "./early-acks.js";
 import { applyPolicy, arm, type Group, openAny, save } from "./group.js";
 import { type Announced, type Announcement, announce, type GrowthRefusal } from "./growth.js";
-import { MAX_INDEXED_EPOCHS } from "./indexed.js";
+import { listed, MAX_INDEXED_EPOCHS, ONLY } from "./indexed.js";
 import {
   type GroupHead,
   isOpen,
@@ -146,9 +146,7 @@ function takeIn(group: Group, ack: EarlyAck, next: string | undefined): GrowthRe
   const mark = markOf(group, early);
   if (mark.state === "open" && mayCount(head)) {
     count(group, early, early.op);
-    // Marks of indexed tasks name no call: a late copy of this one is recognised by the recent operations alone.
-    if (head.kind === "indexed" && recallOp(store, early.op) === undefined)
-      rememberOp(store, operationsOf(head), early.op, "", { most: MAX_CALLS });
+    if (head.kind === "indexed") rememberCounted(store, head, early);
     // A closed group takes no next tasks.
     if (next === undefined || head.grows !== true || !isOpen(head)) return undefined;
     return refusalOf(announce(group, decode<Announcement>(next)));
@@ -162,6 +160,16 @@ function takeIn(group: Group, ack: EarlyAck, next: string | undefined): GrowthRe
   }
   keepEarly(store, { acks: head.early, name: markName(early), mark, epoch: head.epoch }, early);
   return undefined;
+}
+
+/**
+ * Marks of indexed tasks name no call: the recent operations alone recognise a late copy of this one. Other tasks of the
+ * call may have expired, so the tasks are listed that counted.
+ */
+function rememberCounted(store: Store, head: GroupHead, { op, id }: EarlyAck): void {
+  const before = recallOp(store, op);
+  if (before === undefined) rememberOp(store, operationsOf(head), op, `${ONLY}${listed(id)}`, { most: MAX_CALLS });
+  else amendOp(store, op, `${before}${listed(id)}`);
 }
 
 function refusalOf(announced: Announced): GrowthRefusal | undefined {

@@ -44,6 +44,24 @@ describe("a group of numbered tasks", () => {
     }
   });
 
+  it("counts the task of a late copy whose early ack had expired, where another task of the call has counted", () => {
+    const { run, pass } = bench();
+    const first = { ...ack("x", [0, 1]), earlyTtlMs: 1_000 };
+    run("completion.ack", first);
+    // Keeps the early ack of task 0 longer.
+    run("completion.ack", ack("y", [0]));
+    pass(2_000);
+    expect(run("completion.register", indexed(3)).view).toMatchObject({ succeeded: 1 });
+    expect(run("completion.ack", first).results.map(({ verdict }) => verdict)).toEqual(["accepted", "accepted"]);
+    expect(run("completion.status", {}).view).toMatchObject({ succeeded: 2 });
+    expect(run("completion.ack", first).results.map(({ verdict }) => verdict)).toEqual(["accepted", "accepted"]);
+    expect(run("completion.ack", ack("z", [0, 1])).results.map(({ verdict }) => verdict)).toEqual([
+      "duplicate",
+      "duplicate",
+    ]);
+    expect(run("completion.status", {}).view).toMatchObject({ succeeded: 2 });
+  });
+
   it("stores a byte a task, and the calls of a minute, 10,000 of them at most", () => {
     const { run, pass, record } = bench();
     run("completion.register", indexed(100_000));
