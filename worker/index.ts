@@ -19,7 +19,7 @@ import { transitionRoutes } from "./routes/transitions.js";
 
 export type { WorkerEnv } from "./env.js";
 export type { HandlerRules } from "./handlers.js";
-export { EventLog, type LogEvent, type WorkerEvent } from "./log.js";
+export { EventLog, type Level, type LogEvent, type WorkerEvent } from "./log.js";
 export { CoordinatorWorkerObject } from "./object.js";
 
 /** How much of a path a log shows. */

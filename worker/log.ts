@@ -10,9 +10,11 @@ export type WorkerEvent =
   /** An error that the caller only sees as `internal`. */
   | { readonly type: "failed"; readonly error: unknown };
 
+/** An event of the library or of the Worker. */
 export type LogEvent = CoordinatorEvent | WorkerEvent;
 
-type Level = "info" | "warn" | "error";
+/** How much a line matters. */
+export type Level = "info" | "warn" | "error";
 
 /** How many lines an isolate or an object writes in a second. Later events of that second are counted. */
 const LINES_A_SECOND = 20;

@@ -4,7 +4,7 @@ import { guardOf } from "./idempotent-run.js";
 
 /** The value of the option `idempotency` of `requestWait`, made by `idempotentRequests`. */
 export interface IdempotentRequests {
-  /** Used by `requestWait`. */
+  /** @internal */
   readonly guard: Guard;
 }
 
