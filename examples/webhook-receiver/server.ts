@@ -2,9 +2,12 @@ import { serve } from "@hono/node-server";
 import { MemoryCoordinator } from "edge-coordinator";
 import { receiver } from "./app.js";
 
+const { WEBHOOK_SECRET: secret } = process.env;
+if (secret === undefined) throw new Error("set WEBHOOK_SECRET to the secret that the sender signs with");
+
 const app = receiver({
   coordinator: new MemoryCoordinator(),
-  secret: process.env.WEBHOOK_SECRET ?? "whsec_of_this_example",
+  secret,
   fulfil: async ({ id, order }) => console.log(`order ${order} is fulfilled, by ${id}`),
 });
 

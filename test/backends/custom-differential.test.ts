@@ -18,7 +18,8 @@ async function run(steps: readonly Step[]): Promise<{ said: Said[]; state: Recor
   const input = () => {
     throw new Error("the steps wake");
   };
-  for (const machine of ["completion", "request"] as const) coordinator.onWake(machine, { input, act: async () => {} });
+  for (const machine of ["completion", "request", "semaphore"] as const)
+    coordinator.onWake(machine, { input, act: async () => {} });
   const said: Said[] = [];
   for (const step of steps) {
     nowMs = step.nowMs;

@@ -216,7 +216,7 @@ export class RegistrationModel {
     this.highest = number ?? (before === undefined ? nowMs : Math.max(before.number + 1, nowMs));
     return {
       ...{ spec, from, number: this.highest, chain: [], entries: new Map(), early: new Map() },
-      answers: isBeside && before !== undefined ? before.answers : new Map(),
+      answers: isBeside && before !== undefined ? before.answers : recentAnswers(before, nowMs),
       epoch: isBeside && before !== undefined ? before.epoch + 1 : 0,
       ...{
         failures: [],
@@ -235,6 +235,12 @@ export class RegistrationModel {
       ...{ removedAtMs: undefined },
     };
   }
+}
+
+/** A group of listed tasks passes on the calls of its last minute: a late copy of one changes nothing in the next generation. */
+function recentAnswers(before: Generation | undefined, nowMs: number): Generation["answers"] {
+  if (before === undefined || typeof before.spec.tasks === "number") return new Map();
+  return new Map([...before.answers].filter(([, { atMs }]) => atMs + KNOWN_MS > nowMs));
 }
 
 interface Clock {

@@ -156,8 +156,8 @@ const BY_FILE: Readonly<Record<string, readonly Omit<Bug, "file">[]>> = {
     },
     {
       name: "a child registered after the cascade is spared",
-      from: "  if (cancellation.untilMs <= group.store.nowMs || !isMeant(parent, cancellation)) return;",
-      to: "  if (cancellation.untilMs > 0) return;",
+      from: "if (isOpen(group.head) && isMeant(parent, cancellation)) endByParent(",
+      to: "if (cancellation.untilMs < 0) endByParent(",
     },
   ],
   "src/core/group/group.ts": [

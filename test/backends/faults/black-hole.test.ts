@@ -47,6 +47,9 @@ afterAll(async () => {
   await Promise.all([worker.close(), watch.close()]);
 });
 
+/** Operations that are more than one request. */
+const OTHERWISE = new Set(["Coordinator.drain", "DedupeWindow.run"]);
+
 const HOLES = [
   ["that is accepted, and never answered", () => hole.url],
   ["that is never accepted", () => deaf.url],
@@ -126,7 +129,7 @@ describe.each(BACKENDS)("over a connection to %s", (backend) => {
 
     it("every request ends at the time that one may take", async () => {
       const c = bounded(clientOf(backend, urlOf(), { requestTimeoutMs: DEADLINE_MS }), { resend: false });
-      const single = operations.filter(({ waits, method }) => waits !== true && method !== "Coordinator.drain");
+      const single = operations.filter(({ waits, method }) => waits !== true && !OTHERWISE.has(method));
       for (const group of groupsOf(single)) {
         const outcomes = await measure(
           DEADLINE_MS,
@@ -141,6 +144,20 @@ describe.each(BACKENDS)("over a connection to %s", (backend) => {
           expect(outcome).toMatchObject({ code: "backend_unavailable", retryable: true });
         }
       }
+    });
+
+    it("a run ends at the time that two requests may take: its beginning, and the freeing of its key", async () => {
+      const c = bounded(clientOf(backend, urlOf(), { requestTimeoutMs: DEADLINE_MS }), { resend: false });
+      const runs = operations.filter(({ method }) => method === "DedupeWindow.run");
+      const outcomes = await measure(
+        2 * DEADLINE_MS,
+        runs.map(
+          ({ run }) =>
+            () =>
+              run(placeOf(c)),
+        ),
+      );
+      for (const outcome of outcomes) expect(outcome).toMatchObject({ code: "backend_unavailable", retryable: true });
     });
 
     it.each([1, 60, 400])("every wait ends after its %i ms", async (timeoutMs) => {
