@@ -121,7 +121,7 @@ describe("as it is installed", () => {
   });
 
   it("starts, and acts once", async () => {
-    const server = await startServer(example.folder, "start");
+    const server = await startServer(example.folder, "start", { WEBHOOK_SECRET: SECRET });
     try {
       const body = JSON.stringify(EVENT);
       const deliver = () => fetch(`${server.url}/webhooks`, { method: "POST", body, headers: headersOf(body) });
