@@ -9,7 +9,7 @@ import { contentHash } from "./content.js";
 const root = fileURLToPath(new URL("../", import.meta.url));
 const stamp = join(root, "node_modules/.cache/build/stamp");
 
-/** Everything that decides what a build writes. The lock file stands for the compilers. */
+/** The inputs of a build. The lock file names the versions of the compilers. */
 const INPUTS = [
   "src",
   "worker",

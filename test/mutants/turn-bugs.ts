@@ -43,7 +43,7 @@ export const TURN_BUGS: readonly Bug[] = [
     to: "const held = head.held.find(({ op }) => op === input.op);\n  if (held !== undefined && head.line.length > 99) return { outcome",
   },
   {
-    name: "a resent acquire is told of a whole lease",
+    name: "a resent acquire gets a whole lease",
     file: semaphore,
     from: "leftMs: held.untilMs - store.nowMs };",
     to: "leftMs: input.leaseMs };",

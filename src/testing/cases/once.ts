@@ -30,7 +30,7 @@ export const once: readonly ConformanceCase[] = [
     equal(outcomes.filter(({ outcome }) => outcome === "ran").length, 1, "how many calls worked");
     for (const one of outcomes) matches(one, { value: { n: 1 }, kept: true }, "every outcome");
   }),
-  aCase("a duplicate of a run under way is told so, and for how long at most", {}, async (t) => {
+  aCase("a duplicate of a run under way gets in_progress, and how long the run may take at most", {}, async (t) => {
     const [window, key, { opened, open }] = [new DedupeWindow(t.coordinator()), t.id("key"), gate()];
     const begun = gate();
     const first = window.run(key, async () => {
@@ -69,7 +69,7 @@ export const once: readonly ConformanceCase[] = [
     equal(await window.run(key, () => 2), { outcome: "mismatch" }, "no fingerprint");
     equal(await window.run(key, () => 2, { fingerprint: "a" }), replayed(1), "the same payload");
   }),
-  aCase("a run that crashed is run again after its lease, and a late one is told that it lost", CLOCKED, async (t) => {
+  aCase("a run that crashed is run again after its lease, and a late one gets lost", CLOCKED, async (t) => {
     const [window, key, { opened, open }] = [new DedupeWindow(t.coordinator()), t.id("key"), gate()];
     const [begun, tokens] = [gate(), [] as number[]];
     const late = window.run(key, async ({ fencingToken }) => {

@@ -75,7 +75,7 @@ class OnceOracle {
 
   #begins({ op, leaseMs }: BeginInput, { outcome, token = 0, value }: BeginOutput): void {
     if (outcome === "done" && (this.#done === undefined || this.#done.value !== value)) {
-      throw new Violation(`${op} is told ${value}, and what was done is ${this.#done?.value}`);
+      throw new Violation(`${op} got ${value}, but the run returned ${this.#done?.value}`);
     }
     if (outcome !== "begun") return;
     this.#take(op, this.#turns().nowMs + leaseMs);
