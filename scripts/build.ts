@@ -33,7 +33,7 @@ if (!process.argv.includes("--force") && existsSync(stamp) && readFileSync(stamp
   rmSync(stamp, { force: true });
   const inputs = contentHash(root, INPUTS);
   run("npm run --silent clean");
-  run("tsc -p tsconfig.build.json");
+  run("node node_modules/@typescript/native/bin/tsc -p tsconfig.build.json");
   run("rolldown --config rolldown.config.ts");
   // An input that was edited meanwhile may be in `dist` or not: the next build must not take it for done.
   if (contentHash(root, INPUTS) === inputs) {
