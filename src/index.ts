@@ -64,6 +64,7 @@ export { type CoalesceOptions, CoalesceTracker } from "./trackers/coalesce.js";
 export { CompletionTracker, type CompletionTrackerOptions } from "./trackers/completion.js";
 export { type DedupeOptions, DedupeWindow } from "./trackers/dedupe.js";
 export { defineHandlers } from "./trackers/define-handlers.js";
+export type { Denial } from "./trackers/denials.js";
 export type { WaitCallOptions } from "./trackers/end-or-look.js";
 export type { AcceptedAck, AckResult, EarlyAck, RefusedAck, UnknownAck } from "./trackers/group/ack-result.js";
 export type { AddedTask } from "./trackers/group/announcement.js";

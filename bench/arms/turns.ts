@@ -25,6 +25,7 @@ export interface LimitArm {
 }
 
 export const OURS = "ours, RateLimiter";
+export const OURS_KEEPING = "ours, RateLimiter with denials in memory";
 export const SLIDING = "@upstash/ratelimit, slidingWindow";
 export const BUCKET = "@upstash/ratelimit, tokenBucket";
 
@@ -34,6 +35,14 @@ export const LIMIT_ARMS: readonly LimitArm[] = [
     name: OURS,
     make(address, limit) {
       const limiter = new RateLimiter(onUpstash(address).coordinator, { limit, windowSec: "1h" });
+      return async (key) => (await limiter.limit(key)).allowed;
+    },
+  },
+  {
+    name: OURS_KEEPING,
+    make(address, limit) {
+      const { coordinator } = onUpstash(address);
+      const limiter = new RateLimiter(coordinator, { limit, windowSec: "1h", denials: new Map() });
       return async (key) => (await limiter.limit(key)).allowed;
     },
   },

@@ -7,7 +7,8 @@ import type { Store } from "./store.js";
  *
  * The debt is a whole number of 1/limit milliseconds. So the arithmetic is exact, and the same in JavaScript and in Lua.
  *
- * A call has no operation id: a resent call only denies more. A record lives as long as its debt.
+ * A call has no operation id: a resent call only denies more. A record lives as long as its debt, and for some time after
+ * it. So few calls move the expiry, and a key that is used often keeps its row.
  *
  * @see https://www.itu.int/rec/T-REC-I.371 for the algorithm.
  */
@@ -45,6 +46,8 @@ export const MAX_LIMIT = 1_000_000;
 export const MAX_WINDOW_MS = 2_678_400_000;
 /** How long a full burst may take to refill, `burst · windowMs / limit`: a year. A record's instants stay below 10^14. */
 export const MAX_REFILL_MS = 31_536_000_000;
+/** A record outlives its debt by the time in which a burst refills, and by this at most. */
+const MAX_SLACK_MS = 3_600_000;
 
 /** Takes `cost`, or nothing when it does not fit. A denial and a cost of 0 write nothing. */
 function take(store: Store, { limit, windowMs, burst, cost }: TakeInput): TakeOutput {
@@ -55,7 +58,7 @@ function take(store: Store, { limit, windowMs, burst, cost }: TakeInput): TakeOu
   if (allowed && cost > 0) {
     const atMs = store.nowMs + Math.floor(after / limit);
     store.put({ atMs, rest: after % limit, limit });
-    store.keepUntil(atMs + 1);
+    store.keepUntil(atMs + 1, Math.min(Math.ceil(most / limit), MAX_SLACK_MS));
   }
   const left = allowed ? after : debt;
   return {

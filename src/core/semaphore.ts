@@ -35,6 +35,8 @@ interface Place {
 interface Over {
   op: string;
   atMs: number;
+  /** A release gave the permit back. Copies of the release return so too. */
+  released?: boolean;
 }
 
 export interface AcquireInput {
@@ -138,20 +140,22 @@ function extend(store: Store, input: { op: string; leaseMs: number }): { held: b
 
 /**
  * Gives a permit or a place back. Remembers the operation from now on, also one that is unknown or was over before: copies
- * of its `acquire` may still be under way.
+ * of its `acquire` may still be under way. A copy of a release has the output of the first.
  */
 function release(store: Store, input: { op: string }): { released: boolean } {
   const head = open(store);
   // The released permit is offered in the same step.
   prune(store, head);
   const isHeld = head.held.some(({ op }) => op === input.op);
+  const released = isHeld || head.over.some((over) => over.op === input.op && over.released === true);
   head.held = head.held.filter(({ op }) => op !== input.op);
   dropPlace(store, head, input.op);
   head.over = head.over.filter(({ op }) => op !== input.op);
   end(store, head, input.op);
+  if (released) head.over[head.over.length - 1]!.released = true;
   offer(store, head);
   save(store, head);
-  return { released: isHeld };
+  return { released };
 }
 
 /** Gives a place in line back, and never a permit. The operation may take a place again. */

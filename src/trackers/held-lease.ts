@@ -1,5 +1,6 @@
 import { CoordinationError } from "../errors.js";
 import { systemClock } from "../lib/clock.js";
+import { within } from "../runtime/deadline.js";
 
 /** A lease on a record. */
 export interface Lease {
@@ -12,6 +13,9 @@ export interface Lease {
   renew(signal: AbortSignal): Promise<boolean>;
 }
 
+/** How long a caller waits for a last call that only frees what its lease frees anyway. */
+const BRIEF_MS = 10_000;
+
 /** How often a lease is renewed within its time. */
 const RENEWALS = 3;
 /** How soon a renewal that failed is tried again: this share of the lease. */
@@ -19,6 +23,24 @@ const AGAIN_SHARE = 1 / 12;
 
 /** Returns a time that only grows, also when the machine's clock is set back. */
 export const monotonicMs = (): number => performance.now();
+
+/**
+ * Waits for the work for 10 seconds at most. Does not end it. For a last call, such as a release: a backend that does not
+ * answer must not hold the result of work that is done.
+ */
+export async function briefly(work: Promise<void>): Promise<void> {
+  const limit = { limitMs: BRIEF_MS, signal: undefined, clock: systemClock, background: true };
+  const isOver = {};
+  try {
+    await within(
+      limit,
+      () => isOver,
+      () => work,
+    );
+  } catch (error) {
+    if (error !== isOver) throw error;
+  }
+}
 
 /**
  * Calls `work` while the lease is renewed: at a third of its time. The work's signal aborts when another call has the

@@ -1,5 +1,5 @@
 import type { Coordinator } from "../coordinator.js";
-import { MAX_LIMIT, MAX_REFILL_MS, MAX_WINDOW_MS } from "../core/limiter.js";
+import { MAX_LIMIT, MAX_REFILL_MS, MAX_WINDOW_MS, type TakeOutput } from "../core/limiter.js";
 import { CoordinationError } from "../errors.js";
 import { systemClock } from "../lib/clock.js";
 import { type Duration, inMillis, inSeconds } from "../lib/duration.js";
@@ -8,6 +8,8 @@ import { checkInteger, checkNumber } from "../lib/validate.js";
 import { within } from "../runtime/deadline.js";
 import { type CallOptions, callOptions } from "./call-options.js";
 import { checkCoordinator } from "./check-coordinator.js";
+import { type Denial, findDenial, keepDenial } from "./denials.js";
+import { monotonicMs } from "./held-lease.js";
 import { checkNamespace, smallId } from "./small-key.js";
 
 /** Options of a `RateLimiter`. */
@@ -34,6 +36,14 @@ export interface RateLimiterOptions {
   readonly timeoutMs?: Duration | undefined;
   /** Separates keys of different uses. 1 to 64 bytes. Default `"default"`. */
   readonly namespace?: string;
+  /**
+   * Remembers denials in this process: a denied key makes no further round trip until `retryAfterMs` is over, for a minute
+   * at most. Pass one `new Map()`, created at module scope, to all limiters of one backend. Requests of a Worker may share
+   * it. It holds up to 10,000 keys, the latest.
+   *
+   * Default: none. Then each call asks the backend.
+   */
+  readonly denials?: Map<string, Denial> | undefined;
 }
 
 /** The result of `RateLimiter.limit`. */
@@ -58,6 +68,7 @@ const OPTIONS: Names<RateLimiterOptions> = {
   onError: true,
   timeoutMs: true,
   namespace: true,
+  denials: true,
 };
 const ON_ERROR: readonly unknown[] = ["throw", "allow", "deny"];
 const DEFAULT_TIMEOUT_MS = 1_000;
@@ -69,7 +80,8 @@ const UNDECIDED_RETRY_MS = 1_000;
  * Limits how often callers may do something, for each key: a user, an address, a tenant. By GCRA, a token bucket that
  * holds `burst` and refills `limit` in each window. Concurrent calls are counted exactly.
  *
- * A key has one small record, which ends once the full burst is available. A denied call takes nothing and writes nothing.
+ * A key has one small record, which ends by itself some time after the full burst is available. A denied call takes nothing
+ * and writes nothing.
  *
  * Any span of time D admits at most `burst + D · limit / window` calls. With 100 a minute and a burst of 100 the worst
  * minute admits 199, not 100. Use a smaller `burst` for a smoother rate.
@@ -102,7 +114,7 @@ export class RateLimiter {
 
   /**
    * Takes `cost` calls of the key, or nothing when they do not fit. `cost` is a whole number from 0 to the burst; 0 reads
-   * without taking. One round trip, tried once.
+   * without taking. One round trip, tried once; none for a denial that `denials` remembers.
    *
    * @throws {CoordinationError} `invalid_input` for a key or a cost out of range. With `onError: "throw"` also
    * `backend_unavailable`, retryable, after `timeoutMs`, and the backend's errors. Rejects with `signal.reason`.
@@ -113,11 +125,24 @@ export class RateLimiter {
     checkInteger(cost, "cost", 0, burst);
     const id = await smallId(namespace, key);
     try {
-      return { limit, ...(await this.#take(id, cost, signal)) };
+      return { limit, ...(await this.#check(id, cost, signal)) };
     } catch (cause) {
       if (onError === "throw" || signal?.aborted === true) throw cause;
       return this.#undecided(cost, cause);
     }
+  }
+
+  async #check(id: string, cost: number, signal: AbortSignal | undefined): Promise<TakeOutput> {
+    const { limit, windowMs, burst, denials } = this.#settings;
+    if (denials === undefined) return this.#take(id, cost, signal);
+    signal?.throwIfAborted();
+    const known = `${limit} ${windowMs} ${burst} ${id}`;
+    const denial = findDenial(denials, known, cost);
+    if (denial !== undefined) return { allowed: false, ...denial };
+    const sentAtMs = monotonicMs();
+    const output = await this.#take(id, cost, signal);
+    if (!output.allowed) keepDenial(denials, known, { cost, sentAtMs, denied: output });
+    return output;
   }
 
   #take(id: string, cost: number, signal: AbortSignal | undefined) {
@@ -148,12 +173,19 @@ export interface RateLimiterSettings {
   readonly onError: "throw" | "allow" | "deny";
   readonly timeoutMs: number;
   readonly namespace: string;
+  readonly denials: Map<string, Denial> | undefined;
 }
 
 /** @throws {CoordinationError} `invalid_input` for an option that is unknown or out of range. */
 export function rateLimiterSettings(options: RateLimiterOptions): RateLimiterSettings {
   checkOptions(options, OPTIONS);
-  const { limit, burst = limit, onError = "throw", namespace = "default" } = Object(options) as RateLimiterOptions;
+  const {
+    limit,
+    burst = limit,
+    onError = "throw",
+    namespace = "default",
+    denials,
+  } = Object(options) as RateLimiterOptions;
   const windowSec = inSeconds(options?.windowSec, "windowSec");
   const timeoutMs = inMillis(options?.timeoutMs, "timeoutMs") ?? DEFAULT_TIMEOUT_MS;
   checkInteger(limit, "limit", 1, MAX_LIMIT);
@@ -168,5 +200,8 @@ export function rateLimiterSettings(options: RateLimiterOptions): RateLimiterSet
   if (!ON_ERROR.includes(onError)) {
     throw new CoordinationError("invalid_input", 'onError must be "throw", "allow" or "deny"');
   }
-  return { limit, windowMs, burst, onError, timeoutMs, namespace };
+  if (denials !== undefined && !(denials instanceof Map)) {
+    throw new CoordinationError("invalid_input", "denials must be a Map");
+  }
+  return { limit, windowMs, burst, onError, timeoutMs, namespace, denials };
 }

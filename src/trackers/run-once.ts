@@ -8,7 +8,7 @@ import { checkNumber, checkText, checkTtlSec, isText } from "../lib/validate.js"
 import type { WatchOptions } from "../runtime/backend.js";
 import { emit, type OnEvent } from "../runtime/events.js";
 import type { CallOptions } from "./call-options.js";
-import { monotonicMs, whileHeld } from "./held-lease.js";
+import { briefly, monotonicMs, whileHeld } from "./held-lease.js";
 import { keyText } from "./small-key.js";
 
 /** Options of `DedupeWindow.run`. */
@@ -169,7 +169,7 @@ async function begin(place: RunPlace, settings: RunSettings, op: string): Promis
     const isUnsent = error instanceof CoordinationError && error.applied === "no";
     const freed = isUnsent ? undefined : fail(place, op);
     // A caller that aborts does not wait for it.
-    if (signal?.aborted !== true) await freed;
+    if (freed !== undefined && signal?.aborted !== true) await briefly(freed);
     throw error;
   }
 }
@@ -204,7 +204,7 @@ async function work<Value>(
     const lease = { leaseMs, untilMs, signal: run.signal, renew };
     value = await whileHeld(lease, (signal) => fn({ signal, fencingToken }));
   } catch (error) {
-    await fail(place, op);
+    await briefly(fail(place, op));
     throw error;
   }
   return finish(place, run, value);

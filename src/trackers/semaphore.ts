@@ -8,7 +8,7 @@ import { checkId, checkInteger, checkNumber } from "../lib/validate.js";
 import { emit, type OnEvent } from "../runtime/events.js";
 import { type CallOptions, callOptions } from "./call-options.js";
 import { checkCoordinator } from "./check-coordinator.js";
-import { whileHeld } from "./held-lease.js";
+import { briefly, whileHeld } from "./held-lease.js";
 import { checkNamespace, keyText, smallId } from "./small-key.js";
 import { takePermit } from "./take-permit.js";
 
@@ -178,7 +178,7 @@ export class Semaphore {
   }
 
   /**
-   * Gives the permit back. Returns false when its lease had ended.
+   * Gives the permit back. Returns false when its lease had ended. A repeated call returns the same for a minute.
    *
    * @throws {CoordinationError} `invalid_input` for a key or a `permitId` out of range.
    */
@@ -219,6 +219,9 @@ export class Semaphore {
    * Calls `fn` with a permit of the key, and returns its value. Renews the permit at a third of its lease while `fn` runs,
    * and releases it afterwards. `fn` receives `{ signal, fencingToken }`. The signal aborts when the lease is lost, also
    * when the backend does not answer. Does not end `fn` itself: `fn` must heed the signal. An error of `fn` is thrown on.
+   * Waits for the release for 10 seconds at most. If it fails, `onEvent` receives the error, and the lease ends by itself.
+   *
+   * Does not know that the caller holds a permit of the key already: a nested call waits like any other.
    *
    * @throws {CoordinationError} `wait_timeout`, retryable, when no permit is free within `waitMs` (default 30 s);
    * `invalid_input` for a key or an option out of range.
@@ -239,7 +242,7 @@ export class Semaphore {
       const lease = { leaseMs: this.#leaseMs, untilMs, signal: options.signal, renew };
       return await whileHeld(lease, (signal) => fn({ signal, fencingToken }));
     } finally {
-      await this.#giveBack(key, id, permitId);
+      await briefly(this.#giveBack(key, id, permitId));
     }
   }
 
@@ -267,7 +270,7 @@ export class Semaphore {
       // A place in line, or a permit whose answer was lost. A caller that aborts does not wait for it.
       const isPending = outcome !== "granted" && outcome !== "busy";
       const given = isPending ? this.#giveBack(key, id, op) : undefined;
-      if (signal?.aborted !== true) await given;
+      if (given !== undefined && signal?.aborted !== true) await briefly(given);
     }
   }
 

@@ -17,15 +17,30 @@ describe("the limiter machine", () => {
     expect(run("limiter.take", { ...config, cost: 1 })).toMatchObject({ allowed: true, remaining: 0 });
   });
 
-  it("writes nothing for a denial and for a cost of 0, and its record ends with the debt", () => {
+  it("writes nothing for a denial and for a cost of 0, and its record ends a refill after the debt", () => {
     const { run, now, record } = bench();
     run("limiter.take", { ...config, cost: 0 });
     expect(record("limiter")).toBeUndefined();
     run("limiter.take", { ...config, cost: 5 });
     const written = record("limiter");
-    expect(written).toMatchObject({ untilMs: now() + 501, members: {}, wakeAtMs: null });
+    expect(written).toMatchObject({ untilMs: now() + 1_001, members: {}, wakeAtMs: null });
     run("limiter.take", { ...config, cost: 1 });
     expect(record("limiter")).toEqual(written);
+  });
+
+  it("moves the expiry of its record seldom, and keeps it for an hour beyond the debt at most", () => {
+    const { run, now, pass, record } = bench();
+    const moves = new Set<unknown>();
+    for (let i = 0; i < 100; i++) {
+      run("limiter.take", { ...config, cost: 1 });
+      moves.add(record("limiter")?.untilMs);
+      pass(100);
+    }
+    // Ten calls a second, and a burst of half a second.
+    expect(moves.size).toBeLessThanOrEqual(25);
+    pass(3_600_000);
+    run("limiter.take", { limit: 1, windowMs: 86_400_000, burst: 10, cost: 1 });
+    expect(record("limiter")?.untilMs).toBe(now() + 86_400_000 + 1 + 3_600_000);
   });
 
   it("admits no more than either limit after the limit changes", () => {

@@ -36,11 +36,15 @@ CI fails if a test run no longer shows a row of this page.
 - The end of a group never changes. Counts equal distinct events, however often, early or late these come.
 - No waiter sees success after a failure was recorded. Unknown is never complete.
 - Every record, wait, retry and list has an end.
+- No more callers hold a permit of a key than it has, by the server's clock. A key's fencing tokens grow.
+- One of the concurrent runs of a key works. Its duplicates get its result, for the window.
+- Any span D admits at most \`burst + D · limit / window\` calls of a rate limit's key.
 
 The library does not promise:
 
 - that a handler runs only once;
 - that two records change together;
+- that work starts only once, or that a permit excludes others without its fencing token;
 - on Upstash, that a write survives a failover.
 
 ## Figures

@@ -61,6 +61,12 @@ export const ROWS: readonly Row[] = [
     backends: ["memory", "upstash", "durable-object"],
   },
   {
+    row: "T11",
+    promise:
+      "Permits, runs and limits keep their promises while instances crash, clocks step, and the network loses, doubles and delays messages.",
+    backends: ["permits", "runs", "limits"],
+  },
+  {
     row: "S1",
     promise: "Tokens are compared in constant time, padded to one length. Several tokens may be valid at once.",
   },

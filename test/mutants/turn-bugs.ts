@@ -56,6 +56,24 @@ export const TURN_BUGS: readonly Bug[] = [
     to: "if (one.untilMs + 5_000 > nowMs) held.push(one);",
   },
   {
+    name: "a copy of a release says that no permit was released",
+    file: semaphore,
+    from: "  if (released) head.over[head.over.length - 1]!.released = true;",
+    to: "",
+  },
+  {
+    name: "a caller that leaves the line loses a permit that it has got meanwhile",
+    file: semaphore,
+    from: "if (!head.line.some(({ op }) => op === input.op)) return { left: false };",
+    to: "head.held = head.held.filter(({ op }) => op !== input.op);",
+  },
+  {
+    name: "a caller that leaves the line may not come back",
+    file: semaphore,
+    from: "  if (!head.line.some(({ op }) => op === input.op)) return { left: false };\n  prune(store, head);",
+    to: "  if (!head.line.some(({ op }) => op === input.op)) return { left: false };\n  prune(store, head);\n  end(store, head, input.op);",
+  },
+  {
     name: "a run whose lease another call has taken finishes",
     file: dedupe,
     from: "if (head === undefined || run === undefined || run.op !== input.op) return { held: false };",
@@ -102,6 +120,12 @@ export const TURN_BUGS: readonly Bug[] = [
     file: limiter,
     from: "rest: after % limit,",
     to: "rest: 0,",
+  },
+  {
+    name: "a limiter's record ends before its debt",
+    file: limiter,
+    from: "store.keepUntil(atMs + 1, ",
+    to: "store.keepUntil(store.nowMs + 1, ",
   },
   { name: "a denial counts", file: limiter, from: "if (allowed && cost > 0) {", to: "if (cost > 0) {" },
   { name: "the limiter admits one more", file: limiter, from: "after <= most;", to: "after < most + windowMs;" },

@@ -20,7 +20,8 @@ export const semaphore: readonly ConformanceCase[] = [
     equal(held.length, 2, "how many are granted");
     equal(new Set(held.map(({ fencingToken }) => fencingToken)).size, 2, "tokens");
     const { permitId } = present(held[0], "a permit");
-    equal([await one().release(key, permitId), await one().release(key, permitId)], [true, false], "the releases");
+    equal([await one().release(key, permitId), await one().release(key, permitId)], [true, true], "the release, twice");
+    equal(await one().release(key, "unknown"), false, "a permit that was never granted");
     const next = present(await one().acquire(key), "the next permit");
     isTrue(
       held.every(({ fencingToken }) => fencingToken < next.fencingToken),
@@ -103,7 +104,7 @@ export const semaphore: readonly ConformanceCase[] = [
       const [a, b] = [present(await two.acquire(key), "the first"), present(await two.acquire(key), "the second")];
       isTrue(a.fencingToken < b.fencingToken, "tokens grow");
       equal(await two.acquire(key), null, "the third");
-      await two.release(key, a.permitId);
+      isTrue(await two.release(key, a.permitId), "the release");
       isTrue((await two.acquire(key)) !== null, "once one is released");
       equal(await two.acquire(key), null, "and no more");
     }

@@ -9,8 +9,11 @@ import {
   CompletionTracker,
   DedupeWindow,
   MemoryCoordinator,
+  Mutex,
+  RateLimiter,
   RequestStatsAccumulator,
   RequestWaitTracker,
+  Semaphore,
 } from "../../../src/index.js";
 import { nameOf } from "./operation.js";
 import { OPERATIONS } from "./operations.js";
@@ -50,6 +53,9 @@ it("every public operation is tried under every fault", () => {
     ...methodsOf("CoalesceTracker", CoalesceTracker),
     ...methodsOf("DedupeWindow", DedupeWindow),
     ...methodsOf("RequestStatsAccumulator", RequestStatsAccumulator),
+    // A mutex has the methods of a semaphore.
+    ...[Semaphore, Mutex].flatMap((permits) => methodsOf("Semaphore", permits)),
+    ...methodsOf("RateLimiter", RateLimiter),
     ...[Coordinator, UpstashCoordinator, HttpCoordinator].flatMap((backend) => methodsOf("Coordinator", backend)),
   ]);
   const tried = new Set(OPERATIONS.map(({ method }) => method));

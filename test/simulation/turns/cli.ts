@@ -11,6 +11,8 @@ const SIMULATIONS: Readonly<Record<string, (seed: number) => Outcome>> = {
   limiter: simulateLimiter,
 };
 
+const PROGRESS = 5_000;
+
 const [option = "--seeds", text = "10000"] = process.argv.slice(2);
 const number = Number(text);
 const [from, to] = option === "--seed" ? [number, number] : [1, number];
@@ -22,5 +24,6 @@ for (let seed = from; seed <= to && process.exitCode === undefined; seed++) {
     console.log(`VIOLATION at seed ${seed}: ${name}: ${violation}`);
     process.exitCode = 1;
   }
+  if (seed % PROGRESS === 0) console.log(`${seed} seeds`);
 }
 if (process.exitCode === undefined) console.log(`${to - from + 1} seeds from ${from}, 0 violations`);

@@ -5,16 +5,18 @@ import { outcomeOf, Turns } from "./run.js";
 
 const ID = "key";
 const CALLS = 60;
+const HOUR_MS = 3_600_000;
 
 /** The same limiter in exact fractions of a millisecond: `num / den` is when the debt ends. */
 class ExactLimiter {
   #num = 0n;
   #den = 1n;
+  /** When the record is gone, also when the clock goes back afterwards. */
+  #untilMs = 0;
 
   take({ limit, windowMs, burst, cost }: TakeInput, nowMs: number) {
     const [l, w] = [BigInt(limit), BigInt(windowMs)];
-    // A record without a debt is gone, also when the clock goes back afterwards.
-    if (BigInt(nowMs) > this.#num / this.#den) [this.#num, this.#den] = [0n, 1n];
+    if (nowMs >= this.#untilMs) [this.#num, this.#den, this.#untilMs] = [0n, 1n, 0];
     // In units of 1 / (den · limit) milliseconds.
     const unit = this.#den * l;
     const call = w * this.#den;
@@ -23,7 +25,10 @@ class ExactLimiter {
     const debt = until < 0n ? 0n : until > most ? most : until;
     const after = debt + BigInt(cost) * call;
     const allowed = after <= most;
-    if (allowed && cost > 0) [this.#num, this.#den] = reduced(after + BigInt(nowMs) * unit, unit);
+    if (allowed && cost > 0) {
+      [this.#num, this.#den] = reduced(after + BigInt(nowMs) * unit, unit);
+      this.#keep(Math.min(Math.ceil((burst * windowMs) / limit), HOUR_MS));
+    }
     const left = allowed ? after : debt;
     return {
       allowed,
@@ -31,6 +36,12 @@ class ExactLimiter {
       resetMs: ceiled(left, unit),
       retryAfterMs: allowed ? 0 : ceiled(after - most, unit),
     };
+  }
+
+  /** The record outlives its debt, by the slack at most. */
+  #keep(slackMs: number): void {
+    const endsMs = Number(this.#num / this.#den) + 1;
+    if (this.#untilMs < endsMs || this.#untilMs > endsMs + slackMs) this.#untilMs = endsMs + slackMs;
   }
 }
 

@@ -22,6 +22,10 @@ interface Grant {
 class SemaphoreOracle {
   readonly held = new Map<string, Grant>();
   readonly #releasedAtMs = new Map<string, number>();
+  /** Whose permit a release gave back. */
+  readonly #given = new Set<string>();
+  /** Whose permit has ended, by a release or with its lease. */
+  readonly #ended = new Set<string>();
   lastToken = 0;
   /** How many callers believe that they hold a permit, by their own clocks. */
   believers = 0;
@@ -33,10 +37,14 @@ class SemaphoreOracle {
 
   observe(transition: TransitionName, input: unknown, output: unknown): void {
     const { nowMs } = this.turns();
-    for (const [op, { untilMs }] of this.held) if (untilMs <= nowMs) this.held.delete(op);
+    for (const [op, { untilMs }] of this.held) {
+      if (untilMs > nowMs) continue;
+      this.held.delete(op);
+      this.#ended.add(op);
+    }
     const { op, leaseMs } = input as { op: string; leaseMs: number };
     if (transition === "semaphore.acquire") this.#acquired(input as AcquireInput, output as AcquireOutput);
-    if (transition === "semaphore.release") this.#end(op);
+    if (transition === "semaphore.release") this.#releases(op, (output as { released: boolean }).released);
     const grant = this.held.get(op);
     if (transition === "semaphore.extend" && (output as { held: boolean }).held) {
       if (grant === undefined) throw new Violation(`${op} extends a lease that it does not have`);
@@ -45,12 +53,24 @@ class SemaphoreOracle {
     if (this.held.size > this.permits) throw new Violation(`${this.held.size} hold ${this.permits} permits`);
   }
 
-  #end(op: string): void {
-    this.held.delete(op);
+  #releases(op: string, released: boolean): void {
+    const isKnown = this.#isKnown(op);
+    const isFirst = this.held.delete(op);
+    // A copy of a release has the output of the first, as long as the operation is known.
+    const wanted = isFirst || (isKnown && this.#given.has(op));
+    if (released !== wanted && !this.turns().mode.jumps) throw new Violation(`the release of ${op} says ${released}`);
+    if (wanted) this.#given.add(op);
+    else this.#given.delete(op);
+    this.#ended.add(op);
     this.#releasedAtMs.set(op, this.turns().nowMs);
   }
 
+  #isKnown(op: string): boolean {
+    return this.turns().nowMs - (this.#releasedAtMs.get(op) ?? Number.NEGATIVE_INFINITY) < KNOWN_MS;
+  }
+
   #acquired({ op, leaseMs }: AcquireInput, { outcome, token = 0 }: AcquireOutput): void {
+    if (outcome === "over" && !this.#ended.has(op)) throw new Violation(`${op} is over, and had no permit`);
     if (outcome !== "granted") return;
     const before = this.held.get(op);
     if (before !== undefined) {
@@ -58,8 +78,7 @@ class SemaphoreOracle {
       return;
     }
     // A clock that jumps forwards ends the memory of operations.
-    const sinceMs = this.turns().nowMs - (this.#releasedAtMs.get(op) ?? Number.NEGATIVE_INFINITY);
-    if (sinceMs < KNOWN_MS && !this.turns().mode.jumps) throw new Violation(`${op} takes a permit after its release`);
+    if (this.#isKnown(op) && !this.turns().mode.jumps) throw new Violation(`${op} takes a permit after its release`);
     if (token <= this.lastToken) throw new Violation(`the token falls from ${this.lastToken} to ${token}`);
     this.lastToken = token;
     this.held.set(op, { token, untilMs: this.turns().nowMs + leaseMs });

@@ -128,13 +128,14 @@ export class LocalBackend implements Backend {
   }
 
   #arm(changes: Changes, nowMs: number): void {
-    const { alarm } = this.#options;
+    const { alarm, records } = this.#options;
     if (changes.head === undefined) {
       if (changes.cleared && !alarm.isStanding) alarm.set(nowMs + TIDY_MS);
       return;
     }
     const { untilMs, wakeAtMs } = changes;
-    if (changes.untilChanged && untilMs !== undefined) alarm.arm(Math.max(untilMs, nowMs + 1));
+    if (changes.untilChanged && untilMs !== undefined) alarm.armSweep(Math.max(untilMs, nowMs + 1));
+    if (wakeAtMs !== undefined) records.addsTimer();
     if (changes.wakeChanged && wakeAtMs !== undefined) alarm.arm(Math.max(wakeAtMs, nowMs + 1));
   }
 }

@@ -43,7 +43,7 @@ const SWEEP_AN_ALARM = 10_000;
  * The pause before the next sweep when all expired records were removed. The pause grows with the number of records. So a
  * large object reads at most a few hundred rows a second for sweeps.
  */
-const SWEEP_PAUSE_MS = 10_000;
+const SWEEP_PAUSE_MS = 60_000;
 const SWEEP_PAUSE_A_RECORD_MS = 10;
 /** After this time an alarm begins no more deliveries: the platform stops an alarm after 15 minutes. */
 const ALARM_BUDGET_MS = 60_000;
@@ -245,7 +245,7 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
   }
 
   async #load(): Promise<void> {
-    await this.#alarm.load();
+    await this.#alarm.load(() => this.now());
     try {
       // The platform drops an alarm that failed seven times. The next call of the object sets it again.
       if (!this.#alarm.isStanding && this.#records.exists) this.#rearm(new Set(), false);
@@ -357,6 +357,7 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     const nowMs = this.now();
     const { count, expiryMs, wakeMs, nextWakeMs } = records.outlook(nowMs);
     if (count === 0) {
+      this.#alarm.pauseSweeps(nowMs);
       this.#prefix();
       this.#alarm.set(undefined);
       if (records.exists) records.forget();
@@ -365,6 +366,7 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     const instants: number[] = [];
     if (nextWakeMs !== undefined) instants.push(nextWakeMs);
     const pauseMs = isSwept ? Math.max(SWEEP_PAUSE_MS, count * SWEEP_PAUSE_A_RECORD_MS) : 0;
+    this.#alarm.pauseSweeps(nowMs + pauseMs);
     if (expiryMs !== undefined) instants.push(Math.max(expiryMs, nowMs + pauseMs));
     const due = wakeMs !== undefined && wakeMs <= nowMs ? records.due(nowMs) : [];
     if (due.some((record) => !failed.has(record))) instants.push(nowMs);

@@ -26,6 +26,8 @@ export class SqliteRecords {
   readonly #tables: Tables;
   readonly #rows: MemberRows;
   readonly #rowChars: number;
+  /** False: no record has a timer, so a search for due records need not scan. */
+  #mayHaveTimers = true;
 
   /** @param rowChars the largest row of a record, in UTF-16 units. */
   constructor(storage: DurableObjectStorage, rowChars = ROW_CHARS) {
@@ -46,11 +48,13 @@ export class SqliteRecords {
 
   /** Returns the records that are due, the longest overdue first. */
   due(nowMs: number): string[] {
+    if (!this.#mayHaveTimers) return [];
     return this.#names("SELECT name FROM records WHERE wake <= ? ORDER BY wake", nowMs);
   }
 
   /** Returns the records that have a timer, the earliest first. */
   timed(): string[] {
+    if (!this.#mayHaveTimers) return [];
     return this.#names("SELECT name FROM records WHERE wake IS NOT NULL ORDER BY wake");
   }
 
@@ -71,10 +75,16 @@ export class SqliteRecords {
     }
   }
 
+  /** A record with a timer was written. */
+  addsTimer(): void {
+    this.#mayHaveTimers = true;
+  }
+
   /** Returns what the next alarm depends on, with one scan of the records. */
   outlook(nowMs: number): Outlook {
     type Row = Record<"count" | "expiry" | "wake" | "next", number | null>;
     const [row] = this.#tables.select<Row>(OUTLOOK, nowMs, OWN);
+    this.#mayHaveTimers = (row?.wake ?? null) !== null;
     return {
       count: row?.count ?? 0,
       expiryMs: row?.expiry ?? undefined,
