@@ -47,9 +47,6 @@ afterAll(async () => {
   await Promise.all([worker.close(), watch.close()]);
 });
 
-/** Operations that are more than one request. */
-const OTHERWISE = new Set(["Coordinator.drain", "DedupeWindow.run"]);
-
 const HOLES = [
   ["that is accepted, and never answered", () => hole.url],
   ["that is never accepted", () => deaf.url],
@@ -129,7 +126,9 @@ describe.each(BACKENDS)("over a connection to %s", (backend) => {
 
     it("every request ends at the time that one may take", async () => {
       const c = bounded(clientOf(backend, urlOf(), { requestTimeoutMs: DEADLINE_MS }), { resend: false });
-      const single = operations.filter(({ waits, method }) => waits !== true && !OTHERWISE.has(method));
+const single = operations.filter(
+        ({ waits, givesBack, method }) => !waits && !givesBack && method !== "Coordinator.drain",
+      );
       for (const group of groupsOf(single)) {
         const outcomes = await measure(
           DEADLINE_MS,
@@ -146,12 +145,12 @@ describe.each(BACKENDS)("over a connection to %s", (backend) => {
       }
     });
 
-    it("a run ends at the time that two requests may take: its beginning, and the freeing of its key", async () => {
+    it("what gives back what it may have taken ends at the time that two requests may take", async () => {
       const c = bounded(clientOf(backend, urlOf(), { requestTimeoutMs: DEADLINE_MS }), { resend: false });
-      const runs = operations.filter(({ method }) => method === "DedupeWindow.run");
+      const giving = operations.filter(({ givesBack }) => givesBack);
       const outcomes = await measure(
         2 * DEADLINE_MS,
-        runs.map(
+        giving.map(
           ({ run }) =>
             () =>
               run(placeOf(c)),

@@ -25,6 +25,8 @@ export interface Operation {
   readonly reads?: true;
   /** It waits: a request that is never answered takes the whole of its time. */
   readonly waits?: true;
+  /** When its request fails, it sends another, which frees what the first may have taken. */
+  readonly givesBack?: true;
   /** Each copy that arrives counts. So the client sends it once, and one fault is told to the caller. */
   readonly sentOnce?: true;
   /** From this request on, counted from 0, others make good what is lost: its whole effect comes, whatever happens. */

@@ -67,6 +67,7 @@ export const SMALL_THINGS: readonly Operation[] = [
   },
   {
     method: "DedupeWindow.run",
+    givesBack: true,
     // The lease of a caller that leaves.
     halfway: false,
     run: ({ c, id }) => outspoken((onEvent) => new DedupeWindow(c, { onEvent }).run(id, () => "done")),
@@ -82,6 +83,7 @@ export const SMALL_THINGS: readonly Operation[] = [
   },
   {
     method: "DedupeWindow.run",
+    givesBack: true,
     when: "work that fails",
     // The key is free when the lease ends.
     halfway: false,

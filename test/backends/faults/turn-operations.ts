@@ -32,6 +32,7 @@ const limit = ({ c, id }: Place) => limiter(c).limit(id);
 export const TURNS: readonly Operation[] = [
   {
     method: "Semaphore.acquire",
+    givesBack: true,
     // A caller that leaves through `bounded` cannot give the permit back either.
     run: async ({ c, id }) => {
       const permit = await outspoken((onEvent) => permits(c, onEvent).acquire(id));
@@ -42,6 +43,7 @@ export const TURNS: readonly Operation[] = [
   },
   {
     method: "Semaphore.acquire",
+    givesBack: true,
     when: "no permit is free",
     prepare: hold,
     run: ({ c, id }) => outspoken((onEvent) => permits(c, onEvent).acquire(id)),
@@ -49,6 +51,7 @@ export const TURNS: readonly Operation[] = [
   },
   {
     method: "Semaphore.acquire",
+    givesBack: true,
     when: "its turn does not come in time",
     // The place in line of a caller that leaves.
     halfway: [["short"], 1],
@@ -73,6 +76,7 @@ export const TURNS: readonly Operation[] = [
   },
   {
     method: "Semaphore.withPermit",
+    givesBack: true,
     // The lease of a caller that leaves.
     halfway: [["long"], 0],
     run: ({ c, id }) => outspoken((onEvent) => permits(c, onEvent).withPermit(id, () => "done", { waitMs: 0 })),

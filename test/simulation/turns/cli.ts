@@ -3,7 +3,7 @@ import { simulateLimiter } from "./limiter.js";
 import { simulateOnce } from "./once.js";
 import { simulateSemaphore } from "./semaphore.js";
 
-// tsx test/simulation/turns/cli.ts [--seeds N | --seed N]: the simulations of semaphores, runs and limiters.
+// tsx test/simulation/turns/cli.ts [--seeds N | --seed N | --from N]: the simulations of semaphores, runs and limiters.
 
 const SIMULATIONS: Readonly<Record<string, (seed: number) => Outcome>> = {
   semaphore: simulateSemaphore,
@@ -15,7 +15,12 @@ const PROGRESS = 5_000;
 
 const [option = "--seeds", text = "10000"] = process.argv.slice(2);
 const number = Number(text);
-const [from, to] = option === "--seed" ? [number, number] : [1, number];
+const ENDLESS = 1_000_000_000;
+const RANGES: Readonly<Record<string, readonly [number, number]>> = {
+  "--seed": [number, number],
+  "--from": [number, ENDLESS],
+};
+const [from, to] = RANGES[option] ?? [1, number];
 for (let seed = from; seed <= to && process.exitCode === undefined; seed++) {
   for (const [name, simulate] of Object.entries(SIMULATIONS)) {
     const { violation, trace } = simulate(seed);

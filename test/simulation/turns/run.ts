@@ -102,8 +102,9 @@ export class Turns {
     const { world, server } = this;
     for (let i = world.below(4); i >= 0; i--) {
       world.after(world.below(120_000), () => {
-        server.aheadMs += world.pick([-80_000, -5_000, -10, 10, 5_000, 80_000]);
-        world.say(() => `the clock jumps to ${server.aheadMs} ms ahead`);
+        const aheadMs = server.aheadMs + world.pick([-80_000, -5_000, -10, 10, 5_000, 80_000]);
+        server.aheadMs = aheadMs;
+        world.say(() => `the clock jumps to ${aheadMs} ms ahead`);
       });
     }
   }
