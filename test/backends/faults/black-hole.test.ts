@@ -126,7 +126,7 @@ describe.each(BACKENDS)("over a connection to %s", (backend) => {
 
     it("every request ends at the time that one may take", async () => {
       const c = bounded(clientOf(backend, urlOf(), { requestTimeoutMs: DEADLINE_MS }), { resend: false });
-const single = operations.filter(
+      const single = operations.filter(
         ({ waits, givesBack, method }) => !waits && !givesBack && method !== "Coordinator.drain",
       );
       for (const group of groupsOf(single)) {
