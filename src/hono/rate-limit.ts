@@ -10,7 +10,8 @@ import { ofContext } from "./coordination-errors.js";
 import { coordinatorOf } from "./settings.js";
 
 /** Options of `rateLimit`. */
-export interface RateLimitOptions extends Pick<RateLimiterOptions, "limit" | "windowSec" | "burst" | "timeoutMs"> {
+export interface RateLimitOptions
+  extends Pick<RateLimiterOptions, "limit" | "windowSec" | "burst" | "timeoutMs" | "denials"> {
   /** The coordinator of the limits. A function is called once for each request, as Workers need it. */
   readonly coordinator: Coordinator | ((c: Context) => Coordinator);
   /**
@@ -44,6 +45,7 @@ const OPTIONS: Names<RateLimitOptions> = {
   burst: true,
   onError: true,
   timeoutMs: true,
+  denials: true,
   name: true,
   onEvent: true,
 };

@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { coordinationErrors, type RateLimitOptions, rateLimit } from "../../src/hono/index.js";
 import { type CoordinatorEvent, MemoryCoordinator, RateLimiter } from "../../src/index.js";
 import { ManualClock } from "../../src/testing/index.js";
@@ -70,6 +70,16 @@ describe("rateLimit", () => {
       retryable: true,
       "violated-policies": ["per-minute"],
     });
+  });
+
+  it("asks the backend once about a key that is denied, with denials in memory", async () => {
+    const coordinator = new MemoryCoordinator();
+    const run = vi.spyOn(coordinator, "run");
+    const { get } = makeApp({ coordinator, denials: new Map() });
+    const statuses = [];
+    for (let i = 0; i < 5; i++) statuses.push((await get()).status);
+    expect(statuses).toEqual([200, 200, 429, 429, 429]);
+    expect(run).toHaveBeenCalledTimes(3);
   });
 
   it("allows the request again after Retry-After", async () => {
