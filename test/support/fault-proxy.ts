@@ -198,6 +198,8 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
       : (lanes.get(prefix) ?? proxy).serve(path === "" ? "/" : path, request, response);
     work.catch(() => response.destroy());
   });
+  // A connection that is closed while a busy client sends its next request would be a fault that nobody set.
+  server.keepAliveTimeout = 0;
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();

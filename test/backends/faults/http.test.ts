@@ -33,7 +33,10 @@ afterAll(async () => {
   await receiver.close();
 });
 
-const client = (options: Partial<HttpOptions> = {}) =>
+/** A connection for each request: the Worker's server closes idle ones, and may do so while the next request is sent. */
+const alone = (url: string, init: RequestInit): Promise<Response> =>
+  fetch(url, { ...init, headers: { ...Object.fromEntries(new Headers(init.headers)), connection: "close" } });
+const client = (options: Partial<HttpOptions> = { fetch: alone }) =>
   new HttpCoordinator({ url: worker.url, token: TOKEN, ...options });
 const through = (lane: Lane) => ({
   url: lane.url,
