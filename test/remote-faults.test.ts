@@ -106,6 +106,14 @@ describe("row 59: an answer of Redis", () => {
     expect(faultOfRedis("ERR Error running script: execution timed out")).toMatchObject(fault);
   });
 
+  it.each([
+    "ERR The user executing the script can't run this command or subcommand script: ab2b9e, on @user_script:1.",
+    "ERR ACL failure in script: User coordinator has no permissions to run the 'publish' command script: ab2b9e",
+  ])("that a script's command was refused does not say whether it wrote: %s", (text) => {
+    const says = expect.stringMatching(/grant its user/);
+    expect(faultOfRedis(text)).toMatchObject({ code: "unauthorized", retryable: false, applied: "unknown", says });
+  });
+
   it("is not read in what a user has written", () => {
     for (const text of ["WRONGTYPE key 'a: OOM '", "ERR wrong number of arguments: READONLY x"]) {
       expect(faultOfRedis(text)).toMatchObject({ code: "backend_rejected", retryable: false });

@@ -96,9 +96,11 @@ export function openDraft(rows: Rows, nowMs: number): Draft {
       written = {};
       names = [];
       headChanged = false;
-      cleared = true;
-      untilChanged = true;
-      wakeChanged = true;
+      // Without a stored record there is nothing to remove. On Redis it would be a write before the one that needs memory,
+      // and after its first write a script may grow beyond maxmemory.
+      cleared = stored !== undefined;
+      untilChanged = cleared;
+      wakeChanged = cleared;
     },
     keepUntil: (atMs, slackMs = 0) => {
       if (until === atMs) return;

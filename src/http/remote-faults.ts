@@ -84,6 +84,8 @@ const PASSING_WORDS: Readonly<Record<string, string>> = {
 const QUOTA = /^ERR max ((daily |monthly )?(requests?|commands?) limit|.*bandwidth)/;
 /** Upstash ends a script that takes too long. The error does not say whether the script has written. */
 const SCRIPT_TIMEOUT = /^(ERR )?Error running script.*(timed out|timeout)/i;
+/** The user lacks a right that a script needs. The script may have written before it came to that command. */
+const SCRIPT_RIGHTS = /^ERR (The user executing the script can't|ACL failure in script)/;
 
 /**
  * Errors of Redis, its proxies and Upstash that are whole sentences.
@@ -121,6 +123,12 @@ const TEXTS: readonly (readonly [RegExp, CoordinationErrorCode, "passes" | "last
     "lasts",
     "does not let this token write: use the standard token, not the read-only one",
   ],
+  [
+    SCRIPT_RIGHTS,
+    "unauthorized",
+    "lasts",
+    "refused a command of the script: grant its user what docs/security.md lists",
+  ],
 ];
 
 /** Where the error that a script raised begins, on servers that put their own words in front of it. */
@@ -131,7 +139,7 @@ export function faultOfRedis(text: string): RemoteFault {
   for (const part of partsOf(text)) {
     const [pattern, code, ends, says] = TEXTS.find(([known]) => known.test(part)) ?? [];
     if (code !== undefined && says !== undefined) {
-      const applied = pattern === SCRIPT_TIMEOUT ? "unknown" : "no";
+      const applied = pattern === SCRIPT_TIMEOUT || pattern === SCRIPT_RIGHTS ? "unknown" : "no";
       const retryAfterMs = pattern === QUOTA ? QUOTA_RETRY_MS : undefined;
       return { code, says, retryable: ends === "passes", applied, retryAfterMs };
     }
