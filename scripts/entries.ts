@@ -6,6 +6,7 @@ export const ENTRIES: Readonly<Record<string, string>> = {
   "./http": "src/backends/http/index.ts",
   "./hono": "src/hono/index.ts",
   "./webhook": "src/webhook/index.ts",
+  "./capability": "src/capability/index.ts",
   "./config": "src/config/index.ts",
   "./worker": "worker/index.ts",
   "./testing": "src/testing/index.ts",

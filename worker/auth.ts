@@ -1,7 +1,7 @@
 import { bearerToken, unauthorized } from "../src/http/bearer.js";
 import { liveTokens, MAX_TOKEN_LENGTH, type WorkerEnv } from "./env.js";
 
-const REALM = "edge-coordinator";
+export const REALM = "edge-coordinator";
 
 /**
  * Returns the key prefix of the request's bearer token.

@@ -17,12 +17,12 @@ const MAX_BODY_MS = 10_000;
  */
 export async function readJson(request: Request, clock: Clock = systemClock): Promise<unknown> {
   checkType(request);
-  return parsed(await readCapped(request, clock));
+  return parsed(await readAny(request, clock));
 }
 
 /** Returns the request's JSON, or an empty object for a request without a body, whatever its `Content-Type` is. */
 export async function readOptionalJson(request: Request, clock: Clock = systemClock): Promise<unknown> {
-  const bytes = await readCapped(request, clock);
+  const bytes = await readAny(request, clock);
   if (bytes.length === 0) return {};
   checkType(request);
   return parsed(bytes);
@@ -48,8 +48,12 @@ function parsed(bytes: Uint8Array): unknown {
   return value;
 }
 
-/** Reads the body up to the limits. Also ends when the client disconnects. */
-async function readCapped(request: Request, clock: Clock): Promise<Uint8Array> {
+/**
+ * Returns the bytes of a body of any type, up to the limits. Also ends when the client disconnects.
+ *
+ * @throws {Problem} `too_large`, `request_timeout`.
+ */
+export async function readAny(request: Request, clock: Clock = systemClock): Promise<Uint8Array> {
   try {
     return await within({ limitMs: MAX_BODY_MS, signal: request.signal, clock }, tooSlow, (signal) =>
       readBody(request, MAX_BODY_BYTES, signal),

@@ -1,4 +1,5 @@
 import type { Context, Handler, Hono } from "hono";
+import type { Grant } from "../src/capability/capability.js";
 import type { Coordinator } from "../src/coordinator.js";
 import { Problem } from "../src/http/problem.js";
 import type { WorkerEnv } from "./env.js";
@@ -8,10 +9,12 @@ import type { MayName } from "./handlers.js";
 export interface AppEnv {
   readonly Bindings: WorkerEnv;
   readonly Variables: {
-    /** Made for this request, with the key prefix of its token. */
+    /** Made for this request, with the key prefix of its token. With a capability it runs only what that allows. */
     readonly coordinator: Coordinator;
     /** The prefix of all names that the request's token can access. */
     readonly keyPrefix: string;
+    /** The capability of the request. Absent: it has a tenant's token. */
+    readonly grant?: Grant | undefined;
     /** Whether a tenant's registrations may name a handler. */
     readonly mayName: MayName;
     /** Reports an unexpected error, which the caller only sees as `internal`. */
@@ -35,8 +38,13 @@ export function route(app: App, path: string, handlers: Readonly<Record<string, 
 /** Returns a segment of the path, percent-decoded exactly once, so that any id is possible. */
 export function pathSegment(c: AppContext, index: number): string {
   // The app routes on the raw path (see `createWorker`): nothing has been decoded yet.
+  return decodedSegment(c.req.path.split("/")[index] ?? "");
+}
+
+/** Returns an encoded segment, decoded once. @throws {Problem} `malformed`. */
+export function decodedSegment(segment: string): string {
   try {
-    return decodeURIComponent(c.req.path.split("/")[index] ?? "");
+    return decodeURIComponent(segment);
   } catch {
     throw new Problem("malformed", "the path holds a percent sign that encodes no UTF-8");
   }

@@ -11,6 +11,13 @@ export interface WorkerEnv {
   /** JSON: each token with its tenant. A tenant sees only its own data. Several tokens may have one tenant. */
   readonly COORDINATOR_TOKENS?: string;
   /**
+   * The keys that sign capabilities and callback URLs of `COORDINATOR_TOKEN`'s own data: `capk_…`, several separated by spaces
+   * while they rotate. The first one signs.
+   */
+  readonly COORDINATOR_CAPABILITY_KEY?: string;
+  /** JSON: each tenant with its keys, in the form of `COORDINATOR_CAPABILITY_KEY`. No two tenants may share a key. */
+  readonly COORDINATOR_CAPABILITY_KEYS?: string;
+  /**
    * The signing secrets of webhooks: `whsec_…`, several separated by spaces. Tenants share them unless `WEBHOOK_SECRETS` is set.
    */
   readonly WEBHOOK_SECRET?: string;
@@ -63,11 +70,11 @@ export function liveTokens(env: WorkerEnv): LiveToken[] {
   const live: LiveToken[] = [];
   for (const token of single) {
     checkToken(token, "COORDINATOR_TOKEN");
-    live.push({ token, keyPrefix: KEY_PREFIX });
+    live.push({ token, keyPrefix: keyPrefixOf() });
   }
   for (const [token, tenant] of tenantsOf(env)) {
     checkToken(token, "COORDINATOR_TOKENS");
-    live.push({ token, keyPrefix: `${KEY_PREFIX}${tenant}:` });
+    live.push({ token, keyPrefix: keyPrefixOf(tenant) });
   }
   if (live.length === 0) {
     const places = "`wrangler secret put` one of them, or write it into .dev.vars for `wrangler dev`";
@@ -86,6 +93,11 @@ export function liveTokens(env: WorkerEnv): LiveToken[] {
   return live;
 }
 
+/** Returns the key prefix of a tenant; of `COORDINATOR_TOKEN` without one. */
+export function keyPrefixOf(tenant?: string): string {
+  return tenant === undefined ? KEY_PREFIX : `${KEY_PREFIX}${tenant}:`;
+}
+
 /** Returns the tenant of a key prefix; `undefined` for that of `COORDINATOR_TOKEN`, and for a malformed one. */
 export function tenantOf(keyPrefix: string): string | undefined {
   if (!keyPrefix.startsWith(KEY_PREFIX) || !keyPrefix.endsWith(":")) return undefined;
@@ -100,7 +112,7 @@ export function tenantOf(keyPrefix: string): string | undefined {
  */
 export function entriesOf(
   env: WorkerEnv,
-  variable: "COORDINATOR_TOKENS" | "WEBHOOK_SECRETS",
+  variable: "COORDINATOR_TOKENS" | "COORDINATOR_CAPABILITY_KEYS" | "WEBHOOK_SECRETS",
   what: string,
 ): [name: string, value: unknown][] {
   const { [variable]: text = "" } = env;

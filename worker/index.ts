@@ -1,14 +1,19 @@
 import { Hono } from "hono";
 import { DurableObjectCoordinator } from "../src/backends/durable-object/client.js";
 import type { ObjectNamespace } from "../src/backends/durable-object/options.js";
+import type { Coordinator } from "../src/coordinator.js";
 import { CoordinationError } from "../src/errors.js";
 import { isExpected, Problem, problemResponse } from "../src/http/problem.js";
 import { emit } from "../src/runtime/events.js";
 import { authenticate } from "./auth.js";
-import type { App, AppEnv } from "./context.js";
+import { capabilityCors, checkRoute, grantOf, type TenantGrant } from "./capability/grants.js";
+import { restricted } from "./capability/restricted.js";
+import type { App, AppContext, AppEnv } from "./context.js";
 import { VariableError, type WorkerEnv } from "./env.js";
 import { type HandlerRules, mayNameOf } from "./handlers.js";
-import { EventLog, type WorkerEvent } from "./log.js";
+import { EventLog, loggedPath, type WorkerEvent } from "./log.js";
+import { callbackRoutes } from "./routes/callbacks.js";
+import { capabilityRoutes } from "./routes/capabilities.js";
 import { groupRoutes } from "./routes/groups.js";
 import { healthRoutes } from "./routes/health.js";
 import { limitRoutes } from "./routes/limits.js";
@@ -21,9 +26,6 @@ export type { WorkerEnv } from "./env.js";
 export type { HandlerRules } from "./handlers.js";
 export { EventLog, type Level, type LogEvent, type WorkerEvent } from "./log.js";
 export { CoordinatorWorkerObject } from "./object.js";
-
-/** How much of a path a log shows. */
-const MAX_PATH_LENGTH = 200;
 
 /** Options of a Worker. */
 export interface WorkerOptions<Env extends WorkerEnv = WorkerEnv> {
@@ -90,18 +92,26 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
   const mayName = mayNameOf(options.handlers);
   // On the raw path: an id is decoded once, by the route that reads it.
   const app: App = new Hono<AppEnv>({ getPath: rawPathOf });
+  const whole = (c: AppContext, keyPrefix: string): Coordinator =>
+    coordinatorOf({ env: c.env as Env, executionCtx: c.executionCtx }, keyPrefix, options);
+  app.use("/v1/*", capabilityCors);
   app.use("/v1/*", async (c, next) => {
-    const keyPrefix = keyPrefixOf(c.req.raw, c.env, tell);
+    const { keyPrefix, grant } = await callerOf(c.req.raw, c.env, tell);
     c.set("report", report);
     c.set("keyPrefix", keyPrefix);
+    c.set("grant", grant);
     c.set("mayName", mayName);
-    c.set("coordinator", coordinatorOf({ env: c.env as Env, executionCtx: c.executionCtx }, keyPrefix, options));
+    if (grant !== undefined) checkRoute(c, grant);
+    const coordinator = whole(c, keyPrefix);
+    c.set("coordinator", grant === undefined ? coordinator : restricted(coordinator, grant));
     c.header("cache-control", "no-store");
     await next();
   });
   healthRoutes(app, (env) => namespaceOf(env as Env, options));
   openApiRoutes(app);
   groupRoutes(app);
+  capabilityRoutes(app);
+  callbackRoutes(app, { whole, tell });
   requestRoutes(app);
   semaphoreRoutes(app);
   limitRoutes(app);
@@ -115,17 +125,30 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
   return { fetch: async (request, env, ctx) => app.fetch(request, env, executionContext(ctx)) };
 }
 
+type Caller = Pick<TenantGrant, "keyPrefix"> & Partial<TenantGrant>;
+
 /** Authenticates. A caller without a token does not learn which variable is wrong: only the event says it. */
-function keyPrefixOf(request: Request, env: WorkerEnv, tell: (event: WorkerEvent) => void): string {
+async function callerOf(request: Request, env: WorkerEnv, tell: (event: WorkerEvent) => void): Promise<Caller> {
   try {
-    return authenticate(request, env);
+    return await authenticated(request, env);
   } catch (error) {
     if (!(error instanceof CoordinationError)) {
-      tell({ type: "auth_failed", path: rawPathOf(request).slice(0, MAX_PATH_LENGTH) });
+      tell({ type: "auth_failed", path: loggedPath(rawPathOf(request)) });
       throw error;
     }
     tell({ type: "misconfigured", error });
     throw new Problem("misconfigured", "this Worker accepts no token: its log says which variable must be corrected");
+  }
+}
+
+/** A tenant's token first: it stays valid while a key of capabilities is malformed. */
+async function authenticated(request: Request, env: WorkerEnv): Promise<Caller> {
+  try {
+    return { keyPrefix: authenticate(request, env) };
+  } catch (error) {
+    const granted = error instanceof Problem ? await grantOf(request, env) : undefined;
+    if (granted !== undefined) return granted;
+    throw error;
   }
 }
 

@@ -3,7 +3,7 @@ import type { CoordinatorEvent } from "../src/runtime/events.js";
 
 /** An event of the Worker itself, beside those of the library. */
 export type WorkerEvent =
-  /** A token was missing or wrong. */
+  /** A token was missing, wrong or expired, or the token of a callback URL was. Tokens in the path are left out. */
   | { readonly type: "auth_failed"; readonly path: string }
   /** A variable or a binding is missing or malformed. The error names it, and holds no value. */
   | { readonly type: "misconfigured"; readonly error: CoordinationError }
@@ -15,6 +15,17 @@ export type LogEvent = CoordinatorEvent | WorkerEvent;
 
 /** How much a line matters. */
 export type Level = "info" | "warn" | "error";
+
+/** How much of a path a log shows. */
+const MAX_PATH_LENGTH = 200;
+
+/** Returns a path for a log: without the token of a callback URL, and without a token that a caller put there by mistake. */
+export function loggedPath(path: string): string {
+  return path
+    .replace(/^\/c\/.*/s, "/c/…")
+    .replace(/[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}/g, "…")
+    .slice(0, MAX_PATH_LENGTH);
+}
 
 /** How many lines an isolate or an object writes in a second. Later events of that second are counted. */
 const LINES_A_SECOND = 20;

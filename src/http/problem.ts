@@ -4,9 +4,11 @@ import { CoordinationError, type CoordinationErrorCode } from "../errors.js";
 export type ProblemCode =
   | CoordinationErrorCode
   | "malformed"
+  | "forbidden"
   | "not_found"
   | "method_not_allowed"
   | "request_timeout"
+  | "gone"
   | "too_large"
   | "unsupported_media_type"
   | "internal";
@@ -14,10 +16,12 @@ export type ProblemCode =
 const STATUS: Readonly<Record<ProblemCode, number>> = {
   malformed: 400,
   unauthorized: 401,
+  forbidden: 403,
   not_found: 404,
   method_not_allowed: 405,
   request_timeout: 408,
   conflict: 409,
+  gone: 410,
   too_large: 413,
   unsupported_media_type: 415,
   invalid_input: 422,
@@ -35,10 +39,12 @@ const STATUS: Readonly<Record<ProblemCode, number>> = {
 const TITLES: Readonly<Record<number, string>> = {
   400: "Bad Request",
   401: "Unauthorized",
+  403: "Forbidden",
   404: "Not Found",
   405: "Method Not Allowed",
   408: "Request Timeout",
   409: "Conflict",
+  410: "Gone",
   413: "Content Too Large",
   415: "Unsupported Media Type",
   422: "Unprocessable Content",

@@ -8,8 +8,11 @@ import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod/mini";
 import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
+import { MemoryCoordinator } from "../../src/index.js";
 import type { AppEnv } from "../../worker/context.js";
 import { OPERATIONS, openApiDocument } from "../../worker/openapi/document.js";
+import { callbackRoutes } from "../../worker/routes/callbacks.js";
+import { capabilityRoutes } from "../../worker/routes/capabilities.js";
 import { groupRoutes } from "../../worker/routes/groups.js";
 import { healthRoutes } from "../../worker/routes/health.js";
 import { limitRoutes } from "../../worker/routes/limits.js";
@@ -26,7 +29,16 @@ const SOURCE = JSON.stringify(openApiDocument());
 function routed(): string[] {
   const app = new Hono<AppEnv>();
   healthRoutes(app, () => {});
-  for (const routes of [openApiRoutes, groupRoutes, requestRoutes, semaphoreRoutes, limitRoutes, transitionRoutes])
+  callbackRoutes(app, { whole: () => new MemoryCoordinator(), tell: () => {} });
+  for (const routes of [
+    openApiRoutes,
+    groupRoutes,
+    requestRoutes,
+    capabilityRoutes,
+    semaphoreRoutes,
+    limitRoutes,
+    transitionRoutes,
+  ])
     routes(app);
   const own = app.routes.filter(({ method }) => method !== "ALL");
   return own.map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, "{$1}")}`).sort();

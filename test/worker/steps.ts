@@ -308,12 +308,12 @@ const SHARED: Readonly<Record<string, Step>> = {
   tasks: {
     input: { after: 0, limit: 1_000, state: "open" },
     output: { found: false, items: [] },
-    bad: [...MORE, ...PAGE, [{ state: "done" }, /^input\.state/]],
+    bad: [...MORE, ...PAGE, ...GENERATION, [{ state: "done" }, /^input\.state/]],
   },
   results: {
     input: { after: 0, limit: 1_000, order: "registration" },
     output: { found: false, items: [] },
-    bad: [...MORE, ...PAGE, [{ order: "id" }, /^input\.order/]],
+    bad: [...MORE, ...PAGE, ...GENERATION, [{ order: "id" }, /^input\.order/]],
   },
   take: {
     input: { op: "op", generation: 1 },

@@ -1,9 +1,11 @@
 import type * as z from "zod/mini";
+import { openedRoute } from "../capability/opened-routes.js";
 import { delivery, groupStatus, problem, requestStatus, stageCounts } from "../schemas/answers.js";
 import { addedTask, groupTarget, task, taskRef } from "../schemas/bodies.js";
 import { jsonSchemaOf, schemaOrReference } from "../schemas/described.js";
 import { id, parentTask } from "../schemas/fields.js";
 import { VERSION } from "../version.js";
+import { CAPABILITIES } from "./capabilities.js";
 import { GROUPS } from "./groups.js";
 import type { Operation } from "./operation.js";
 import { REQUESTS } from "./requests.js";
@@ -14,6 +16,7 @@ import { TURNS } from "./turns.js";
 export const OPERATIONS: Readonly<Record<string, readonly Operation[]>> = {
   groups: GROUPS,
   requests: REQUESTS,
+  capabilities: CAPABILITIES,
   turns: TURNS,
   worker: TRANSITIONS,
 };
@@ -21,6 +24,7 @@ export const OPERATIONS: Readonly<Record<string, readonly Operation[]>> = {
 const HEADINGS: Readonly<Record<string, string>> = {
   groups: "Groups of tasks: is this fan-out finished, and who runs the completion?",
   requests: "Requests that wait for tasks in stages.",
+  capabilities: "Tokens for browsers and untrusted workers, and URLs that settle one task.",
   turns: "Permits and rate limits: whose turn is it?",
   worker: "The Worker itself, and the transitions that the library's client runs.",
 };
@@ -47,15 +51,17 @@ const schemaOf = (schema: z.core.$ZodType): object => schemaOrReference(schema, 
 const REFUSALS: Readonly<Record<number, string>> = {
   400: "The body, the path or a header is malformed.",
   401: "The token is missing, or opens nothing.",
+  403: "The capability does not allow this call.",
   404: "There is no such record: not registered yet, or expired.",
   408: "The body took more than ten seconds.",
   409: "The call contradicts what is registered.",
+  410: "The callback URL has expired, or its task can no longer be settled.",
   413: "The body is larger than 256 KB.",
   415: "The body is not JSON.",
   422: "A field is missing, unknown or out of range; `detail` names it.",
   429: "Too many calls at once, or for this record: try again after `Retry-After` seconds.",
   500: "The Worker failed, or its configuration is wrong.",
-  501: "This Worker sends no webhooks, or the group was registered without a list of tasks.",
+  501: "This Worker sends no webhooks, has no key for capabilities, or the group was registered without a list of tasks.",
   503: "The storage did not answer: try again after `Retry-After` seconds.",
 };
 const OF_EVERY_CALL = [401, 429, 500, 503] as const;
@@ -90,6 +96,12 @@ export function openApiDocument(): object {
     components: {
       securitySchemes: {
         token: { type: "http", scheme: "bearer", description: "A token of COORDINATOR_TOKEN or COORDINATOR_TOKENS." },
+        capability: {
+          type: "http",
+          scheme: "bearer",
+          bearerFormat: "JWT",
+          description: "A token for one group or one request, of `POST …/capabilities` or `mintCapability`.",
+        },
       },
       schemas: Object.fromEntries(
         Object.entries(NAMED).map(([name, schema]) => [name, jsonSchemaOf(schema, nameOf)] as const),
@@ -117,21 +129,29 @@ function pathsOf(): object {
   return paths;
 }
 
+/** Who may call an operation: the default of the document, a capability too, or everyone. */
+function securityOf({ method, path, isOpen }: Operation): object {
+  if (isOpen) return { security: [] };
+  return openedRoute(method, path) === undefined ? {} : { security: [{ token: [] }, { capability: [] }] };
+}
+
 function described(operation: Operation, tag: string): object {
-  const { operationId, summary, description, body, isOpen } = operation;
+  const { operationId, summary, description, body } = operation;
   return {
     operationId,
     tags: [tag],
     summary,
     ...(description === undefined ? {} : { description }),
-    ...(isOpen ? { security: [] } : {}),
+    ...securityOf(operation),
     parameters: parametersOf(operation),
     ...(body === undefined
       ? {}
       : {
           requestBody: {
             required: body.isOptional !== true,
-            content: { "application/json": { schema: schemaOf(body.schema), example: body.example } },
+            content: {
+              [body.mediaType ?? "application/json"]: { schema: schemaOf(body.schema), example: body.example },
+            },
           },
         }),
     responses: { ...answerOf(operation), ...refusalsOf(operation) },
@@ -141,7 +161,10 @@ function described(operation: Operation, tag: string): object {
 function parametersOf({ path, query, waits }: Operation): object[] {
   const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => name);
   return [
-    ...names.map((name) => ({ name, in: "path", required: true, schema: schemaOf(id) })),
+    ...names.map((name) => {
+      const schema = name === "token" ? { type: "string" } : schemaOf(id);
+      return { name, in: "path", required: true, schema };
+    }),
     ...Object.entries(query?.shape ?? {}).map(([name, schema]) => ({ name, in: "query", schema: schemaOf(schema) })),
     ...(waits
       ? [
@@ -166,14 +189,18 @@ function answerOf({ answer: { description, schema, isStream } }: Operation): obj
   return { 200: { description, content: { "application/json": { schema: schemaOf(schema) } } } };
 }
 
-function refusalsOf({ body, query, path, problems = [], isOpen }: Operation): object {
-  if (isOpen) return { 405: { description: "The method is not one of this path.", content: problemContent } };
+function refusalsOf({ method, body, query, path, problems = [], isOpen }: Operation): object {
+  const other = { 405: { description: "The method is not one of this path.", content: problemContent } };
+  if (isOpen) return { ...other, ...referencesTo(problems) };
+  const ofCapability: readonly number[] = openedRoute(method, path) === undefined ? [] : [403];
   const ofInput: readonly number[] = body === undefined ? [] : OF_A_BODY;
   const ofPath: readonly number[] = path.includes("{") ? [400, 422] : [];
   const ofQuery: readonly number[] = query === undefined ? [] : [422];
-  const all = [...new Set<number>([...OF_EVERY_CALL, ...ofInput, ...ofPath, ...ofQuery, ...problems])].sort(
-    (a, b) => a - b,
-  );
+  return referencesTo([...OF_EVERY_CALL, ...ofCapability, ...ofInput, ...ofPath, ...ofQuery, ...problems]);
+}
+
+function referencesTo(statuses: readonly number[]): object {
+  const all = [...new Set(statuses)].sort((a, b) => a - b);
   return Object.fromEntries(all.map((status) => [status, { $ref: `#/components/responses/Problem${status}` }]));
 }
 

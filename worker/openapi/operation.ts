@@ -15,14 +15,16 @@ export interface Operation {
   /** The call waits as long as the header `Prefer: wait=20` says. */
   readonly waits?: true;
   /** The status codes of problems that only some calls have. */
-  readonly problems?: readonly (404 | 409 | 501)[];
-  /** Needs no token. */
+  readonly problems?: readonly (404 | 408 | 409 | 410 | 413 | 422 | 429 | 500 | 501 | 503)[];
+  /** Needs no token in a header. */
   readonly isOpen?: true;
 }
 
 export interface Body {
   readonly schema: z.ZodMiniType;
   readonly isOptional?: true;
+  /** @default "application/json" */
+  readonly mediaType?: string;
   readonly example: unknown;
 }
 

@@ -5,8 +5,8 @@ import { checkId } from "../../src/lib/validate.js";
 import { CompletionTracker } from "../../src/trackers/completion.js";
 import { readJson, readOptionalJson } from "../body.js";
 import { type App, type AppContext, pathSegment, route } from "../context.js";
-import { EVENTS } from "../events.js";
-import { preferredWaitSec } from "../prefer.js";
+import { eventsOf } from "../events.js";
+import { preferredWaitSec, waitMsOf } from "../prefer.js";
 import {
   acksBody,
   addBody,
@@ -73,7 +73,7 @@ async function status(c: AppContext): Promise<Response> {
   const waitSec = preferredWaitSec(c.req.header("prefer"));
   if (waitSec === undefined) return c.json(found(await trackerOf(c).status(groupId)));
   c.header("preference-applied", `wait=${waitSec}`);
-  return c.json(found(await trackerOf(c).wait(groupId, { timeoutMs: waitSec * 1000, signal: c.req.raw.signal })));
+  return c.json(found(await trackerOf(c).wait(groupId, { timeoutMs: waitMsOf(c, waitSec), signal: c.req.raw.signal })));
 }
 
 async function ack(c: AppContext): Promise<Response> {
@@ -151,5 +151,5 @@ async function remove(c: AppContext): Promise<Response> {
 }
 
 async function events(c: AppContext): Promise<Response> {
-  return answerEvents(c, groupEvents(trackerOf(c), groupIdOf(c)), EVENTS);
+  return answerEvents(c, groupEvents(trackerOf(c), groupIdOf(c)), eventsOf(c));
 }

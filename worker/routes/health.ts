@@ -1,3 +1,4 @@
+import { checkCapabilityVariables } from "../capability/keyring.js";
 import { type App, type AppContext, route } from "../context.js";
 import { liveTokens, VariableError, type WorkerEnv } from "../env.js";
 import { VERSION } from "../version.js";
@@ -8,7 +9,9 @@ import { checkWebhookVariables } from "../webhooks.js";
  * without their values.
  */
 export function healthRoutes(app: App, checkBinding: (env: WorkerEnv) => void): void {
-  route(app, "/health", { GET: (c) => health(c, [checkBinding, liveTokens, checkWebhookVariables]) });
+  route(app, "/health", {
+    GET: (c) => health(c, [checkBinding, liveTokens, checkCapabilityVariables, checkWebhookVariables]),
+  });
 }
 
 function health(c: AppContext, checks: readonly ((env: WorkerEnv) => unknown)[]): Response {

@@ -6,8 +6,8 @@ import type { RequestStatus } from "../../src/trackers/request/status.js";
 import { RequestWaitTracker } from "../../src/trackers/request-wait.js";
 import { readJson, readOptionalJson } from "../body.js";
 import { type App, type AppContext, pathSegment, route } from "../context.js";
-import { EVENTS } from "../events.js";
-import { preferredWaitSec } from "../prefer.js";
+import { eventsOf } from "../events.js";
+import { preferredWaitSec, waitMsOf } from "../prefer.js";
 import {
   requestAckBody,
   requestBody,
@@ -129,7 +129,7 @@ async function status(c: AppContext): Promise<Response> {
   const waitSec = preferredWaitSec(c.req.header("prefer"));
   if (waitSec === undefined) return c.json(shown(found(await trackerOf(c).status(requestId))));
   c.header("preference-applied", `wait=${waitSec}`);
-  const options = { timeoutMs: waitSec * 1000, signal: c.req.raw.signal };
+  const options = { timeoutMs: waitMsOf(c, waitSec), signal: c.req.raw.signal };
   return c.json(shown(found(await trackerOf(c).wait(requestId, options))));
 }
 
@@ -137,5 +137,5 @@ async function events(c: AppContext): Promise<Response> {
   const id = requestIdOf(c);
   const tracker = trackerOf(c);
   const source = requestEvents(id, { id, newer: (after, options) => tracker.newer(id, after, options) });
-  return answerEvents(c, source, EVENTS);
+  return answerEvents(c, source, eventsOf(c));
 }

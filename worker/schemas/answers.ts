@@ -22,10 +22,12 @@ const version = told(text, "differs after every change; the id of an event of th
 const CODES = {
   malformed: true,
   unauthorized: true,
+  forbidden: true,
   not_found: true,
   method_not_allowed: true,
   request_timeout: true,
   conflict: true,
+  gone: true,
   too_large: true,
   unsupported_media_type: true,
   invalid_input: true,
@@ -192,6 +194,24 @@ export const requestAddAnswer = z.strictObject({
 export const requestResult = z.strictObject({
   verdict: ackResult.shape.verdict,
   state: z.enum([...requestState.options, "unknown"]),
+});
+
+// ---- Capabilities and callback URLs ----
+
+const expiresAtMs = instant("when it expires");
+
+export const capability = z.strictObject({
+  token: told(text, "for `Authorization: Bearer`; never put it into a URL"),
+  expiresAtMs,
+});
+
+export const callbackUrl = z.strictObject({ url: told(text, "POST any body to it"), expiresAtMs });
+
+export const callbackAnswer = z.strictObject({
+  outcome: told(
+    z.enum(["accepted", "duplicate", "early", "heartbeat"]),
+    "`early`: kept until the task is announced. `heartbeat`: nothing is settled",
+  ),
 });
 
 // ---- Permits and limits ----

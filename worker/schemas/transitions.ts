@@ -286,8 +286,8 @@ const GROUP_STEPS = {
     after: matching(/^(\d{1,15}\.\d{1,15})?$/, "the version of a status"),
     isKnown: z.exactOptional(z.boolean()),
   }),
-  tasks: z.strictObject({ ...page, state: z.exactOptional(z.enum(["open", "succeeded", "failed"])) }),
-  results: z.strictObject({ ...page, order: z.exactOptional(z.enum(["registration", "acks"])) }),
+  tasks: z.strictObject({ ...page, ...ofGeneration, state: z.exactOptional(z.enum(["open", "succeeded", "failed"])) }),
+  results: z.strictObject({ ...page, ...ofGeneration, order: z.exactOptional(z.enum(["registration", "acks"])) }),
   take: z.strictObject({ op: id, generation }),
   redeliver: byOpOfGeneration,
 } as const;

@@ -2,6 +2,7 @@ import { byteLength, decode, formatInteger } from "../host.js";
 import { MAX_PAGE_BYTES } from "../limits.js";
 import type { Store } from "../store.js";
 import { follow, type Group, openAny, openGroup, REMOVED_MS, recheckInMs } from "./group.js";
+import { isOther } from "./growth.js";
 import { indexedName, readIndexed } from "./indexed.js";
 import { type GroupHead, hasNoOpenTask, isOpen, LIST_SIZE, numbered, type TaskRef } from "./record.js";
 import { type Mark, markName, readMark } from "./task-set.js";
@@ -100,6 +101,8 @@ export interface TasksInput {
   limit: number;
   /** How many bytes the page takes at most. Default and maximum: `MAX_PAGE_BYTES`. */
   bytes?: number;
+  /** Read this generation alone. */
+  generation?: number;
 }
 
 export interface TasksOutput {
@@ -113,7 +116,7 @@ export interface TasksOutput {
 /** Lists tasks in the order of their registration. */
 export function tasks(store: Store, input: TasksInput): TasksOutput {
   const group = openGroup(store);
-  if (group === undefined) return { found: false, items: [] };
+  if (group === undefined || isOther(group, input.generation)) return { found: false, items: [] };
   if (group.head.kind === "counted") return { found: true, items: [], refused: "counted" };
   const page = readPage(group, input.after, input.limit);
   const chosen: Entry[] = [];
@@ -150,6 +153,8 @@ export interface ResultsInput {
   limit: number;
   /** How many bytes the page takes at most. Default and maximum: `MAX_PAGE_BYTES`. */
   bytes?: number;
+  /** Read this generation alone. */
+  generation?: number;
 }
 
 export interface ResultLine extends TaskRef {
@@ -167,7 +172,7 @@ export interface ResultsOutput {
 /** Lists results in the order of the registration or of the acks. A page ends at 1 MB. */
 export function results(store: Store, input: ResultsInput): ResultsOutput {
   const group = openGroup(store);
-  if (group === undefined) return { found: false, items: [] };
+  if (group === undefined || isOther(group, input.generation)) return { found: false, items: [] };
   const { head } = group;
   if (input.order === "registration" && head.kind !== "named") return { found: true, items: [], refused: "counted" };
   const names: string[] = [];
