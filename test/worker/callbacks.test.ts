@@ -167,7 +167,7 @@ describe("a callback URL is refused with 410", () => {
     expect(claimed({}), "the same token, by hand").toBe(valid);
     const capability = await mintCapability({ keys: KEY, groupId: id, verbs: ["ack"], generation });
     const refused: Record<string, string> = {
-      nothing: "x",
+      nothing: "no-such-token",
       "a capability": capability.token,
       "a capability's header": claimed({}, headerOf(KEY)),
       "alg none": `${Buffer.from(own.replace("HS256", "none")).toString("base64url")}.${payload}.${mac}`,

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { bundleWorker } from "../../dev/worker-bundle.js";
 import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
 import { CAPABILITY_VERBS, type CapabilityVerb } from "../../src/capability/capability.js";
 import { type CapabilityInput, mintCapability } from "../../src/capability/index.js";
@@ -15,10 +16,12 @@ const VARS = {
   COORDINATOR_CAPABILITY_KEYS: JSON.stringify({ a: KEY_A, b: `${KEY_B} ${OLD_B}` }),
 };
 
+let script: string;
 let worker: WorkerHost;
 let call: Client;
 beforeAll(async () => {
-  worker = await startWorker({ vars: VARS });
+  script = await bundleWorker();
+  worker = await startWorker({ vars: VARS, script });
   call = clientOf(worker.url);
 });
 afterAll(() => worker.close());
@@ -50,6 +53,12 @@ const OPENED_BY: Readonly<Record<string, readonly CapabilityVerb[]>> = {
   "POST /cancel": ["cancel"],
 };
 
+/** The bodies that a verb allows, where the example of the description needs more. */
+function ackOf(records: string, verb: CapabilityVerb): object {
+  const error = verb === "fail" ? { error: "x" } : {};
+  return records === "groups" ? { tasks: [{ id: "a", ...error }] } : { stage: "s", taskId: "a", ...error };
+}
+
 describe.each(["groups", "requests"])("a capability for one of %s", (records) => {
   const path = (of: string, id: string): string =>
     of.replace("{id}", id).replace("{key}", id).replace("{machine}", "completion").replace("{transition}", "status");
@@ -65,7 +74,8 @@ describe.each(["groups", "requests"])("a capability for one of %s", (records) =>
       for (const verb of CAPABILITY_VERBS) {
         const id = freshId();
         const token = await mint({ ...named(id), verbs: [verb] });
-        const answer = await call(method, path(of, id), { token, ...made });
+        const body = of === `/v1/${records}/{id}/acks` ? { body: ackOf(records, verb) } : made;
+        const answer = await call(method, path(of, id), { token, ...body });
         const isOpened = opened(method, of).includes(verb);
         if (isOpened) expect([401, 403], `${verb} ${answer.text}`).not.toContain(answer.status);
         else expect([answer.status, answer.json.code], verb).toEqual([403, "forbidden"]);
@@ -330,7 +340,7 @@ describe("cross-origin access", () => {
 describe("a Worker with other variables", () => {
   let other: WorkerHost | undefined;
   const started = async (vars: Record<string, string>): Promise<Client> => {
-    other = await startWorker({ vars: { COORDINATOR_TOKEN: TOKEN, ...vars } });
+    other = await startWorker({ vars: { COORDINATOR_TOKEN: TOKEN, ...vars }, script });
     return clientOf(other.url);
   };
   const close = () => other?.close();

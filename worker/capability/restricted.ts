@@ -1,7 +1,7 @@
 import type { Grant } from "../../src/capability/capability.js";
 import { taskText } from "../../src/capability/claims.js";
 import { Coordinator } from "../../src/coordinator.js";
-import type { AckInput } from "../../src/core/group/acks.js";
+import type { AckInput, AckLine, AckOutput } from "../../src/core/group/acks.js";
 import type { TaskAck } from "../../src/core/group/record.js";
 import type { InputOf, OutputOf, TransitionName } from "../../src/core/registry.js";
 import { forbidden } from "../../src/http/bearer.js";
@@ -74,7 +74,7 @@ function allowedInput<N extends TransitionName>(
   const verbs = Object.hasOwn(VERBS, step) ? (VERBS[step] ?? []) : [];
   if (machine !== grant.machine || id !== grant.id) throw refusal("access another group or request");
   if (!verbs.some((verb) => grant.verbs.includes(verb))) throw refusal(`run ${step}`);
-  const checked: { readonly generation?: number } = step === "ack" ? allowedAck(grant, input as AckInput) : input;
+  const checked = (step === "ack" ? allowedAck(grant, input as AckInput) : input) as { readonly generation?: number };
   const named = checked.generation;
   if (grant.generation === undefined || !OF_GENERATION.includes(step)) return checked as InputOf<N>;
   if (named !== undefined && named !== grant.generation) throw refusal("name another generation");
@@ -100,10 +100,21 @@ function checkTask({ verbs, tasks }: Grant, { error, ...task }: TaskAck): void {
 /** The output of a group whose generation is another one is never shown. @throws {Problem} `not_found`. */
 function ofGeneration<N extends TransitionName>({ generation }: Grant, name: N, output: OutputOf<N>): OutputOf<N> {
   if (generation === undefined) return output;
+  if (name.endsWith(".ack")) return ackOfGeneration(generation, output as AckOutput) as OutputOf<N>;
   const { view, ready } = output as { readonly view?: { readonly generation: number }; readonly ready?: boolean };
   const isGone = view === undefined && ready === true && name.endsWith(".wait");
   if (!isGone && (view === undefined || view.generation === generation)) return output;
   throw new Problem("not_found", "the generation of this capability has ended, or is not known");
+}
+
+/** A task of another generation is answered as one of an unknown group. */
+function ackOfGeneration(generation: number, { results, view, ...rest }: AckOutput): AckOutput {
+  const lines = results.map((line): AckLine => {
+    const isOther = line.verdict === "unknown" && line.generation !== generation;
+    return isOther ? { verdict: "unknown", state: "unregistered", ended: false } : line;
+  });
+  const own = view?.generation === generation ? { view } : {};
+  return { ...rest, results: lines, ...own };
 }
 
 export function refusal(what: string): Problem {

@@ -64,7 +64,7 @@ const REFUSALS: Readonly<Record<number, string>> = {
   501: "This Worker sends no webhooks, has no key for capabilities, or the group was registered without a list of tasks.",
   503: "The storage did not answer: try again after `Retry-After` seconds.",
 };
-const OF_EVERY_CALL = [401, 429, 500, 503] as const;
+const OF_EVERY_CALL = [401, 403, 429, 500, 503] as const;
 const OF_A_BODY = [400, 408, 413, 415, 422] as const;
 
 const problemContent = { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } };
@@ -189,14 +189,13 @@ function answerOf({ answer: { description, schema, isStream } }: Operation): obj
   return { 200: { description, content: { "application/json": { schema: schemaOf(schema) } } } };
 }
 
-function refusalsOf({ method, body, query, path, problems = [], isOpen }: Operation): object {
+function refusalsOf({ body, query, path, problems = [], isOpen }: Operation): object {
   const other = { 405: { description: "The method is not one of this path.", content: problemContent } };
   if (isOpen) return { ...other, ...referencesTo(problems) };
-  const ofCapability: readonly number[] = openedRoute(method, path) === undefined ? [] : [403];
   const ofInput: readonly number[] = body === undefined ? [] : OF_A_BODY;
   const ofPath: readonly number[] = path.includes("{") ? [400, 422] : [];
   const ofQuery: readonly number[] = query === undefined ? [] : [422];
-  return referencesTo([...OF_EVERY_CALL, ...ofCapability, ...ofInput, ...ofPath, ...ofQuery, ...problems]);
+  return referencesTo([...OF_EVERY_CALL, ...ofInput, ...ofPath, ...ofQuery, ...problems]);
 }
 
 function referencesTo(statuses: readonly number[]): object {
