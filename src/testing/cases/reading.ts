@@ -73,6 +73,22 @@ export const reading: readonly ConformanceCase[] = [
     for await (const { result } of tracker.allResults(id, { limit: 40 })) acked.push(result);
     equal(acked, done, "the results in the order of the acks");
   }),
+  aCase("a page that names its generation shows no other one", {}, async (t) => {
+    const [tracker, coordinator, id] = [t.tracker(), t.coordinator(), t.id()];
+    const { generation } = await tracker.register(id, ["a"]);
+    await tracker.ack(id, { id: "a", result: 1 });
+    const of = async (named: number): Promise<number[]> => {
+      const input = { after: 0, limit: 10, generation: named };
+      const pages = [
+        await coordinator.run("completion.tasks", id, input),
+        await coordinator.run("completion.results", id, input),
+      ];
+      return pages.flatMap(({ found, items }) => (found ? [items.length] : []));
+    };
+    equal([await of(generation), await of(generation + 1)], [[1, 1], []], "this one, and one that never was");
+    const second = await tracker.register(id, ["a"], { restart: { from: generation } });
+    equal([await of(generation), await of(second.generation)], [[], [1, 0]], "the earlier one, and the new one");
+  }),
   aCase("tasks without ids of the group's have no order, numbered ones that of their numbers", {}, async (t) => {
     const [tracker, counted, indexed] = [t.tracker(), t.id("counted"), t.id("indexed")];
     await tracker.register(counted, 3);
