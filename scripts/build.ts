@@ -13,10 +13,13 @@ const stamp = join(root, "node_modules/.cache/build/stamp");
 const INPUTS = [
   "src",
   "worker",
+  "cli",
+  "dev/redis-rest",
   "tsconfig.base.json",
   "tsconfig.build.json",
   "rolldown.config.ts",
   "scripts/entries.ts",
+  "scripts/licences.ts",
   "scripts/build.ts",
   "package.json",
   "package-lock.json",

@@ -96,6 +96,26 @@ export const LAYERS: readonly Layer[] = [
     ],
     packages: ["cloudflare:workers", "hono", "zod"],
   },
+  { name: "development servers", files: /^dev\//, layers: [], packages: [] },
+  {
+    name: "command line",
+    files: /^cli\//,
+    layers: ["index", "config", "lib", "delivery", "trackers", "worker"],
+    lazyLayers: ["development servers"],
+    packages: [
+      "commander",
+      "miniflare",
+      "node:child_process",
+      "node:crypto",
+      "node:events",
+      "node:fs",
+      "node:module",
+      "node:path",
+      "node:readline",
+      "node:timers",
+      "node:url",
+    ],
+  },
 ];
 
 /** A source file: its path from the root of the repository, with forward slashes, and its text. */
@@ -202,10 +222,10 @@ export function circlesOf(sources: readonly Source[]): string[][] {
   return circles;
 }
 
-/** The sources that the rules hold for: `src/` and `worker/`. */
+/** The sources that the rules hold for: `src/`, `worker/` and `cli/`. */
 export function readSources(): Source[] {
   const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-  return ["src", "worker"].flatMap((folder) =>
+  return ["src", "worker", "cli"].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
       .map((name) => `${folder}/${name.replaceAll("\\", "/")}`)
       .filter((path) => /\.tsx?$/.test(path))

@@ -42,6 +42,8 @@ export function trackedPaths(folder: string): Set<string> | undefined {
 
 /** The source that a file is made of, where it is made. A chunk is made of several. */
 function sourceOf(path: string): string {
+  // The command and its parts are bundled.
+  if (/^dist\/cli\/(?:[\w-]+\.js|\w+\.licences\.txt)$/.test(path)) return "rolldown.config.ts";
   if (/^dist\/chunks\/[\w-]+\.js(\.map)?$/.test(path)) return "rolldown.config.ts";
   const built = /^dist\/(.+?)(?:\.d\.ts|\.js)(?:\.map)?$/.exec(path)?.[1];
   if (built !== undefined) return sourceOf(`${built}.ts`);

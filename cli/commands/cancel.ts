@@ -1,0 +1,52 @@
+import type { Command } from "commander";
+import { generationOption, lookedIn, subjectCommand, subjectContext } from "../context.js";
+import { EXIT, Failure } from "../exit.js";
+import type { Snapshot } from "../snapshot.js";
+import { notFound } from "../subject.js";
+import type { Cli } from "../terminal.js";
+import { printable, quoted } from "../text/printable.js";
+import { count, grouped } from "../text/time.js";
+
+interface CancelFlags {
+  readonly reason: string;
+  readonly cascade: boolean;
+  readonly generation?: number;
+  readonly yes?: boolean;
+}
+
+export function addCancel(program: Command, cli: Cli): void {
+  const command = generationOption(
+    subjectCommand(program, "cancel", "Ends an open group, and the child groups of its open tasks.")
+      .requiredOption("--reason <text>", "why; the status shows it")
+      .option("--no-cascade", "child groups stay open")
+      .option("-y, --yes", "do not ask"),
+  );
+  command.action(async (id: string) => {
+    const { subject, settings, print } = await subjectContext(cli, id, command);
+    const { reason, cascade, yes, generation: given } = command.opts<CancelFlags>();
+    const before = await subject.snapshot();
+    if (before === null) throw notFound(subject, lookedIn(settings));
+    if (before.status.state !== "open") {
+      throw new Failure(EXIT.refused, `${subject.kind} ${printable(id)} has ended already: it is ${before.state}`);
+    }
+    await confirm(cli, before, yes === true);
+    // The person agreed to end what was shown, so a generation that began meanwhile stays.
+    const generation = given ?? before.status.generation;
+    const status = await subject.cancel(reason, { generation, cascade });
+    if (status === null) throw notFound(subject, lookedIn(settings));
+    if (print.isJson) print.json(status);
+    if (status.state !== "cancelled" || status.generation !== generation) {
+      throw new Failure(EXIT.refused, `${subject.kind} ${printable(id)} was not cancelled: it is ${status.state}`);
+    }
+    if (!print.isJson) print.text(`${subject.kind} ${printable(id)} is cancelled: ${quoted(reason)}\n`);
+  });
+}
+
+/** Asks before the end of a group. @throws {Failure} without `--yes` where no person can be asked, and for any answer but yes. */
+async function confirm({ terminal }: Cli, { kind, id, status }: Snapshot, isAgreed: boolean): Promise<void> {
+  if (isAgreed) return;
+  if (!terminal.canAsk) throw new Failure(EXIT.usage, "cancel needs --yes where it cannot ask");
+  const open = `${grouped(status.remaining)} of ${count(status.total, "task")} open`;
+  const answer = await terminal.ask(`Cancel the ${kind} ${printable(id)}, with ${open}? It cannot be undone. [y/N] `);
+  if (!/^y(es)?$/i.test(answer.trim())) throw new Failure(EXIT.refused, "nothing was cancelled");
+}

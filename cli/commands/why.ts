@@ -1,0 +1,66 @@
+import type { Command } from "commander";
+import { CoordinationError, type GroupTask } from "../../src/index.js";
+import { isId } from "../../src/lib/validate.js";
+import { type SubjectContext, subjectCommand, subjectContext } from "../context.js";
+import { EXIT } from "../exit.js";
+import type { Relative, Why } from "../report/explanation.js";
+import { whyText } from "../report/sentences.js";
+import { explain, explainUnknown, NAMED_TASKS } from "../report/why.js";
+import { backendWords } from "../settings.js";
+import type { Snapshot } from "../snapshot.js";
+import { allTasks, type Subject } from "../subject.js";
+import type { Cli } from "../terminal.js";
+
+/** The largest page, since a page with a state may hold few of the tasks that it looks at. */
+const PAGE = 1_000;
+
+export function addWhy(program: Command, cli: Cli): void {
+  const command = subjectCommand(program, "why", "Says what a group waits for, since when, and what ends it.");
+  command.action(async (id: string) => {
+    const context = await subjectContext(cli, id, command);
+    const { subject, settings } = context;
+    const snapshot = await subject.snapshot();
+    if (snapshot === null) {
+      const place = backendWords(settings);
+      answer(context, explainUnknown(subject, { place, other: settings.other }), null);
+      return cli.exitWith(EXIT.notFound);
+    }
+    const open = snapshot.status.state === "open" ? await openTasks(subject) : [];
+    const relatives = await relativesOf(context, open ?? []);
+    answer(context, explain({ snapshot, open, relatives, backend: settings.backend, nowMs: cli.nowMs() }), snapshot);
+  });
+}
+
+function answer({ subject, print }: SubjectContext, why: Why, snapshot: Snapshot | null): void {
+  if (!print.isJson) print.text(whyText(why, print.paint));
+  else print.json({ kind: subject.kind, id: subject.id, state: snapshot?.state ?? null, ...why });
+}
+
+/** Returns the first open tasks; null where the group has no list of tasks. */
+async function openTasks(subject: Subject): Promise<GroupTask[] | null> {
+  const found: GroupTask[] = [];
+  try {
+    for await (const task of allTasks(subject, { state: "open", limit: PAGE })) {
+      if (found.push(task) >= NAMED_TASKS) break;
+    }
+  } catch (error) {
+    if (error instanceof CoordinationError && error.code === "unsupported") return null;
+    throw error;
+  }
+  return found;
+}
+
+/**
+ * Returns open groups and requests that are named like an open task: `TASK`, or `GROUP/TASK`. No status says which group a
+ * task waits for, so only the name tells.
+ */
+async function relativesOf({ subject, another }: SubjectContext, open: readonly GroupTask[]): Promise<Relative[]> {
+  const looks = open.flatMap(({ taskId }) => {
+    const ids = [taskId, `${subject.id}/${taskId}`].filter((id) => id !== subject.id && isId(id));
+    return ids.map(async (id): Promise<Relative | null> => {
+      const snapshot = await another(id, "group").snapshot();
+      return snapshot?.status.state === "open" ? { taskId, snapshot } : null;
+    });
+  });
+  return (await Promise.all(looks)).filter((relative) => relative !== null);
+}

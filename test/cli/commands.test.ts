@@ -1,0 +1,203 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { CompletionTracker, RequestWaitTracker } from "../../src/index.js";
+import { type CliBackend, upstashBackend, workerBackend } from "./backends.js";
+import { commandOf, RunningCommand } from "./command.js";
+
+let worker: CliBackend;
+beforeAll(async () => {
+  worker = await workerBackend();
+});
+afterAll(() => worker.close());
+
+const BACKENDS = ["worker", "upstash"] as const;
+const backendOf = (name: (typeof BACKENDS)[number]): CliBackend => (name === "worker" ? worker : upstashBackend());
+
+describe.each(BACKENDS)("on %s", (name) => {
+  it("show prints a status, and --json the library's own", async () => {
+    const { coordinator, cli } = backendOf(name);
+    const tracker = new CompletionTracker(coordinator);
+    await tracker.register("shown", [{ stage: "parse", id: "a" }, "b"], { metadata: { from: "\u001b[2Jtest" } });
+    await tracker.fail("shown", { stage: "parse", id: "a" }, "no text");
+    const { code, stdout } = await cli("show", "shown");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^group shown\n {2}state +open\n/);
+    expect(stdout).toMatch(/tasks +2 tasks: 0 succeeded, 1 failed, 1 open/);
+    expect(stdout).toMatch(/metadata +\{"from":"\\u001b\[2Jtest"\}/);
+    expect(stdout).toContain('parse/a: "no text"');
+    expect(stdout).not.toContain("\u001b");
+    expect(JSON.parse((await cli("show", "shown", "--json")).stdout)).toEqual(await tracker.status("shown"));
+  });
+
+  it("tasks lists pages", async () => {
+    const { coordinator, cli } = backendOf(name);
+    const tracker = new CompletionTracker(coordinator);
+    await tracker.register("listed", ["a", "b", "c"]);
+    await tracker.fail("listed", "b", "broken");
+    expect(await cli("tasks", "listed", "--limit", "2")).toEqual({
+      code: 0,
+      stdout: 'open      a\nfailed    b  "broken"\n',
+      stderr: "More tasks follow: --after 2\n",
+    });
+    expect((await cli("tasks", "listed", "--after", "2")).stdout).toBe("open    c\n");
+    expect((await cli("tasks", "listed", "--all", "--state", "open", "--json")).stdout.split("\n").length).toBe(3);
+  });
+
+  it("watch prints a line for each change, and the end decides the exit code", async () => {
+    const { coordinator, env, options } = backendOf(name);
+    const tracker = new CompletionTracker(coordinator);
+    await tracker.register("watched", ["a", "b"]);
+    const watch = new RunningCommand(env, ["watch", "watched", ...options]);
+    await watch.says("open: 0 of 2 tasks");
+    await tracker.ack("watched", "a");
+    await watch.says("open: 1 of 2 tasks");
+    await tracker.cancel("watched", "enough");
+    const { code, stdout } = await watch.ended();
+    expect([code, stdout.split("\n").at(-2)]).toEqual([1, "cancelled: 1 of 2 tasks, cancelled"]);
+  });
+
+  it("watch ends at Ctrl-C, and prints JSON lines for programs", async () => {
+    const { coordinator, env, options } = backendOf(name);
+    const tracker = new CompletionTracker(coordinator);
+    await tracker.register("left", ["a"]);
+    const watch = new RunningCommand(env, ["watch", "left", "--json", ...options]);
+    await watch.says('"groupId":"left"');
+    watch.kill("SIGINT");
+    const { code, stdout, stderr } = await watch.ended();
+    expect([code, stderr]).toEqual([130, ""]);
+    expect(
+      stdout
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line).state),
+    ).toEqual(["open"]);
+  });
+
+  it("works on requests", async () => {
+    const { coordinator, cli } = backendOf(name);
+    const requests = new RequestWaitTracker(coordinator, { stages: ["parse"] });
+    await requests.register("asked");
+    await requests.add("asked", "parse", ["a", "b"]);
+    await requests.fail("asked", "parse", "a", "no text");
+    expect((await cli("why", "asked", "--request")).stdout).toMatch(/^request asked waits for 1 of 2 tasks\.\n/);
+    expect((await cli("retry", "asked", "--request", "--failed")).stdout).toContain("1 task of 1 opened again");
+    await requests.ack("asked", "parse", "a");
+    await requests.ack("asked", "parse", "b");
+    expect(await cli("watch", "asked", "--request")).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining("complete: 2 of 2 tasks"),
+    });
+    expect(await cli("show", "asked")).toMatchObject({ code: 3, stdout: "" });
+  });
+
+  it("an unknown id has the exit code 3, and why says what that means", async () => {
+    const { cli } = backendOf(name);
+    for (const args of [
+      ["show", "none"],
+      ["tasks", "none"],
+      ["watch", "none"],
+      ["redeliver", "none"],
+      ["extend", "none", "--by", "1m"],
+    ]) {
+      expect(await cli(...args)).toMatchObject({
+        code: 3,
+        stdout: "",
+        stderr: expect.stringMatching(/^edge-coordinator: group none is not known: looked in the /),
+      });
+    }
+    const why = await cli("why", "none");
+    expect(why).toMatchObject({ code: 3, stderr: "" });
+    expect(why.stdout).toContain("It was never registered under this id, it has expired, or it was removed.");
+    expect(JSON.parse((await cli("why", "none", "--json")).stdout)).toMatchObject({ id: "none", state: null });
+  });
+
+  it("cancel asks, or needs --yes", async () => {
+    const { coordinator, cli } = backendOf(name);
+    const tracker = new CompletionTracker(coordinator);
+    await tracker.register("kept", ["a"]);
+    expect(await cli("cancel", "kept", "--reason", "a mistake")).toEqual({
+      code: 2,
+      stdout: "",
+      stderr: "edge-coordinator: cancel needs --yes where it cannot ask\n",
+    });
+    expect((await tracker.status("kept"))?.state).toBe("open");
+    expect(await cli("cancel", "kept", "--reason", "a mistake", "--yes", "--generation", "1")).toMatchObject({
+      code: 1,
+    });
+    expect(await cli("cancel", "kept", "--reason", "a mistake", "--yes")).toMatchObject({ code: 0 });
+    expect(await cli("cancel", "kept", "--reason", "again", "--yes")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("has ended already"),
+    });
+    expect(await cli("extend", "kept", "--by", "1m")).toMatchObject({ code: 1 });
+    expect(await cli("retry", "kept", "a")).toMatchObject({ code: 1 });
+    expect(await cli("redeliver", "kept")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("has no callback"),
+    });
+  });
+});
+
+describe("watch", () => {
+  it("continues after the backend was away", async () => {
+    const first = await workerBackend();
+    const port = new URL(first.env.COORDINATOR_URL ?? "").port;
+    await first.close();
+    const watch = new RunningCommand(first.env, ["show", "any"]);
+    expect(await watch.ended()).toMatchObject({
+      code: 4,
+      stdout: "",
+      stderr: expect.stringContaining("backend_unavailable"),
+    });
+    expect(port).not.toBe("");
+  });
+});
+
+describe("a first use", () => {
+  const cli = commandOf({});
+
+  it("without settings says what to set", async () => {
+    const { code, stdout, stderr } = await cli("why", "document-1");
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toContain("export COORDINATOR_URL=");
+    expect(stderr).toContain("export UPSTASH_REDIS_REST_URL=");
+  });
+
+  it("without arguments says what to set, and which commands there are", async () => {
+    const { code, stderr } = await cli();
+    expect(code).toBe(2);
+    expect(stderr).toContain("export COORDINATOR_URL=");
+    expect(stderr).toContain("Says what a group waits for");
+  });
+
+  it("has help and a version", async () => {
+    const help = await cli("why", "--help");
+    expect([help.code, help.stderr]).toEqual([0, ""]);
+    expect(help.stdout).toContain("--request");
+    expect(help.stdout).toContain("--json");
+    expect(await cli("--version")).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
+  });
+
+  it.each([
+    [["wyh", "a"], "(Did you mean why?)"],
+    [["show", "a", "--jsn"], "(Did you mean --json?)"],
+    [["show"], "missing required argument 'id'"],
+    [["show", "a", "b"], "too many arguments"],
+    [["extend", "a", "--by", "soon"], "It must be a duration"],
+    [["tasks", "a", "--state", "done"], "Allowed choices are open, succeeded, failed"],
+    [["show", "a", "--token", "t"], "COORDINATOR_URL is not set"],
+    [["show", "a", "--url", "ftp://host", "--token", "t"], "misconfigured"],
+    [["retry", "a", "--url", "http://127.0.0.1:1", "--token", "t"], "name tasks, or give --failed"],
+  ])("refuses %j with the exit code 2", async (args, text) => {
+    const { code, stdout, stderr } = await cli(...args);
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toContain(text);
+  });
+
+  it("a wrong token has the exit code 2, and the error as JSON for programs", async () => {
+    const url = worker.env.COORDINATOR_URL ?? "";
+    const { code, stderr } = await cli("show", "a", "--url", url, "--token", "another-token-1", "--json");
+    expect(code).toBe(2);
+    expect(JSON.parse(stderr)).toMatchObject({ code: "unauthorized", exitCode: 2 });
+    expect(stderr).not.toContain("another-token-1");
+  });
+});
