@@ -33,11 +33,13 @@ const LIBRARY: RolldownOptions = {
   },
 };
 
+/** Some packages tell errors apart by the names of their classes. */
 const COMMAND_OUTPUT = {
   dir: "dist/cli",
   entryFileNames: "[name].js",
   chunkFileNames: "[name]-[hash].js",
   minify: true,
+  keepNames: true,
 };
 
 /**

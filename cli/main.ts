@@ -2,6 +2,7 @@
 import { createInterface } from "node:readline/promises";
 import { run } from "./run.js";
 import type { Terminal } from "./terminal.js";
+import { takesColour } from "./text/paint.js";
 
 const DEFAULT_COLUMNS = 80;
 
@@ -13,8 +14,7 @@ function terminalOf(signal: AbortSignal): Terminal {
     isTTY: stdout.isTTY === true,
     canAsk: stdin.isTTY === true && stderr.isTTY === true,
     columns: stdout.columns ?? DEFAULT_COLUMNS,
-    // https://no-color.org: any text that is not empty.
-    hasColour: stdout.isTTY === true && !env.NO_COLOR && env.TERM !== "dumb",
+    hasColour: takesColour(env, stdout.isTTY === true),
     async ask(question) {
       const lines = createInterface({ input: stdin, output: stderr });
       try {

@@ -6,11 +6,12 @@ import { addDev } from "./commands/dev.js";
 import { addExtend } from "./commands/extend.js";
 import { addRedeliver } from "./commands/redeliver.js";
 import { addRetry } from "./commands/retry.js";
+import { addSeal } from "./commands/seal.js";
 import { addShow } from "./commands/show.js";
 import { addTasks } from "./commands/tasks.js";
 import { addWatch } from "./commands/watch.js";
 import { addWhy } from "./commands/why.js";
-import { BACKEND_NAMES, FIRST_USE } from "./settings.js";
+import { BACKEND_NAMES } from "./settings.js";
 import type { Cli } from "./terminal.js";
 
 const AFTER_HELP = `
@@ -50,11 +51,7 @@ export function programOf(cli: Cli): Command {
     .option("--allow-http", "http to hosts other than this one: the token is sent unencrypted")
     .option("--json", "print JSON, for programs")
     .option("--no-color", "no colours")
-    .addHelpText("after", AFTER_HELP)
-    .action(() => {
-      terminal.err(`${FIRST_USE}\n\n`);
-      program.help({ error: true });
-    });
+    .addHelpText("after", AFTER_HELP);
   for (const add of COMMANDS) add(program, cli);
   return program;
 }
@@ -67,6 +64,7 @@ const COMMANDS: readonly ((program: Command, cli: Cli) => void)[] = [
   addRedeliver,
   addRetry,
   addExtend,
+  addSeal,
   addCancel,
   addDev,
   addCompletion,

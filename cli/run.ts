@@ -2,6 +2,7 @@ import { CommanderError } from "commander";
 import { CoordinationError, type CoordinationErrorCode } from "../src/index.js";
 import { EXIT, type ExitCode, Failure } from "./exit.js";
 import { programOf } from "./program.js";
+import { settingsOf } from "./settings.js";
 import type { Cli } from "./terminal.js";
 import { printable, printableJson } from "./text/printable.js";
 
@@ -26,6 +27,8 @@ export async function run(args: readonly string[], cli: Omit<Cli, "exitWith">): 
     exitCode = code;
   };
   try {
+    // The parser then prints all commands.
+    if (args.length === 0) cli.terminal.err(firstUse(cli.env));
     await programOf({ ...cli, exitWith }).parseAsync([...args], { from: "user" });
     return exitCode;
   } catch (error) {
@@ -33,6 +36,16 @@ export async function run(args: readonly string[], cli: Omit<Cli, "exitWith">): 
     // The parser has printed its own text.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     return report(error, cli, args.includes("--json"));
+  }
+}
+
+/** Returns what to set, for a call without arguments where nothing is set yet. */
+function firstUse(env: Cli["env"]): string {
+  try {
+    settingsOf({}, env);
+    return "";
+  } catch (error) {
+    return error instanceof Failure ? `${error.message}\n\n` : "";
   }
 }
 

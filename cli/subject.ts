@@ -29,6 +29,7 @@ export interface Subject {
   snapshot(): Promise<Snapshot | null>;
   tasks(query: TaskQuery): Promise<TaskPage | null>;
   progress(after: string | undefined): AsyncIterable<Status>;
+  seal(generation: number | undefined): Promise<Status | null>;
   redeliver(generation: number | undefined): Promise<Status | null>;
   retry(tasks: readonly TaskRef[]): Promise<Redone>;
   extend(timeoutSec: number, generation: number | undefined): Promise<Status | null>;
@@ -57,6 +58,7 @@ export function subjectOf(coordinator: Coordinator, { id, kind, signal }: Subjec
     },
     tasks: (query) => tracker.tasks(id, { signal, ...query }),
     progress: (after) => tracker.progress(id, { after, signal }),
+    seal: (generation) => (isGroup ? groups.seal(id, { generation, signal }) : requests.seal(id, { signal })),
     redeliver: (generation) => tracker.redeliver(id, { generation, signal }),
     extend: (timeoutSec, generation) => tracker.extend(id, { timeoutSec, generation, signal }),
     cancel: (reason, options) => tracker.cancel(id, reason, { ...options, signal }),

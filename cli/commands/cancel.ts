@@ -1,7 +1,7 @@
 import type { Command } from "commander";
+import { confirm } from "../confirm.js";
 import { generationOption, lookedIn, subjectCommand, subjectContext } from "../context.js";
 import { EXIT, Failure } from "../exit.js";
-import type { Snapshot } from "../snapshot.js";
 import { notFound } from "../subject.js";
 import type { Cli } from "../terminal.js";
 import { printable, quoted } from "../text/printable.js";
@@ -29,7 +29,8 @@ export function addCancel(program: Command, cli: Cli): void {
     if (before.status.state !== "open") {
       throw new Failure(EXIT.refused, `${subject.kind} ${printable(id)} has ended already: it is ${before.state}`);
     }
-    await confirm(cli, before, yes === true);
+    const open = `${grouped(before.status.remaining)} of ${count(before.status.total, "task")} open`;
+    await confirm(cli, yes, `Cancel the ${subject.kind} ${printable(id)}, with ${open}?`);
     // The person agreed to end what was shown, so a generation that began meanwhile stays.
     const generation = given ?? before.status.generation;
     const status = await subject.cancel(reason, { generation, cascade });
@@ -40,13 +41,4 @@ export function addCancel(program: Command, cli: Cli): void {
     }
     if (!print.isJson) print.text(`${subject.kind} ${printable(id)} is cancelled: ${quoted(reason)}\n`);
   });
-}
-
-/** Asks before the end of a group. @throws {Failure} without `--yes` where no person can be asked, and for any answer but yes. */
-async function confirm({ terminal }: Cli, { kind, id, status }: Snapshot, isAgreed: boolean): Promise<void> {
-  if (isAgreed) return;
-  if (!terminal.canAsk) throw new Failure(EXIT.usage, "cancel needs --yes where it cannot ask");
-  const open = `${grouped(status.remaining)} of ${count(status.total, "task")} open`;
-  const answer = await terminal.ask(`Cancel the ${kind} ${printable(id)}, with ${open}? It cannot be undone. [y/N] `);
-  if (!/^y(es)?$/i.test(answer.trim())) throw new Failure(EXIT.refused, "nothing was cancelled");
 }

@@ -77,8 +77,10 @@ async function serve(running: Running, options: DevOptions, cli: Cli): Promise<v
   else print.text(devText(running, seeded));
   // Redis has no timers: without a drain, no deadline and no retry would come.
   const stop = isDrainable(coordinator) ? drainEvery(coordinator, { everyMs: DRAIN_MS, onEvent: () => {} }) : undefined;
+  // miniflare ends the process at Ctrl-C by itself, with the same exit code.
   if (!cli.signal.aborted) await once(cli.signal, "abort");
   await stop?.();
+  cli.exitWith(EXIT.interrupted);
 }
 
 function devText({ server: { url }, backend, token }: Running, seeded: readonly Seeded[]): string {

@@ -1,16 +1,10 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
-import { CoordinationError } from "../../src/index.js";
 import { lookedIn, type Printer, subjectCommand, subjectContext } from "../context.js";
-import { EXIT, Failure } from "../exit.js";
+import { EXIT } from "../exit.js";
+import { follow } from "../follow.js";
 import { bar, type Progress, progressLine, progressOf } from "../report/progress.js";
-import { notFound, type Status, type Subject } from "../subject.js";
+import { notFound, type Status } from "../subject.js";
 import type { Cli } from "../terminal.js";
-import { printable } from "../text/printable.js";
-
-/** How long to wait after a fault: doubled each time, up to the second one. */
-const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE_MS = 10_000;
 
 export function addWatch(program: Command, cli: Cli): void {
   const command = subjectCommand(program, "watch", "Follows a group to its end, with a progress bar.");
@@ -20,7 +14,7 @@ export function addWatch(program: Command, cli: Cli): void {
     const screen = new Screen(cli, print);
     let last: Progress | undefined;
     try {
-      for await (const status of resumed(subject, cli, (text) => screen.note(text))) {
+      for await (const status of follow(subject, { signal: cli.signal, note: (text) => screen.note(text) })) {
         last = progressOf(status);
         screen.show(status, last);
         // A request whose tasks are all done stays open until its seal: what the caller waits for is over.
@@ -32,30 +26,6 @@ export function addWatch(program: Command, cli: Cli): void {
     if (last === undefined || !last.isOver) throw notFound(subject, "it was removed, or it has expired");
     cli.exitWith(last.isGood ? EXIT.ok : EXIT.refused);
   });
-}
-
-/** Yields each newer status. After a fault that may pass it continues from the last version. */
-async function* resumed(subject: Subject, cli: Cli, note: (text: string) => void): AsyncGenerator<Status, void> {
-  let version: string | undefined;
-  let pauseMs = FIRST_PAUSE_MS;
-  for (;;) {
-    try {
-      for await (const status of subject.progress(version)) {
-        version = status.version;
-        pauseMs = FIRST_PAUSE_MS;
-        yield status;
-      }
-      return;
-    } catch (error) {
-      if (cli.signal.aborted) throw new Failure(EXIT.interrupted, "");
-      if (!(error instanceof CoordinationError && error.retryable)) throw error;
-      note(`${printable(error.message)}: trying again`);
-      await sleep(pauseMs, undefined, { signal: cli.signal }).catch(() => {
-        throw new Failure(EXIT.interrupted, "");
-      });
-      pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
-    }
-  }
 }
 
 const CLEAR_LINE = "\r\u001b[K";

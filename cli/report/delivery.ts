@@ -14,16 +14,22 @@ const NO_WEBHOOKS = "no running instance sends webhooks";
 export function deliveryHeadline(snapshot: Snapshot): { readonly headline: string; readonly isOver: boolean } {
   const { kind, id, state, status } = snapshot;
   const ended = `${kind} ${printable(id)} ${verbOf(state)}`;
+  const what = isToParent(status.delivery.deliveryId) ? "delivery to its parent's task" : "callback";
   switch (status.delivery.state) {
     case "none":
       return { headline: `${ended}. It has no callback for this end, so nothing is left to wait for.`, isOver: true };
     case "delivered":
-      return { headline: `${ended}, and its callback was delivered. Nothing is left to wait for.`, isOver: true };
+      return { headline: `${ended}, and its ${what} was made. Nothing is left to wait for.`, isOver: true };
     case "dead":
-      return { headline: `${ended}, but its callback is a dead letter: it is not tried again.`, isOver: false };
+      return { headline: `${ended}, but its ${what} is a dead letter: it is not tried again.`, isOver: false };
     default:
-      return { headline: `${ended}. Its callback is not delivered yet.`, isOver: false };
+      return { headline: `${ended}. Its ${what} is not made yet.`, isOver: false };
   }
+}
+
+/** The delivery id of a parent's task ends so. */
+function isToParent(deliveryId: string | null): boolean {
+  return deliveryId?.endsWith("-parent") === true;
 }
 
 function verbOf(state: string): string {
@@ -65,9 +71,7 @@ function errorTexts(lastError: string, backend: BackendName): string[] {
   const handler = NO_HANDLER.exec(lastError)?.[1];
   if (handler !== undefined) {
     const place = backend === "http" ? "The Worker's object has no" : "No process that drains has a";
-    return [
-      `${place} handler named ${quoted(handler)}. After a day of drains without it, the delivery is a dead letter.`,
-    ];
+    return [`${place} handler named ${quoted(handler)}. After a day without it, the delivery becomes a dead letter.`];
   }
   if (lastError === NO_WEBHOOKS) {
     const fix =

@@ -153,8 +153,11 @@ function childFinding({ taskId, snapshot }: Relative): Finding {
   return { topic: "child", text };
 }
 
-function openRemedies({ snapshot, open, relatives }: WhyInput): Remedy[] {
-  const { remaining, failed, deadlineAtMs } = snapshot.status;
+/** How far `why` offers to move a deadline. A deadline that is later stays where it is. */
+const EXTENSION_MS = 1_800_000;
+
+function openRemedies({ snapshot, open, relatives, nowMs }: WhyInput): Remedy[] {
+  const { remaining, failed, deadlineAtMs, sealed: isSealed } = snapshot.status;
   const subject = `${shellWord(snapshot.id)}${snapshot.kind === "request" ? " --request" : ""}`;
   const remedies: Remedy[] = relatives.map(({ snapshot: child }) => ({
     command: `why ${shellWord(child.id)}${child.kind === "request" ? " --request" : ""}`,
@@ -164,7 +167,10 @@ function openRemedies({ snapshot, open, relatives }: WhyInput): Remedy[] {
     remedies.push({ command: `tasks ${subject} --state open`, effect: "list all open tasks, to send them again" });
   }
   if (failed > 0) remedies.push({ command: `retry ${subject} --failed`, effect: "open the failed tasks again" });
-  if (deadlineAtMs !== null) {
+  if (!isSealed && remaining === 0) {
+    remedies.push({ command: `seal ${subject}`, effect: "say that no more tasks come: it then completes" });
+  }
+  if (deadlineAtMs !== null && deadlineAtMs - nowMs < EXTENSION_MS) {
     remedies.push({ command: `extend ${subject} --by 30m`, effect: "move the deadline to 30 minutes from now" });
   }
   remedies.push({ command: `watch ${subject}`, effect: "follow it to its end" });

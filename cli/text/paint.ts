@@ -5,6 +5,11 @@ export type Colour = keyof typeof CODES;
 /** Returns a text in a colour, or unchanged where colours are off. */
 export type Paint = (colour: Colour, text: string) => string;
 
+/** Returns whether an output takes colours. See https://no-color.org: `NO_COLOR` is any text that is not empty. */
+export function takesColour(env: Readonly<Record<string, string | undefined>>, isTTY: boolean): boolean {
+  return isTTY && !env.NO_COLOR && env.TERM !== "dumb";
+}
+
 export function painter(hasColour: boolean): Paint {
   if (!hasColour) return (_, text) => text;
   return (colour, text) => `\u001b[${CODES[colour][0]}m${text}\u001b[${CODES[colour][1]}m`;

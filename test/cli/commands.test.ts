@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { startRestServer } from "../../dev/redis-rest/index.js";
 import { CompletionTracker, RequestWaitTracker } from "../../src/index.js";
 import { type CliBackend, upstashBackend, workerBackend } from "./backends.js";
 import { commandOf, RunningCommand } from "./command.js";
@@ -117,7 +118,7 @@ describe.each(BACKENDS)("on %s", (name) => {
     expect(await cli("cancel", "kept", "--reason", "a mistake")).toEqual({
       code: 2,
       stdout: "",
-      stderr: "edge-coordinator: cancel needs --yes where it cannot ask\n",
+      stderr: "edge-coordinator: this command needs --yes where it cannot ask\n",
     });
     expect((await tracker.status("kept"))?.state).toBe("open");
     expect(await cli("cancel", "kept", "--reason", "a mistake", "--yes", "--generation", "1")).toMatchObject({
@@ -137,18 +138,53 @@ describe.each(BACKENDS)("on %s", (name) => {
   });
 });
 
-describe("watch", () => {
-  it("continues after the backend was away", async () => {
-    const first = await workerBackend();
-    const port = new URL(first.env.COORDINATOR_URL ?? "").port;
-    await first.close();
-    const watch = new RunningCommand(first.env, ["show", "any"]);
-    expect(await watch.ended()).toMatchObject({
+describe("seal", () => {
+  it("completes a group that waits for it alone", async () => {
+    const { coordinator, cli } = backendOf("upstash");
+    const tracker = new CompletionTracker(coordinator);
+    await tracker.register("growing", ["a"], { open: true });
+    await tracker.ack("growing", "a");
+    expect((await cli("why", "growing")).stdout).toContain("npx edge-coordinator seal growing");
+    expect(await cli("seal", "growing")).toMatchObject({ code: 2 });
+    expect(await cli("seal", "growing", "--yes")).toMatchObject({
+      code: 0,
+      stdout: "group growing is sealed: it is completed.\n",
+    });
+    expect(await cli("seal", "growing", "--yes")).toMatchObject({ code: 1 });
+  });
+});
+
+describe("a backend that is away", () => {
+  it("has the exit code 4", async () => {
+    // Port 1 is reserved: no server listens there.
+    const cli = commandOf({ COORDINATOR_URL: "http://127.0.0.1:1", COORDINATOR_TOKEN: "a-token-of-16-characters" });
+    expect(await cli("show", "any")).toMatchObject({
       code: 4,
       stdout: "",
       stderr: expect.stringContaining("backend_unavailable"),
     });
-    expect(port).not.toBe("");
+  });
+
+  it("does not end a watch, which continues once it is back", async () => {
+    const address = { redisUrl: inject("redisUrl"), token: "watched-token" };
+    const first = await startRestServer(address);
+    const { coordinator, options } = upstashBackend();
+    const tracker = new CompletionTracker(coordinator);
+    await tracker.register("away", ["a", "b"]);
+    const env = { UPSTASH_REDIS_REST_URL: first.url, UPSTASH_REDIS_REST_TOKEN: address.token };
+    const watch = new RunningCommand(env, ["watch", "away", ...options]);
+    await watch.says("open: 0 of 2 tasks");
+    await first.close();
+    await tracker.ack("away", "a");
+    const second = await startRestServer({ ...address, port: Number(new URL(first.url).port) });
+    await watch.says("open: 1 of 2 tasks");
+    await tracker.ack("away", "b");
+    const { code, stdout } = await watch.ended();
+    await second.close();
+    expect([code, stdout.trimEnd().split("\n")]).toEqual([
+      0,
+      [expect.stringMatching(/^open: 0/), expect.stringMatching(/^open: 1/), "completed: 2 of 2 tasks, completed"],
+    ]);
   });
 });
 

@@ -33,6 +33,7 @@ describe("completion", () => {
       "redeliver",
       "retry",
       "extend",
+      "seal",
       "cancel",
       "dev",
       "completion",

@@ -72,7 +72,7 @@ describe("at 3 a.m., with the command line alone", () => {
       .not.toBeNull();
 
     const why = await cli("why", "report");
-    expect(why.stdout).toMatch(/^group report has completed\. Its callback is not delivered yet\.\n/);
+    expect(why.stdout).toMatch(/^group report has completed\. Its callback is not made yet\.\n/);
     expect(why.stdout).toContain('No process that drains has a handler named "publish".');
     expect(why.stdout).toContain("npx edge-coordinator redeliver report");
 
@@ -85,7 +85,7 @@ describe("at 3 a.m., with the command line alone", () => {
     expect(await cli("redeliver", "report")).toMatchObject({ code: 0, stdout: expect.stringContaining("is pending") });
     await next.drain();
     expect(published).toEqual([(await tracker.status("report"))?.delivery.deliveryId]);
-    expect((await cli("why", "report")).stdout).toContain("its callback was delivered. Nothing is left to wait for.");
+    expect((await cli("why", "report")).stdout).toContain("its callback was made. Nothing is left to wait for.");
   });
 
   it("a webhook receiver is gone: the dead letter is named, and delivered once the receiver is back", async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { painter } from "../../cli/text/paint.js";
+import { painter, takesColour } from "../../cli/text/paint.js";
 import { printable, printableJson, quoted, shellWord } from "../../cli/text/printable.js";
 import { table } from "../../cli/text/table.js";
 import { fromNow, grouped, instant, inWords } from "../../cli/text/time.js";
@@ -88,5 +88,10 @@ describe("a table", () => {
   it("has no colours where they are off", () => {
     expect(painter(false)("red", "text")).toBe("text");
     expect(painter(true)("red", "text")).toBe("\u001b[31mtext\u001b[39m");
+    expect(takesColour({ TERM: "xterm" }, true)).toBe(true);
+    expect(takesColour({ NO_COLOR: "" }, true)).toBe(true);
+    expect(takesColour({ NO_COLOR: "1" }, true)).toBe(false);
+    expect(takesColour({ TERM: "dumb" }, true)).toBe(false);
+    expect(takesColour({}, false)).toBe(false);
   });
 });

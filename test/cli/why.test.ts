@@ -111,6 +111,11 @@ describe("why an open group waits", () => {
     ]);
   });
 
+  it("is mended by the seal", () => {
+    expect(why({ succeeded: 2, remaining: 0, sealed: false }, { open: [] }).commands[0]).toBe("seal document-1");
+    expect(why({ sealed: false }).commands).not.toContain("seal document-1");
+  });
+
   it("is a request that is complete and not sealed", () => {
     const given = { kind: "request", state: "complete", open: [] } as const;
     expect(why({ succeeded: 2, remaining: 0, sealed: false }, given).headline).toBe(
@@ -161,6 +166,7 @@ describe("why an open group waits", () => {
       "watch document-1",
       "cancel document-1 --reason TEXT",
     ]);
+    expect(why({ deadlineAtMs: NOW_MS + 31 * MINUTE_MS }).commands).not.toContain("extend document-1 --by 30m");
     expect(why({ deadlineAtMs: null }).commands).not.toContain("extend document-1 --by 30m");
     expect(why({}, { kind: "request", state: "pending" }).commands).toContain("watch document-1 --request");
   });
@@ -187,14 +193,14 @@ describe("why an ended group is not over", () => {
   it("is over once the callback was delivered", () => {
     const delivery = { ...PENDING, state: "delivered", nextAttemptAtMs: null };
     expect(why({ ...COMPLETED, delivery }).headline).toBe(
-      "group document-1 has completed, and its callback was delivered. Nothing is left to wait for.",
+      "group document-1 has completed, and its callback was made. Nothing is left to wait for.",
     );
   });
 
   it("waits for the next attempt, after an error", () => {
     const delivery = { ...PENDING, attempts: 3, lastError: "webhook to app.example: answered 503" };
     const { headline, of, commands } = why({ ...COMPLETED, delivery });
-    expect(headline).toBe("group document-1 has completed. Its callback is not delivered yet.");
+    expect(headline).toBe("group document-1 has completed. Its callback is not made yet.");
     expect(of("callback")).toEqual([
       "The delivery msg_1: 3 attempts so far.",
       'The last error: "webhook to app.example: answered 503"',
@@ -208,7 +214,7 @@ describe("why an ended group is not over", () => {
     const { of } = why({ ...COMPLETED, delivery }, { backend: "upstash" });
     expect(of("callback").slice(0, 2)).toEqual([
       "The delivery msg_1: no attempt so far.",
-      'No process that drains has a handler named "publish". After a day of drains without it, the delivery is a dead letter.',
+      'No process that drains has a handler named "publish". After a day without it, the delivery becomes a dead letter.',
     ]);
     expect(why({ ...COMPLETED, delivery }).of("callback")[1]).toContain(
       `The Worker's object has no handler named "publish".`,
@@ -245,6 +251,10 @@ describe("why an ended group is not over", () => {
       "A dead letter is kept for seven days. `redeliver` queues it again.",
     ]);
     expect(commands).toEqual(["redeliver document-1"]);
+    const toParent = { ...delivery, deliveryId: "msg_1-parent" };
+    expect(why({ ...COMPLETED, delivery: toParent }).headline).toBe(
+      "group document-1 has completed, but its delivery to its parent's task is a dead letter: it is not tried again.",
+    );
   });
 
   it.each([
