@@ -1,4 +1,4 @@
-/** Returns rows as columns of equal width, with two spaces between them. The cells hold no control characters. */
+/** Returns rows as columns of equal width, with two spaces between them. The cells hold no control characters but colours. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths: number[] = [];
   for (const row of rows) {
@@ -14,4 +14,8 @@ function padded(row: readonly string[], widths: readonly number[]): string {
     .trimEnd();
 }
 
-const width = (cell: string): number => [...cell].length;
+/** Colours take no place. */
+function width(cell: string): number {
+  const [first = "", ...painted] = cell.split("\u001b[");
+  return [...(first + painted.map((part) => part.replace(/^\d+m/, "")).join(""))].length;
+}

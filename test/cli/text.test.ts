@@ -85,6 +85,16 @@ describe("a table", () => {
     ).toBe("a     b\nlong  c\né\n");
   });
 
+  it("has columns of equal width with colours too", () => {
+    const paint = painter(true);
+    expect(
+      table([
+        [paint("dim", "a"), "b"],
+        [paint("red", "long"), "c"],
+      ]),
+    ).toBe(`${paint("dim", "a")}     b\n${paint("red", "long")}  c\n`);
+  });
+
   it("has no colours where they are off", () => {
     expect(painter(false)("red", "text")).toBe("text");
     expect(painter(true)("red", "text")).toBe("\u001b[31mtext\u001b[39m");
