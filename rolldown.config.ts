@@ -5,9 +5,9 @@ import { licences } from "./scripts/licences.js";
 /** What `./config` loads when it is asked for: in files of their own, since a bundler keeps all that stands beside it. */
 const ON_DEMAND = ["src/backends/memory/coordinator.ts", "src/backends/durable-object/client.ts"];
 
-/** What every entry point is built on. */
+/** What every entry point is built on, and one small file that `./config` and `./worker` share. */
 const CORE =
-  /[\\/]src[\\/](?:(?!index)[\w-]+\.ts|(?:lib|core|runtime|http|delivery|trackers|backends[\\/]custom)[\\/])/;
+  /[\\/]src[\\/](?:(?!index)[\w-]+\.ts|config[\\/]zod-issue\.ts|(?:lib|core|runtime|http|delivery|trackers|backends[\\/]custom)[\\/])/;
 
 /**
  * The published JavaScript: the core is one file, and an entry point one or two more, since Node takes most of a millisecond

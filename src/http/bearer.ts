@@ -1,18 +1,17 @@
 import { Problem } from "./problem.js";
 
-/** The longest token, unless a caller allows longer ones. */
-const MAX_LENGTH = 512;
-
 /**
- * Returns the token of an `Authorization: Bearer` header: visible ASCII characters, 1 to `maxLength` of them. `undefined` for
- * any other header.
+ * Returns the token of an `Authorization: Bearer` header: 1 to 512 visible ASCII characters. `undefined` for any other header.
  *
- * @param maxLength default 512.
  * @see https://www.rfc-editor.org/rfc/rfc6750#section-2.1
  */
-export function bearerToken(header: string | null | undefined, maxLength = MAX_LENGTH): string | undefined {
-  const found = /^Bearer +([!-~]+) *$/i.exec(header ?? "")?.[1];
-  return found === undefined || found.length > maxLength ? undefined : found;
+export function bearerToken(header: string | null | undefined): string | undefined {
+  return /^Bearer +([!-~]{1,512}) *$/i.exec(header ?? "")?.[1];
+}
+
+/** Returns the same as `bearerToken`, for a token that holds claims: 1 to 4,096 characters. */
+export function bearerOfClaims(header: string | null | undefined): string | undefined {
+  return /^Bearer +([!-~]{1,4096}) *$/i.exec(header ?? "")?.[1];
 }
 
 /**

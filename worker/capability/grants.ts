@@ -1,7 +1,7 @@
 import type { MiddlewareHandler } from "hono";
 import { capabilityForm, type Grant } from "../../src/capability/capability.js";
-import { MAX_TOKEN_LENGTH, openToken, segmentsOf } from "../../src/capability/token.js";
-import { bearerToken, unauthorized } from "../../src/http/bearer.js";
+import { openToken, segmentsOf } from "../../src/capability/token.js";
+import { bearerOfClaims, unauthorized } from "../../src/http/bearer.js";
 import { REALM } from "../auth.js";
 import { type AppContext, type AppEnv, decodedSegment } from "../context.js";
 import type { WorkerEnv } from "../env.js";
@@ -23,7 +23,7 @@ export interface TenantGrant {
  * @throws {CoordinationError} `misconfigured`, for logs only.
  */
 export async function grantOf(request: Request, env: WorkerEnv): Promise<TenantGrant | undefined> {
-  const text = bearerToken(request.headers.get("authorization"), MAX_TOKEN_LENGTH);
+  const text = bearerOfClaims(request.headers.get("authorization"));
   if (text === undefined || segmentsOf(text) === undefined || !hasKeys(env)) return undefined;
   const owner = (await keyringOf(env)).keyOf("capability", text);
   if (owner === undefined) return undefined;
