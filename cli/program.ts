@@ -9,6 +9,7 @@ import { addRetry } from "./commands/retry.js";
 import { addSeal } from "./commands/seal.js";
 import { addShow } from "./commands/show.js";
 import { addTasks } from "./commands/tasks.js";
+import { addToken } from "./commands/token.js";
 import { addWatch } from "./commands/watch.js";
 import { addWhy } from "./commands/why.js";
 import { BACKEND_NAMES } from "./settings.js";
@@ -18,6 +19,7 @@ const AFTER_HELP = `
 Settings:
   COORDINATOR_URL, COORDINATOR_TOKEN                  the Worker
   UPSTASH_REDIS_REST_URL, UPSTASH_REDIS_REST_TOKEN    an Upstash Redis database
+  COORDINATOR_CAPABILITY_KEY                          token: signs here, without a call
   NO_COLOR                                            no colours
 
 Exit codes:
@@ -66,6 +68,7 @@ const COMMANDS: readonly ((program: Command, cli: Cli) => void)[] = [
   addExtend,
   addSeal,
   addCancel,
+  addToken,
   addDev,
   addCompletion,
 ];

@@ -100,8 +100,8 @@ export const LAYERS: readonly Layer[] = [
   {
     name: "command line",
     files: /^cli\//,
-    layers: ["index", "config", "lib", "delivery", "trackers", "worker"],
-    lazyLayers: ["development servers"],
+    layers: ["index", "config", "lib", "runtime", "http", "delivery", "trackers", "capability", "worker"],
+    lazyLayers: ["http backend", "development servers"],
     packages: [
       "commander",
       "miniflare",

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -8,6 +9,7 @@ import { EXIT, Failure } from "../exit.js";
 const COMPATIBILITY = { compatibilityDate: "2026-05-03", compatibilityFlags: ["enable_request_signal"] };
 /** The ready-made Worker as one module, which the build writes beside this command. */
 const SCRIPT = new URL("worker.js", import.meta.url);
+const CAPABILITY_KEY_BYTES = 32;
 
 /** A running server. */
 export interface DevServer {
@@ -23,11 +25,16 @@ export async function startWorker(port: number, token: string): Promise<DevServe
     ...COMPATIBILITY,
     host: "127.0.0.1",
     port,
-    bindings: { COORDINATOR_TOKEN: token },
+    bindings: { COORDINATOR_TOKEN: token, COORDINATOR_CAPABILITY_KEY: newCapabilityKey() },
     durableObjects: { COORDINATOR: { className: "CoordinatorWorkerObject", useSQLite: true } },
   });
   const { href } = await server.ready;
   return { url: href.replace(/\/$/, ""), close: () => server.dispose() };
+}
+
+/** Returns a new key, so that `token` works on this Worker. */
+function newCapabilityKey(): string {
+  return `capk_${randomBytes(CAPABILITY_KEY_BYTES).toString("base64url")}`;
 }
 
 /**

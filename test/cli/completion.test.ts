@@ -19,6 +19,7 @@ describe("completion", () => {
     expect(await offered("tasks", "document-1", "--st")).toEqual(["--state"]);
     expect(await offered("tasks", "document-1", "--state", "")).toEqual(["open", "succeeded", "failed"]);
     expect(await offered("--url", "x", "show", "a", "--js")).toEqual(["--json"]);
+    expect(await offered("token", "document-1", "st")).toEqual(["status"]);
     expect(await offered("completion", "")).toEqual(expect.arrayContaining(["bash", "zsh", "fish"]));
   });
 
@@ -35,6 +36,7 @@ describe("completion", () => {
       "extend",
       "seal",
       "cancel",
+      "token",
       "dev",
       "completion",
     ]) {

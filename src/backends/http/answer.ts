@@ -92,7 +92,7 @@ function bodyOf(response: Response, text: string, asked: Asked): Readonly<Record
 }
 
 /** Returns the error of an answer. The Worker's problem code takes precedence over the status, which a proxy may have set. */
-function faultOf(
+export function faultOf(
   status: number,
   retryAfter: string | null,
   problem: Partial<ProblemBody>,
