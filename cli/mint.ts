@@ -1,4 +1,4 @@
-import type { Capability } from "../src/capability/index.js";
+import type { Capability, CapabilityVerb } from "../src/capability/index.js";
 import { baseUrl } from "../src/http/base-url.js";
 import { networkCode } from "../src/http/network-code.js";
 import { readAnswer } from "../src/http/read-body.js";
@@ -10,7 +10,7 @@ import type { Kind } from "./snapshot.js";
 
 /** The body of a call that mints a capability. */
 export interface CapabilityRequest {
-  readonly verbs: readonly ("ack" | "fail" | "status" | "results" | "events" | "cancel")[];
+  readonly verbs: readonly CapabilityVerb[];
   readonly tasks?: readonly TaskRef[];
   readonly ttlSec?: number;
   readonly generation?: number | "current";
@@ -36,23 +36,36 @@ export function mintedByWorker(
   signal: AbortSignal,
 ): Promise<Capability | undefined> {
   const address = `${baseUrl(url, allowHttp)}/v1/${kind}s/${encodeURIComponent(id)}/capabilities`;
+  const limit = { limitMs: TIMEOUT_MS, signal, clock: systemClock };
   return within(
-    { limitMs: TIMEOUT_MS, signal, clock: systemClock },
+    limit,
     () => noAnswer(" in time"),
     async (ends) => {
-      const response = await fetch(address, {
-        method: "POST",
-        headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-        body: JSON.stringify(request),
-        redirect: "manual",
-        signal: ends,
-      }).catch((error: unknown) => {
-        throw noAnswer(networkCode(error));
-      });
-      const text = await readAnswer(response, ends, systemClock);
+      const { response, text } = await post(address, { token, request, signal: ends });
       return response.status === 404 ? undefined : capabilityIn(response, text, token);
     },
   );
+}
+
+interface Post {
+  readonly token: string;
+  readonly request: CapabilityRequest;
+  readonly signal: AbortSignal;
+}
+
+async function post(address: string, { token, request, signal }: Post): Promise<{ response: Response; text: string }> {
+  try {
+    const response = await fetch(address, {
+      method: "POST",
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+      body: JSON.stringify(request),
+      redirect: "manual",
+      signal,
+    });
+    return { response, text: await readAnswer(response, signal, systemClock) };
+  } catch (error) {
+    throw noAnswer(networkCode(error));
+  }
 }
 
 async function capabilityIn(response: Response, text: string, token: string): Promise<Capability> {

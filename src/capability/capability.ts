@@ -17,7 +17,7 @@ import {
 } from "./claims.js";
 import type { ClaimsForm, Lifetime } from "./token.js";
 
-/** What a capability may allow. */
+/** A kind of call that a capability allows. */
 export type CapabilityVerb = "ack" | "fail" | "status" | "results" | "events" | "cancel";
 
 /** In the order of the claim. */

@@ -10,7 +10,7 @@ import { openToken, signToken } from "./token.js";
 export type { TaskRef } from "../trackers/group/task.js";
 export type { CapabilityVerb } from "./capability.js";
 
-/** What a capability allows, and for how long. */
+/** The record, the calls and the lifetime of a capability. */
 export interface CapabilityInput {
   /**
    * The keys of the Worker's tenant: `capk_…`, several separated by spaces while they rotate. The first one signs. They are

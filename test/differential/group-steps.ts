@@ -167,11 +167,12 @@ function writes(maker: Maker): Inputs {
 function reads(maker: Maker): Inputs {
   const { below, pick, maybe, seen } = maker;
   const bytes = (): number | undefined => maybe(0.4, () => pick([1, 140, 300, 600]));
+  const generation = (): number | undefined => maybe(0.3, () => pick(seen.generations.slice(-2)));
   const after = (): number => pick([0, 0, 1, 2, 3, 64, 65, 255, 256]);
   return {
     status: () => ({}),
     wait: () => ({
-      generation: maybe(0.3, () => pick(seen.generations.slice(-2))),
+      generation: generation(),
       background: maybe(0.3, () => true),
       isKnown: maybe(0.3, () => true),
     }),
@@ -181,12 +182,14 @@ function reads(maker: Maker): Inputs {
       after: after(),
       limit: pick([1, 2, 5, 100]),
       bytes: bytes(),
+      generation: generation(),
     }),
     results: () => ({
       order: maybe(0.7, () => pick(["registration", "acks"])),
       after: after(),
       limit: pick([1, 2, 5, 100]),
       bytes: bytes(),
+      generation: generation(),
     }),
     children: () => ({
       chain: pick(seen.generations.slice(-4)),

@@ -129,7 +129,7 @@ function pathsOf(): object {
   return paths;
 }
 
-/** Who may call an operation: the default of the document, a capability too, or everyone. */
+/** Returns the tokens that an operation accepts: the document's default, a capability too, or none at all. */
 function securityOf({ method, path, isOpen }: Operation): object {
   if (isOpen) return { security: [] };
   return openedRoute(method, path) === undefined ? {} : { security: [{ token: [] }, { capability: [] }] };

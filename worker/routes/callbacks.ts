@@ -11,7 +11,7 @@ import { hasKeys, keyringOf, type TenantKey } from "../capability/keyring.js";
 import { type App, type AppContext, route } from "../context.js";
 import { loggedPath, type WorkerEvent } from "../log.js";
 
-/** What the routes need besides a request. */
+/** The parts of the Worker that the routes call. */
 export interface CallbackHost {
   /** Returns the coordinator of a tenant. */
   whole(c: AppContext, keyPrefix: string): Coordinator;
