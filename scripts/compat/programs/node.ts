@@ -19,6 +19,7 @@ import {
   RequestStatsAccumulator,
   RequestWaitTracker,
 } from "edge-coordinator";
+import { mintCapability, verifyCapability } from "edge-coordinator/capability";
 import { createCoordinator, parseConfig } from "edge-coordinator/config";
 import { coordinationErrors, drainRoutes, requestStatusRoutes, requestWait } from "edge-coordinator/hono";
 import { HttpCoordinator } from "edge-coordinator/http";
@@ -161,6 +162,17 @@ await tries("webhook", async () => {
   assert.match(await sign({ secret, id: "msg_1", timestamp: new Date(), body: "{}" }), /^v1,/);
   server.closeAllConnections();
   await new Promise((resolve) => server.close(resolve));
+});
+
+await tries("capabilities", async () => {
+  const keys = `capk_${"A".repeat(43)}`;
+  const input = { groupId: "document-1", verbs: ["ack"], tasks: ["chunk-1"], generation: 1, ttlSec: "1h" } as const;
+  const { token: capability, expiresAtMs } = await mintCapability({ keys, ...input });
+  const { groupId, verbs, tasks } = await verifyCapability({ keys, token: capability });
+  assert.deepEqual([groupId, verbs, tasks], ["document-1", ["ack"], [{ id: "chunk-1" }]]);
+  assert.ok(expiresAtMs > Date.now());
+  const others = verifyCapability({ keys: `capk_${"A".repeat(42)}E`, token: capability });
+  await assert.rejects(others, ({ code }: CoordinationError) => code === "unauthorized");
 });
 
 await tries("hono", async () => {
