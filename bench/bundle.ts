@@ -29,7 +29,7 @@ export const USES: readonly Use[] = [
     most: 49_500,
     target: 8_000,
   },
-  { what: "`./upstash`, with its scripts", source: all("backends/upstash/index.ts"), most: 53_100, target: 10_000 },
+  { what: "`./upstash`, with its scripts", source: all("backends/upstash/index.ts"), most: 53_150, target: 10_000 },
   { what: "`./http`", source: all("backends/http/index.ts"), most: 9_700, target: 4_000 },
   { what: "`./hono`", source: all("hono/index.ts"), most: 27_700, target: 4_000 },
   {
