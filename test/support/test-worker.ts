@@ -202,7 +202,7 @@ export function objectHarness(keyPrefix?: string): Harness {
     coordinator: () => new DurableObjectCoordinator({ namespace, ...(keyPrefix === undefined ? {} : { keyPrefix }) }),
     advance,
     deliveries: async (groupId) => received.filter((delivery) => delivery.groupId === groupId),
-    lacks: { drainer: "the object alone drains its outbox" },
+    lacks: { drainer: "the object alone drains its outbox", index: "objects keep no index yet" },
   };
 }
 
