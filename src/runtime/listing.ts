@@ -19,6 +19,7 @@ export interface ListQuery {
   readonly machine: ListedMachine;
   /** The numbers of the lists that the page merges; see `core/group/listing.ts`. */
   readonly lists: readonly number[];
+  /** `oldest`: all of the lists hold open records. */
   readonly order: "oldest" | "newest";
   /** Only lines that are at least this old, in milliseconds. 0: all. */
   readonly olderThanMs: number;
@@ -26,8 +27,6 @@ export interface ListQuery {
   readonly after?: ListPosition | undefined;
   /** How many lines to look at: 1 to 100. The page may hold fewer items, because a record may be gone. */
   readonly limit: number;
-  /** The caller compares the last acks, which an index does not follow. */
-  readonly needsAcks?: boolean;
 }
 
 /** A record as a page shows it. */

@@ -111,7 +111,7 @@ export async function startHarnessWorker(): Promise<HarnessWorker> {
       return (await reply.json()) as RecordedDelivery[];
     },
     stalled: () => new HttpCoordinator({ url: worker.url, token: TOKEN, fetch: () => new Promise(() => {}) }),
-    lacks: { drainer: "the Worker's object alone drains its outbox", index: "objects keep no index yet" },
+    lacks: { drainer: "the Worker's object alone drains its outbox" },
   });
   const close = async (): Promise<void> => {
     await worker.close();

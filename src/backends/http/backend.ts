@@ -20,6 +20,7 @@ import type {
 } from "../../runtime/backend.js";
 import { HTTP_LANES, type Joinable, Joined, type Outcome } from "../../runtime/batcher.js";
 import { type Limit, within } from "../../runtime/deadline.js";
+import type { ListAnswer, ListQuery } from "../../runtime/listing.js";
 import { GRACE_MS, longPoll } from "../../runtime/long-poll.js";
 import type { WaitSource } from "../../runtime/wait-loop.js";
 import { type Question, Waiters } from "../../runtime/waiters.js";
@@ -145,6 +146,15 @@ export class HttpBackend implements Backend {
     );
   }
 
+  /** Sends one request. It is not sent again: a caller that reads a list can ask again. */
+  async list({ machine, ...query }: ListQuery, { signal }: Pick<RunOptions, "signal"> = {}): Promise<ListAnswer> {
+    const limit = { limitMs: this.#requestTimeoutMs, signal, clock: this.#clock };
+    const output = await this.#exchange(`list/${machine}`, JSON.stringify(query), limit, readAnswer);
+    const answer = output as Partial<ListAnswer> | null;
+    if (!Array.isArray(answer?.items) || typeof answer.asOfMs !== "number") throw unexpectedAnswer("no");
+    return answer as ListAnswer;
+  }
+
   #source(question: Question): WaitSource {
     const { transition, id, input } = question;
     const [clock, random] = [this.#clock, this.#random];
@@ -215,8 +225,8 @@ export class HttpBackend implements Backend {
     limit: Limit,
     read: (response: Response, text: string, asked: Asked) => Answer,
   ): Promise<Answer> {
-    // A watch writes nothing. The batcher knows which operations of a batch only read.
-    const applied = path.startsWith("watch") ? "no" : "unknown";
+    // A watch and a list write nothing. The batcher knows which operations of a batch only read.
+    const applied = path.startsWith("watch") || path.startsWith("list") ? "no" : "unknown";
     const late = (): CoordinationError =>
       new CoordinationError("backend_unavailable", "the Worker did not answer in time", { retryable: true, applied });
     return within(limit, late, async (signal) => {

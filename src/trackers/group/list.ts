@@ -98,7 +98,6 @@ export async function listRecords(
     olderThanMs,
     after: positionOf(options.after),
     limit,
-    ...(isStuck && { needsAcks: true }),
   };
   const { items, next, asOfMs } = await coordinator.list(query, { signal });
   const chosen = isStuck ? items.filter((item) => isSilent(item, asOfMs - olderThanMs)) : items;
