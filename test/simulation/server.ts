@@ -5,6 +5,7 @@ import {
   type OutputOf,
   type TransitionName,
 } from "../../src/core/registry.js";
+import type { IndexLine } from "../../src/core/store.js";
 import { openDraft } from "../../src/core/transaction.js";
 import { recordName } from "../../src/runtime/placement.js";
 import type { World } from "./world.js";
@@ -14,6 +15,7 @@ interface ServerRecord {
   members: Map<string, string>;
   untilMs: number | undefined;
   wakeAtMs: number | undefined;
+  line: IndexLine | undefined;
 }
 
 /** Told of every step that was applied, in the order in which they were. */
@@ -47,6 +49,13 @@ export class Server {
     return [...this.#records.keys()].map((name) => splitName(name));
   }
 
+  /** Where the index lists a record. */
+  lineOf(name: string): IndexLine | undefined {
+    const { nowMs } = this.#world;
+    const record = this.#records.get(name);
+    return record?.untilMs !== undefined && record.untilMs <= nowMs ? undefined : record?.line;
+  }
+
   apply<N extends TransitionName>(transition: N, id: string, input: InputOf<N>): OutputOf<N> {
     const name = recordName(machineOf(transition), id);
     const record = this.#records.get(name);
@@ -67,8 +76,8 @@ export class Server {
           if (typeof value === "string") members.set(member, value);
           else members.delete(member);
         }
-        const { head, untilMs, wakeAtMs } = changes;
-        this.#records.set(name, { head, members, untilMs, wakeAtMs });
+        const { head, untilMs, wakeAtMs, line } = changes;
+        this.#records.set(name, { head, members, untilMs, wakeAtMs, line });
         if (wakeAtMs !== undefined) this.#ring(name, wakeAtMs);
       }
     }

@@ -1,3 +1,7 @@
+import { LISTED_DELIVERIES, nameOfList } from "../../src/core/group/listing.js";
+import type { GroupView } from "../../src/core/group/view.js";
+import type { IndexLine } from "../../src/core/store.js";
+import { recordName } from "../../src/runtime/placement.js";
 import { Oracle } from "./oracle.js";
 import { Scenario, STORM_MS } from "./scenario.js";
 import { Server } from "./server.js";
@@ -32,7 +36,10 @@ export function simulate(seed: number): Outcome {
   try {
     new Scenario(world, server, oracle).begin();
     world.run(START_MS + STORM_MS + CALM_MS);
-    for (const [machine, id] of server.names()) server.apply(`${machine as "completion"}.status`, id, {});
+    for (const [machine, id] of server.names()) {
+      const { view } = server.apply(`${machine as "completion"}.status`, id, {});
+      checkLine(server.lineOf(recordName(machine, id)), view);
+    }
     oracle.settled();
     world.run(START_MS + FOREVER_MS);
     if (server.alive > 0) throw new Violation(`${server.alive} records have no end`);
@@ -40,4 +47,18 @@ export function simulate(seed: number): Outcome {
   } catch (error) {
     return outcome(error instanceof Violation ? error.message : String((error as Error).stack));
   }
+}
+
+/** The index lists every group that a reader sees, by its state and its instant, and nothing else. */
+function checkLine(line: IndexLine | undefined, view: GroupView | undefined): void {
+  const isListed = line !== undefined;
+  if (isListed !== (view !== undefined))
+    throw new Violation(`a group is ${isListed ? "listed and gone" : "not listed"}`);
+  if (line === undefined || view === undefined) return;
+  const [state] = nameOfList(line.list).split(".");
+  if (state !== view.state) throw new Violation(`a group that is ${view.state} is listed as ${state}`);
+  if (line.atMs !== (view.endedAtMs ?? view.registeredAtMs)) throw new Violation("a line has another instant");
+  const isOwed = line.list % LISTED_DELIVERIES.length > 0;
+  const { state: delivery } = view.delivery;
+  if ((delivery === "pending" || delivery === "dead") && !isOwed) throw new Violation(`a ${delivery} is not listed`);
 }
