@@ -52,11 +52,11 @@ export class IndexNews {
       records.unmark();
       return;
     }
-    // Before the first await: if the object crashes from here on, it tells again.
-    records.postponeMark(now() + TELL_AGAIN_MS);
     try {
+      // If the object crashes meanwhile, the mark is still due: the platform repeats the alarm.
       await send(told);
     } catch (error) {
+      records.postponeMark(now() + TELL_AGAIN_MS);
       onFailure(error);
       return;
     }

@@ -141,7 +141,11 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
       now: () => this.now(),
       maxWaits: MAX_WATCHES,
       isIndexed: () => this.#isIndexed(),
-      onFirstWrite: () => this.#rememberPrefix(),
+      onFirstWrite: () => {
+        // Nothing was stored, so no earlier instance has begun an attempt.
+        this.#isFresh = false;
+        this.#rememberPrefix();
+      },
       onEvent: (event) => this.#emit(event),
     });
     this.#lines = new LineTable(ctx.storage);
@@ -319,9 +323,9 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     const due = this.#isFresh ? this.#records.timed() : this.#records.due(nowMs);
     this.#isFresh = false;
     const expired = this.#records.expired(nowMs, SWEEP_AN_ALARM);
-    // Before the first await: if the object crashes from here on, the alarm soon fires in its next instance.
-    if (due.length > 0 || expired.length > SWEEP_A_TURN) this.#alarm.arm(nowMs + GUARD_MS);
     const records = due.filter((name) => name !== INDEX_MARK);
+    // Before the first await: if the object crashes from here on, the alarm soon fires in its next instance.
+    if (records.length > 0 || expired.length > SWEEP_A_TURN) this.#alarm.arm(nowMs + GUARD_MS);
     const telling = due.length > records.length ? this.#news.tell() : undefined;
     await Promise.all([this.#sweep(expired, nowMs), this.#wakeAll(records, failed), telling]);
     this.#rearm(failed, expired.length < SWEEP_AN_ALARM);
