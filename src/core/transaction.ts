@@ -156,7 +156,7 @@ export function openDraft(rows: Rows, nowMs: number): Draft {
   return { store, changes };
 }
 
-/** What the store manages of a record. */
+/** The part of a record that the store manages. */
 interface Kept {
   until: number | undefined;
   wake: number | undefined;

@@ -14,7 +14,7 @@ export interface ListPosition {
   readonly id: string;
 }
 
-/** What one page of a list holds. */
+/** Selects the lines of one page. */
 export interface ListQuery {
   readonly machine: ListedMachine;
   /** The numbers of the lists that the page merges; see `core/group/listing.ts`. */
@@ -68,7 +68,7 @@ function utf8Rank(unit: number): number {
   return unit >= 0xd800 && unit < 0xe000 ? unit + 0x10000 : unit;
 }
 
-/** What `brief` returns for a record. */
+/** The output of the transition `brief`. */
 export interface BriefOutput {
   readonly brief?: Brief;
   readonly line?: IndexLine;

@@ -452,8 +452,8 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
    * registration first, all others with the newest end first. A page may hold fewer items than `limit`, or none: go on until
    * `next` is null. A group that stays in its state is on one page exactly, whatever is written between the pages.
    *
-   * Does not list groups whose registration is not known yet, nor removed ones. Groups that were registered by version 0.1
-   * are listed from their next change on.
+   * Does not list removed groups, nor early acks without a registration. A group that a version without lists stored is listed
+   * from its next change on. On Durable Objects the list is some seconds late, and a page of open groups holds 40 at most.
    *
    * @throws {CoordinationError} `unsupported` for a backend without an index.
    *

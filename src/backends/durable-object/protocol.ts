@@ -40,7 +40,7 @@ export interface ObjectCall {
   readonly input: unknown;
 }
 
-/** What an object tells the index about its record. */
+/** The message of an object to the index, about its record. */
 export interface ToldLine {
   readonly machine: ListedMachine;
   readonly id: string;

@@ -6,7 +6,7 @@ import { equal, matches, present, rejects } from "../assert.js";
 import { aCase, type Bench, type ConformanceCase } from "../harness.js";
 
 const NEEDS = { needs: ["index", "clock"] } as const;
-/** An index of its own may be told of a change some seconds later. */
+/** An index object receives a change some seconds later. */
 const LAG_MS = 6_000;
 const TTL_SEC = 3_600;
 
