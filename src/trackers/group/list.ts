@@ -71,8 +71,9 @@ const LIST_OPTIONS: Names<ListOptions> = {
 };
 const MAX_LIMIT = 100;
 const STUCK_SEC = 300;
-const STATES: readonly string[] = [...LISTED_STATES, "stuck", "ended"];
-const OWED: readonly string[] = LISTED_DELIVERIES.filter((delivery) => delivery !== "none");
+// Written out: a bundler keeps a list that is computed, also where it is unused.
+const STATES = ["open", "stuck", "ended", "completed", "failed", "timed_out", "cancelled"];
+const OWED = ["pending", "unhandled", "dead"];
 
 /** Reads one page of an index. `states` are the names that the tracker takes as `state`. */
 export async function listRecords(
