@@ -60,20 +60,17 @@ interface Place {
 /** The fraction of its record's remaining life by which a queue outlives it. So not every write has to extend the queue. */
 const SPARE = 0.25;
 
-/**
- * Keeps the queue or the index at least as long as the record. It expires after its last record, even if it is never read.
- * `first`: how many entries it has after its first write.
- */
-function keepAlive(key: string, { realMs }: Place, untilMs: number | undefined, first: number): void {
+/** Keeps the queue at least as long as the record. The queue expires after its last record, even if it is never drained. */
+function keepQueue({ due, realMs }: Place, untilMs: number | undefined): void {
   if (untilMs === undefined) {
-    redis.call("PERSIST", key);
+    redis.call("PERSIST", due);
     return;
   }
-  const leftMs = redis.call("PTTL", key) as number;
+  const leftMs = redis.call("PTTL", due) as number;
   // An earlier version wrote queues without an expiry. How long the other lines of such a queue are needed is unknown,
   // so it keeps no expiry.
-  if (leftMs >= 0 ? realMs + leftMs >= untilMs : redis.call("ZCARD", key) !== first) return;
-  redis.call("PEXPIREAT", key, formatInteger(untilMs + SPARE * (untilMs - realMs)));
+  if (leftMs >= 0 ? realMs + leftMs >= untilMs : redis.call("ZCARD", due) !== 1) return;
+  redis.call("PEXPIREAT", due, formatInteger(untilMs + SPARE * (untilMs - realMs)));
 }
 
 /**
@@ -87,11 +84,21 @@ const TRIMMED = 4;
 
 const scoreOf = (list: number, atMs: number): string => formatInteger(list * LIST_SIZE + atMs);
 
+/** Ends the index with its last record: the highest score is the latest expiry. */
+function keepIndex(index: string): void {
+  const last = redis.call("ZRANGE", index, -1, -1, "WITHSCORES") as string[];
+  if (last.length === 0) return;
+  redis.call("PEXPIREAT", index, formatInteger(tonumber(last[1]!) - EXPIRY_LIST * LIST_SIZE));
+}
+
 /** Moves the record's line in the index. A write that changes neither line nor expiry costs nothing. */
 function writeLine(index: string, { line, lineChanged, untilMs, untilChanged }: Changes, place: Place): void {
   const { member, nowMs } = place;
   if (line === undefined) {
-    if (lineChanged) redis.call("ZREM", index, member, `~${member}`);
+    if (lineChanged) {
+      redis.call("ZREM", index, member, `~${member}`);
+      keepIndex(index);
+    }
     return;
   }
   if (!lineChanged && !untilChanged) return;
@@ -109,7 +116,7 @@ function writeLine(index: string, { line, lineChanged, untilMs, untilChanged }: 
     }
     if (gone.length > 0) redis.call("ZREM", index, ...gone);
   }
-  if (added !== 0 || untilChanged) keepAlive(index, place, untilMs, 2);
+  if (added !== 0 || untilChanged) keepIndex(index);
 }
 
 function commit(changes: Changes, place: Place): void {
@@ -145,7 +152,7 @@ function commit(changes: Changes, place: Place): void {
   if (changes.wakeAtMs !== undefined) {
     // At every write, which restores a line that was evicted or deleted.
     const added = redis.call("ZADD", due, formatInteger(changes.wakeAtMs), member);
-    if (added === 1 || changes.untilChanged) keepAlive(due, place, changes.untilMs, 1);
+    if (added === 1 || changes.untilChanged) keepQueue(place, changes.untilMs);
   } else if (changes.wakeChanged) redis.call("ZREM", due, member);
   if (index !== undefined) writeLine(index, changes, place);
 }
