@@ -63,7 +63,7 @@ export type {
 } from "./runtime/backend.js";
 export { type DrainEveryOptions, drainEvery } from "./runtime/drain-every.js";
 export type { CoordinatorEvent, OnEvent } from "./runtime/events.js";
-export type { ListAnswer, ListedRecord, ListPosition, ListQuery } from "./runtime/listing.js";
+export type { ListAnswer, ListedMachine, ListedRecord, ListPosition, ListQuery } from "./runtime/listing.js";
 export type { CallOptions, GenerationOptions } from "./trackers/call-options.js";
 export { type CoalesceOptions, CoalesceTracker } from "./trackers/coalesce.js";
 export { CompletionTracker, type CompletionTrackerOptions } from "./trackers/completion.js";

@@ -41,7 +41,7 @@ export interface ObjectCall {
 }
 
 /** The message of an object to the index, about its record. */
-export interface ToldLine {
+export interface IndexMessage {
   readonly machine: ListedMachine;
   readonly id: string;
   /** Absent: the record was removed. */
@@ -68,7 +68,7 @@ export interface ObjectMethods {
   /** Waits until the transition's output is `ready`. After `timeoutMs` it returns the last output. */
   watch(transition: string, id: string, input: unknown, timeoutMs: number, client?: WatchClient): Promise<WatchReply>;
   /** Stores a line, in the object that is the index. Only objects call it. */
-  indexLine(line: ToldLine): void | Promise<void>;
+  indexLine(line: IndexMessage): void | Promise<void>;
   /** Returns an `IndexPage` and its time, from the object that is the index. */
   listIndex(query: ListQuery): ObjectReply | Promise<ObjectReply>;
   /** Ends the wait with this ticket, after its client has disconnected. */

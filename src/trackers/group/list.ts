@@ -132,8 +132,7 @@ function positionOf(after: unknown): ListPosition | undefined {
 
 function checkName(value: unknown, names: readonly string[], field: string): void {
   if (value === undefined || names.includes(value as string)) return;
-  const list = names.map((name) => `"${name}"`).join(", ");
-  throw new CoordinationError("invalid_input", `${field} must be one of ${list}`);
+  throw new CoordinationError("invalid_input", `${field} must be one of "${names.join('", "')}"`);
 }
 
 /** Returns a page of groups. */

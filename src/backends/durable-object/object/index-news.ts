@@ -1,6 +1,6 @@
 import type { Changes } from "../../../core/store.js";
 import { type BriefOutput, isListed } from "../../../runtime/listing.js";
-import type { ToldLine } from "../protocol.js";
+import type { IndexMessage } from "../protocol.js";
 import type { SqliteRecords } from "./records.js";
 
 /** How long an object waits before it tells the index. A group that ends within this time tells once. */
@@ -16,7 +16,7 @@ export interface IndexNewsOptions {
   /** Runs `brief` on the object's own record. */
   brief(record: string): BriefOutput;
   /** Sends a line to the index object. */
-  send(line: ToldLine): Promise<void>;
+  send(line: IndexMessage): Promise<void>;
   onFailure(error: unknown): void;
 }
 
@@ -64,12 +64,12 @@ export class IndexNews {
     else records.postponeMark(now() + TELL_AFTER_MS);
   }
 
-  #lineOf(record: string): ToldLine | undefined {
+  #lineOf(record: string): IndexMessage | undefined {
     const { records, now, brief: read } = this.#options;
     const untilMs = records.untilOf(record);
     if (untilMs === undefined) return undefined;
     const { brief, line } = read(record);
-    const machine = machineOfRecord(record) as ToldLine["machine"];
+    const machine = machineOfRecord(record) as IndexMessage["machine"];
     const id = record.slice(machine.length + 1);
     const sentAtMs = now();
     if (line === undefined || brief === undefined) return { machine, id, untilMs: sentAtMs + REMOVED_MS, sentAtMs };
@@ -78,7 +78,7 @@ export class IndexNews {
 }
 
 /** Whether the index would hold the same line. */
-function isSame(a: ToldLine | undefined, b: ToldLine): boolean {
+function isSame(a: IndexMessage | undefined, b: IndexMessage): boolean {
   if (a === undefined) return false;
   if (a.line === undefined || b.line === undefined) return a.line === b.line;
   return a.line.list === b.line.list && a.line.atMs === b.line.atMs && a.untilMs === b.untilMs;

@@ -1,6 +1,6 @@
 import { compareLines, type ListedMachine, type ListQuery } from "../../../runtime/listing.js";
 import { recordName } from "../../../runtime/placement.js";
-import type { IndexPage, ToldLine } from "../protocol.js";
+import type { IndexMessage, IndexPage } from "../protocol.js";
 
 const CREATE =
   "CREATE TABLE lines (name TEXT PRIMARY KEY, list INTEGER, at INTEGER, until INTEGER, sent INTEGER, brief TEXT) WITHOUT ROWID";
@@ -33,7 +33,7 @@ export class LineTable {
   }
 
   /** Stores a line, unless a line of the record that was sent later has arrived. */
-  put({ machine, id, line, untilMs, sentAtMs, brief }: ToldLine): void {
+  put({ machine, id, line, untilMs, sentAtMs, brief }: IndexMessage): void {
     if (!this.exists) {
       this.#storage.sql.exec(CREATE);
       this.#storage.sql.exec(CREATE_INDEX);

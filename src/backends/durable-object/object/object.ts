@@ -21,11 +21,11 @@ import { DurableObjectCoordinator } from "../client.js";
 import type { ObjectNamespace } from "../options.js";
 import {
   INDEX_TAG,
+  type IndexMessage,
   MAX_HOP_MS,
   type ObjectCall,
   type ObjectMethods,
   type ObjectReply,
-  type ToldLine,
   type WatchClient,
   type WatchReply,
 } from "../protocol.js";
@@ -212,7 +212,7 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
   }
 
   /** Stores a line of the index that this object is. Other objects call it. */
-  indexLine(line: ToldLine): void {
+  indexLine(line: IndexMessage): void {
     this.#lines.put(line);
     this.#alarm.arm(this.now() + SWEEP_LINES_MS);
   }
@@ -341,7 +341,7 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     }
   }
 
-  async #sendLine(line: ToldLine): Promise<void> {
+  async #sendLine(line: IndexMessage): Promise<void> {
     const namespace = this.namespace(this.env);
     const stub = namespace.get(namespace.idFromName(this.#prefix() + INDEX_TAG)) as ObjectMethods;
     await stub.indexLine(line);
