@@ -29,7 +29,7 @@ export const USES: readonly Use[] = [
     most: 51_600,
     target: 8_000,
   },
-  { what: "`./upstash`, with its scripts", source: all("backends/upstash/index.ts"), most: 54_300, target: 10_000 },
+  { what: "`./upstash`, with its scripts", source: all("backends/upstash/index.ts"), most: 54_400, target: 10_000 },
   { what: "`./http`", source: all("backends/http/index.ts"), most: 9_900, target: 4_000 },
   { what: "`./hono`", source: all("hono/index.ts"), most: 28_100, target: 4_000 },
   {

@@ -29,7 +29,7 @@ async function costOf(batch: number): Promise<Cost> {
   await stats.reset();
   lab.rest.requests.clear();
   await groups.register("g", ids);
-  const answered = groups.wait("g");
+  const answered = groups.wait("g", { timeoutMs: 150_000 });
   // The registration; the waiter's look, its subscription, and its look once that stands.
   await expect.poll(() => lab.rest.requests.count()).toBe(4);
   const sinceMs = performance.now();

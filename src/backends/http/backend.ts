@@ -226,7 +226,7 @@ export class HttpBackend implements Backend {
     read: (response: Response, text: string, asked: Asked) => Answer,
   ): Promise<Answer> {
     // A watch and a list write nothing. The batcher knows which operations of a batch only read.
-    const applied = path.startsWith("watch") || path.startsWith("list") ? "no" : "unknown";
+    const applied = /^(watch|list)/.test(path) ? "no" : "unknown";
     const late = (): CoordinationError =>
       new CoordinationError("backend_unavailable", "the Worker did not answer in time", { retryable: true, applied });
     return within(limit, late, async (signal) => {
