@@ -6,7 +6,7 @@ import {
   type TransitionName,
 } from "../../src/core/registry.js";
 import type { IndexLine } from "../../src/core/store.js";
-import { openDraft } from "../../src/core/transaction.js";
+import { type Draft, openDraft } from "../../src/core/transaction.js";
 import { recordName } from "../../src/runtime/placement.js";
 import type { World } from "./world.js";
 
@@ -51,19 +51,30 @@ export class Server {
 
   /** Where the index lists a record. */
   lineOf(name: string): IndexLine | undefined {
-    const { nowMs } = this.#world;
+    const nowMs = this.#world.nowMs + this.aheadMs;
     const record = this.#records.get(name);
     return record?.untilMs !== undefined && record.untilMs <= nowMs ? undefined : record?.line;
+  }
+
+  /** Returns a group's status without a write; undefined when to read it ends the group. */
+  statusOf(machine: string, id: string): OutputOf<"completion.status"> | undefined {
+    const draft = this.#open(this.#records.get(recordName(machine, id)));
+    const status = applyTransition(`${machine as "completion"}.status`, draft.store, {});
+    return draft.changes().dirty ? undefined : copy(status);
+  }
+
+  #open(record: ServerRecord | undefined): Draft {
+    const rows = {
+      readHead: () => record?.head,
+      read: (names: readonly string[]) => names.map((member) => record?.members.get(member) ?? (false as const)),
+    };
+    return openDraft(rows, this.#world.nowMs + this.aheadMs);
   }
 
   apply<N extends TransitionName>(transition: N, id: string, input: InputOf<N>): OutputOf<N> {
     const name = recordName(machineOf(transition), id);
     const record = this.#records.get(name);
-    const rows = {
-      readHead: () => record?.head,
-      read: (names: readonly string[]) => names.map((member) => record?.members.get(member) ?? (false as const)),
-    };
-    const draft = openDraft(rows, this.#world.nowMs + this.aheadMs);
+    const draft = this.#open(record);
     // What a step is given and gives crosses a wire.
     const output = copy(applyTransition(transition, draft.store, copy(input)));
     const changes = draft.changes();
