@@ -143,6 +143,26 @@ describe("the index of Durable Objects", () => {
     expect(await countOf(groupObject("g"), "records")).toBe(1);
   });
 
+  it("takes no further groups when it is full, and takes them when lines have expired", async () => {
+    await tracker.register("first", ["a"]);
+    await pass(LAG_MS, groupObject("first"));
+    const fill = (bytes: number | undefined) =>
+      inside(indexObject(), (_, { storage: { sql } }) => {
+        if (bytes === undefined) Reflect.deleteProperty(sql, "databaseSize");
+        else Object.defineProperty(sql, "databaseSize", { value: bytes, configurable: true });
+      });
+    await fill(1_000_000_000);
+    await tracker.cancel("first", "enough");
+    await tracker.register("second", ["a"]);
+    await pass(LAG_MS, groupObject("first"), groupObject("second"));
+    expect([await idsOf("open"), await idsOf("ended")]).toEqual([[], ["first"]]);
+    expect(bench.events).toMatchObject([{ type: "drain_failed" }]);
+    expect(String((bench.events[0] as unknown as { error: unknown }).error)).toContain("is full");
+    await fill(undefined);
+    await pass(31_000, groupObject("second"));
+    expect(await idsOf("open")).toEqual(["second"]);
+  });
+
   it("keeps the line that was sent last, whatever arrives late", async () => {
     const index = indexObject() as unknown as ObjectMethods;
     const line = { list: 0, atMs: 1 };

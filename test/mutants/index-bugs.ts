@@ -36,12 +36,6 @@ export const INDEX_BUGS: readonly Bug[] = [
     to: "atMs: head.registeredAtMs",
   },
   {
-    name: "a dead letter is not listed",
-    file: listing,
-    from: `  if (outbox.dead.length > 0) return "dead";\n`,
-    to: "",
-  },
-  {
     name: "a pending delivery is not listed",
     file: listing,
     from: `  return "pending";\n}`,

@@ -1,3 +1,4 @@
+import { CoordinationError } from "../../../errors.js";
 import { compareLines, type ListedMachine, type ListQuery } from "../../../runtime/listing.js";
 import { recordName } from "../../../runtime/placement.js";
 import type { IndexMessage, IndexPage } from "../protocol.js";
@@ -14,6 +15,9 @@ const PUT =
 const LISTS_A_MACHINE = 100;
 /** No list: a removed record. Its line stays for a while, so that a late copy of an earlier message does not restore it. */
 const NO_LIST = -1;
+
+/** A larger index takes no further records: some millions, at 300 to 600 bytes each. An object can hold 10 GB. */
+const MAX_BYTES = 1_000_000_000;
 
 type Row = { readonly name: string; readonly at: number; readonly brief: string };
 
@@ -32,16 +36,27 @@ export class LineTable {
     return this.#exists;
   }
 
-  /** Stores a line, unless a line of the record that was sent later has arrived. */
+  /**
+   * Stores a line, unless a line of the record that was sent later has arrived.
+   *
+   * @throws {CoordinationError} `limit_exceeded` for a record that the index lacks, when the index is full.
+   */
   put({ machine, id, line, untilMs, sentAtMs, brief }: IndexMessage): void {
     if (!this.exists) {
       this.#storage.sql.exec(CREATE);
       this.#storage.sql.exec(CREATE_INDEX);
       this.#exists = true;
     }
+    const name = recordName(machine, id);
+    if (this.#storage.sql.databaseSize >= MAX_BYTES && !this.#has(name)) {
+      throw new CoordinationError(
+        "limit_exceeded",
+        "the index of this key prefix is full, and lists no further groups: use shorter TTLs, or several key prefixes",
+      );
+    }
     const list = line === undefined ? NO_LIST : numberOf(machine, line.list);
     const place = [list, line?.atMs ?? 0, untilMs, sentAtMs, JSON.stringify(brief ?? null)];
-    this.#storage.sql.exec(PUT, recordName(machine, id), ...place);
+    this.#storage.sql.exec(PUT, name, ...place);
   }
 
   /** Returns a page of the lines that have not expired. */
@@ -72,6 +87,10 @@ export class LineTable {
   drop(): void {
     this.#exists = undefined;
     void this.#storage.deleteAll();
+  }
+
+  #has(name: string): boolean {
+    return this.#select("SELECT name FROM lines WHERE name = ?", name).length > 0;
   }
 
   #select<Found extends Record<string, SqlStorageValue>>(query: string, ...values: SqlStorageValue[]): Found[] {
