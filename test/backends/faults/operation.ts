@@ -1,4 +1,4 @@
-import type { Coordinator, OnEvent } from "../../../src/index.js";
+import type { Coordinator, GroupList, ListOptions, OnEvent } from "../../../src/index.js";
 
 /** Where an operation is tried: an id of its own, and a client that sees it. */
 export interface Place {
@@ -47,6 +47,12 @@ export async function outspoken<T>(call: (onEvent: OnEvent) => Promise<T>): Prom
   const value = await call((event) => void ("error" in event && failures.push(event.error)));
   if (failures.length > 0) throw failures[0];
   return value;
+}
+
+/** What a list is made of. What it holds depends on other operations that share the index. */
+export async function listed(tracker: { list(options: ListOptions): Promise<GroupList<unknown>> }): Promise<unknown> {
+  const { items, asOfMs } = await tracker.list({ delivery: "dead", olderThanSec: "1h" });
+  return [items, asOfMs];
 }
 
 export type Outcome = { readonly value: unknown } | { readonly error: unknown };

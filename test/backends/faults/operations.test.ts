@@ -29,9 +29,7 @@ const ELSEWHERE: ReadonlySet<string> = new Set([
   "RequestWaitTracker.extend",
   "RequestWaitTracker.redeliver",
   "RequestWaitTracker.results",
-  // Reads of the index: the tests of the lists try them.
-  "CompletionTracker.list",
-  "RequestWaitTracker.list",
+  // What the lists of the trackers are read by.
   "Coordinator.list",
   "CompletionTracker.close",
   "RequestWaitTracker.close",
