@@ -67,7 +67,7 @@ export interface ObjectMethods {
   runMany(calls: readonly ObjectCall[]): ObjectReply[] | Promise<ObjectReply[]>;
   /** Waits until the transition's output is `ready`. After `timeoutMs` it returns the last output. */
   watch(transition: string, id: string, input: unknown, timeoutMs: number, client?: WatchClient): Promise<WatchReply>;
-  /** Stores a line, in the object that is the index. Only objects call it. */
+  /** Stores a line, in the object that is the index. Only objects call it. @internal */
   indexLine(line: IndexMessage): void | Promise<void>;
   /** Returns an `IndexPage` and its time, from the object that is the index. */
   listIndex(query: ListQuery): ObjectReply | Promise<ObjectReply>;

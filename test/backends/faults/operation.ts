@@ -1,4 +1,4 @@
-import type { Coordinator, GroupList, ListOptions, OnEvent } from "../../../src/index.js";
+import type { Coordinator, GroupList, OnEvent, RequestListOptions } from "../../../src/index.js";
 
 /** Where an operation is tried: an id of its own, and a client that sees it. */
 export interface Place {
@@ -50,7 +50,7 @@ export async function outspoken<T>(call: (onEvent: OnEvent) => Promise<T>): Prom
 }
 
 /** What a list is made of. What it holds depends on other operations that share the index. */
-export async function listed(tracker: { list(options: ListOptions): Promise<GroupList<unknown>> }): Promise<unknown> {
+export async function listed(tracker: { list(options: RequestListOptions): Promise<GroupList<unknown>> }): Promise<unknown> {
   const { items, asOfMs } = await tracker.list({ delivery: "dead", olderThanSec: "1h" });
   return [items, asOfMs];
 }

@@ -211,7 +211,7 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     }
   }
 
-  /** Stores a line of the index that this object is. Other objects call it. */
+  /** Stores a line of the index that this object is. Other objects call it. @internal */
   indexLine(line: IndexMessage): void {
     this.#lines.put(line);
     this.#alarm.arm(this.now() + SWEEP_LINES_MS);
