@@ -50,7 +50,9 @@ export async function outspoken<T>(call: (onEvent: OnEvent) => Promise<T>): Prom
 }
 
 /** What a list is made of. What it holds depends on other operations that share the index. */
-export async function listed(tracker: { list(options: RequestListOptions): Promise<GroupList<unknown>> }): Promise<unknown> {
+export async function listed(tracker: {
+  list(options: RequestListOptions): Promise<GroupList<unknown>>;
+}): Promise<unknown> {
   const { items, asOfMs } = await tracker.list({ delivery: "dead", olderThanSec: "1h" });
   return [items, asOfMs];
 }
