@@ -9,8 +9,8 @@ const ids = Array.from({ length: TASKS }, (_, n) => `task-${n}`);
  * What the registration and the waiter take. The waiter reads the end from its message. The first line of a due queue
  * takes two commands to set the queue's end. An ack, of however many tasks, is one request and five commands.
  *
- * Seven of the commands are for the index: its first line takes five, of which two set the index's end. The group's end
- * takes two.
+ * Seven of the commands are for the index: the registration takes four, and the group's end three. Two of each set the
+ * index's end.
  */
 const AROUND = { requests: 4, commands: 30 };
 /** A waiter that hears nothing still reads: this often at most, for so many commands. */
