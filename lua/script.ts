@@ -5,7 +5,7 @@ import { openDraft } from "../src/core/transaction";
 /**
  * Runs one transition on one Redis hash. Field `h` is the head. The field name of every member has a colon.
  *
- * KEYS[1] the record, KEYS[2] the due queue of its shard
+ * KEYS[1] the record, KEYS[2] the due queue of its shard, KEYS[3] its machine's index of the shard, if it has one
  * ARGV[1] the name of the step, ARGV[2] its input (JSON), ARGV[3] the record's name in the due queue and in notifications
  * ARGV[4] the channel of its notifications, ARGV[5] milliseconds added to the clock, for tests; "0"
  *
@@ -45,11 +45,14 @@ function readMany(key: string, names: readonly string[]): (string | false)[] {
   return values;
 }
 
-/** The keys and the clock of one run of the script. */
+/** The keys and the clocks of one run of the script. */
 interface Place {
   readonly key: string;
   readonly due: string;
+  readonly index: string | undefined;
   readonly member: string;
+  /** The time that decides. */
+  readonly nowMs: number;
   /** The server's own time. */
   readonly realMs: number;
 }
@@ -70,8 +73,54 @@ function keepQueue({ due, realMs }: Place, untilMs: number | undefined): void {
   redis.call("PEXPIREAT", due, formatInteger(untilMs + SPARE * (untilMs - realMs)));
 }
 
+/**
+ * The score of a line is the number of its list and its instant. So one write moves a record from one list to another. The
+ * entry with `~` before its name, in the last list, holds the record's expiry.
+ */
+const LIST_SIZE = 1e14;
+const EXPIRY_LIST = 50;
+/** A write that adds a record to the index removes so many expired ones. */
+const TRIMMED = 4;
+
+const scoreOf = (list: number, atMs: number): string => formatInteger(list * LIST_SIZE + atMs);
+
+/** Ends the index with its last record: the highest score is the latest expiry. */
+function keepIndex(index: string): void {
+  const last = redis.call("ZRANGE", index, -1, -1, "WITHSCORES") as string[];
+  if (last.length === 0) return;
+  redis.call("PEXPIREAT", index, formatInteger(tonumber(last[1]!) - EXPIRY_LIST * LIST_SIZE));
+}
+
+/** Moves the record's line in the index. A write that changes neither line nor expiry costs nothing. */
+function writeLine(index: string, { line, lineChanged, untilMs, untilChanged }: Changes, place: Place): void {
+  const { member, nowMs } = place;
+  if (line === undefined) {
+    if (lineChanged) {
+      redis.call("ZREM", index, member, `~${member}`);
+      keepIndex(index);
+    }
+    return;
+  }
+  if (!lineChanged && !untilChanged) return;
+  const expiry = scoreOf(EXPIRY_LIST, untilMs ?? LIST_SIZE - 1);
+  const added = redis.call("ZADD", index, scoreOf(line.list, line.atMs), member, expiry, `~${member}`);
+  if (added !== 0) {
+    const expired = redis.call(
+      "ZRANGEBYSCORE",
+      ...[index, scoreOf(EXPIRY_LIST, 0), scoreOf(EXPIRY_LIST, nowMs), "LIMIT", 0, TRIMMED],
+    ) as string[];
+    const gone: string[] = [];
+    for (const name of expired) {
+      gone.push(name);
+      gone.push(name.slice(1));
+    }
+    if (gone.length > 0) redis.call("ZREM", index, ...gone);
+  }
+  if (added !== 0 || untilChanged) keepIndex(index);
+}
+
 function commit(changes: Changes, place: Place): void {
-  const { key, due, member } = place;
+  const { key, due, index, member } = place;
   if (changes.cleared) redis.call("DEL", key);
   let fields: string[] = [];
   let removed: string[] = [];
@@ -105,6 +154,7 @@ function commit(changes: Changes, place: Place): void {
     const added = redis.call("ZADD", due, formatInteger(changes.wakeAtMs), member);
     if (added === 1 || changes.untilChanged) keepQueue(place, changes.untilMs);
   } else if (changes.wakeChanged) redis.call("ZREM", due, member);
+  if (index !== undefined) writeLine(index, changes, place);
 }
 
 /** Returns the output of `wait`, if it is ready and short; else "". */
@@ -142,7 +192,7 @@ function rowsOf(key: string, expected: readonly string[]): Rows {
 
 /** `wait`: the machine's transition of that name, if it has one. `expected`: the members that the step probably reads. */
 export function run(transition: Transition<never, object>, wait?: Wait, expected?: Expected): string {
-  const [key, due] = KEYS as [string, string];
+  const [key, due, index] = KEYS as [string, string, string | undefined];
   const [step, text, member, channel, skewMs] = ARGV as [string, string, string, string, string];
   const time = redis.call("TIME");
   const realMs = tonumber(time[0]) * 1000 + Math.floor(tonumber(time[1]) / 1000);
@@ -151,7 +201,7 @@ export function run(transition: Transition<never, object>, wait?: Wait, expected
   const draft = openDraft(rowsOf(key, expected?.(input) ?? []), nowMs);
   const output = transition(draft.store, input);
   const changes = draft.changes();
-  if (changes.dirty) commit(changes, { key, due, member, realMs });
+  if (changes.dirty) commit(changes, { key, due, index, member, nowMs, realMs });
   let told = "";
   if (changes.notified) {
     // A list of topics is for these waiters. An output is an object.

@@ -15,6 +15,7 @@ import type {
   WatchableTransition,
   WatchOptions,
 } from "./runtime/backend.js";
+import type { ListAnswer, ListQuery } from "./runtime/listing.js";
 
 /** How many members, items or keys one call may carry. */
 const MAX_BATCH = 10_000;
@@ -132,6 +133,21 @@ export class Coordinator implements Backend {
    */
   onWake<M extends WakingMachine>(machine: M, wake: Wake<M>): () => void {
     return this.#backend.onWake(machine, wake);
+  }
+
+  /**
+   * Returns one page of the backend's index of groups or requests. The `list` of a tracker calls it.
+   *
+   * @throws {CoordinationError} `unsupported` for a backend without an index.
+   */
+  async list(query: ListQuery, options: Pick<RunOptions, "signal"> = {}): Promise<ListAnswer> {
+    if (this.#backend.list === undefined) {
+      throw new CoordinationError(
+        "unsupported",
+        "the backend keeps no index: with defineBackend, add the function list",
+      );
+    }
+    return this.#backend.list(query, options);
   }
 
   /**

@@ -3,13 +3,16 @@ export type {
   BackendDefinition,
   BackendRecord,
   DueRecord,
+  ListedName,
   NextRecord,
   StoreCallOptions,
+  StoreListQuery,
 } from "./backends/custom/definition.js";
 export { MemoryCoordinator } from "./backends/memory/coordinator.js";
 export type { MemoryOptions } from "./backends/memory/options.js";
 export { Coordinator, type CoordinatorOptions, DrainableCoordinator, isDrainable } from "./coordinator.js";
 export type { Verdict } from "./core/group/acks.js";
+export type { OwedDelivery } from "./core/group/listing.js";
 export type { CompletionReason, GroupState } from "./core/group/record.js";
 export type { DeliveryState } from "./core/outbox/deliveries.js";
 export type { InputOf, MachineName, OutputOf, TransitionName } from "./core/registry.js";
@@ -50,6 +53,7 @@ export type {
   DrainCallOptions,
   DrainOptions,
   DrainReport,
+  Listing,
   RunOptions,
   Wake,
   WakingMachine,
@@ -59,6 +63,7 @@ export type {
 } from "./runtime/backend.js";
 export { type DrainEveryOptions, drainEvery } from "./runtime/drain-every.js";
 export type { CoordinatorEvent, OnEvent } from "./runtime/events.js";
+export type { ListAnswer, ListedMachine, ListedRecord, ListPosition, ListQuery } from "./runtime/listing.js";
 export type { CallOptions, GenerationOptions } from "./trackers/call-options.js";
 export { type CoalesceOptions, CoalesceTracker } from "./trackers/coalesce.js";
 export { CompletionTracker, type CompletionTrackerOptions } from "./trackers/completion.js";
@@ -79,6 +84,7 @@ export type {
   RetryResult,
 } from "./trackers/group/calls.js";
 export { GroupEnded, type GroupSignal } from "./trackers/group/group-signal.js";
+export type { GroupList, ListedGroup, ListOptions } from "./trackers/group/list.js";
 export type { CompletionPolicy } from "./trackers/group/policy.js";
 export type {
   GroupTask,
@@ -100,6 +106,7 @@ export type {
 } from "./trackers/group/target.js";
 export type { Task, TaskId, TaskRef } from "./trackers/group/task.js";
 export { type RateLimit, RateLimiter, type RateLimiterOptions } from "./trackers/rate-limiter.js";
+export type { ListedRequest, RequestListOptions } from "./trackers/request/list.js";
 export type { RequestState, RequestStatus, StageStatus } from "./trackers/request/status.js";
 export {
   type AbandonResult,

@@ -31,6 +31,8 @@ import { webhooksOf } from "./webhooks.js";
 export class CoordinatorWorkerObject<Env extends WorkerEnv = WorkerEnv> extends CoordinatorObject<Env> {
   override readonly webhooks: CoordinatorObject["webhooks"] = (keyPrefix) => webhooksOf(this.env, keyPrefix);
 
+  override readonly index: boolean = true;
+
   readonly #log = new EventLog(() => this.now());
 
   protected override onEvent(event: CoordinatorEvent): void {

@@ -6,6 +6,7 @@ import { group } from "./group.js";
 import { indexedGroups } from "./indexed-groups.js";
 import { joined } from "./joined.js";
 import { largeGroups } from "./large-groups.js";
+import { lists } from "./lists.js";
 import { requestsPerOperation } from "./requests-per-operation.js";
 import { rows } from "./rows.js";
 import { scripts } from "./scripts.js";
@@ -30,6 +31,7 @@ export const MEASURES: readonly Measure[] = [
   waiters,
   largeGroups,
   indexedGroups,
+  lists,
   alarms,
   turnsLimits,
   turnsLocks,

@@ -103,14 +103,14 @@ export class Sources {
     const met = new Set<Unit>();
     const need = (symbol: ts.Symbol): void => {
       const unit = this.#unitOf.get(symbol);
-      if (unit === undefined || met.has(unit)) return;
+      if (unit === undefined || met.has(unit) || literalOf(symbol) !== undefined) return;
       met.add(unit);
       for (const use of unit.uses) need(use.symbol);
       units.push(unit);
     };
     for (const symbol of wanted) need(symbol);
     const names = namesOf(units.flatMap(({ symbols }) => symbols));
-    const nameOf = (symbol: ts.Symbol): string => names.get(symbol) ?? symbol.name;
+    const nameOf = (symbol: ts.Symbol): string => literalOf(symbol) ?? names.get(symbol) ?? symbol.name;
     return { text: units.map((unit) => textOf(unit, nameOf)).join("\n"), nameOf };
   }
 
@@ -144,6 +144,18 @@ export class Sources {
     if (symbol === undefined) return undefined;
     return symbol.flags & ts.SymbolFlags.Alias ? this.#checker.getAliasedSymbol(symbol) : symbol;
   }
+}
+
+/**
+ * The text of a constant number or text. It is written wherever the constant is used: a script of Lua may have 200 local
+ * variables, and each constant would be one of them.
+ */
+function literalOf({ valueDeclaration }: ts.Symbol): string | undefined {
+  if (valueDeclaration === undefined || !ts.isVariableDeclaration(valueDeclaration)) return undefined;
+  const { initializer, parent } = valueDeclaration;
+  const isConstant = ts.isVariableDeclarationList(parent) && (parent.flags & ts.NodeFlags.Const) !== 0;
+  if (!isConstant || initializer === undefined || parent.declarations.length > 1) return undefined;
+  return ts.isNumericLiteral(initializer) || ts.isStringLiteral(initializer) ? initializer.getText() : undefined;
 }
 
 /** Its own name for each; the second of a name is numbered. */

@@ -40,6 +40,7 @@ const METHODS: Readonly<Record<Method, true>> = {
   run: true,
   watch: true,
   onWake: true,
+  list: true,
 };
 
 /** Refuses a custom backend with a built-in name, chosen or not: only one of the two could be reached. */

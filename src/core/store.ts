@@ -38,10 +38,19 @@ export interface Store {
    * still in the future stays, and its transition sets the next one.
    */
   wakeAt(atMs: number | undefined, maybeSooner?: boolean): void;
+  /** Sets the record's line in the index of its machine; `undefined`: the index does not list it. */
+  list(line: IndexLine | undefined): void;
   /** Notifies the waiters of this record. With `topic`, only those whose input has this `op`. */
   notify(topic?: string): void;
   /** Discards all writes of this transition, for one that refuses after it began to write. */
   discard(): void;
+}
+
+/** Where the index of a machine lists a record: one line in one list, ordered by an instant. */
+export interface IndexLine {
+  /** The number of the list: 0 to 19. `group/listing.ts` says what each holds. */
+  list: number;
+  atMs: number;
 }
 
 /** A machine's step: reads, decides and writes one record, without waiting. It runs where the data is, in one round trip. */
@@ -73,6 +82,8 @@ export interface Changes {
   readonly untilChanged: boolean;
   readonly wakeAtMs: number | undefined;
   readonly wakeChanged: boolean;
+  readonly line: IndexLine | undefined;
+  readonly lineChanged: boolean;
   readonly notified: boolean;
   /** The only waiters that are notified. Empty: all. */
   readonly topics: readonly string[];

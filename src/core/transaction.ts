@@ -1,14 +1,15 @@
 import { decode, encode, refuse } from "./host.js";
-import type { Changes, Rows, Store } from "./store.js";
+import type { Changes, IndexLine, Rows, Store } from "./store.js";
 
 /** The version of the storage layout. A record with a later version is refused, never misread. */
 const SCHEMA = 1;
 
-/** How a head is stored: the fields, and the two instants that the store manages. */
+/** How a head is stored: the fields, and what the store manages: two instants, and the line in the index. */
 interface Envelope {
   schema: number;
   until?: number;
   wake?: number;
+  line?: IndexLine;
   fields: object;
 }
 
@@ -36,11 +37,12 @@ export function openDraft(rows: Rows, nowMs: number): Draft {
   let fields = expired || stored === undefined ? undefined : stored.fields;
   let until = expired || stored === undefined ? undefined : stored.until;
   let wake = expired || stored === undefined ? undefined : stored.wake;
-  const untilBefore = until;
-  const wakeBefore = wake;
+  let line = expired || stored === undefined ? undefined : stored.line;
+  const before: Kept = { until, wake, line };
   let headChanged = false;
   let untilChanged = expired;
   let wakeChanged = expired;
+  let lineChanged = expired && stored.line !== undefined;
   let cleared = expired;
   let notified = false;
   let notifiesAll = false;
@@ -92,6 +94,8 @@ export function openDraft(rows: Rows, nowMs: number): Draft {
       fields = undefined;
       until = undefined;
       wake = undefined;
+      lineChanged = lineChanged || line !== undefined;
+      line = undefined;
       known = {};
       written = {};
       names = [];
@@ -114,6 +118,11 @@ export function openDraft(rows: Rows, nowMs: number): Draft {
       wake = atMs;
       wakeChanged = true;
     },
+    list: (next) => {
+      if (next?.list === line?.list && next?.atMs === line?.atMs) return;
+      line = next;
+      lineChanged = true;
+    },
     notify: (topic) => {
       notified = true;
       if (topic === undefined) notifiesAll = true;
@@ -125,20 +134,22 @@ export function openDraft(rows: Rows, nowMs: number): Draft {
   };
 
   const changes = (): Changes => {
-    if (discarded) return nothing(untilBefore, wakeBefore);
+    if (discarded) return nothing(before);
     const values: (string | false)[] = [];
     for (const name of names) values.push(known[name] ?? false);
-    const touched = headChanged || untilChanged || wakeChanged;
+    const touched = headChanged || untilChanged || wakeChanged || lineChanged;
     return {
       dirty: touched || cleared || names.length > 0,
       cleared,
-      head: touched && fields !== undefined ? encodeEnvelope(fields, until, wake) : undefined,
+      head: touched && fields !== undefined ? encodeEnvelope(fields, { until, wake, line }) : undefined,
       names,
       values,
       untilMs: until,
       untilChanged,
       wakeAtMs: wake,
       wakeChanged,
+      line,
+      lineChanged,
       notified,
       topics: notifiesAll ? [] : topics,
     };
@@ -147,26 +158,36 @@ export function openDraft(rows: Rows, nowMs: number): Draft {
   return { store, changes };
 }
 
+/** The part of a record that the store manages. */
+interface Kept {
+  until: number | undefined;
+  wake: number | undefined;
+  line: IndexLine | undefined;
+}
+
 /** No changes: the record stays, and is due when it was due before. */
-function nothing(untilMs: number | undefined, wakeAtMs: number | undefined): Changes {
+function nothing({ until, wake, line }: Kept): Changes {
   return {
     dirty: false,
     cleared: false,
     head: undefined,
     names: [],
     values: [],
-    untilMs,
+    untilMs: until,
     untilChanged: false,
-    wakeAtMs,
+    wakeAtMs: wake,
     wakeChanged: false,
+    line,
+    lineChanged: false,
     notified: false,
     topics: [],
   };
 }
 
-function encodeEnvelope(fields: object, until: number | undefined, wake: number | undefined): string {
+function encodeEnvelope(fields: object, { until, wake, line }: Kept): string {
   const envelope: Envelope = { schema: SCHEMA, fields };
   if (until !== undefined) envelope.until = until;
   if (wake !== undefined) envelope.wake = wake;
+  if (line !== undefined) envelope.line = line;
   return encode(envelope);
 }

@@ -45,6 +45,7 @@ const GROUP_STEPS = {
   abandon: STATUS,
   remove: STATUS,
   status: READ_STATUS,
+  brief: READ,
   wait: WATCH_STATUS,
   progress: WATCH_STATUS,
   tasks: PAGE,

@@ -1,12 +1,13 @@
 import type { InputOf, MachineName, OutputOf, TransitionName } from "../core/registry.js";
 import type { Duration } from "../lib/duration.js";
 import { checkInteger } from "../lib/validate.js";
+import type { ListAnswer, ListQuery } from "./listing.js";
 
 /**
  * The base of a coordinator: it runs transitions, watches their outputs, and runs due work. A backend whose records
- * have their own timers omits the fourth method, `drain`.
+ * have their own timers omits the fourth method, `drain`. A backend without an index omits the fifth, `list`.
  */
-export interface Backend extends Partial<Drainable> {
+export interface Backend extends Partial<Drainable>, Partial<Listing> {
   /** Runs one transition on one record: atomic, in one round trip. */
   run<N extends TransitionName>(
     transition: N,
@@ -29,6 +30,12 @@ export interface Backend extends Partial<Drainable> {
   ): Promise<OutputOf<N>>;
   /** Adds a waker, which delivers what a woken record of the machine claims. Returns a function that removes it. */
   onWake<M extends WakingMachine>(machine: M, wake: Wake<M>): () => void;
+}
+
+/** A backend that keeps an index of its groups and requests. */
+export interface Listing {
+  /** Returns one page of the index. */
+  list(query: ListQuery, options?: Pick<RunOptions, "signal">): Promise<ListAnswer>;
 }
 
 /** A coordinator or backend that can be drained. */

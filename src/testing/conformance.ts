@@ -12,6 +12,7 @@ import { handingOn } from "./cases/handing-on.js";
 import { hanging } from "./cases/hanging.js";
 import { indexed } from "./cases/indexed.js";
 import { lifetimes } from "./cases/lifetimes.js";
+import { listing } from "./cases/listing.js";
 import { nesting } from "./cases/nesting.js";
 import { network } from "./cases/network.js";
 import { once } from "./cases/once.js";
@@ -71,6 +72,7 @@ export function conformanceCases(): readonly ConformanceCase[] {
     ...repair,
     ...reading,
     ...indexed,
+    ...listing,
     ...network,
     ...plainFunctions,
     ...delivery,

@@ -97,6 +97,7 @@ function faulty(inner: Coordinator, plan: FaultPlan, fault: Fault): Coordinator 
     },
     watch: (transition, id, input, options) => inner.watch(transition, id, input, options),
     onWake: (machine, wake) => inner.onWake(machine, wake),
+    list: (query, options) => inner.list(query, options),
   };
   const { isDistributed, defaultTtlSec: ttlSec, completionTimeoutSec } = inner;
   const settings = { isDistributed, ttlSec, completionTimeoutSec };

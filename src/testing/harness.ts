@@ -13,9 +13,10 @@ import { type CasePayloads, caseHandlers, type RecordedDelivery } from "./record
  * - `drainer`: handlers run in this process, and a client may take the steps of a drainer itself.
  * - `plain_functions`: plain functions as callbacks.
  * - `large_records`: a record of more than a megabyte.
+ * - `index`: `list`, for a backend that keeps an index.
  * - `stalled`: a client whose calls may never be answered.
  */
-export type Capability = "clock" | "handlers" | "drainer" | "plain_functions" | "large_records" | "stalled";
+export type Capability = "clock" | "handlers" | "drainer" | "plain_functions" | "large_records" | "index" | "stalled";
 
 /** One backend under test. Make a new harness for every case, or share one: each case uses its own ids. */
 export interface Harness {

@@ -23,6 +23,7 @@ import type {
   RetryResult,
 } from "./group/calls.js";
 import { type GroupSignal, groupSignal } from "./group/group-signal.js";
+import { type GroupList, type ListOptions, listGroups } from "./group/list.js";
 import { LocalCallbacks } from "./group/local-callbacks.js";
 import { GroupOperations, generationOf, statusOf } from "./group/operations.js";
 import {
@@ -444,6 +445,28 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   async newer(groupId: string, after: string, options: WaitCallOptions = {}): Promise<GroupStatus | null> {
     checkId(groupId, "groupId");
     return this.#reader.newer(groupId, after, options);
+  }
+
+  /**
+   * Lists groups by their state or by the delivery that they owe, one page a call. Open groups come with the oldest
+   * registration first, all others with the newest end first. A page may hold fewer items than `limit`, or none: go on until
+   * `next` is null. A group that stays in its state is on one page exactly, whatever is written between the pages.
+   *
+   * Does not list removed groups, nor early acks without a registration. A group that a version without lists stored is listed
+   * from its next change on. On Durable Objects the list is some seconds late, and a page of open groups holds 40 at most.
+   *
+   * @throws {CoordinationError} `unsupported` for a backend without an index.
+   *
+   * @example
+   * ```ts
+   * import { CompletionTracker, MemoryCoordinator } from "edge-coordinator";
+   *
+   * const tracker = new CompletionTracker(new MemoryCoordinator());
+   * const { items, next } = await tracker.list({ state: "stuck", olderThanSec: "10m" });
+   * ```
+   */
+  async list(options: ListOptions = {}): Promise<GroupList> {
+    return listGroups(this.#coordinator, options);
   }
 
   /**

@@ -15,6 +15,7 @@ import { type DeliveryOptions, deliver } from "./deliver.js";
 import type { WaitCallOptions } from "./end-or-look.js";
 import { type AddedTask, announced } from "./group/announcement.js";
 import type { AddResult, CancelOptions, ExtendOptions, RetryResult } from "./group/calls.js";
+import type { GroupList } from "./group/list.js";
 import { GroupOperations, statusOf } from "./group/operations.js";
 import {
   GroupReader,
@@ -28,6 +29,7 @@ import { refuse } from "./group/refusals.js";
 import { checkTasks, type RegisterOptions, registered, registerInput } from "./group/registration.js";
 import { splitTargets } from "./group/target.js";
 import { checkStage, errorFields, MAX_ERROR_BYTES, MAX_RESULT_BYTES, type TaskId, taskKey } from "./group/task.js";
+import { type ListedRequest, listRequests, type RequestListOptions } from "./request/list.js";
 import { checkStages } from "./request/stages.js";
 import { type RequestState, type RequestStatus, requestStateOf, requestStatus } from "./request/status.js";
 
@@ -458,6 +460,15 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
   async results(requestId: string, options: ResultOptions = {}): Promise<ResultPage | null> {
     checkId(requestId, "requestId");
     return this.#reader.results(requestId, options);
+  }
+
+  /**
+   * Lists requests by their state or by the delivery that they owe, one page a call. See `CompletionTracker.list`.
+   *
+   * @throws {CoordinationError} `unsupported` for a backend without an index.
+   */
+  async list(options: RequestListOptions = {}): Promise<GroupList<ListedRequest>> {
+    return listRequests(this.#coordinator, options);
   }
 
   /**

@@ -30,6 +30,8 @@ const changes = (more: Partial<Changes>): Changes => ({
   untilChanged: false,
   wakeAtMs: undefined,
   wakeChanged: false,
+  line: undefined,
+  lineChanged: false,
   notified: false,
   topics: [],
   ...more,

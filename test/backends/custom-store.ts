@@ -1,7 +1,13 @@
-import type { BackendDefinition, DueRecord, NextRecord } from "../../src/backends/custom/definition.js";
+import type {
+  BackendDefinition,
+  DueRecord,
+  ListedName,
+  NextRecord,
+  StoreListQuery,
+} from "../../src/backends/custom/definition.js";
 import { seededRandom } from "../../src/testing/index.js";
 
-export type StoreCall = "load" | "compareAndSet" | "remove" | "due" | "sweep";
+export type StoreCall = "load" | "compareAndSet" | "remove" | "due" | "sweep" | "list";
 
 type Fault = (call: StoreCall, name: string, store: VersionedStore) => void | Promise<void>;
 
@@ -38,6 +44,7 @@ export class VersionedStore {
         return this.#call(next === null ? "remove" : "compareAndSet", name, set);
       },
       due: (limit) => this.#call("due", "", () => this.#due(limit)),
+      list: (query) => this.#call("list", "", () => this.#list(query)),
       sweep: (nowMs) => this.#call("sweep", "", () => this.#sweep(nowMs)),
     } satisfies BackendDefinition;
   }
@@ -70,6 +77,18 @@ export class VersionedStore {
     return [...this.records]
       .flatMap(([name, { wakeAtMs }]) => (wakeAtMs === null ? [] : [{ name, atMs: wakeAtMs }]))
       .sort((a, b) => a.atMs - b.atMs)
+      .slice(0, limit);
+  }
+
+  #list({ lists, order, maxAtMs, after, limit }: StoreListQuery): ListedName[] {
+    const compare = (a: ListedName, b: ListedName): number => {
+      const ascending = a.atMs - b.atMs || (a.name < b.name ? -1 : Number(a.name > b.name));
+      return order === "oldest" ? ascending : -ascending;
+    };
+    return [...this.records]
+      .flatMap(([name, { list, listedAtMs }]) => (lists.includes(list ?? "") ? [{ name, atMs: listedAtMs ?? 0 }] : []))
+      .filter((line) => line.atMs <= maxAtMs && (after === null || compare(line, after) > 0))
+      .sort(compare)
       .slice(0, limit);
   }
 

@@ -1298,7 +1298,14 @@ describe("a drain", () => {
       if (record !== undefined) store.records.set(name, { ...record, wakeAtMs: atMs });
     };
     for (const name of ["later:g", "nocolon"]) {
-      store.records.set(name, { version: "1", data: "of another version", expiresAtMs: null, wakeAtMs: 1 });
+      store.records.set(name, {
+        version: "1",
+        data: "of another version",
+        expiresAtMs: null,
+        wakeAtMs: 1,
+        list: null,
+        listedAtMs: null,
+      });
     }
     await clock.advance(2_000);
     const isBroken = (name: string): boolean => /g[0-3]/.test(name);
@@ -1318,7 +1325,14 @@ describe("a drain", () => {
   it("row 45: skips a record that it could not postpone in the store, and reports the failure", async () => {
     const events: CoordinatorEvent[] = [];
     const { clock, coordinator, store } = await withDue(ids(1));
-    store.records.set("later:g", { version: "1", data: "", expiresAtMs: null, wakeAtMs: 1 });
+    store.records.set("later:g", {
+      version: "1",
+      data: "",
+      expiresAtMs: null,
+      wakeAtMs: 1,
+      list: null,
+      listedAtMs: null,
+    });
     await clock.advance(2_000);
     const c = coordinator({ putOff: lost, onEvent: (event) => void events.push(event) });
     expect(await c.drain()).toEqual({ woken: 1, left: false, nextDueAtMs: undefined });

@@ -3,6 +3,7 @@ import { afterAll, describe, expect, inject, it } from "vitest";
 import { scripts } from "../../src/backends/upstash/scripts.gen.js";
 import { scriptOf } from "../../src/backends/upstash/scripts.js";
 import type { TransitionName } from "../../src/core/registry.js";
+import type { IndexLine } from "../../src/core/store.js";
 import { expectAgreement } from "./compare.js";
 import { nameOf, normal, type Said, type Step, type Stored, stored } from "./model.js";
 import { randomSteps } from "./steps.js";
@@ -42,6 +43,7 @@ function loaded(): Promise<Readonly<Record<string, string>>> {
 async function run(steps: readonly Step[]): Promise<{ said: Said[]; state: Record<string, Stored> }> {
   const prefix = `differential-${process.pid}-${++stores}:`;
   const due = `${prefix}due`;
+  const index = `${prefix}index`;
   const shas = await loaded();
   const pipeline = redis.pipeline();
   for (const step of steps) {
@@ -49,7 +51,7 @@ async function run(steps: readonly Step[]): Promise<{ said: Said[]; state: Recor
     const record = nameOf(step);
     const time = [Math.floor(step.nowMs / 1_000), (step.nowMs % 1_000) * 1_000];
     const args = [name, JSON.stringify(step.input), record, `${prefix}channel`, "0", ...time];
-    pipeline.evalsha(shas[step.transition] ?? "", 2, prefix + record, due, ...args);
+    pipeline.evalsha(shas[step.transition] ?? "", 3, prefix + record, due, index, ...args);
   }
   const replies = (await pipeline.exec()) ?? [];
   const said = replies.map(([error, reply]) => {
@@ -58,6 +60,7 @@ async function run(steps: readonly Step[]): Promise<{ said: Said[]; state: Recor
     return { output: normal(JSON.parse(text.slice(1).split("\n", 1)[0] ?? "")), isDue: text[0] !== "=" };
   });
   const state: Record<string, Stored> = {};
+  const scores = new Map(pairs(await redis.zrange(index, 0, -1, "WITHSCORES")));
   for (const record of new Set(steps.map(nameOf))) {
     const { h, ...members } = await redis.hgetall(prefix + record);
     const wake = await redis.zscore(due, record);
@@ -65,9 +68,28 @@ async function run(steps: readonly Step[]): Promise<{ said: Said[]; state: Recor
     if (h === undefined) expect(wake, `a line of ${record}, which is gone`).toBeNull();
     else
       state[record] = stored(h, Object.entries(members), until < 0 ? null : until, wake === null ? null : Number(wake));
+    checkIndex(record, h, until, scores);
   }
-  await redis.del(due, ...steps.map((step) => prefix + nameOf(step)));
+  await redis.del(due, index, ...steps.map((step) => prefix + nameOf(step)));
   return { said, state };
+}
+
+/** The index holds what the record's head says, and when the record expires. */
+function checkIndex(
+  record: string,
+  head: string | undefined,
+  until: number,
+  scores: ReadonlyMap<string, string>,
+): void {
+  const { line } = JSON.parse(head ?? "{}") as { line?: IndexLine };
+  const score = line === undefined ? undefined : String(line.list * 1e14 + line.atMs);
+  expect(scores.get(record), `the line of ${record}`).toBe(score);
+  const expiry = score === undefined || head === undefined ? undefined : String(50e14 + until);
+  expect(scores.get(`~${record}`), `the expiry of ${record}`).toBe(expiry);
+}
+
+function pairs(reply: readonly string[]): [string, string][] {
+  return reply.flatMap((name, i) => (i % 2 === 0 ? [[name, reply[i + 1] ?? ""] as [string, string]] : []));
 }
 
 describe(`Redis and memory, ${RUNS * STEPS} transitions from seed ${SEED}`, () => {

@@ -5,7 +5,8 @@ import {
   type OutputOf,
   type TransitionName,
 } from "../../src/core/registry.js";
-import { openDraft } from "../../src/core/transaction.js";
+import type { IndexLine } from "../../src/core/store.js";
+import { type Draft, openDraft } from "../../src/core/transaction.js";
 import { recordName } from "../../src/runtime/placement.js";
 import type { World } from "./world.js";
 
@@ -14,6 +15,7 @@ interface ServerRecord {
   members: Map<string, string>;
   untilMs: number | undefined;
   wakeAtMs: number | undefined;
+  line: IndexLine | undefined;
 }
 
 /** Told of every step that was applied, in the order in which they were. */
@@ -47,14 +49,32 @@ export class Server {
     return [...this.#records.keys()].map((name) => splitName(name));
   }
 
-  apply<N extends TransitionName>(transition: N, id: string, input: InputOf<N>): OutputOf<N> {
-    const name = recordName(machineOf(transition), id);
+  /** Where the index lists a record. */
+  lineOf(name: string): IndexLine | undefined {
+    const nowMs = this.#world.nowMs + this.aheadMs;
     const record = this.#records.get(name);
+    return record?.untilMs !== undefined && record.untilMs <= nowMs ? undefined : record?.line;
+  }
+
+  /** Returns a group's status without a write; undefined when to read it ends the group. */
+  statusOf(machine: string, id: string): OutputOf<"completion.status"> | undefined {
+    const draft = this.#open(this.#records.get(recordName(machine, id)));
+    const status = applyTransition(`${machine as "completion"}.status`, draft.store, {});
+    return draft.changes().dirty ? undefined : copy(status);
+  }
+
+  #open(record: ServerRecord | undefined): Draft {
     const rows = {
       readHead: () => record?.head,
       read: (names: readonly string[]) => names.map((member) => record?.members.get(member) ?? (false as const)),
     };
-    const draft = openDraft(rows, this.#world.nowMs + this.aheadMs);
+    return openDraft(rows, this.#world.nowMs + this.aheadMs);
+  }
+
+  apply<N extends TransitionName>(transition: N, id: string, input: InputOf<N>): OutputOf<N> {
+    const name = recordName(machineOf(transition), id);
+    const record = this.#records.get(name);
+    const draft = this.#open(record);
     // What a step is given and gives crosses a wire.
     const output = copy(applyTransition(transition, draft.store, copy(input)));
     const changes = draft.changes();
@@ -67,8 +87,8 @@ export class Server {
           if (typeof value === "string") members.set(member, value);
           else members.delete(member);
         }
-        const { head, untilMs, wakeAtMs } = changes;
-        this.#records.set(name, { head, members, untilMs, wakeAtMs });
+        const { head, untilMs, wakeAtMs, line } = changes;
+        this.#records.set(name, { head, members, untilMs, wakeAtMs, line });
         if (wakeAtMs !== undefined) this.#ring(name, wakeAtMs);
       }
     }

@@ -1,3 +1,9 @@
+import { nameOfList } from "../../src/core/group/listing.js";
+import type { GroupView } from "../../src/core/group/view.js";
+import { machineOf } from "../../src/core/registry.js";
+import type { IndexLine } from "../../src/core/store.js";
+import { isListed } from "../../src/runtime/listing.js";
+import { recordName } from "../../src/runtime/placement.js";
 import { Oracle } from "./oracle.js";
 import { Scenario, STORM_MS } from "./scenario.js";
 import { Server } from "./server.js";
@@ -9,6 +15,9 @@ const START_MS = 1_767_225_600_000;
 const CALM_MS = 3_000_000;
 /** Longer than the TTL of anything, what is owed among it. */
 const FOREVER_MS = 10 * 86_400_000;
+
+/** Every so many steps the index is compared with what a reader sees. */
+const CHECK_EVERY = 5;
 
 export interface Outcome {
   readonly seed: number;
@@ -24,15 +33,22 @@ export function simulate(seed: number): Outcome {
   const world = new World(seed, START_MS);
   const oracle = new Oracle(world);
   let steps = 0;
-  const server = new Server(world, (transition, id, input, output) => {
+  const server: Server = new Server(world, (transition, id, input, output) => {
     steps++;
     oracle.observe(transition, id, input, output);
+    const machine = machineOf(transition);
+    if (steps % CHECK_EVERY > 0 || !isListed(machine)) return;
+    const status = server.statusOf(machine, id);
+    if (status !== undefined) checkLine(server.lineOf(recordName(machine, id)), status.view);
   });
   const outcome = (violation: string | undefined): Outcome => ({ seed, steps, violation, trace: () => world.trace() });
   try {
     new Scenario(world, server, oracle).begin();
     world.run(START_MS + STORM_MS + CALM_MS);
-    for (const [machine, id] of server.names()) server.apply(`${machine as "completion"}.status`, id, {});
+    for (const [machine, id] of server.names()) {
+      const { view } = server.apply(`${machine as "completion"}.status`, id, {});
+      checkLine(server.lineOf(recordName(machine, id)), view);
+    }
     oracle.settled();
     world.run(START_MS + FOREVER_MS);
     if (server.alive > 0) throw new Violation(`${server.alive} records have no end`);
@@ -40,4 +56,17 @@ export function simulate(seed: number): Outcome {
   } catch (error) {
     return outcome(error instanceof Violation ? error.message : String((error as Error).stack));
   }
+}
+
+/** The index lists every group that a reader sees, by its state and its instant, and nothing else. */
+function checkLine(line: IndexLine | undefined, view: GroupView | undefined): void {
+  const hasLine = line !== undefined;
+  if (hasLine !== (view !== undefined)) throw new Violation(`a group is ${hasLine ? "listed and gone" : "not listed"}`);
+  if (line === undefined || view === undefined) return;
+  const [state, owed] = nameOfList(line.list).split(".");
+  if (state !== view.state) throw new Violation(`a group that is ${view.state} is listed as ${state}`);
+  if (line.atMs !== (view.endedAtMs ?? view.registeredAtMs)) throw new Violation("a line has another instant");
+  const { state: delivery } = view.delivery;
+  if (delivery === "dead" && owed !== "dead") throw new Violation("a dead letter is not listed");
+  if (delivery === "pending" && owed === undefined) throw new Violation("a pending delivery is not listed");
 }

@@ -44,6 +44,8 @@ export const bench = {
   aheadMs: 0,
   /** The instant at which the objects' clock stands still; `undefined`: it runs. */
   frozenAtMs: undefined as number | undefined,
+  /** Whether the objects tell an index. */
+  isIndexed: false,
   /** Called by the handler `call`. */
   handler: undefined as TestHandler | undefined,
   /** What the alarm clock is made with. */
@@ -54,6 +56,7 @@ export const bench = {
   reset(): void {
     bench.aheadMs = 0;
     bench.frozenAtMs = undefined;
+    bench.isIndexed = false;
     bench.handler = undefined;
     bench.drains = undefined;
     bench.deliveries = [];
@@ -67,6 +70,7 @@ export const bench = {
 
 /** The coordinator's object with a clock that tests turn, and handlers that they watch. */
 export class TestCoordinatorObject extends CoordinatorObject<Cloudflare.Env> {
+  override readonly index: boolean = bench.isIndexed;
   override readonly handlers = {
     ...conformanceHandlers,
     /** Remembers what it was called with. */

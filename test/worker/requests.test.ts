@@ -337,7 +337,8 @@ const nextOf = (stage: string, taskIds: unknown = ["a"]) => ({ stage, taskIds })
 
 /** What is sent, the status, the code, and what the detail must name. */
 const REFUSALS: readonly (readonly [...[string, string, Call], number, string, RegExp])[] = [
-  ["GET", "/v1/requests", {}, 404, "not_found", /nothing under/],
+  ["GET", "/v1/request", {}, 404, "not_found", /nothing under/],
+  ["PUT", "/v1/requests", {}, 405, "method_not_allowed", /takes GET/],
   ["GET", "/v1/requests/", {}, 404, "not_found", /nothing under/],
   ["POST", `${PATH}/roots`, {}, 404, "not_found", /nothing under/],
   ["POST", `${PATH}/marks`, {}, 404, "not_found", /nothing under/],

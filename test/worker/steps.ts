@@ -288,6 +288,7 @@ const SHARED: Readonly<Record<string, Step>> = {
   },
   remove: { input: { op: "op" }, output: { found: false }, bad: [...MORE, ...OP] },
   status: { input: {}, output: {}, bad: MORE },
+  brief: { input: {}, output: {}, bad: MORE },
   wait: {
     input: { isKnown: true },
     output: { ready: true, version: expect.any(Number) },

@@ -2,6 +2,7 @@ import {
   acksAnswer,
   addAnswer,
   decrementAnswer,
+  groupList,
   groupStatus,
   heartbeatAnswer,
   resultPage,
@@ -16,6 +17,7 @@ import {
   extendBody,
   generationBody,
   groupBody,
+  groupsQuery,
   redeliverBody,
   resultsQuery,
   retryBody,
@@ -29,6 +31,18 @@ const UNKNOWN = [404] as const;
 
 /** The routes of `/v1/groups`. */
 export const GROUPS: readonly Operation[] = [
+  {
+    method: "GET",
+    path: "/v1/groups",
+    operationId: "listGroups",
+    summary: "Find groups by state and by delivery",
+    description:
+      "Open ones come oldest first, ended ones newest first. `state=stuck` lists open ones without an ack for `olderThan`, " +
+      "300 seconds by default. A page looks at up to 100 lines, so it may hold fewer items, and still have a `next`.",
+    query: groupsQuery,
+    answer: { description: "A page of groups.", schema: groupList },
+    problems: [501],
+  },
   {
     method: "PUT",
     path: PATH,

@@ -1,9 +1,17 @@
-import { requestAddAnswer, requestResult, requestStatus, resultPage, taskPage } from "../schemas/answers.js";
+import {
+  requestAddAnswer,
+  requestList,
+  requestResult,
+  requestStatus,
+  resultPage,
+  taskPage,
+} from "../schemas/answers.js";
 import {
   requestAckBody,
   requestBody,
   requestCancelBody,
   requestCountBody,
+  requestsQuery,
   requestTasksBody,
   resultsQuery,
   tasksQuery,
@@ -16,6 +24,18 @@ const UNKNOWN = [404] as const;
 
 /** The routes of `/v1/requests`. */
 export const REQUESTS: readonly Operation[] = [
+  {
+    method: "GET",
+    path: "/v1/requests",
+    operationId: "listRequests",
+    summary: "Find requests by state and by delivery",
+    description:
+      "Open ones come oldest first, ended ones newest first. `state=stuck` lists open ones without an ack for `olderThan`, " +
+      "300 seconds by default. A page looks at up to 100 lines, so it may hold fewer items, and still have a `next`.",
+    query: requestsQuery,
+    answer: { description: "A page of requests.", schema: requestList },
+    problems: [501],
+  },
   {
     method: "PUT",
     path: PATH,

@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { health, outcomes, output } from "../schemas/answers.js";
-import { batchBody, runBody, watchBody } from "../schemas/bodies.js";
+import { batchBody, listBody, runBody, watchBody } from "../schemas/bodies.js";
 import type { Operation } from "./operation.js";
 
 const NAMED = "The client of the library calls it: its inputs belong to a version of the library.";
@@ -35,6 +35,16 @@ export const TRANSITIONS: readonly Operation[] = [
     description: `${NAMED} Each operation has its own outcome; the answer holds about 4 MB.`,
     body: { schema: batchBody, example: { operations: [{ transition: "kv.get", id: "counter-1", input: {} }] } },
     answer: { description: "The outcome of each operation, in their order.", schema: outcomes },
+  },
+  {
+    method: "POST",
+    path: "/v1/list/{machine}",
+    operationId: "listRecords",
+    summary: "Read a page of the index",
+    description: NAMED,
+    body: { schema: listBody, example: { lists: [0], order: "oldest", olderThanMs: 0, limit: 100 } },
+    answer: { description: "The page.", schema: output },
+    problems: [404, 501],
   },
   {
     method: "GET",

@@ -6,6 +6,7 @@ import { CompletionTracker } from "../../src/trackers/completion.js";
 import { readJson, readOptionalJson } from "../body.js";
 import { type App, type AppContext, pathSegment, route } from "../context.js";
 import { eventsOf } from "../events.js";
+import { listOptions } from "../list-query.js";
 import { preferredWaitSec, waitMsOf } from "../prefer.js";
 import {
   acksBody,
@@ -15,6 +16,7 @@ import {
   extendBody,
   generationBody,
   groupBody,
+  groupsQuery,
   redeliverBody,
   resultsQuery,
   retryBody,
@@ -25,6 +27,7 @@ import { checkNamedTargets } from "../targets.js";
 
 /** The routes of `/v1/groups/:id`: completion groups for callers in any language. */
 export function groupRoutes(app: App): void {
+  route(app, "/v1/groups", { GET: list });
   route(app, "/v1/groups/:id", { PUT: register, GET: status, DELETE: remove });
   route(app, "/v1/groups/:id/acks", { POST: ack });
   route(app, "/v1/groups/:id/tasks", { POST: add, GET: tasks });
@@ -53,6 +56,10 @@ function groupIdOf(c: AppContext): string {
 function found<T>(value: T | null): T {
   if (value === null) throw new Problem("not_found", "there is no such group: not registered yet, or expired");
   return value;
+}
+
+async function list(c: AppContext): Promise<Response> {
+  return c.json(await trackerOf(c).list(listOptions(parse(groupsQuery, queryOf(c), "query"))));
 }
 
 async function register(c: AppContext): Promise<Response> {

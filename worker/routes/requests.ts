@@ -7,12 +7,14 @@ import { RequestWaitTracker } from "../../src/trackers/request-wait.js";
 import { readJson, readOptionalJson } from "../body.js";
 import { type App, type AppContext, pathSegment, route } from "../context.js";
 import { eventsOf } from "../events.js";
+import { listOptions } from "../list-query.js";
 import { preferredWaitSec, waitMsOf } from "../prefer.js";
 import {
   requestAckBody,
   requestBody,
   requestCancelBody,
   requestCountBody,
+  requestsQuery,
   requestTasksBody,
   resultsQuery,
   tasksQuery,
@@ -27,6 +29,7 @@ import { checkNamedTargets } from "../targets.js";
  * Where the library returns null, HTTP answers 404.
  */
 export function requestRoutes(app: App): void {
+  route(app, "/v1/requests", { GET: list });
   route(app, "/v1/requests/:id", { PUT: register, GET: status, DELETE: remove });
   route(app, "/v1/requests/:id/tasks", { POST: add, GET: tasks });
   route(app, "/v1/requests/:id/acks", { POST: ack });
@@ -55,6 +58,10 @@ function found<T>(value: T | null): T {
 
 function shown(status: RequestStatus): object {
   return publicStatus(status.requestId, status);
+}
+
+async function list(c: AppContext): Promise<Response> {
+  return c.json(await trackerOf(c).list(listOptions(parse(requestsQuery, queryOf(c), "query"))));
 }
 
 /** The body is optional: most callers send only the id. */

@@ -6,10 +6,11 @@ import { CoordinationError } from "../../src/errors.js";
 import { Problem } from "../../src/http/problem.js";
 import { PROTOCOL } from "../../src/http/protocol.js";
 import { isPaged, isWatchable, lostAnswer, type PublicTransition } from "../../src/runtime/access.js";
+import { isListed } from "../../src/runtime/listing.js";
 import { BatchAnswer, type OperationOutcome, problemOutcome } from "../batch-answer.js";
 import { readJson } from "../body.js";
 import { type App, type AppContext, pathSegment, route } from "../context.js";
-import { batchBody, operationBody, runBody, watchBody } from "../schemas/bodies.js";
+import { batchBody, listBody, operationBody, runBody, watchBody } from "../schemas/bodies.js";
 import { parse } from "../schemas/parse.js";
 import { INPUTS } from "../schemas/transitions.js";
 import { checkTargets, type NamedTargets } from "../targets.js";
@@ -18,7 +19,7 @@ import { checkTargets, type NamedTargets } from "../targets.js";
 const MAX_HOP_MS = 25_000;
 
 /**
- * The routes of `/v1/run`, `/v1/batch` and `/v1/watch`, which `HttpCoordinator` calls. They run public transitions only,
+ * The routes of `/v1/run`, `/v1/batch`, `/v1/watch` and `/v1/list`, which `HttpCoordinator` calls. They run public transitions only,
  * never those of the outbox.
  *
  * The client owns the retries, because it knows whether it received the answer. The Worker makes one call of the object.
@@ -27,6 +28,15 @@ export function transitionRoutes(app: App): void {
   route(app, "/v1/run/:machine/:transition", { POST: run });
   route(app, "/v1/batch", { POST: batch });
   route(app, "/v1/watch/:machine/:transition", { POST: watch });
+  route(app, "/v1/list/:machine", { POST: list });
+}
+
+/** One page of the tenant's index, for `HttpCoordinator`. */
+async function list(c: AppContext): Promise<Response> {
+  const machine = pathSegment(c, 3);
+  if (!isListed(machine)) throw unknownTransition();
+  const query = { machine, ...parse(listBody, await readJson(c.req.raw)) };
+  return c.json({ protocol: PROTOCOL, output: await c.var.coordinator.list(query, { signal: c.req.raw.signal }) });
 }
 
 async function run(c: AppContext): Promise<Response> {

@@ -159,6 +159,27 @@ export const resultPage = z.strictObject({
   next,
 });
 
+const listed = {
+  generation,
+  total: z.int(),
+  succeeded: z.int(),
+  failed: z.int(),
+  registeredAtMs: instant("when it was registered"),
+  deadlineAtMs: orNull(instant("when it times out")),
+  lastAckAtMs: orNull(instant("when a task was last counted")),
+  endedAtMs: orNull(instant("when it ended")),
+  delivery: told(orNull(z.enum(["pending", "unhandled", "dead"])), "the worst delivery that it owes; null for none"),
+};
+const listPage = {
+  next: told(orNull(text), "the `after` of the next page; null on the last page"),
+  asOfMs: instant("the time at which the list had this content"),
+};
+
+export const groupList = z.strictObject({
+  items: z.array(z.strictObject({ groupId: text, state: groupState, ...listed })),
+  ...listPage,
+});
+
 // ---- Requests ----
 
 export const requestState = z.enum(["pending", "complete", "timed_out", "cancelled"]);
@@ -183,6 +204,11 @@ export const requestStatus = z.strictObject({
     "the counts by stage",
   ),
   reason: told(orNull(text), "why it timed out or was cancelled"),
+});
+
+export const requestList = z.strictObject({
+  items: z.array(z.strictObject({ requestId: text, state: requestState, final: z.boolean(), ...listed })),
+  ...listPage,
 });
 
 export const requestAddAnswer = z.strictObject({

@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { MAX_INDEXED, MAX_TASKS } from "../../src/core/group/record.js";
 import { MAX_STAGES } from "../../src/core/group/stages.js";
+import { MAX_SEC } from "../../src/lib/validate.js";
 import { MAX_TASKS_A_CALL } from "../../src/trackers/group/task.js";
 import { accepting, described } from "./described.js";
 import {
@@ -11,6 +12,7 @@ import {
   MAX_PAGE,
   MAX_TOTAL,
   MAX_URL_BYTES,
+  matching,
   notBoth,
   parentTask,
   seconds,
@@ -20,6 +22,11 @@ import {
   ttlSeconds,
   whole,
 } from "./fields.js";
+
+/** The most lines of a page of groups or requests, the last list of an index, and the longest position. */
+const MAX_LISTED = 100;
+const MAX_LIST = 19;
+const MAX_AFTER_BYTES = 300;
 
 // ---- Transitions ----
 
@@ -192,6 +199,34 @@ export const resultsQuery = z.strictObject({ ...page, order: z.exactOptional(z.e
 
 /** The query of `GET /v1/groups/:id/tasks`, and of a request. */
 export const tasksQuery = z.strictObject({ ...page, state: z.exactOptional(z.enum(["open", "succeeded", "failed"])) });
+
+const listPage = {
+  delivery: z.exactOptional(z.enum(["pending", "unhandled", "dead"])),
+  olderThan: z.exactOptional(z.union([seconds(0), matching(/^\d+(\.\d+)?(ms|s|m|h|d)$/, "seconds, or such as 10m")])),
+  after: z.exactOptional(z.union([text(MAX_AFTER_BYTES), z.number()])),
+  limit: z.exactOptional(whole(1, MAX_LISTED)),
+};
+
+/** The query of `GET /v1/groups`. */
+export const groupsQuery = z.strictObject({
+  ...listPage,
+  state: z.exactOptional(z.enum(["open", "stuck", "ended", "completed", "failed", "timed_out", "cancelled"])),
+});
+
+/** The query of `GET /v1/requests`. */
+export const requestsQuery = z.strictObject({
+  ...listPage,
+  state: z.exactOptional(z.enum(["open", "stuck", "ended", "timed_out", "cancelled"])),
+});
+
+/** The body of `/v1/list`: a `ListQuery` without its machine. */
+export const listBody = z.strictObject({
+  lists: list(whole(0, MAX_LIST), 1, MAX_LIST + 1),
+  order: z.enum(["oldest", "newest"]),
+  olderThanMs: whole(0, MAX_SEC * 1000),
+  after: z.exactOptional(z.strictObject({ atMs: whole(0, Number.MAX_SAFE_INTEGER), id })),
+  limit: whole(1, MAX_LISTED),
+});
 
 // ---- Requests ----
 

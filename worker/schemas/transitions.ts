@@ -277,6 +277,7 @@ const GROUP_STEPS = {
   abandon: z.strictObject({ op: id, caller: id, reason: text(MAX_ERROR_BYTES) }),
   remove: byOp,
   status: nothing,
+  brief: nothing,
   wait: z.strictObject({
     ...ofGeneration,
     isKnown: z.exactOptional(z.boolean()),

@@ -54,6 +54,7 @@ export function storeHarness(
   return {
     coordinator,
     stalled,
+    lacks: { index: "the example defines no list" },
     async advance(ms) {
       await rest();
       aheadMs += ms;

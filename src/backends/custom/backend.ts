@@ -21,6 +21,7 @@ import { Joined } from "../../runtime/batcher.js";
 import { type Limit, within } from "../../runtime/deadline.js";
 import { drainQueue } from "../../runtime/drain.js";
 import { emit, hookOrWarning, type OnEvent } from "../../runtime/events.js";
+import { answerOf, itemsOf, type ListAnswer, type ListQuery } from "../../runtime/listing.js";
 import { recordName } from "../../runtime/placement.js";
 import type { Listening, Notified, WaitSource } from "../../runtime/wait-loop.js";
 import { type Question, Waiters } from "../../runtime/waiters.js";
@@ -29,7 +30,7 @@ import type { Operation } from "./call.js";
 import { CheckedStore } from "./checked-store.js";
 import { type BackendDefinition, callTimeoutMsOf } from "./definition.js";
 import { StoreDueQueue } from "./due-queue.js";
-import { storeName } from "./names.js";
+import { listName, partsOfName, storeName } from "./names.js";
 import { type OperationSettings, RecordOperations } from "./operation.js";
 import type { Evaluated } from "./step.js";
 
@@ -127,6 +128,30 @@ export class CustomBackend implements Backend {
 
   onWake<M extends WakingMachine>(machine: M, wake: Wake<M>): () => void {
     return this.#wakers.add(machine, wake as unknown as Wake<WakingMachine>);
+  }
+
+  /** Reads the store's list, and each of its records. For stores that define `list`. */
+  async list(query: ListQuery, { signal }: Pick<RunOptions, "signal"> = {}): Promise<ListAnswer> {
+    if (this.#definition.list === undefined) {
+      throw new CoordinationError("unsupported", "the store has no lists: add the function list to defineBackend");
+    }
+    const { machine, lists, order, after, limit, olderThanMs } = query;
+    const asOfMs = await this.#ask(signal, (inner) => this.#store.now(inner));
+    const asked = {
+      lists: lists.map((list) => listName(machine, list)),
+      order,
+      maxAtMs: asOfMs - olderThanMs,
+      after: after === undefined ? null : { name: storeName(machine, after.id), atMs: after.atMs },
+      limit: limit + 1,
+    };
+    const found = await this.#ask(signal, (inner) => this.#store.list(asked, inner));
+    const lines = found.flatMap(({ name, atMs }) => {
+      const parts = partsOfName(name);
+      return parts?.machine === machine ? [{ id: parts.id, atMs }] : [];
+    });
+    const page = { lines: lines.slice(0, limit), isCut: lines.length > limit, asOfMs };
+    const items = await itemsOf({ ...page, lists }, (id) => this.run(`${machine}.brief`, id, {}, { signal }));
+    return answerOf(items, page);
   }
 
   async #operate<N extends TransitionName>(

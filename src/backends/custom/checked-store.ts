@@ -1,6 +1,6 @@
 import { CoordinationError } from "../../errors.js";
 import { type Clock, systemClock } from "../../lib/clock.js";
-import type { BackendDefinition, DueRecord, NextRecord } from "./definition.js";
+import type { BackendDefinition, DueRecord, ListedName, NextRecord, StoreListQuery } from "./definition.js";
 import { RecordText } from "./record.js";
 
 /** A record as it was read, and the current time for the transition. */
@@ -66,6 +66,12 @@ export class CheckedStore {
     if (!Array.isArray(reply)) throw strange("due", "a list of { name, atMs }");
     const lines = reply.filter(isDueRecord);
     return { lines, malformed: reply.length - lines.length };
+  }
+
+  async list(query: StoreListQuery, signal: AbortSignal): Promise<readonly ListedName[]> {
+    const reply: unknown = await called("list", "no", () => this.#definition.list?.(query, { signal }));
+    if (!Array.isArray(reply) || !reply.every(isDueRecord)) throw strange("list", "a list of { name, atMs }");
+    return reply;
   }
 
   get canPutOff(): boolean {

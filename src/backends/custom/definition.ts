@@ -24,6 +24,10 @@ export interface NextRecord extends BackendRecord {
   readonly expiresAtMs: number | null;
   /** When the record must be woken, in milliseconds since 1970, for `due`. Null: never. */
   readonly wakeAtMs: number | null;
+  /** The list that holds the record, for `list`, such as `completion:open` or `request:failed.dead`. Null: none. */
+  readonly list: string | null;
+  /** The record's place in its list, in milliseconds since 1970. Null: it is in no list. */
+  readonly listedAtMs: number | null;
 }
 
 /** A record that must be woken, and when. */
@@ -31,6 +35,23 @@ export interface DueRecord {
   readonly name: string;
   readonly atMs: number;
 }
+
+/** Which records one page of `list` holds. */
+export interface StoreListQuery {
+  /** The names of the lists: at most 20. */
+  readonly lists: readonly string[];
+  /** The order of `listedAtMs`. Records of one instant are in the order of their names: descending with `newest`. */
+  readonly order: "oldest" | "newest";
+  /** Records with a later `listedAtMs` are left out. */
+  readonly maxAtMs: number;
+  /** Only records after this one, in the order of the page. Null: from the first. */
+  readonly after: { readonly name: string; readonly atMs: number } | null;
+  /** How many records at most. */
+  readonly limit: number;
+}
+
+/** A record of a list, and its `listedAtMs`. */
+export type ListedName = DueRecord;
 
 /** Options that every store function receives as its last argument. */
 export interface StoreCallOptions {
@@ -81,6 +102,11 @@ export interface BackendDefinition {
    */
   sweep?(nowMs: number, options: StoreCallOptions): Promise<unknown>;
   /**
+   * Returns one page of the records that `NextRecord.list` puts into these lists. Adds `list` to the trackers. Needs an index
+   * on `list`, `listedAtMs` and the name. The page may lag behind the records.
+   */
+  list?(query: StoreListQuery, options: StoreCallOptions): Promise<readonly ListedName[]>;
+  /**
    * Calls `ring` after each write of this record by any process, until the returned function is called. Extra or missing calls
    * are harmless: each wait also polls.
    */
@@ -129,7 +155,7 @@ export interface BackendDefinition {
 }
 
 const NEEDED = ["load", "compareAndSet"] as const;
-const OPTIONAL = ["now", "due", "putOff", "sweep", "subscribe", "onEvent", "random"] as const;
+const OPTIONAL = ["now", "due", "putOff", "sweep", "list", "subscribe", "onEvent", "random"] as const;
 
 /** @throws {CoordinationError} `misconfigured` for a function that is missing, `invalid_input` for a number out of range. */
 export function checkDefinition(definition: BackendDefinition): void {

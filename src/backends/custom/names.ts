@@ -1,3 +1,4 @@
+import { nameOfList } from "../../core/group/listing.js";
 import { recordName } from "../../runtime/placement.js";
 
 /**
@@ -17,4 +18,9 @@ export function partsOfName(name: string): { readonly machine: string; readonly 
   } catch {
     return undefined;
   }
+}
+
+/** Returns the name of a machine's list in the store. */
+export function listName(machine: string, list: number): string {
+  return recordName(machine, nameOfList(list));
 }

@@ -1,10 +1,11 @@
-import type { InputOf, OutputOf, TransitionName } from "../../core/registry.js";
+import { type InputOf, machineOf, type OutputOf, type TransitionName } from "../../core/registry.js";
 import type { Changes } from "../../core/store.js";
 import { CoordinationError } from "../../errors.js";
 import { evaluate, evaluationFailed } from "../../runtime/evaluate.js";
 import type { Operation } from "./call.js";
 import type { Seen } from "./checked-store.js";
 import type { NextRecord } from "./definition.js";
+import { listName } from "./names.js";
 import { bytesOf, RecordText } from "./record.js";
 
 /** The result of one operation's transition. */
@@ -83,8 +84,10 @@ function stepOf(
   if (last === undefined || (data === undefined && stored === undefined))
     return { stamp, evaluated, failed, next: undefined };
   if (data === undefined) return { stamp, evaluated, failed, next: null };
-  const { untilMs = null, wakeAtMs = null } = last;
-  return { stamp, evaluated, failed, next: { version: stamp, data, expiresAtMs: untilMs, wakeAtMs } };
+  const { untilMs = null, wakeAtMs = null, line } = last;
+  const list = line === undefined ? null : listName(machineOf(operations[0]?.transition as TransitionName), line.list);
+  const place = { list, listedAtMs: line?.atMs ?? null };
+  return { stamp, evaluated, failed, next: { version: stamp, data, expiresAtMs: untilMs, wakeAtMs, ...place } };
 }
 
 function tooLarge(): CoordinationError {

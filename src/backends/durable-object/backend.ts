@@ -19,6 +19,7 @@ import type {
 } from "../../runtime/backend.js";
 import { Joined, type Outcome } from "../../runtime/batcher.js";
 import { type Limit, orAborted, within } from "../../runtime/deadline.js";
+import { answerOf, itemsOf, type ListAnswer, type ListQuery } from "../../runtime/listing.js";
 import { GRACE_MS, longPoll } from "../../runtime/long-poll.js";
 import { placeOf } from "../../runtime/placement.js";
 import { sizeOf } from "../../runtime/size.js";
@@ -26,10 +27,20 @@ import type { WaitSource } from "../../runtime/wait-loop.js";
 import { type Question, Waiters } from "../../runtime/waiters.js";
 import { callObject, failureOf, type JoinableCall, outputOf } from "./object-calls.js";
 import type { DurableObjectOptions } from "./options.js";
-import { MAX_HOP_MS, type ObjectMethods, type ObjectReply, type WatchReply } from "./protocol.js";
+import {
+  INDEX_TAG,
+  type IndexPage,
+  MAX_HOP_MS,
+  type ObjectMethods,
+  type ObjectReply,
+  type WatchReply,
+} from "./protocol.js";
 
 /** The same limit for a client that cannot end its wait in the object when it leaves. */
 const SILENT_HOP_MS = 10_000;
+
+/** How many records a page of the index reads from their own objects. */
+const MAX_LIVE = 40;
 
 /** Limits of one RPC. The platform accepts 32 MiB each way. */
 const MAX_CALLS = 128;
@@ -127,6 +138,28 @@ export class DurableObjectBackend implements Backend {
     );
   }
 
+  /**
+   * Reads a page of the index object. It may lag behind by some seconds, since objects tell the index 5 s after a change. A
+   * page of open records holds 40 at most: each is read from its own object, as it is now.
+   */
+  async list(query: ListQuery, { signal }: Pick<RunOptions, "signal"> = {}): Promise<ListAnswer> {
+    const isOpen = query.order === "oldest";
+    const asked = isOpen ? { ...query, limit: Math.min(query.limit, MAX_LIVE) } : query;
+    const limit: Limit = { limitMs: this.#callTimeoutMs, signal, clock: this.#clock };
+    const read = async (): Promise<IndexPage & { readonly asOfMs: number }> => {
+      try {
+        return outputOf(await this.#stub(INDEX_TAG).listIndex(asked));
+      } catch (error) {
+        throw error instanceof CoordinationError ? error : faultOf(error, "no");
+      }
+    };
+    const page = await within(limit, () => faultOf(noAnswer(), "no"), read);
+    const items = isOpen
+      ? await itemsOf({ ...page, lists: query.lists }, (id) => this.run(`${query.machine}.brief`, id, {}, { signal }))
+      : page.lines.map(({ id, brief }) => ({ ...brief, id }));
+    return answerOf(items, page);
+  }
+
   #source(question: Question): WaitSource {
     const { transition, id, input } = question;
     const [clock, random] = [this.#clock, this.#random];
@@ -178,8 +211,12 @@ export class DurableObjectBackend implements Backend {
 
   /** Returns a stub for one call. A stored stub breaks with its object, and other requests may not use it. */
   #object(transition: TransitionName, id: string): ObjectMethods {
+    return this.#stub(placeOf(machineOf(transition), id));
+  }
+
+  #stub(tag: string): ObjectMethods {
     const { jurisdiction, locationHint } = this.#options;
-    const name = this.#keyPrefix + placeOf(machineOf(transition), id);
+    const name = this.#keyPrefix + tag;
     try {
       const { namespace } = this.#options;
       const place = jurisdiction === undefined ? namespace : namespace.jurisdiction(jurisdiction);

@@ -1,5 +1,11 @@
+import type { Brief } from "../../core/group/brief.js";
 import type { TransitionName } from "../../core/registry.js";
+import type { IndexLine } from "../../core/store.js";
 import type { CoordinationErrorCode } from "../../errors.js";
+import type { FoundLine, ListedMachine, ListQuery } from "../../runtime/listing.js";
+
+/** The tag in the name of the object that is a key prefix's index. No record's place has it: a place names its machine. */
+export const INDEX_TAG = "{index}";
 
 /** The longest time that one call waits inside the object. */
 export const MAX_HOP_MS = 25_000;
@@ -34,6 +40,25 @@ export interface ObjectCall {
   readonly input: unknown;
 }
 
+/** The message of an object to the index, about its record. */
+export interface IndexMessage {
+  readonly machine: ListedMachine;
+  readonly id: string;
+  /** Absent: the record was removed. */
+  readonly line?: IndexLine;
+  /** When the line expires, in milliseconds since 1970. */
+  readonly untilMs: number;
+  /** The index keeps the line that was sent last. */
+  readonly sentAtMs: number;
+  readonly brief?: Brief;
+}
+
+/** The lines of one page of the index, each with the record as it was when its object told the index. */
+export interface IndexPage {
+  readonly lines: readonly (FoundLine & { readonly brief: Brief })[];
+  readonly isCut: boolean;
+}
+
 /** The methods of a `CoordinatorObject` that clients call. */
 export interface ObjectMethods {
   /** Runs one public transition. */
@@ -42,6 +67,10 @@ export interface ObjectMethods {
   runMany(calls: readonly ObjectCall[]): ObjectReply[] | Promise<ObjectReply[]>;
   /** Waits until the transition's output is `ready`. After `timeoutMs` it returns the last output. */
   watch(transition: string, id: string, input: unknown, timeoutMs: number, client?: WatchClient): Promise<WatchReply>;
+  /** Stores a line, in the object that is the index. Only objects call it. @internal */
+  indexLine(line: IndexMessage): void | Promise<void>;
+  /** Returns an `IndexPage` and its time, from the object that is the index. */
+  listIndex(query: ListQuery): ObjectReply | Promise<ObjectReply>;
   /** Ends the wait with this ticket, after its client has disconnected. */
   leave(ticket: string): void | Promise<void>;
 }

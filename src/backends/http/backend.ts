@@ -18,8 +18,9 @@ import type {
   Watched,
   WatchOptions,
 } from "../../runtime/backend.js";
-import { HTTP_LANES, type Joinable, Joined, type Outcome } from "../../runtime/batcher.js";
+import { type Carrier, HTTP_LANES, type Joinable, Joined, type Outcome } from "../../runtime/batcher.js";
 import { type Limit, within } from "../../runtime/deadline.js";
+import type { ListAnswer, ListQuery } from "../../runtime/listing.js";
 import { GRACE_MS, longPoll } from "../../runtime/long-poll.js";
 import type { WaitSource } from "../../runtime/wait-loop.js";
 import { type Question, Waiters } from "../../runtime/waiters.js";
@@ -60,6 +61,7 @@ export class HttpBackend implements Backend {
   readonly #requestTimeoutMs: number;
   readonly #clock: Clock;
   readonly #random: () => number;
+  readonly #sending: Omit<Carrier<Joinable, never>, "send">;
   readonly #joined: Joined<Operation, object>;
   readonly #waiters: Waiters;
   /** Until this time each operation is sent in a request of its own. */
@@ -81,7 +83,7 @@ export class HttpBackend implements Backend {
     this.#requestTimeoutMs = requestTimeoutMs;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
-    this.#joined = new Joined({
+    this.#sending = {
       maxOps: MAX_OPS,
       maxSize: MAX_SIZE,
       maxAnswerSize: MAX_ANSWER_BYTES,
@@ -90,8 +92,8 @@ export class HttpBackend implements Backend {
       retry: RESEND,
       clock: this.#clock,
       random: this.#random,
-      send: (operations, signal) => this.#send(operations, signal),
-    });
+    };
+    this.#joined = new Joined({ ...this.#sending, send: (operations, signal) => this.#send(operations, signal) });
     this.#waiters = new Waiters({
       clock: this.#clock,
       random: this.#random,
@@ -143,6 +145,19 @@ export class HttpBackend implements Backend {
       "unsupported",
       "the Worker's object delivers: set handlers, webhooks, retry and attemptTimeoutSec on its class",
     );
+  }
+
+  /** Sends one request that is not batched, and retries it like any operation. */
+  async list({ machine, ...query }: ListQuery, { signal }: Pick<RunOptions, "signal"> = {}): Promise<ListAnswer> {
+    const send = async (_: unknown, sent: AbortSignal): Promise<Outcome<ListAnswer>[]> => {
+      const limit = { limitMs: this.#requestTimeoutMs, signal: sent, clock: this.#clock };
+      const output = await this.#exchange(`list/${machine}`, JSON.stringify(query), limit, readAnswer);
+      const answer = output as Partial<ListAnswer> | null;
+      if (!Array.isArray(answer?.items) || typeof answer.asOfMs !== "number") throw unexpectedAnswer("no");
+      return [{ value: answer as ListAnswer }];
+    };
+    const joined = new Joined<Joinable, ListAnswer>({ ...this.#sending, send });
+    return joined.run({ record: "", size: 0, applied: "no", resend: true, signal });
   }
 
   #source(question: Question): WaitSource {
@@ -215,8 +230,8 @@ export class HttpBackend implements Backend {
     limit: Limit,
     read: (response: Response, text: string, asked: Asked) => Answer,
   ): Promise<Answer> {
-    // A watch writes nothing. The batcher knows which operations of a batch only read.
-    const applied = path.startsWith("watch") ? "no" : "unknown";
+    // A watch and a list write nothing. The batcher knows which operations of a batch only read.
+    const applied = /^(watch|list)/.test(path) ? "no" : "unknown";
     const late = (): CoordinationError =>
       new CoordinationError("backend_unavailable", "the Worker did not answer in time", { retryable: true, applied });
     return within(limit, late, async (signal) => {

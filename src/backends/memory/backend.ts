@@ -1,5 +1,5 @@
 import { type InputOf, machineOf, type OutputOf, type TransitionName } from "../../core/registry.js";
-import type { Changes, Rows } from "../../core/store.js";
+import type { Changes, IndexLine, Rows } from "../../core/store.js";
 import { Deliverer } from "../../delivery/deliverer.js";
 import { BACKEND_KINDS } from "../../delivery/targets/registry.js";
 import { type Clock, systemClock } from "../../lib/clock.js";
@@ -17,9 +17,11 @@ import type {
 import { type DueLine, drainQueue } from "../../runtime/drain.js";
 import { type Evaluation, evaluate, evaluationFailed } from "../../runtime/evaluate.js";
 import { hookOrWarning } from "../../runtime/events.js";
+import { answerOf, itemsOf, type ListAnswer, type ListQuery } from "../../runtime/listing.js";
 import { recordName } from "../../runtime/placement.js";
 import { Waiters } from "../../runtime/waiters.js";
 import { Wakers } from "../../runtime/wakers.js";
+import { LineIndex, type MemoryLine } from "./line-index.js";
 import type { MemoryOptions } from "./options.js";
 
 interface MemoryRecord {
@@ -27,6 +29,8 @@ interface MemoryRecord {
   readonly members: Map<string, string>;
   untilMs: number | undefined;
   wakeAtMs: number | undefined;
+  /** Its line in the index. */
+  line: MemoryLine | undefined;
   /** The times under which the record is in the heaps. */
   queuedUntilMs: number | undefined;
   queuedWakeMs: number | undefined;
@@ -52,6 +56,7 @@ export class MemoryBackend implements Backend {
   readonly #wakers: Wakers;
   readonly #wakeHeap = new DueHeap();
   readonly #untilHeap = new DueHeap();
+  readonly #index = new LineIndex();
   #timer: { readonly atMs: number; readonly cancel: () => void } | undefined;
   #isDraining = false;
 
@@ -103,6 +108,15 @@ export class MemoryBackend implements Backend {
     return this.#wakers.add(machine, wake);
   }
 
+  /** Records that have expired and were not removed yet are not on the page. */
+  async list(query: ListQuery, options: Pick<RunOptions, "signal"> = {}): Promise<ListAnswer> {
+    options.signal?.throwIfAborted();
+    const asOfMs = this.#clock.now();
+    const page = this.#index.page(query, asOfMs);
+    const items = await itemsOf({ ...page, lists: query.lists }, (id) => this.#apply(`${query.machine}.brief`, id, {}));
+    return answerOf(items, { ...page, asOfMs });
+  }
+
   #apply<N extends TransitionName>(transition: N, id: string, input: InputOf<N>): OutputOf<N> {
     const name = recordName(machineOf(transition), id);
     const nowMs = this.#clock.now();
@@ -130,7 +144,7 @@ export class MemoryBackend implements Backend {
     // Use the draft's time: a record that it read as alive must not be removed in part.
     this.#prune(nowMs);
     this.#compact();
-    if (changes.cleared) this.#records.delete(name);
+    if (changes.cleared) this.#delete(name);
     let record = this.#records.get(name);
     if (record === undefined) {
       if (changes.head === undefined) return;
@@ -139,6 +153,7 @@ export class MemoryBackend implements Backend {
         members: new Map(),
         untilMs: undefined,
         wakeAtMs: undefined,
+        line: undefined,
         queuedUntilMs: undefined,
         queuedWakeMs: undefined,
       };
@@ -152,7 +167,24 @@ export class MemoryBackend implements Backend {
     }
     record.untilMs = changes.untilMs;
     record.wakeAtMs = changes.wakeAtMs;
+    this.#list(name, record, changes.line);
     this.#queue(name, record);
+  }
+
+  #delete(name: string): void {
+    const record = this.#records.get(name);
+    if (record === undefined) return;
+    this.#list(name, record, undefined);
+    this.#records.delete(name);
+  }
+
+  /** Moves the record's line in the index. */
+  #list(name: string, record: MemoryRecord, line: IndexLine | undefined): void {
+    const before = record.line;
+    if (before?.list === line?.list && before?.atMs === line?.atMs) return;
+    const { machine, id } = partsOf(name);
+    if (before !== undefined) this.#index.remove(machine, before);
+    record.line = line === undefined ? undefined : this.#index.add(machine, id, line);
   }
 
   /** Adds a line for the record to each heap, at its time or earlier. A line that comes up too early is queued again. */
@@ -189,7 +221,7 @@ export class MemoryBackend implements Backend {
       const record = this.#records.get(entry.name);
       if (record === undefined || record.queuedUntilMs !== entry.atMs) continue;
       record.queuedUntilMs = undefined;
-      if (record.untilMs !== undefined && record.untilMs <= nowMs) this.#records.delete(entry.name);
+      if (record.untilMs !== undefined && record.untilMs <= nowMs) this.#delete(entry.name);
       else this.#queue(entry.name, record);
     }
   }
@@ -239,9 +271,8 @@ export class MemoryBackend implements Backend {
       const record = this.#records.get(name);
       if (record === undefined || record.queuedWakeMs !== atMs) continue;
       record.queuedWakeMs = undefined;
-      const colon = name.indexOf(":");
-      const machine = name.slice(0, colon) as WakingMachine;
-      if ((record.wakeAtMs ?? nowMs + 1) <= nowMs) lines.push({ machine, id: name.slice(colon + 1), atMs });
+      const { machine, id } = partsOf(name);
+      if ((record.wakeAtMs ?? nowMs + 1) <= nowMs) lines.push({ machine: machine as WakingMachine, id, atMs });
       else this.#queue(name, record);
     }
     return lines;
@@ -253,4 +284,9 @@ export class MemoryBackend implements Backend {
     record.queuedWakeMs = this.#clock.now() + PUT_OFF_MS;
     this.#wakeHeap.push(name, record.queuedWakeMs);
   }
+}
+
+function partsOf(name: string): { readonly machine: string; readonly id: string } {
+  const colon = name.indexOf(":");
+  return { machine: name.slice(0, colon), id: name.slice(colon + 1) };
 }

@@ -1,5 +1,6 @@
 import { MAX_ANSWER_BYTES } from "../../core/limits.js";
 import type { InputOf, MachineName, OutputOf, TransitionName } from "../../core/registry.js";
+import type { IndexLine } from "../../core/store.js";
 import { Deliverer } from "../../delivery/deliverer.js";
 import { BACKEND_KINDS } from "../../delivery/targets/registry.js";
 import { CoordinationError } from "../../errors.js";
@@ -23,6 +24,7 @@ import {
 import { type Carrier, HTTP_LANES, type Joinable, Joined, type Outcome } from "../../runtime/batcher.js";
 import { drainQueue } from "../../runtime/drain.js";
 import { hookOrWarning } from "../../runtime/events.js";
+import { answerOf, type FoundLine, itemsOf, type ListAnswer, type ListQuery } from "../../runtime/listing.js";
 import { recordName } from "../../runtime/placement.js";
 import type { WaitSource } from "../../runtime/wait-loop.js";
 import { isMeant, type Question, topicOf, Waiters } from "../../runtime/waiters.js";
@@ -35,6 +37,7 @@ import { keysOf } from "./keys.js";
 import { endpointOf, type UpstashOptions } from "./options.js";
 import { readOutput, type ScriptReply, topicsOf } from "./reply.js";
 import { isTransition, Scripts } from "./scripts.js";
+import { ShardedIndex } from "./sharded-index.js";
 import { Subscriptions } from "./subscription.js";
 
 /** How many records a drain wakes concurrently. They share requests. */
@@ -142,18 +145,41 @@ export class UpstashBackend implements Backend, Drainable {
   async drain(options: DrainOptions = {}): Promise<DrainReport> {
     checkDrain(options);
     const { limit = 100, budgetMs = 10_000, signal, waitUntil } = options;
-    const queue = new ShardedDueQueue({
+    const queue = new ShardedDueQueue(this.#sharedOptions(signal));
+    const wakers = this.#wakers;
+    const pool = wakers.poolOfDrain();
+    const pace = { limit, budgetMs, signal, waitUntil, atOnce: WAKES_AT_ONCE, clock: this.#clock, wakers, pool };
+    return drainQueue(queue, pace);
+  }
+
+  /**
+   * Costs two requests: 64 short scripts, one a shard, and one script for each line. A third one asks shards again, where one
+   * shard holds many lines of the page. Another one removes lines whose records are gone.
+   */
+  async list(query: ListQuery, { signal }: Pick<RunOptions, "signal"> = {}): Promise<ListAnswer> {
+    const index = new ShardedIndex(this.#sharedOptions(signal));
+    const page = await index.page(query);
+    const stale: { found: FoundLine; line: IndexLine | undefined }[] = [];
+    const items = await itemsOf(
+      { ...page, lists: query.lists },
+      (id) => this.run(`${query.machine}.brief`, id, {}, { signal }),
+      (found, line) => stale.push({ found, line }),
+    );
+    if (stale.length > 0) await index.mend(query, stale);
+    return answerOf(items, page);
+  }
+
+  /** Returns what reads of all shards need. */
+  #sharedOptions(signal: AbortSignal | undefined) {
+    return {
       client: this.#client,
       scripts: this.#scripts,
       prefix: this.#prefix,
       skewMs: this.#clockSkewMs(),
       signal,
-      request: (send, ended) => this.#request(send, ended),
-    });
-    const wakers = this.#wakers;
-    const pool = wakers.poolOfDrain();
-    const pace = { limit, budgetMs, signal, waitUntil, atOnce: WAKES_AT_ONCE, clock: this.#clock, wakers, pool };
-    return drainQueue(queue, pace);
+      request: <T>(send: (sent: AbortSignal) => Promise<T>, ended: AbortSignal | undefined) =>
+        this.#request(send, ended),
+    };
   }
 
   #source(question: Question): WaitSource {
@@ -194,12 +220,12 @@ export class UpstashBackend implements Backend, Drainable {
   async #evaluate(transition: TransitionName, id: string, input: unknown, options: RunOptions): Promise<ScriptReply> {
     const [machine, step] = partsOf(transition);
     checkId(id, "id");
-    const { name, record, due, channel } = keysOf(this.#prefix, machine, id);
+    const { name, record, due, index, channel } = keysOf(this.#prefix, machine, id);
     const text = JSON.stringify(input);
     const reply = await this.#joined.run({
       transition,
       record,
-      keys: [record, due],
+      keys: index === undefined ? [record, due] : [record, due, index],
       args: [step, text, name, channel, String(this.#clockSkewMs())],
       size: text.length + SIZE_AROUND,
       answerSize: answerSize(transition),

@@ -1,6 +1,7 @@
 import type { TransitionName } from "../../core/registry.js";
 import { hexDigest } from "../../lib/digest.js";
 import type { Answer, Command } from "./client.js";
+import { LIST, MEND } from "./index-scripts.js";
 import { scripts, statements } from "./scripts.gen.js";
 
 /** Declares that a script names all of its keys, for a server that locks by key. A stock Redis refuses it. */
@@ -40,8 +41,11 @@ end
 if #moved > 0 then redis.call("ZADD", KEYS[1], unpack(moved)) end
 return lines`;
 
-/** The name of a script: a transition, or `take` for the script that takes lines of the due queue. */
-export type ScriptName = TransitionName | "take";
+/** The scripts that are no transitions. */
+const OTHERS = { take: TAKE, list: LIST, mend: MEND } as const;
+
+/** The name of a script: a transition, `take` of the due queue, or `list` and `mend` of the index. */
+export type ScriptName = TransitionName | keyof typeof OTHERS;
 
 /** Returns whether this version has the transition. */
 export function isTransition(name: string): name is TransitionName {
@@ -50,7 +54,9 @@ export function isTransition(name: string): name is TransitionName {
 
 /** Returns the Lua of a script, with only the functions that it needs. */
 export function scriptOf(name: ScriptName): string {
-  return name === "take" ? TAKE : scripts[name].map((number) => statements[number]).join("\n");
+  return name in OTHERS
+    ? OTHERS[name as keyof typeof OTHERS]
+    : scripts[name as TransitionName].map((number) => statements[number]).join("\n");
 }
 
 interface Script {

@@ -1,5 +1,6 @@
 import { answerName } from "../recent-operations.js";
 import { type AckInput, ack, countStage, decrement } from "./acks.js";
+import { brief } from "./brief.js";
 import { abandon, cancel, cancelChild, PARENTS_CANCEL, remove } from "./cancellation.js";
 import { children, redeliver, settle, take, woken } from "./delivering.js";
 import { add, seal } from "./growth.js";
@@ -25,6 +26,7 @@ export const completion = {
   abandon,
   remove,
   status,
+  brief,
   wait,
   progress,
   tasks,

@@ -3,6 +3,7 @@ import { numbersUntilMs } from "../numbers.js";
 import { enqueue, nextDueMs, PENDING_MS, pendingUntilMs, type Target, type Targets } from "../outbox/deliveries.js";
 import { CASCADE_ROUTE, TASK_ROUTE } from "../outbox/routes.js";
 import type { Store } from "../store.js";
+import { indexLineOf } from "./listing.js";
 import { decide } from "./policy.js";
 import {
   chainOf,
@@ -160,7 +161,7 @@ function nextWakeMs(head: GroupHead): number | undefined {
   return dueMs !== undefined && dueMs < clock.atMs ? dueMs : clock.atMs;
 }
 
-/** Sets the record's expiry: the last instant at which a caller, a drain or another record needs it, plus its TTL. */
+/** Sets the record's line in the index, and its expiry: the last instant at which a caller, a drain or another record needs it, plus its TTL. */
 function keep({ store, head }: Group): void {
   const isOpenNow = isOpen(head);
   // A generation must never be issued twice.
@@ -176,6 +177,7 @@ function keep({ store, head }: Group): void {
   neededMs = Math.max(neededMs, pendingUntilMs(head) ?? 0);
   const ttlMs = head.removedAtMs === undefined ? head.ttlMs : REMOVED_MS;
   store.keepUntil(Math.max(neededMs + ttlMs, head.neededMs ?? 0), slackMs);
+  store.list(indexLineOf(head));
 }
 
 /** How long the marks of a removed group turn late copies of its calls away. */

@@ -14,6 +14,7 @@ export function bounded(inner: Coordinator, bounds: Bounds): Coordinator {
     run: (transition, id, input, options) => inner.run(transition, id, input, { ...options, ...bounds }),
     watch: (transition, id, input, options) => inner.watch(transition, id, input, { ...options, signal }),
     onWake: (machine, wake) => inner.onWake(machine, wake),
+    list: (query, options) => inner.list(query, { ...options, signal }),
   };
   const settings = { isDistributed: inner.isDistributed, ttlSec: inner.defaultTtlSec };
   if (!isDrainable(inner)) return new Coordinator(backend, settings);

@@ -1,5 +1,5 @@
 import { type AckResult, CompletionTracker, type Coordinator, isDrainable } from "../../../src/index.js";
-import type { Operation, Place } from "./operation.js";
+import { listed, type Operation, type Place } from "./operation.js";
 import { pendingRequest, requestState } from "./request-operations.js";
 
 const TASKS = ["a", "b", "c"];
@@ -205,6 +205,12 @@ export const COMPLETIONS: readonly Operation[] = [
     meanwhile: restart,
   },
   { ...read, method: "CompletionTracker.status", run: ({ c, id }) => of(c).status(id) },
+  {
+    ...read,
+    method: "CompletionTracker.list",
+    prepare: async (place) => [await half(place), await listed(of(place.c))],
+    run: ({ c }) => listed(of(c)),
+  },
   { ...read, method: "CompletionTracker.results", prepare: half, run: ({ c, id }) => of(c).results(id) },
   { ...read, method: "CompletionTracker.tasks", prepare: half, run: ({ c, id }) => of(c).tasks(id) },
   {

@@ -1,4 +1,4 @@
-import type { Coordinator, OnEvent } from "../../../src/index.js";
+import type { Coordinator, GroupList, OnEvent, RequestListOptions } from "../../../src/index.js";
 
 /** Where an operation is tried: an id of its own, and a client that sees it. */
 export interface Place {
@@ -51,6 +51,14 @@ export async function outspoken<T>(call: (onEvent: OnEvent) => Promise<T>): Prom
   const value = await call((event) => void ("error" in event && failures.push(event.error)));
   if (failures.length > 0) throw failures[0];
   return value;
+}
+
+/** What a list is made of. What it holds depends on other operations that share the index. */
+export async function listed(tracker: {
+  list(options: RequestListOptions): Promise<GroupList<unknown>>;
+}): Promise<unknown> {
+  const { items, asOfMs } = await tracker.list({ delivery: "dead", olderThanSec: "1h" });
+  return [items, asOfMs];
 }
 
 export type Outcome = { readonly value: unknown } | { readonly error: unknown };

@@ -32,6 +32,8 @@ const ELSEWHERE: ReadonlySet<string> = new Set([
   "RequestWaitTracker.extend",
   "RequestWaitTracker.redeliver",
   "RequestWaitTracker.results",
+  // What the lists of the trackers are read by.
+  "Coordinator.list",
   "CompletionTracker.close",
   "RequestWaitTracker.close",
   "Coordinator.onWake",

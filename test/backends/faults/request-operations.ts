@@ -1,5 +1,5 @@
 import { type Coordinator, RequestWaitTracker } from "../../../src/index.js";
-import type { Operation, Place } from "./operation.js";
+import { listed, type Operation, type Place } from "./operation.js";
 
 const requests = (c: Coordinator) => new RequestWaitTracker(c, { stages: ["s"] });
 
@@ -99,6 +99,12 @@ export const REQUESTS: readonly Operation[] = [
   },
   { ...write, method: "RequestWaitTracker.cancel", run: ({ c, id }) => requests(c).cancel(id, "enough") },
   { ...read, method: "RequestWaitTracker.status", run: ({ c, id }) => requests(c).status(id) },
+  {
+    ...read,
+    method: "RequestWaitTracker.list",
+    prepare: async (place) => [await pendingRequest(place), await listed(requests(place.c))],
+    run: ({ c }) => listed(requests(c)),
+  },
   { ...read, method: "RequestWaitTracker.tasks", run: ({ c, id }) => requests(c).tasks(id) },
   {
     ...read,

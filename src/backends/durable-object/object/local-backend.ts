@@ -13,6 +13,7 @@ import { Waiters } from "../../../runtime/waiters.js";
 import { Wakers } from "../../../runtime/wakers.js";
 import { type PoolSize, WorkPool } from "../../../runtime/work-pool.js";
 import type { ObjectAlarm } from "./alarm.js";
+import { isNews, TELL_AFTER_MS } from "./index-news.js";
 import type { SqliteRecords } from "./records.js";
 
 /** How long an empty object without a timer is kept, in case of another write. */
@@ -26,6 +27,8 @@ export interface LocalOptions {
   readonly now: () => number;
   /** How many waits may be open at once. */
   readonly maxWaits: number;
+  /** Whether the objects tell an index of their records. */
+  readonly isIndexed: () => boolean;
   /** Called in the transaction that creates the tables. */
   readonly onFirstWrite: () => void;
   readonly onEvent: OnEvent;
@@ -101,9 +104,11 @@ export class LocalBackend implements Backend {
    * too large for a row. Nothing is written.
    */
   apply<N extends TransitionName>(transition: N, id: string, input: InputOf<N>): OutputOf<N> {
-    const { records, now, onFirstWrite } = this.#options;
+    const { records, now, onFirstWrite, isIndexed } = this.#options;
     const record = recordName(machineOf(transition), id);
     const nowMs = now();
+    const tellAtMs = nowMs + TELL_AFTER_MS;
+    let isTold = true;
     let evaluation: Evaluation<N>;
     try {
       evaluation = records.transaction(() => {
@@ -112,6 +117,8 @@ export class LocalBackend implements Backend {
         if (made.changes.dirty) {
           if (!records.exists) onFirstWrite();
           stored.commit(made.changes);
+          isTold = !(isIndexed() && isNews(record, made.changes));
+          if (!isTold) records.mark(record, tellAtMs);
         }
         return made;
       });
@@ -123,6 +130,7 @@ export class LocalBackend implements Backend {
     }
     const { output, changes } = evaluation;
     this.#arm(changes, nowMs);
+    if (!isTold) this.#options.alarm.arm(tellAtMs);
     if (changes.notified) this.#waiters.notify(record, changes.topics);
     return output;
   }

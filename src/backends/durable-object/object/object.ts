@@ -13,12 +13,15 @@ import type { WakingMachine } from "../../../runtime/backend.js";
 import { type DueLine, type DueQueue, drainQueue } from "../../../runtime/drain.js";
 import type { CoordinatorEvent } from "../../../runtime/events.js";
 import { emit, hookOrWarning } from "../../../runtime/events.js";
+import type { ListedMachine, ListQuery } from "../../../runtime/listing.js";
 import { recordName } from "../../../runtime/placement.js";
 import { sizeOf } from "../../../runtime/size.js";
 import { type DeliveryOptions, type DeliveryPlace, deliver } from "../../../trackers/deliver.js";
 import { DurableObjectCoordinator } from "../client.js";
 import type { ObjectNamespace } from "../options.js";
 import {
+  INDEX_TAG,
+  type IndexMessage,
   MAX_HOP_MS,
   type ObjectCall,
   type ObjectMethods,
@@ -27,10 +30,13 @@ import {
   type WatchReply,
 } from "../protocol.js";
 import { ObjectAlarm } from "./alarm.js";
+import { IndexNews, TELL_AFTER_MS } from "./index-news.js";
 import { LargeReplies } from "./large-replies.js";
+import { LineTable } from "./line-table.js";
 import { LocalBackend } from "./local-backend.js";
 import { SqliteRecords } from "./records.js";
 import { answer, faultReply, noRoomReply } from "./reply.js";
+import { INDEX_MARK } from "./tables.js";
 
 /** How many waits may be open in one object. */
 export const MAX_WATCHES = 10_000;
@@ -52,6 +58,8 @@ const WAKES_AT_ONCE = 6;
 const WAKES_A_TURN = 64;
 /** When the alarm fires again if the object crashes during its work. Alarms of a running object never overlap. */
 const GUARD_MS = 2_000;
+/** How often an index removes expired lines. A page leaves them out before that. */
+const SWEEP_LINES_MS = 3_600_000;
 /** When a record that could not be woken is tried again. */
 const PUT_OFF_MS = 30_000;
 
@@ -100,7 +108,17 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
    */
   declare readonly attemptTimeoutSec?: Duration;
 
+  /**
+   * Whether groups and requests are listed. Each object then tells the index of its key prefix, which is one more object of
+   * this class, when its group is registered, ends, or owes another delivery. Needs `namespace`.
+   *
+   * @default false: `list` is refused
+   */
+  declare readonly index?: boolean;
+
   readonly #records: SqliteRecords;
+  readonly #lines: LineTable;
+  readonly #news: IndexNews;
   readonly #alarm: ObjectAlarm;
   readonly #local: LocalBackend;
   /** Identifies this instance of the object in memory. Attempts of an earlier instance ended with it. */
@@ -122,8 +140,24 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
       alarm: this.#alarm,
       now: () => this.now(),
       maxWaits: MAX_WATCHES,
-      onFirstWrite: () => this.#rememberPrefix(),
+      isIndexed: () => this.#isIndexed(),
+      onFirstWrite: () => {
+        // Nothing was stored, so no earlier instance has begun an attempt.
+        this.#isFresh = false;
+        this.#rememberPrefix();
+      },
       onEvent: (event) => this.#emit(event),
+    });
+    this.#lines = new LineTable(ctx.storage);
+    this.#news = new IndexNews({
+      records: this.#records,
+      now: () => this.now(),
+      brief: (record) => {
+        const { machine, id } = lineOf(record);
+        return this.#local.apply(`${machine as ListedMachine}.brief`, id, {});
+      },
+      send: (line) => this.#sendLine(line),
+      onFailure: (error) => this.#emit({ type: "drain_failed", error }),
     });
     void ctx.blockConcurrencyWhile(() => this.#load());
   }
@@ -177,6 +211,26 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     }
   }
 
+  /** Stores a line of the index that this object is. Other objects call it. @internal */
+  indexLine(line: IndexMessage): void {
+    this.#lines.put(line);
+    this.#alarm.arm(this.now() + SWEEP_LINES_MS);
+  }
+
+  /** Returns a page of the index that this object is. Returns `unsupported` where the class has no `index`. */
+  listIndex(query: ListQuery): ObjectReply {
+    return answer(() => {
+      if (!this.#isIndexed()) {
+        throw new CoordinationError(
+          "unsupported",
+          "the objects keep no index: set index = true on their class, which needs its namespace",
+        );
+      }
+      const nowMs = this.now();
+      return { ...this.#lines.page(query, nowMs), asOfMs: nowMs - TELL_AFTER_MS };
+    });
+  }
+
   /** Ends a wait whose client has disconnected. */
   leave(ticket: string): void {
     this.#open.get(ticket)?.abort();
@@ -189,7 +243,8 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
   override async alarm(): Promise<void> {
     this.#alarm.rang();
     try {
-      await this.#ring();
+      if (this.#lines.exists) this.#sweepLines();
+      else await this.#ring();
     } catch (error) {
       this.#putOff(error);
     }
@@ -268,10 +323,34 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     const due = this.#isFresh ? this.#records.timed() : this.#records.due(nowMs);
     this.#isFresh = false;
     const expired = this.#records.expired(nowMs, SWEEP_AN_ALARM);
+    const records = due.filter((name) => name !== INDEX_MARK);
     // Before the first await: if the object crashes from here on, the alarm soon fires in its next instance.
-    if (due.length > 0 || expired.length > SWEEP_A_TURN) this.#alarm.arm(nowMs + GUARD_MS);
-    await Promise.all([this.#sweep(expired, nowMs), this.#wakeAll(due, failed)]);
+    if (records.length > 0 || expired.length > SWEEP_A_TURN) this.#alarm.arm(nowMs + GUARD_MS);
+    const telling = due.length > records.length ? this.#news.tell() : undefined;
+    await Promise.all([this.#sweep(expired, nowMs), this.#wakeAll(records, failed), telling]);
     this.#rearm(failed, expired.length < SWEEP_AN_ALARM);
+  }
+
+  /** An object whose class names no binding cannot reach the index. */
+  #isIndexed(): boolean {
+    if (this.index !== true) return false;
+    try {
+      return this.namespace(this.env) !== undefined;
+    } catch {
+      return false;
+    }
+  }
+
+  async #sendLine(line: IndexMessage): Promise<void> {
+    const namespace = this.namespace(this.env);
+    const stub = namespace.get(namespace.idFromName(this.#prefix() + INDEX_TAG)) as ObjectMethods;
+    await stub.indexLine(line);
+  }
+
+  /** Removes expired lines of the index. An index without lines ceases to exist. */
+  #sweepLines(): void {
+    if (this.#lines.sweep(this.now())) this.#alarm.arm(this.now() + SWEEP_LINES_MS);
+    else this.#lines.drop();
   }
 
   /** Removes expired records, some in each turn of the event loop. */

@@ -1,7 +1,7 @@
 import { CHUNK, MemberRows } from "./member-rows.js";
 import { ROW_CHARS } from "./packed-members.js";
 import { SqliteRecord } from "./record.js";
-import { OWN, Tables } from "./tables.js";
+import { INDEX_MARK, OWN, Tables } from "./tables.js";
 
 const OUTLOOK =
   "SELECT count(*) AS count, min(until) AS expiry, min(wake) AS wake, " +
@@ -101,6 +101,35 @@ export class SqliteRecords {
   set own(head: string) {
     this.#tables.create();
     this.#tables.exec("INSERT OR REPLACE INTO records (name, head) VALUES (?, ?)", OWN, head);
+  }
+
+  /** The record whose line the index waits for. */
+  get marked(): string | undefined {
+    return this.#tables.select<{ head: string }>("SELECT head FROM records WHERE name = ?", INDEX_MARK)[0]?.head;
+  }
+
+  /** Marks that the index waits for the record's line. An earlier mark stays. An object has one such record. */
+  mark(record: string, tellAtMs: number): void {
+    this.#tables.exec(
+      "INSERT OR IGNORE INTO records (name, wake, head) VALUES (?, ?, ?)",
+      INDEX_MARK,
+      tellAtMs,
+      record,
+    );
+  }
+
+  postponeMark(tellAtMs: number): void {
+    this.#tables.exec("UPDATE records SET wake = ? WHERE name = ?", tellAtMs, INDEX_MARK);
+  }
+
+  unmark(): void {
+    this.#tables.exec("DELETE FROM records WHERE name = ?", INDEX_MARK);
+  }
+
+  /** When a record expires; `undefined` when there is none, or when it does not expire. */
+  untilOf(record: string): number | undefined {
+    type Row = { until: number | null };
+    return this.#tables.select<Row>("SELECT until FROM records WHERE name = ?", record)[0]?.until ?? undefined;
   }
 
   /** Deletes everything, with the tables: the object ceases to exist. */

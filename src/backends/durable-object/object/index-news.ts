@@ -1,0 +1,85 @@
+import type { Changes } from "../../../core/store.js";
+import { type BriefOutput, isListed } from "../../../runtime/listing.js";
+import type { IndexMessage } from "../protocol.js";
+import type { SqliteRecords } from "./records.js";
+
+/** How long an object waits before it tells the index. A group that ends within this time tells once. */
+export const TELL_AFTER_MS = 5_000;
+/** When it tells again after a failure, and after the index did not answer. */
+const TELL_AGAIN_MS = 30_000;
+/** How long the index remembers that a record was removed. */
+const REMOVED_MS = 3_600_000;
+
+export interface IndexNewsOptions {
+  readonly records: SqliteRecords;
+  readonly now: () => number;
+  /** Runs `brief` on the object's own record. */
+  brief(record: string): BriefOutput;
+  /** Sends a line to the index object. */
+  send(line: IndexMessage): Promise<void>;
+  onFailure(error: unknown): void;
+}
+
+/** Whether a write changes what the index holds. */
+export function isNews(record: string, { line, lineChanged, untilChanged, head }: Changes): boolean {
+  if (head === undefined || !isListed(machineOfRecord(record))) return false;
+  return lineChanged || (line !== undefined && untilChanged);
+}
+
+const machineOfRecord = (record: string): string => record.slice(0, record.indexOf(":"));
+
+/**
+ * Tells the index of the object's record. The write that changes its line also stores a mark, so no crash loses the news. The
+ * mark is removed when the index has the line as it is then.
+ *
+ * An object sends one line after another. Each carries its time, so that a late copy changes nothing.
+ */
+export class IndexNews {
+  readonly #options: IndexNewsOptions;
+
+  constructor(options: IndexNewsOptions) {
+    this.#options = options;
+  }
+
+  /** Sends the line, if the index waits for one. Never rejects. */
+  async tell(): Promise<void> {
+    const { records, now, send, onFailure } = this.#options;
+    const record = records.marked;
+    if (record === undefined) return;
+    const told = this.#lineOf(record);
+    // The record has expired, and so has its line in the index.
+    if (told === undefined) {
+      records.unmark();
+      return;
+    }
+    try {
+      // If the object crashes meanwhile, the mark is still due: the platform repeats the alarm.
+      await send(told);
+    } catch (error) {
+      records.postponeMark(now() + TELL_AGAIN_MS);
+      onFailure(error);
+      return;
+    }
+    if (isSame(this.#lineOf(record), told)) records.unmark();
+    else records.postponeMark(now() + TELL_AFTER_MS);
+  }
+
+  #lineOf(record: string): IndexMessage | undefined {
+    const { records, now, brief: read } = this.#options;
+    const untilMs = records.untilOf(record);
+    if (untilMs === undefined) return undefined;
+    const { brief, line } = read(record);
+    const machine = machineOfRecord(record) as IndexMessage["machine"];
+    const id = record.slice(machine.length + 1);
+    const sentAtMs = now();
+    if (line === undefined || brief === undefined) return { machine, id, untilMs: sentAtMs + REMOVED_MS, sentAtMs };
+    return { machine, id, line, untilMs, sentAtMs, brief };
+  }
+}
+
+/** Whether the index would hold the same line. */
+function isSame(a: IndexMessage | undefined, b: IndexMessage): boolean {
+  if (a === undefined) return false;
+  if (a.line === undefined || b.line === undefined) return a.line === b.line;
+  return a.line.list === b.line.list && a.line.atMs === b.line.atMs && a.untilMs === b.untilMs;
+}

@@ -1,0 +1,103 @@
+import { CoordinationError } from "../../../errors.js";
+import { compareLines, type ListedMachine, type ListQuery } from "../../../runtime/listing.js";
+import { recordName } from "../../../runtime/placement.js";
+import type { IndexMessage, IndexPage } from "../protocol.js";
+
+const CREATE =
+  "CREATE TABLE lines (name TEXT PRIMARY KEY, list INTEGER, at INTEGER, until INTEGER, sent INTEGER, brief TEXT) WITHOUT ROWID";
+const CREATE_INDEX = "CREATE INDEX lines_by_place ON lines (list, at, name)";
+const PUT =
+  "INSERT INTO lines (name, list, at, until, sent, brief) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET " +
+  "list = excluded.list, at = excluded.at, until = excluded.until, sent = excluded.sent, brief = excluded.brief " +
+  "WHERE excluded.sent > lines.sent";
+
+/** The lists of one machine have numbers of their own. */
+const LISTS_A_MACHINE = 100;
+/** No list: a removed record. Its line stays for a while, so that a late copy of an earlier message does not restore it. */
+const NO_LIST = -1;
+
+/** A larger index takes no further records: some millions, at 300 to 600 bytes each. An object can hold 10 GB. */
+const MAX_BYTES = 1_000_000_000;
+
+type Row = { readonly name: string; readonly at: number; readonly brief: string };
+
+/** The lines of an index object, in a table of its own. */
+export class LineTable {
+  readonly #storage: DurableObjectStorage;
+  #exists: boolean | undefined;
+
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage;
+  }
+
+  /** Whether this object is an index. */
+  get exists(): boolean {
+    this.#exists ??= this.#select("SELECT name FROM sqlite_master WHERE name = 'lines'").length > 0;
+    return this.#exists;
+  }
+
+  /**
+   * Stores a line, unless a line of the record that was sent later has arrived.
+   *
+   * @throws {CoordinationError} `limit_exceeded` for a record that the index lacks, when the index is full.
+   */
+  put({ machine, id, line, untilMs, sentAtMs, brief }: IndexMessage): void {
+    if (!this.exists) {
+      this.#storage.sql.exec(CREATE);
+      this.#storage.sql.exec(CREATE_INDEX);
+      this.#exists = true;
+    }
+    const name = recordName(machine, id);
+    if (this.#storage.sql.databaseSize >= MAX_BYTES && !this.#has(name)) {
+      throw new CoordinationError(
+        "limit_exceeded",
+        "the index of this key prefix is full, and lists no further groups: use shorter TTLs, or several key prefixes",
+      );
+    }
+    const list = line === undefined ? NO_LIST : numberOf(machine, line.list);
+    const place = [list, line?.atMs ?? 0, untilMs, sentAtMs, JSON.stringify(brief ?? null)];
+    this.#storage.sql.exec(PUT, name, ...place);
+  }
+
+  /** Returns a page of the lines that have not expired. */
+  page({ machine, lists, order, after, olderThanMs, limit }: ListQuery, nowMs: number): IndexPage {
+    if (!this.exists) return { lines: [], isCut: false };
+    const [sign, direction] = order === "oldest" ? [">", "ASC"] : ["<", "DESC"];
+    const goesOn = after === undefined ? "" : `AND (at, name) ${sign} (?, ?)`;
+    const query =
+      `SELECT name, at, brief FROM lines WHERE list = ? AND at <= ? AND until > ? ${goesOn} ` +
+      `ORDER BY at ${direction}, name ${direction} LIMIT ?`;
+    const place = after === undefined ? [] : [after.atMs, recordName(machine, after.id)];
+    const found = lists.flatMap((list) =>
+      this.#select<Row>(query, numberOf(machine, list), nowMs - olderThanMs, nowMs, ...place, limit + 1).map(
+        ({ name, at, brief }) => ({ list, atMs: at, id: name.slice(machine.length + 1), brief: JSON.parse(brief) }),
+      ),
+    );
+    found.sort((a, b) => compareLines(a, b, order));
+    return { lines: found.slice(0, limit), isCut: found.length > limit };
+  }
+
+  /** Removes the lines of expired records. Returns whether any are left. */
+  sweep(nowMs: number): boolean {
+    this.#storage.sql.exec("DELETE FROM lines WHERE until <= ?", nowMs);
+    return this.#select("SELECT name FROM lines LIMIT 1").length > 0;
+  }
+
+  /** Deletes everything: the object ceases to exist. */
+  drop(): void {
+    this.#exists = undefined;
+    void this.#storage.deleteAll();
+  }
+
+  #has(name: string): boolean {
+    return this.#select("SELECT name FROM lines WHERE name = ?", name).length > 0;
+  }
+
+  #select<Found extends Record<string, SqlStorageValue>>(query: string, ...values: SqlStorageValue[]): Found[] {
+    return this.#storage.sql.exec<Found>(query, ...values).toArray();
+  }
+}
+
+function numberOf(machine: ListedMachine, list: number): number {
+  return (machine === "request" ? LISTS_A_MACHINE : 0) + list;
+}

@@ -1,0 +1,193 @@
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { ObjectMethods } from "../../src/backends/durable-object/protocol.js";
+import {
+  bench,
+  countOf,
+  crash,
+  groupObject,
+  inside,
+  makeTracker,
+  resetAll,
+  type Stub,
+  tablesOf,
+} from "../support/test-worker.js";
+
+const HOUR_MS = 3_600_000;
+const TASKS = Array.from({ length: 100 }, (_, i) => `task-${i}`);
+const LAG_MS = 6_000;
+const tracker = makeTracker();
+const indexObject = (): Stub => env.COORDINATOR.getByName("coord:{index}");
+
+beforeEach(() => {
+  // An hour ahead of the platform, so that no alarm rings before a test says so.
+  bench.frozenAtMs = Date.now() + HOUR_MS;
+  bench.isIndexed = true;
+});
+afterEach(resetAll);
+
+async function pass(ms: number, ...stubs: Stub[]): Promise<void> {
+  bench.aheadMs += ms;
+  for (const stub of stubs) await stub.ring();
+}
+
+const idsOf = async (state: "open" | "ended"): Promise<string[]> =>
+  (await tracker.list({ state })).items.map(({ groupId }) => groupId);
+
+/** Counts what an object writes and how often it sets its alarm, until it is read. */
+async function counted(stub: Stub): Promise<() => Promise<{ rows: number; alarms: number }>> {
+  await inside(stub, (object, { storage }) => {
+    const { sql } = storage;
+    const [exec, setAlarm] = [sql.exec.bind(sql), storage.setAlarm.bind(storage)];
+    const cursors: { readonly rowsWritten: number }[] = [];
+    const counts = { cursors, alarms: 0 };
+    const spied = (...args: Parameters<typeof sql.exec>) => {
+      const cursor = exec(...args);
+      cursors.push(cursor);
+      return cursor;
+    };
+    Object.defineProperty(sql, "exec", { value: spied, configurable: true });
+    const alarm: typeof storage.setAlarm = (...args) => {
+      counts.alarms++;
+      return setAlarm(...args);
+    };
+    Object.defineProperty(storage, "setAlarm", { value: alarm, configurable: true });
+    Object.assign(object, { counts });
+  });
+  return () =>
+    inside(stub, (object) => {
+      const { counts } = object as unknown as { counts: { cursors: { rowsWritten: number }[]; alarms: number } };
+      return { rows: counts.cursors.reduce((sum, { rowsWritten }) => sum + rowsWritten, 0), alarms: counts.alarms };
+    });
+}
+
+/** The rows and alarms of a group of 100 tasks, in its object and in the index. */
+async function costOf(id: string, betweenMs: number) {
+  await groupObject(id).openWatches();
+  const [group, index] = [await counted(groupObject(id)), await counted(indexObject())];
+  await tracker.register(id, TASKS);
+  if (betweenMs > 0) await pass(betweenMs, groupObject(id));
+  for (const task of TASKS) await tracker.ack(id, task);
+  await pass(LAG_MS, groupObject(id));
+  return { group: await group(), index: await index() };
+}
+
+describe("the index of Durable Objects", () => {
+  it("costs a group of 100 tasks a few rows and alarms", async () => {
+    // The tables of the index exist.
+    await tracker.register("first", 0);
+    await pass(LAG_MS, groupObject("first"));
+    bench.isIndexed = false;
+    const without = await costOf("without", 0);
+    bench.isIndexed = true;
+    const short = await costOf("short", 0);
+    const long = await costOf("long", LAG_MS);
+    const over = (cost: typeof without) => ({
+      rows: cost.group.rows - without.group.rows + cost.index.rows,
+      alarms: cost.group.alarms - without.group.alarms,
+    });
+    // Over 103 rows. A tell is a mark and its removal, a line and its entry in the index; each is an alarm, set twice.
+    expect({ short: over(short), long: over(long) }).toEqual({
+      short: { rows: 4, alarms: 2 },
+      long: { rows: 8, alarms: 4 },
+    });
+  });
+
+  it("tells nothing where the class does not ask for it, and then refuses a list", async () => {
+    bench.isIndexed = false;
+    await tracker.register("g", ["a"]);
+    await pass(LAG_MS, groupObject("g"));
+    await expect(tracker.list()).rejects.toMatchObject({ code: "unsupported" });
+    expect(await countOf(groupObject("g"), "records")).toBe(1);
+  });
+
+  it("writes no mark for an ack that ends nothing", async () => {
+    await tracker.register("g", ["a", "b"]);
+    await pass(LAG_MS, groupObject("g"));
+    expect(await countOf(groupObject("g"), "records")).toBe(1);
+    await tracker.ack("g", "a");
+    expect(await countOf(groupObject("g"), "records")).toBe(1);
+    await tracker.ack("g", "b");
+    expect(await countOf(groupObject("g"), "records")).toBe(2);
+  });
+
+  it("is told after a crash", async () => {
+    await tracker.register("g", ["a"]);
+    await crash(groupObject("g"));
+    await pass(LAG_MS, groupObject("g"));
+    expect(await idsOf("open")).toEqual(["g"]);
+    await tracker.cancel("g", "enough");
+    await crash(groupObject("g"));
+    await crash(indexObject());
+    await pass(LAG_MS, groupObject("g"));
+    expect([await idsOf("open"), await idsOf("ended")]).toEqual([[], ["g"]]);
+  });
+
+  it("is told later while it does not answer", async () => {
+    const original = await inside(groupObject("g"), (object) => {
+      const { namespace } = object as unknown as { namespace: (env: unknown) => unknown };
+      const silent = { idFromName: () => ({}), get: () => ({ indexLine: () => Promise.reject(new Error("down")) }) };
+      Object.assign(object, { namespace: () => silent, original: namespace });
+      return true;
+    });
+    expect(original).toBe(true);
+    await tracker.register("g", ["a"], { timeoutSec: 0 });
+    await pass(LAG_MS, groupObject("g"));
+    expect(bench.events).toMatchObject([{ type: "drain_failed" }]);
+    await inside(groupObject("g"), (object) => {
+      const { original } = object as unknown as { original: unknown };
+      Object.assign(object, { namespace: original });
+    });
+    await pass(31_000, groupObject("g"));
+    expect(await idsOf("open")).toEqual(["g"]);
+    expect(await countOf(groupObject("g"), "records")).toBe(1);
+  });
+
+  it("takes no further groups when it is full, and takes them when lines have expired", async () => {
+    await tracker.register("first", ["a"]);
+    await pass(LAG_MS, groupObject("first"));
+    const fill = (bytes: number | undefined) =>
+      inside(indexObject(), (_, { storage: { sql } }) => {
+        if (bytes === undefined) Reflect.deleteProperty(sql, "databaseSize");
+        else Object.defineProperty(sql, "databaseSize", { value: bytes, configurable: true });
+      });
+    await fill(1_000_000_000);
+    await tracker.cancel("first", "enough");
+    await tracker.register("second", ["a"]);
+    await pass(LAG_MS, groupObject("first"), groupObject("second"));
+    expect([await idsOf("open"), await idsOf("ended")]).toEqual([[], ["first"]]);
+    expect(bench.events).toMatchObject([{ type: "drain_failed" }]);
+    expect(String((bench.events[0] as unknown as { error: unknown }).error)).toContain("is full");
+    await fill(undefined);
+    await pass(31_000, groupObject("second"));
+    expect(await idsOf("open")).toEqual(["second"]);
+  });
+
+  it("keeps the line that was sent last, whatever arrives late", async () => {
+    const index = indexObject() as unknown as ObjectMethods;
+    const line = { list: 0, atMs: 1 };
+    const brief = { state: "open" as const, generation: 1, changes: 1, total: 1, succeeded: 0, failed: 0 };
+    const told = { machine: "completion" as const, id: "x", untilMs: bench.now() + HOUR_MS };
+    const at = (sentAtMs: number) => ({ ...told, sentAtMs });
+    await index.indexLine({
+      ...at(2),
+      line: { list: 4, atMs: 5 },
+      brief: { ...brief, state: "completed", registeredAtMs: 1 },
+    });
+    await index.indexLine({ ...at(1), line, brief: { ...brief, registeredAtMs: 1 } });
+    expect(await idsOf("ended")).toEqual(["x"]);
+    await index.indexLine(at(3));
+    await index.indexLine({ ...at(2), line: { list: 4, atMs: 5 }, brief: { ...brief, registeredAtMs: 1 } });
+    expect(await idsOf("ended")).toEqual([]);
+  });
+
+  it("ends with its groups", async () => {
+    await tracker.register("g", 0, { ttlSec: 60 });
+    await pass(LAG_MS, groupObject("g"), indexObject());
+    expect(await idsOf("ended")).toEqual(["g"]);
+    await pass(61_000, groupObject("g"));
+    expect(await idsOf("ended")).toEqual([]);
+    await pass(HOUR_MS, groupObject("g"), indexObject());
+    expect([await tablesOf(indexObject()), await tablesOf(groupObject("g"))]).toEqual([[], []]);
+  });
+});

@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
+import { HttpCoordinator } from "../../src/backends/http/index.js";
+import { CompletionTracker } from "../../src/index.js";
+import { type Client, clientOf } from "./client.js";
+
+const TOKENS = { a: "token-of-tenant-a", b: "token-of-tenant-b" };
+let worker: WorkerHost;
+let as: { readonly a: Client; readonly b: Client };
+
+/** What a list answers with. */
+interface Page {
+  readonly items: readonly { readonly groupId?: string; readonly requestId?: string }[];
+}
+
+beforeAll(async () => {
+  worker = await startWorker({
+    vars: { COORDINATOR_TOKENS: JSON.stringify({ [TOKENS.a]: "a", [TOKENS.b]: "b" }) },
+  });
+  const call = clientOf(worker.url);
+  as = {
+    a: (method, path, options) => call(method, path, { ...options, token: TOKENS.a }),
+    b: (method, path, options) => call(method, path, { ...options, token: TOKENS.b }),
+  };
+});
+afterAll(() => worker.close());
+
+const idsOf = async (client: Client, path: string): Promise<unknown[]> => {
+  const { status, json } = await client("GET", path);
+  expect(status).toBe(200);
+  return (json as unknown as Page).items.map(({ groupId, requestId }) => groupId ?? requestId);
+};
+
+describe("GET /v1/groups and GET /v1/requests", () => {
+  it("list a tenant's own groups and requests, some seconds after they change", { timeout: 40_000 }, async () => {
+    for (const [client, id] of [
+      [as.a, "of-a"],
+      [as.b, "of-b"],
+    ] as const) {
+      await client("PUT", `/v1/groups/${id}`, { body: { tasks: ["x"] } });
+      await client("PUT", `/v1/requests/request-${id}`, { body: {} });
+    }
+    await as.a("PUT", "/v1/groups/ended", { body: { total: 0 } });
+    await expect.poll(() => idsOf(as.a, "/v1/groups?state=ended"), { timeout: 20_000 }).toEqual(["ended"]);
+    await expect.poll(() => idsOf(as.a, "/v1/groups"), { timeout: 20_000 }).toEqual(["of-a"]);
+    await expect.poll(() => idsOf(as.b, "/v1/groups"), { timeout: 20_000 }).toEqual(["of-b"]);
+    await expect.poll(() => idsOf(as.b, "/v1/requests"), { timeout: 20_000 }).toEqual(["request-of-b"]);
+    expect(await idsOf(as.b, "/v1/groups?state=ended&olderThan=0&limit=5")).toEqual([]);
+    expect(await idsOf(as.a, "/v1/groups?state=stuck&olderThan=10m")).toEqual([]);
+    const { json } = await as.a("GET", "/v1/groups?state=open&limit=1");
+    expect(json).toMatchObject({ next: null, asOfMs: expect.any(Number), items: [{ groupId: "of-a", total: 1 }] });
+    const remote = new CompletionTracker(new HttpCoordinator({ url: worker.url, token: TOKENS.a, allowHttp: true }));
+    expect((await remote.list()).items.map(({ groupId }) => groupId)).toEqual(["of-a"]);
+  });
+
+  it.each([
+    ["/v1/groups?state=gone", "query.state"],
+    ["/v1/groups?limit=101", "query.limit"],
+    ["/v1/groups?limit=0", "query.limit"],
+    ["/v1/groups?olderThan=soon", "query.olderThan"],
+    ["/v1/groups?delivery=none", "query.delivery"],
+    ["/v1/groups?states=open", "query"],
+    ["/v1/groups?after=5", "after"],
+    ["/v1/requests?state=failed", "query.state"],
+  ])("refuse %s", async (path, field) => {
+    const { status, json } = await as.a("GET", path);
+    expect([status, json.code]).toEqual([422, "invalid_input"]);
+    expect(json.detail).toContain(field);
+  });
+
+  it("take GET alone", async () => {
+    expect((await as.a("POST", "/v1/groups", { body: {} })).status).toBe(405);
+  });
+});
