@@ -4,6 +4,7 @@ import { addCancel } from "./commands/cancel.js";
 import { addCompletion } from "./commands/completion.js";
 import { addDev } from "./commands/dev.js";
 import { addExtend } from "./commands/extend.js";
+import { addLs } from "./commands/ls.js";
 import { addRedeliver } from "./commands/redeliver.js";
 import { addRetry } from "./commands/retry.js";
 import { addSeal } from "./commands/seal.js";
@@ -60,6 +61,7 @@ export function programOf(cli: Cli): Command {
 
 const COMMANDS: readonly ((program: Command, cli: Cli) => void)[] = [
   addWhy,
+  addLs,
   addShow,
   addTasks,
   addWatch,

@@ -1,0 +1,63 @@
+import { type Command, Option } from "commander";
+import { CompletionTracker, type ListedGroup, type ListedRequest, RequestWaitTracker } from "../../src/index.js";
+import { connect } from "../connect.js";
+import { type Printer, printerOf, type SubjectFlags } from "../context.js";
+import { seconds, wholeNumber } from "../numbers.js";
+import { listText } from "../report/list.js";
+import { settingsOf } from "../settings.js";
+import type { Cli } from "../terminal.js";
+import { shellWord } from "../text/printable.js";
+
+type ListState = "open" | "stuck" | "ended" | "completed" | "failed" | "timed_out" | "cancelled";
+
+interface LsOptions extends SubjectFlags {
+  readonly state?: ListState;
+  readonly delivery?: "pending" | "unhandled" | "dead";
+  readonly olderThan?: number;
+  readonly after?: string;
+  readonly limit?: number;
+}
+
+const STATES = ["open", "stuck", "ended", "completed", "failed", "timed_out", "cancelled"];
+const DELIVERIES = ["pending", "unhandled", "dead"];
+const LARGEST_PAGE = 100;
+
+export function addLs(program: Command, cli: Cli): void {
+  const command = program
+    .command("ls")
+    .description("Lists groups by their state, or by the callback that they owe.")
+    .option("--request", "requests, not groups")
+    .addOption(new Option("--state <state>", "stuck: open, and no ack for a while (default: open)").choices(STATES))
+    .addOption(new Option("--delivery <state>", "only groups that owe such a callback").choices(DELIVERIES))
+    .option("--older-than <duration>", "in their state for so long; stuck: without an ack for so long (5m)", seconds)
+    .option("--limit <number>", "how many to look at: 1 to 100", wholeNumber(1, LARGEST_PAGE))
+    .option("--after <position>", "the position that the page before named");
+  command.action(async () => {
+    const options = command.optsWithGlobals<LsOptions>();
+    const print = printerOf(cli, options);
+    const page = await pageOf(options, cli);
+    if (print.isJson) return print.json(page);
+    print.text(listText(page.items, print.paint, cli.nowMs()));
+    noteNext(page, print);
+  });
+}
+
+async function pageOf(options: LsOptions, cli: Cli) {
+  const coordinator = await connect(settingsOf(options, cli.env));
+  const { state, delivery, olderThan: olderThanSec, after, limit } = options;
+  const query = { delivery, olderThanSec, after, limit, signal: cli.signal };
+  if (options.request !== true) return new CompletionTracker(coordinator).list({ ...query, state });
+  // The tracker refuses a state that requests do not have, and names those that they have.
+  const requests = new RequestWaitTracker(coordinator, { stages: "any" });
+  return requests.list({ ...query, state: state as Exclude<ListState, "completed" | "failed"> | undefined });
+}
+
+interface Page {
+  readonly items: readonly (ListedGroup | ListedRequest)[];
+  readonly next: string | null;
+}
+
+function noteNext({ items, next }: Page, print: Printer): void {
+  if (next !== null) print.note(`More may follow: --after ${shellWord(next)}`);
+  else if (items.length === 0) print.note("None.");
+}
