@@ -20,7 +20,7 @@ export const USES: readonly Use[] = [
   {
     what: "every tracker of `.`",
     source: `export { CompletionTracker, RequestWaitTracker, CoalesceTracker, DedupeWindow, RequestStatsAccumulator } from "./src/index.ts"`,
-    most: 16_900,
+    most: 16_950,
     target: 8_000,
   },
   {
@@ -29,7 +29,7 @@ export const USES: readonly Use[] = [
     most: 52_000,
     target: 8_000,
   },
-  { what: "`./upstash`, with its scripts", source: all("backends/upstash/index.ts"), most: 54_500, target: 10_000 },
+  { what: "`./upstash`, with its scripts", source: all("backends/upstash/index.ts"), most: 54_600, target: 10_000 },
   { what: "`./http`", source: all("backends/http/index.ts"), most: 9_900, target: 4_000 },
   { what: "`./hono`", source: all("hono/index.ts"), most: 28_600, target: 4_000 },
   {

@@ -3,7 +3,10 @@ import type { CommandTree, OptionWords } from "./tree.js";
 /** Returns the completion script of bash. */
 export function bashScript({ name, options, commands }: CommandTree): string {
   const names = commands.map((command) => command.name).join(" ");
-  const values = [...options, ...commands.flatMap((command) => command.options)].filter(({ takesValue }) => takesValue);
+  const values = [
+    ...commands.flatMap((command) => command.options.map((option) => valueCase(command.name, option))),
+    ...options.map((option) => valueCase("*", option)),
+  ];
   const cases = commands.map((command) => {
     const words = [...command.values, ...wordsOf(command.options), ...wordsOf(options)].join(" ");
     return `    ${command.name}) words="${words}" ;;`;
@@ -16,8 +19,8 @@ _edge_coordinator() {
       ${commands.map((command) => command.name).join("|")}) command="$word"; break ;;
     esac
   done
-  case "$before" in
-${unique(values.map(valueCase)).join("\n")}
+  case "$command $before" in
+${values.flat().join("\n")}
   esac
   case "$command" in
     "") words="${names} ${wordsOf(options).join(" ")}" ;;
@@ -31,9 +34,9 @@ complete -F _edge_coordinator ${name}
 
 const wordsOf = (options: readonly OptionWords[]): string[] => options.map(({ long }) => long);
 
-/** The value of an option: one of its choices, or nothing that can be completed. */
-function valueCase({ long, values }: OptionWords): string {
-  return `    ${long}) COMPREPLY=($(compgen -W "${values.join(" ")}" -- "$current")); return ;;`;
+/** The value of a command's option: one of its choices, or nothing that can be completed. No line for one without a value. */
+function valueCase(command: string, { long, takesValue, values }: OptionWords): string[] {
+  if (!takesValue) return [];
+  const pattern = command === "*" ? `*" ${long}"` : `"${command} ${long}"`;
+  return [`    ${pattern}) COMPREPLY=($(compgen -W "${values.join(" ")}" -- "$current")); return ;;`];
 }
-
-const unique = (lines: readonly string[]): string[] => [...new Set(lines)];

@@ -138,6 +138,43 @@ describe.each(BACKENDS)("on %s", (name) => {
   });
 });
 
+describe("ls", () => {
+  it("finds what is open and what has ended, by pages and for programs", async () => {
+    const { coordinator, cli } = backendOf("upstash");
+    const tracker = new CompletionTracker(coordinator);
+    expect(await cli("ls")).toEqual({ code: 0, stdout: "", stderr: "None.\n" });
+    await tracker.register("first", ["a", "b"]);
+    await tracker.fail("first", "a", "no text");
+    await tracker.register("other", ["a"]);
+    await tracker.register("over\u001b[2J", ["a"]);
+    await tracker.ack("over\u001b[2J", "a");
+    const open = (await cli("ls")).stdout.trimEnd().split("\n");
+    expect(open.map((line) => line.split(/ +/).slice(0, 4))).toEqual([
+      ["id", "state", "done", "failed"],
+      ["first", "open", "1/2", "1"],
+      ["other", "open", "0/1", "0"],
+    ]);
+    expect((await cli("ls", "--state", "ended")).stdout).toMatch(/\nover\\u\{1b\}\[2J +completed +1\/1 +0 /);
+    const page = await cli("ls", "--limit", "1");
+    const [, after = ""] = /--after (\S+)/.exec(page.stderr) ?? [];
+    expect([page.stdout.includes("first"), page.stdout.includes("other")]).toEqual([true, false]);
+    expect((await cli("ls", "--limit", "1", "--after", after)).stdout).toContain("other");
+    expect(JSON.parse((await cli("ls", "--json", "--limit", "1")).stdout)).toMatchObject({
+      items: [{ groupId: "first", state: "open", failed: 1 }],
+      next: after,
+    });
+  });
+
+  it("lists requests, and refuses a state that they do not have", async () => {
+    const { coordinator, cli } = backendOf("upstash");
+    await new RequestWaitTracker(coordinator, { stages: ["parse"] }).register("asked");
+    expect((await cli("ls", "--request")).stdout).toMatch(/\nasked +pending +0\/0 /);
+    expect((await cli("ls")).stdout).toBe("");
+    expect(await cli("ls", "--request", "--state", "failed")).toMatchObject({ code: 2 });
+    expect(await cli("ls", "--state", "lost")).toMatchObject({ code: 2, stderr: expect.stringContaining("stuck") });
+  });
+});
+
 describe("seal", () => {
   it("completes a group that waits for it alone", async () => {
     const { coordinator, cli } = backendOf("upstash");

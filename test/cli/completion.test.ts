@@ -18,6 +18,8 @@ describe("completion", () => {
     expect(await offered("w")).toEqual(["why", "watch"]);
     expect(await offered("tasks", "document-1", "--st")).toEqual(["--state"]);
     expect(await offered("tasks", "document-1", "--state", "")).toEqual(["open", "succeeded", "failed"]);
+    expect(await offered("ls", "--state", "st")).toEqual(["stuck"]);
+    expect(await offered("ls", "--key-prefix", "")).toEqual([]);
     expect(await offered("--url", "x", "show", "a", "--js")).toEqual(["--json"]);
     expect(await offered("token", "document-1", "st")).toEqual(["status"]);
     expect(await offered("completion", "")).toEqual(expect.arrayContaining(["bash", "zsh", "fish"]));

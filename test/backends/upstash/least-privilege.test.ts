@@ -4,6 +4,7 @@ import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type RedisProcess, type RestServer, startRedis, startRestServer } from "../../../dev/redis-rest/index.js";
 import { UpstashCoordinator } from "../../../src/backends/upstash/index.js";
+import { keysOf } from "../../../src/backends/upstash/keys.js";
 import { CompletionTracker, CoordinationError } from "../../../src/index.js";
 import { outcomeOf, type Place } from "../faults/operation.js";
 import { OPERATIONS } from "../faults/operations.js";
@@ -102,6 +103,10 @@ describe("the Redis user of docs/security.md", () => {
     expect(await refused()).toEqual([]);
     // The one use of PERSIST: a key that expires, and then does not.
     for (const ttlSec of [60, 0]) await client({ ttlSec }).incr("persists");
+    // The one use of ZSCORE: a list finds a line whose record was evicted.
+    await new CompletionTracker(client()).register("evicted", ["a"]);
+    await admin.del(keysOf("coord:", "completion", "evicted").record);
+    await new CompletionTracker(client()).list();
     const granted = (await rules()).filter((rule) => rule.startsWith("+")).map((rule) => rule.slice(1));
     expect(granted.sort()).toEqual((await used()).sort());
   });
