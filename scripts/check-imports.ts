@@ -68,6 +68,12 @@ export const LAYERS: readonly Layer[] = [
     lazyLayers: ["upstash", "http backend", "durable-object client"],
     packages: ["zod"],
   },
+  {
+    name: "dashboard",
+    files: /^dashboard\//,
+    layers: ["core", "delivery", "trackers", "command line"],
+    packages: ["hono"],
+  },
   { name: "hono", files: /^src\/hono\//, layers: [...FOUNDATION, "http", "delivery", "trackers"], packages: ["hono"] },
   {
     name: "testing",
@@ -167,7 +173,10 @@ function packageOf(specifier: string): string {
 
 /** The source file that a relative import names. */
 function importedFile(path: string, specifier: string): string {
-  return posix.join(posix.dirname(path), specifier).replace(/\.js$/, ".ts");
+  const file = posix.join(posix.dirname(path), specifier);
+  // In these folders alone a file holds JSX, and no other.
+  const isJsx = /^dashboard\/(views|parts)\//.test(file);
+  return file.replace(/\.js$/, isJsx ? ".tsx" : ".ts");
 }
 
 function faultOf(layer: Layer, path: string, { specifier, lazy }: Import): string | null {
@@ -222,10 +231,10 @@ export function circlesOf(sources: readonly Source[]): string[][] {
   return circles;
 }
 
-/** The sources that the rules hold for: `src/`, `worker/` and `cli/`. */
+/** The sources that the rules hold for: `src/`, `worker/`, `cli/` and `dashboard/`. */
 export function readSources(): Source[] {
   const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-  return ["src", "worker", "cli"].flatMap((folder) =>
+  return ["src", "worker", "cli", "dashboard"].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
       .map((name) => `${folder}/${name.replaceAll("\\", "/")}`)
       .filter((path) => /\.tsx?$/.test(path))

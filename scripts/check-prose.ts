@@ -6,7 +6,7 @@ import ts from "typescript";
  * Checks the language of the README, CONTRIBUTING, the pages in `docs` and the examples' READMEs: words that hide the
  * actor, long sentences, long lines. Skips code, the length of tables' cells, and the tables that programs write.
  *
- * The comments of `src`, `worker` and `cli` are checked for their words alone.
+ * The comments of `src`, `worker`, `cli` and `dashboard` are checked for their words alone.
  */
 
 /** A pattern that no page may hold, and what to write instead. */
@@ -126,9 +126,9 @@ export function checkComments(page: string, source: string): Finding[] {
 }
 
 function commentFindings(root: string): Finding[] {
-  return ["src", "worker", "cli"].flatMap((folder) =>
+  return ["src", "worker", "cli", "dashboard"].flatMap((folder) =>
     readdirSync(`${root}/${folder}`, { recursive: true, encoding: "utf8" })
-      .filter((name) => name.endsWith(".ts") && !name.endsWith(".gen.ts"))
+      .filter((name) => /\.tsx?$/.test(name) && !name.endsWith(".gen.ts"))
       .sort()
       .flatMap((name) => checkComments(`${folder}/${name}`, readFileSync(`${root}/${folder}/${name}`, "utf8"))),
   );

@@ -47,8 +47,14 @@ function sourceOf(path: string): string {
   if (/^dist\/chunks\/[\w-]+\.js(\.map)?$/.test(path)) return "rolldown.config.ts";
   const built = /^dist\/(.+?)(?:\.d\.ts|\.js)(?:\.map)?$/.exec(path)?.[1];
   if (built !== undefined) return sourceOf(`${built}.ts`);
-  return path === "src/backends/upstash/scripts.gen.ts" ? "scripts/generate-lua.ts" : path;
+  return GENERATED[path] ?? path;
 }
+
+/** What `npm run generate` makes, and by which program. */
+const GENERATED: Readonly<Record<string, string>> = {
+  "src/backends/upstash/scripts.gen.ts": "scripts/generate-lua.ts",
+  "worker/dashboard.gen.ts": "scripts/generate-dashboard.ts",
+};
 
 /** Returns what must not be packed, each with the reason. */
 export function packingFaults(paths: readonly string[], tracked: ReadonlySet<string> | undefined): string[] {

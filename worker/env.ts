@@ -27,6 +27,8 @@ export interface WorkerEnv {
   readonly WEBHOOK_ALLOWED_HOSTS?: string;
   /** `"true"`: allows http and loopback too, for allowed hosts. For development with a local receiver. */
   readonly WEBHOOK_ALLOW_HTTP?: string;
+  /** `"off"`: the Worker has no dashboard. Default `"on"`. */
+  readonly DASHBOARD?: string;
 }
 
 /** A valid token, and its key prefix. */
@@ -96,6 +98,18 @@ export function liveTokens(env: WorkerEnv): LiveToken[] {
 /** Returns the key prefix of a tenant; of `COORDINATOR_TOKEN` without one. */
 export function keyPrefixOf(tenant?: string): string {
   return tenant === undefined ? KEY_PREFIX : `${KEY_PREFIX}${tenant}:`;
+}
+
+/**
+ * Returns whether the Worker serves its dashboard.
+ *
+ * @throws {CoordinationError} `misconfigured` for any value but `on` and `off`.
+ */
+export function isDashboardOn({ DASHBOARD = "on" }: WorkerEnv): boolean {
+  if (DASHBOARD !== "on" && DASHBOARD !== "off") {
+    throw new VariableError("DASHBOARD", 'DASHBOARD must be "on" or "off"');
+  }
+  return DASHBOARD === "on";
 }
 
 /** Returns the tenant of a key prefix; `undefined` for that of `COORDINATOR_TOKEN`, and for a malformed one. */

@@ -14,6 +14,7 @@ import { type HandlerRules, mayNameOf } from "./handlers.js";
 import { EventLog, loggedPath, type WorkerEvent } from "./log.js";
 import { callbackRoutes } from "./routes/callbacks.js";
 import { capabilityRoutes } from "./routes/capabilities.js";
+import { dashboardRoutes } from "./routes/dashboard.js";
 import { groupRoutes } from "./routes/groups.js";
 import { healthRoutes } from "./routes/health.js";
 import { limitRoutes } from "./routes/limits.js";
@@ -40,6 +41,12 @@ export interface WorkerOptions<Env extends WorkerEnv = WorkerEnv> {
    * allowed. Does not change existing registrations.
    */
   readonly handlers?: HandlerRules;
+  /**
+   * `false`: the Worker has no dashboard at `/`. The variable `DASHBOARD` turns it off without a change of the code.
+   *
+   * @default true
+   */
+  readonly dashboard?: boolean;
   /**
    * Receives what a caller must not read: `auth_failed`, `misconfigured` and `failed`. Errors that it throws are ignored.
    * The object's class reports by its own `onEvent`.
@@ -109,6 +116,7 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
   });
   healthRoutes(app, (env) => namespaceOf(env as Env, options));
   openApiRoutes(app);
+  if (options.dashboard !== false) dashboardRoutes(app);
   groupRoutes(app);
   capabilityRoutes(app);
   callbackRoutes(app, { whole, tell });

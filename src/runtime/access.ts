@@ -50,7 +50,7 @@ const GROUP_STEPS = {
   progress: WATCH_STATUS,
   tasks: PAGE,
   results: PAGE,
-  children: { reads: true, internal: true, answer: "page" },
+  children: PAGE,
   take: STATUS,
   redeliver: STATUS,
   woken: DRAIN,

@@ -191,12 +191,12 @@ function reads(maker: Maker): Inputs {
       bytes: bytes(),
       generation: generation(),
     }),
-    children: () => ({
-      chain: pick(seen.generations.slice(-4)),
-      lists: 1 + below(4),
-      after: pick([0, 0, 0, 1, 2, 1_024, 1_025]),
-      limit: 1 + below(4),
-    }),
+    children: () => {
+      const cascade = { chain: pick(seen.generations.slice(-4)), lists: 1 + below(4) };
+      const page = { after: pick([0, 0, 0, 1, 2, 1_024, 1_025]), limit: 1 + below(4) };
+      // A client asks for the children of now.
+      return page.limit % 2 === 0 ? page : { ...cascade, ...page };
+    },
   };
 }
 

@@ -10,6 +10,7 @@ const LONGEST = [
   "test/differential/sqlite.workers.test.ts",
   "test/backends/custom-differential.test.ts",
   "test/conformance/upstash.test.ts",
+  "test/dashboard/dashboard.test.ts",
   "test/examples/custom-backend.test.ts",
   "test/examples/vercel.test.ts",
   "test/model/http.test.ts",

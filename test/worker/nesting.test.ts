@@ -40,6 +40,25 @@ const namesOf = (id: string): string[] => [
 const statusOf = async (token: string, path: string) => (await call("GET", path, { token })).json;
 const pathOf = (id: string, kind = "groups") => `/v1/${kind}/${encodeURIComponent(id)}`;
 
+describe("GET /v1/groups/:id/children", () => {
+  it("lists the child groups and requests of open tasks, page by page, to their own tenant", async () => {
+    const parentId = freshId();
+    const tasks = [{ id: "a", group: "one" }, { stage: "s", id: "b", group: { requestId: "two" } }, "c"];
+    await call("PUT", pathOf(parentId), { body: { tasks } });
+    const pageOf = async (query = "", token = TOKEN) =>
+      (await call("GET", `${pathOf(parentId)}/children${query}`, { token })).json;
+    const one = { taskId: "a", stage: null, groupId: "one", requestId: null };
+    const two = { taskId: "b", stage: "s", groupId: null, requestId: "two" };
+    expect(await pageOf()).toEqual({ items: [one, two], next: null });
+    expect(await pageOf("?limit=1")).toEqual({ items: [one], next: 1 });
+    expect(await pageOf("?limit=1&after=1")).toEqual({ items: [two], next: null });
+    expect(await pageOf("", OTHER)).toEqual({ items: [], next: null });
+    expect(await pageOf("?limit=0")).toMatchObject({ status: 422 });
+    await call("POST", `${pathOf(parentId)}/acks`, { body: { tasks: ["a"] } });
+    expect(await pageOf()).toEqual({ items: [two], next: null });
+  });
+});
+
 describe("a nested group", () => {
   it("settles its parent's task at its end, whichever end that is", async () => {
     const parentId = freshId();

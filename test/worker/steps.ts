@@ -316,6 +316,11 @@ const SHARED: Readonly<Record<string, Step>> = {
     output: { found: false, items: [] },
     bad: [...MORE, ...PAGE, ...GENERATION, [{ order: "id" }, /^input\.order/]],
   },
+  children: {
+    input: { after: 0, limit: 1_000, chain: 1, lists: 1 },
+    output: { items: [] },
+    bad: [...MORE, ...PAGE, [{ chain: 0 }, /^input\.chain/], [{ lists: 0 }, /^input\.lists/]],
+  },
   take: {
     input: { op: "op", generation: 1 },
     output: { taken: false },

@@ -1,6 +1,7 @@
 import {
   acksAnswer,
   addAnswer,
+  childPage,
   decrementAnswer,
   groupList,
   groupStatus,
@@ -13,6 +14,7 @@ import {
   acksBody,
   addBody,
   cancelBody,
+  childrenQuery,
   decrementBody,
   extendBody,
   generationBody,
@@ -108,6 +110,15 @@ export const GROUPS: readonly Operation[] = [
     query: tasksQuery,
     answer: { description: "A page of tasks.", schema: taskPage },
     problems: [404, 501],
+  },
+  {
+    method: "GET",
+    path: `${PATH}/children`,
+    operationId: "listChildren",
+    summary: "List the child groups of a group's open tasks",
+    description: "Those that `group` of an added task names. Empty for a group without any, and for an unknown group.",
+    query: childrenQuery,
+    answer: { description: "A page of child groups.", schema: childPage },
   },
   {
     method: "POST",

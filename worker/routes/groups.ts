@@ -12,6 +12,7 @@ import {
   acksBody,
   addBody,
   cancelBody,
+  childrenQuery,
   decrementBody,
   extendBody,
   generationBody,
@@ -31,6 +32,7 @@ export function groupRoutes(app: App): void {
   route(app, "/v1/groups/:id", { PUT: register, GET: status, DELETE: remove });
   route(app, "/v1/groups/:id/acks", { POST: ack });
   route(app, "/v1/groups/:id/tasks", { POST: add, GET: tasks });
+  route(app, "/v1/groups/:id/children", { GET: children });
   route(app, "/v1/groups/:id/seal", { POST: seal });
   route(app, "/v1/groups/:id/retry", { POST: retry });
   route(app, "/v1/groups/:id/extend", { POST: extend });
@@ -118,6 +120,21 @@ async function results(c: AppContext): Promise<Response> {
 async function tasks(c: AppContext): Promise<Response> {
   const groupId = groupIdOf(c);
   return c.json(found(await trackerOf(c).tasks(groupId, parse(tasksQuery, queryOf(c), "query"))));
+}
+
+/** The coordinator is asked itself: no tracker lists children. */
+async function children(c: AppContext): Promise<Response> {
+  const groupId = groupIdOf(c);
+  const { after = 0, limit = 100 } = parse(childrenQuery, queryOf(c), "query");
+  const options = { signal: c.req.raw.signal };
+  const { items, next } = await c.var.coordinator.run("completion.children", groupId, { after, limit }, options);
+  const lines = items.map(({ id, stage, machine, groupId: child }) => ({
+    taskId: id,
+    stage: stage ?? null,
+    groupId: machine === "completion" ? child : null,
+    requestId: machine === "request" ? child : null,
+  }));
+  return c.json({ items: lines, next: next ?? null });
 }
 
 async function add(c: AppContext): Promise<Response> {

@@ -1,6 +1,6 @@
 import { checkCapabilityVariables } from "../capability/keyring.js";
 import { type App, type AppContext, route } from "../context.js";
-import { liveTokens, VariableError, type WorkerEnv } from "../env.js";
+import { isDashboardOn, liveTokens, VariableError, type WorkerEnv } from "../env.js";
 import { VERSION } from "../version.js";
 import { checkWebhookVariables } from "../webhooks.js";
 
@@ -10,7 +10,7 @@ import { checkWebhookVariables } from "../webhooks.js";
  */
 export function healthRoutes(app: App, checkBinding: (env: WorkerEnv) => void): void {
   route(app, "/health", {
-    GET: (c) => health(c, [checkBinding, liveTokens, checkCapabilityVariables, checkWebhookVariables]),
+    GET: (c) => health(c, [checkBinding, liveTokens, checkCapabilityVariables, checkWebhookVariables, isDashboardOn]),
   });
 }
 

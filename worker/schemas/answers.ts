@@ -154,6 +154,18 @@ export const taskPage = z.strictObject({
   next,
 });
 
+export const childPage = z.strictObject({
+  items: z.array(
+    z.strictObject({
+      taskId: text,
+      stage: orNull(text),
+      groupId: told(orNull(text), "the child, where it is a group"),
+      requestId: told(orNull(text), "the child, where it is a request"),
+    }),
+  ),
+  next,
+});
+
 export const resultPage = z.strictObject({
   items: z.array(z.strictObject({ taskId: text, stage: orNull(text), result: z.unknown() })),
   next,

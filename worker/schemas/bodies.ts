@@ -197,6 +197,9 @@ const page = {
 /** The query of `GET /v1/groups/:id/results`, and of a request. */
 export const resultsQuery = z.strictObject({ ...page, order: z.exactOptional(z.enum(["acks", "registration"])) });
 
+/** The query of `GET /v1/groups/:id/children`. */
+export const childrenQuery = z.strictObject(page);
+
 /** The query of `GET /v1/groups/:id/tasks`, and of a request. */
 export const tasksQuery = z.strictObject({ ...page, state: z.exactOptional(z.enum(["open", "succeeded", "failed"])) });
 

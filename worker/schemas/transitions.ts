@@ -289,6 +289,11 @@ const GROUP_STEPS = {
   }),
   tasks: z.strictObject({ ...page, ...ofGeneration, state: z.exactOptional(z.enum(["open", "succeeded", "failed"])) }),
   results: z.strictObject({ ...page, ...ofGeneration, order: z.exactOptional(z.enum(["registration", "acks"])) }),
+  children: z.strictObject({
+    ...page,
+    chain: z.exactOptional(whole(1, Number.MAX_SAFE_INTEGER)),
+    lists: z.exactOptional(whole(1, MAX_TASKS)),
+  }),
   take: z.strictObject({ op: id, generation }),
   redeliver: byOpOfGeneration,
 } as const;

@@ -76,26 +76,31 @@ export function redeliver(store: Store, input: { op: string; generation?: number
 }
 
 export interface ChildrenInput {
-  /** The fields of the cascade's claim: the chain of generations, and how many lists of children it has. */
-  chain: number;
-  lists: number;
+  /** The fields of the cascade's claim: the chain of generations, and how many lists of children it has. Default: those of now. */
+  chain?: number;
+  lists?: number;
   /** The position to go on after: 0 to begin. */
   after: number;
   limit: number;
+  /** A page of `limit` children is smaller than any bound. */
+  bytes?: number;
 }
 
 /**
- * Lists the child groups of tasks that had not settled when the group ended, to be cancelled. After a restart that is not in
+ * Lists the child groups of tasks that have not settled, or had not when the group ended: then they are cancelled. After a restart that is not in
  * place the marks are gone: then all children are listed, and those that have ended stay as they are.
  */
 export function children(store: Store, input: ChildrenInput): { items: Child[]; next?: number } {
   const group = openAny(store);
   const items: Child[] = [];
   if (group === undefined) return { items };
-  const hasMarks = chainOf(group.head) === input.chain && group.head.isCompact !== true;
+  const own = chainOf(group.head);
+  const chain = input.chain ?? own;
+  const lists = input.lists ?? group.head.children ?? 0;
+  const hasMarks = own === chain && group.head.isCompact !== true;
   let at = input.after;
-  for (let list = Math.floor(at / CHILDREN_PER_LIST) + 1; list <= input.lists; list++) {
-    const text = store.get(childrenName(input.chain, list));
+  for (let list = Math.floor(at / CHILDREN_PER_LIST) + 1; list <= lists; list++) {
+    const text = store.get(childrenName(chain, list));
     const begin = (list - 1) * CHILDREN_PER_LIST;
     const all = text === undefined ? [] : decode<Child[]>(text);
     for (let i = Math.max(0, at - begin); i < all.length; i++) {

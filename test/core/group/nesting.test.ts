@@ -106,6 +106,44 @@ describe("rule 17: a cancellation that comes before the registration", () => {
   });
 });
 
+describe("the children of a group that is open", () => {
+  const child = (id: string) => ({ id, machine: "completion" as const, groupId: `child-${id}` });
+  const registered = (): Bench => {
+    const b = bench();
+    const children = ["a", "b", "c"].map(child);
+    b.run("completion.register", named(["a", "b", "c", "d"], { grows: true, children }));
+    b.run("completion.add", { op: "more", lists: ['["","e"]'], children: [child("e")] });
+    return b;
+  };
+  const idsOf = (page: OutputOf<"completion.children">): string[] =>
+    Array.isArray(page.items) ? page.items.map(({ id }) => id) : [];
+
+  it("are those of its open tasks, of every call that announced some", () => {
+    const b = registered();
+    expect(idsOf(b.run("completion.children", { after: 0, limit: 10 }))).toEqual(["a", "b", "c", "e"]);
+    b.run("completion.ack", ack("ack", "b"));
+    expect(idsOf(b.run("completion.children", { after: 0, limit: 10 }))).toEqual(["a", "c", "e"]);
+  });
+
+  it("come page by page", () => {
+    const b = registered();
+    const found: string[] = [];
+    for (let after: number | undefined = 0; after !== undefined; ) {
+      const page: OutputOf<"completion.children"> = b.run("completion.children", { after, limit: 2 });
+      found.push(...idsOf(page));
+      after = page.next;
+    }
+    expect(found).toEqual(["a", "b", "c", "e"]);
+  });
+
+  it("are none for a group without any, and for an unknown one", () => {
+    const b = bench();
+    expect(idsOf(b.run("completion.children", { after: 0, limit: 10 }))).toEqual([]);
+    b.run("completion.register", named(["a"]));
+    expect(idsOf(b.run("completion.children", { after: 0, limit: 10 }))).toEqual([]);
+  });
+});
+
 describe("rule 20: the outbox holds a delivery for each generation and kind", () => {
   const ended = () => {
     const b = bench();

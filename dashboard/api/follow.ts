@@ -1,0 +1,95 @@
+import type { GroupStatus } from "../../src/delivery/group-status.js";
+import type { ApiClient } from "./client.js";
+import { serverEvents } from "./events.js";
+import { ApiFault } from "./faults.js";
+
+/** How the page receives a group's changes. `ended`: no more come. */
+export type Link = "connecting" | "live" | "reconnecting" | "ended";
+
+export interface Follower {
+  /** Receives each newer status; null when the Worker does not know the group. */
+  onStatus(status: GroupStatus | null): void;
+  onLink(link: Link): void;
+  /** Receives a fault that a further call would get again. */
+  onFault(error: unknown): void;
+}
+
+const MAX_PAUSE_MS = 15_000;
+/** How soon the delivery of an ended group is looked at again, ever later: the stream ends with the group. */
+const DELIVERY_MS = 500;
+
+/** Follows a group to the end of its delivery, or until the signal aborts. Never rejects. */
+export async function followGroup(api: ApiClient, id: string, follower: Follower, signal: AbortSignal): Promise<void> {
+  try {
+    const isKnown = await followEvents(api, id, follower, signal);
+    if (isKnown) await followDelivery(api, id, follower, signal);
+  } catch (error) {
+    if (!signal.aborted) follower.onFault(error);
+  }
+}
+
+/** Follows the events. Returns whether the group has ended, and not gone. */
+async function followEvents(api: ApiClient, id: string, follower: Follower, signal: AbortSignal): Promise<boolean> {
+  let after = "";
+  let failures = 0;
+  while (!signal.aborted) {
+    try {
+      const { body, status } = await api.events(id, after, signal);
+      // 204: the last event was received.
+      if (body === null || status === 204) return true;
+      follower.onLink("live");
+      for await (const event of serverEvents(body)) {
+        failures = 0;
+        if (event.name === "unknown") {
+          follower.onStatus(null);
+          follower.onLink("ended");
+          return false;
+        }
+        after = event.id;
+        follower.onStatus(JSON.parse(event.data) as GroupStatus);
+        if (event.name !== "progress") return true;
+      }
+    } catch (error) {
+      if (signal.aborted) return false;
+      // The connection is lost, or the Worker is busy. Any other refusal would come again.
+      if (error instanceof ApiFault && error.status > 0 && error.status < 500 && error.status !== 429) throw error;
+      failures += 1;
+    }
+    if (failures > 0) follower.onLink("reconnecting");
+    await pause(Math.min(MAX_PAUSE_MS, 250 * 2 ** failures), signal);
+  }
+  return false;
+}
+
+/** Looks at an ended group until its delivery is made or given up. */
+async function followDelivery(api: ApiClient, id: string, follower: Follower, signal: AbortSignal): Promise<void> {
+  let pauseMs = DELIVERY_MS;
+  while (!signal.aborted) {
+    try {
+      const status = await api.status(id, signal);
+      follower.onStatus(status);
+      if (status?.delivery.state !== "pending") return follower.onLink("ended");
+      follower.onLink("live");
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error instanceof ApiFault && error.status > 0 && error.status < 500 && error.status !== 429) throw error;
+      follower.onLink("reconnecting");
+    }
+    await pause(pauseMs, signal);
+    pauseMs = Math.min(MAX_PAUSE_MS, pauseMs * 1.5);
+  }
+}
+
+/** Resolves after a time, or when the signal aborts. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener("abort", end);
+    if (signal.aborted) end();
+  });
+}

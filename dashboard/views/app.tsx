@@ -1,0 +1,150 @@
+import { useEffect, useRef, useState } from "hono/jsx/dom";
+import { groupAddress, OVERVIEW } from "../place.js";
+import { type Store, useStore } from "../store.js";
+import { Group } from "./group.js";
+import { List } from "./list.js";
+import { Overview } from "./overview.js";
+import { SignIn } from "./sign-in.js";
+
+/** The page: its head, the view of the address, and the keys. */
+export function App({ store }: { readonly store: Store }) {
+  const { api, place, notice, hasKeys } = useStore(store);
+  const [wanted, setWanted] = useState("");
+  const search = useRef<HTMLInputElement>(null);
+  useKeys(search, hasKeys && api !== undefined);
+  if (api === undefined) {
+    return (
+      <>
+        <Head />
+        <SignIn store={store} notice={notice} />
+      </>
+    );
+  }
+  return (
+    <>
+      <button type="button" class="skip" onClick={toContent}>
+        Skip to the content
+      </button>
+      <Head>
+        <Search field={search} wanted={wanted} setWanted={setWanted} hasKeys={hasKeys} />
+        <button type="button" onClick={() => store.signOut("You have signed out. The token is gone from this page.")}>
+          Sign out
+        </button>
+      </Head>
+      <p id="said" class="said" role="status" />
+      <div id="content">
+        {place.view === "overview" ? <Overview api={api} wanted={wanted} /> : null}
+        {place.view === "list" ? <List key={place.list} api={api} list={place.list} wanted={wanted} /> : null}
+        {place.view === "group" ? <Group key={place.id} api={api} id={place.id} parent={place.parent} /> : null}
+      </div>
+      <Keys hasKeys={hasKeys} setKeys={(next) => store.setKeys(next)} />
+    </>
+  );
+}
+
+function Head({ children }: { readonly children?: unknown }) {
+  return (
+    <header class="head">
+      <a class="brand" href={OVERVIEW}>
+        edge-coordinator
+      </a>
+      {children as string}
+    </header>
+  );
+}
+
+interface SearchProps {
+  readonly field: { current: HTMLInputElement | null };
+  readonly wanted: string;
+  readonly setWanted: (text: string) => void;
+  readonly hasKeys: boolean;
+}
+
+/** Narrows the lists while a person types. Enter opens the group with exactly this id. */
+function Search({ field, wanted, setWanted, hasKeys }: SearchProps) {
+  const submit = (event: Event): void => {
+    event.preventDefault();
+    const id = (field.current?.value ?? "").trim();
+    if (id === "") return;
+    setWanted("");
+    if (field.current !== null) field.current.value = "";
+    location.hash = groupAddress(id);
+  };
+  return (
+    <search>
+      <form onSubmit={submit}>
+        <label for="search" class="hidden">
+          Id of a group
+        </label>
+        <input
+          id="search"
+          type="search"
+          ref={field}
+          value={wanted}
+          placeholder={hasKeys ? "Id of a group  ( / )" : "Id of a group"}
+          autocomplete="off"
+          autocapitalize="off"
+          onInput={(event: Event) => setWanted((event.currentTarget as HTMLInputElement).value.trim())}
+        />
+        <button type="submit">Open</button>
+      </form>
+    </search>
+  );
+}
+
+function toContent(): void {
+  document.querySelector<HTMLElement>("h1")?.focus();
+}
+
+/** `/` moves to the search, Escape out of it; elsewhere Escape goes one view up. A dialog has its own Escape. */
+function useKeys(search: { current: HTMLInputElement | null }, isOn: boolean): void {
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent): void => {
+      if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (document.querySelector("dialog[open]") !== null) return;
+      const field = search.current;
+      const isTyping = event.target instanceof Element && event.target.closest("input, select, textarea") !== null;
+      if (event.key === "/" && isOn && !isTyping) {
+        event.preventDefault();
+        field?.focus();
+        field?.select();
+      } else if (event.key === "Escape" && event.target === field) {
+        document.querySelector<HTMLElement>("h1")?.focus();
+      } else if (event.key === "Escape" && !isTyping && location.hash.length > 2) {
+        location.hash = OVERVIEW;
+      }
+    };
+    addEventListener("keydown", pressed);
+    return () => removeEventListener("keydown", pressed);
+  }, [isOn]);
+}
+
+function Keys({ hasKeys, setKeys }: { readonly hasKeys: boolean; readonly setKeys: (hasKeys: boolean) => void }) {
+  return (
+    <footer>
+      <h2>Keys</h2>
+      <ul class="keys">
+        <li>
+          <kbd>/</kbd> search
+        </li>
+        <li>
+          <kbd>Enter</kbd> open
+        </li>
+        <li>
+          <kbd>Esc</kbd> close a dialog, leave the search, or go to all lists
+        </li>
+        <li>
+          <kbd>Tab</kbd> next link or button
+        </li>
+      </ul>
+      <label class="check">
+        <input
+          type="checkbox"
+          checked={hasKeys}
+          onChange={(event: Event) => setKeys((event.currentTarget as HTMLInputElement).checked)}
+        />
+        <span>Use the key / (turn it off for speech input)</span>
+      </label>
+    </footer>
+  );
+}
