@@ -64,8 +64,8 @@ describe.each(["groups", "requests"])("a capability for one of %s", (records) =>
     of.replace("{id}", id).replace("{key}", id).replace("{machine}", "completion").replace("{transition}", "status");
   const named = (id: string): Input => (records === "groups" ? { groupId: id } : { requestId: id });
   const opened = (method: string, of: string): readonly CapabilityVerb[] => {
-    const [, , own, , ...rest] = of.split("/");
-    return own === records ? (OPENED_BY[`${method} ${rest.map((part) => `/${part}`).join("")}`] ?? []) : [];
+    const [, , own, id, ...rest] = of.split("/");
+    return own === records && id !== undefined ? (OPENED_BY[`${method} ${rest.map((part) => `/${part}`).join("")}`] ?? []) : [];
   };
 
   it.each(CALLS)(
