@@ -65,7 +65,9 @@ describe.each(["groups", "requests"])("a capability for one of %s", (records) =>
   const named = (id: string): Input => (records === "groups" ? { groupId: id } : { requestId: id });
   const opened = (method: string, of: string): readonly CapabilityVerb[] => {
     const [, , own, id, ...rest] = of.split("/");
-    return own === records && id !== undefined ? (OPENED_BY[`${method} ${rest.map((part) => `/${part}`).join("")}`] ?? []) : [];
+    return own === records && id !== undefined
+      ? (OPENED_BY[`${method} ${rest.map((part) => `/${part}`).join("")}`] ?? [])
+      : [];
   };
 
   it.each(CALLS)(
