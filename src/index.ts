@@ -106,21 +106,20 @@ export type {
 } from "./trackers/group/target.js";
 export type { Task, TaskId, TaskRef } from "./trackers/group/task.js";
 export { type RateLimit, RateLimiter, type RateLimiterOptions } from "./trackers/rate-limiter.js";
+export type {
+  AbandonResult,
+  AddedId,
+  AddTasksResult,
+  NextTasks,
+  RequestRegisterOptions,
+  RequestResult,
+  StageCount,
+  TaskDoneOptions,
+  TaskIds,
+} from "./trackers/request/calls.js";
 export type { ListedRequest, RequestListOptions } from "./trackers/request/list.js";
 export type { RequestState, RequestStatus, StageStatus } from "./trackers/request/status.js";
-export {
-  type AbandonResult,
-  type AddedId,
-  type AddTasksResult,
-  type NextTasks,
-  type RequestRegisterOptions,
-  type RequestResult,
-  type RequestWaitOptions,
-  RequestWaitTracker,
-  type StageCount,
-  type TaskDoneOptions,
-  type TaskIds,
-} from "./trackers/request-wait.js";
+export { type RequestWaitOptions, RequestWaitTracker } from "./trackers/request-wait.js";
 export type { DedupeOutcome, RunContext, RunOnceOptions } from "./trackers/run-once.js";
 export {
   type AcquireOptions,

@@ -1,8 +1,9 @@
 import type { Context, MiddlewareHandler, Next } from "hono";
 import { Problem } from "../http/problem.js";
 import { newOp } from "../lib/ids.js";
+import type { AddTasksResult, TaskIds } from "../trackers/request/calls.js";
 import type { RequestStatus } from "../trackers/request/status.js";
-import type { AddTasksResult, RequestWaitTracker, TaskIds } from "../trackers/request-wait.js";
+import type { RequestWaitTracker } from "../trackers/request-wait.js";
 import { acceptedAnswer, doneAnswer, isHoldable, keepFromCaches, timeoutAnswer } from "./answer.js";
 import { refusal } from "./coordination-errors.js";
 import { abandonInTime, answered, endInTime } from "./end-in-time.js";

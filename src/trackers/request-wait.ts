@@ -1,5 +1,4 @@
 import type { Coordinator } from "../coordinator.js";
-import type { Verdict } from "../core/group/acks.js";
 import type { GroupState, TaskAck } from "../core/group/record.js";
 import type { GroupStatus } from "../delivery/group-status.js";
 import type { Payloads, Webhooks } from "../delivery/handler.js";
@@ -13,8 +12,8 @@ import { type CallOptions, callOptions, type GenerationOptions } from "./call-op
 import { checkCoordinator } from "./check-coordinator.js";
 import { type DeliveryOptions, deliver } from "./deliver.js";
 import type { WaitCallOptions } from "./end-or-look.js";
-import { type AddedTask, announced } from "./group/announcement.js";
-import type { AddResult, CancelOptions, ExtendOptions, RetryResult } from "./group/calls.js";
+import { announced } from "./group/announcement.js";
+import type { CancelOptions, ExtendOptions, RetryResult } from "./group/calls.js";
 import type { GroupList } from "./group/list.js";
 import { GroupOperations, statusOf } from "./group/operations.js";
 import {
@@ -29,6 +28,18 @@ import { refuse } from "./group/refusals.js";
 import { checkTasks, type RegisterOptions, registered, registerInput } from "./group/registration.js";
 import { splitTargets } from "./group/target.js";
 import { checkStage, errorFields, MAX_ERROR_BYTES, MAX_RESULT_BYTES, type TaskId, taskKey } from "./group/task.js";
+import { tasksOf } from "./request/added-tasks.js";
+import {
+  type AbandonResult,
+  type AddTasksResult,
+  MAX_COUNT,
+  type NextTasks,
+  type RequestRegisterOptions,
+  type RequestResult,
+  type StageCount,
+  type TaskDoneOptions,
+  type TaskIds,
+} from "./request/calls.js";
 import { type ListedRequest, listRequests, type RequestListOptions } from "./request/list.js";
 import { checkStages } from "./request/stages.js";
 import { type RequestState, type RequestStatus, requestStateOf, requestStatus } from "./request/status.js";
@@ -48,84 +59,6 @@ export interface RequestWaitOptions<S extends string = string, T extends Payload
   readonly ttlSec?: Duration;
 }
 
-/** Options of a request's registration. */
-export interface RequestRegisterOptions<T extends Payloads = Payloads>
-  extends Pick<
-    RegisterOptions<T>,
-    "timeoutSec" | "ttlSec" | "parent" | "metadata" | "onSuccess" | "onComplete" | "onTimeout" | "onEnd" | "signal"
-  > {
-  /** Names this call for `abandon`: 1 to 256 bytes, different for each call. @default a random name */
-  readonly caller?: string | undefined;
-}
-
-/** Tasks of a later stage that continue the work of a task: the request waits for them instead. */
-export interface NextTasks<S extends string = string> {
-  readonly stage: S;
-  readonly taskIds: TaskIds;
-}
-
-/** A task of a stage: its id, or its id with the child group that is cancelled when the request ends without the task. */
-export type AddedId =
-  | TaskId
-  | { readonly id: TaskId; readonly group?: string | { readonly requestId: string } | undefined };
-
-/** One task, or a list of tasks of one stage. */
-export type TaskIds = AddedId | readonly AddedId[];
-
-/** Options of a done task. */
-export interface TaskDoneOptions<S extends string = string> extends CallOptions {
-  /** How much was processed for the task: 0 to 10⁹. @default 1 */
-  readonly processed?: number | undefined;
-  /** Any JSON value of up to 16 KB. `results` returns it. */
-  readonly result?: unknown;
-  /** Tasks that continue the work, up to 1,000. They are added in the same step. */
-  readonly next?: readonly NextTasks<S>[] | undefined;
-}
-
-/** Counts that settle no task. */
-export interface StageCount {
-  /** Work that was done on the way: 0 to 10⁹. */
-  readonly processed?: number | undefined;
-  /** Attempts that will be repeated: 0 to 10⁹. */
-  readonly requeued?: number | undefined;
-  /** An error that ends no task, cut to 1,024 bytes of UTF-8. */
-  readonly error?: string | undefined;
-}
-
-/** The result of a call about one request. */
-export interface RequestResult {
-  /**
-   * `accepted`: it counted, now or by the first copy of this call. `duplicate`: the task had counted before. `early`: the task
-   * is not announced yet, or its request is not registered, and the ack is kept for five minutes. `late`: the request has
-   * ended. `cancelled`: it was cancelled. `unknown`: the request was removed, there is no room for more early acks, or a
-   * `count` found no such request.
-   */
-  readonly verdict: Verdict;
-  readonly state: RequestState | "unknown";
-}
-
-/** The result of `add`. */
-export interface AddTasksResult<S extends string = string> {
-  /** `sealed`: the request takes no more tasks. `late`: it has ended. `unknown`: there is no such request. */
-  readonly outcome: AddResult["outcome"];
-  /** The ids of the tasks that are new and open: start their work after this call. */
-  readonly added: readonly string[];
-  /** The status after the call; null for an unknown request. */
-  readonly status: RequestStatus<S> | null;
-}
-
-/** The result of `abandon`. */
-export interface AbandonResult<S extends string = string> {
-  /**
-   * `cancelled`: the request was cancelled. `joined`: another caller still works on it, or this caller is not known. `late`: it
-   * is sealed or has ended, and goes on. `unknown`: there is no such request.
-   */
-  readonly outcome: "cancelled" | "joined" | "late" | "unknown";
-  readonly status: RequestStatus<S> | null;
-}
-
-/** The most that one call may count. */
-export const MAX_COUNT = 1_000_000_000;
 const MIN_TTL_SEC = 1;
 const DEFAULT_TTL_SEC = 3_600;
 const EARLY_TTL_MS = 300_000;
@@ -157,7 +90,6 @@ const DONE_OPTIONS: Names<TaskDoneOptions> = { processed: true, result: true, ne
 const COUNT: Names<StageCount> = { processed: true, requeued: true, error: true };
 const FAILURE = { caller: true, message: true } as const;
 const NEXT: Names<NextTasks> = { stage: true, taskIds: true };
-const ADDED = { id: true, group: true } as const;
 
 /**
  * Lets an HTTP request, or any other caller, wait until all work that it started is done: an open group whose tasks have
@@ -531,16 +463,6 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
 function checkRequestTtl(ttl: Duration): number {
   checkNumber(inSeconds(ttl, "ttlSec"), "ttlSec", MIN_TTL_SEC, MAX_SEC);
   return checkTtlSec(ttl, "ttlSec");
-}
-
-/** Returns tasks of one stage. */
-function tasksOf(stage: string, taskIds: TaskIds, field: string): AddedTask[] {
-  const ids = Array.isArray(taskIds) ? (taskIds as readonly AddedId[]) : [taskIds as AddedId];
-  return Array.from(ids, (each, i) => {
-    if (typeof each !== "object") return { stage, id: each };
-    checkOptions(each ?? null, ADDED, `${field}[${i}]`);
-    return { ...each, stage };
-  });
 }
 
 /** Returns the request's state after a call, from the group's state and whether no task is open. */

@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { isId, isText, MAX_SEC, MAX_STAGE_BYTES } from "../../src/lib/validate.js";
-import { MAX_COUNT } from "../../src/trackers/request-wait.js";
+import { MAX_COUNT } from "../../src/trackers/request/calls.js";
 import { isStorableJson, MAX_DEPTH } from "../json.js";
 import { described, withItems } from "./described.js";
 
