@@ -67,8 +67,13 @@ export interface ObjectMethods {
   runMany(calls: readonly ObjectCall[]): ObjectReply[] | Promise<ObjectReply[]>;
   /** Waits until the transition's output is `ready`. After `timeoutMs` it returns the last output. */
   watch(transition: string, id: string, input: unknown, timeoutMs: number, client?: WatchClient): Promise<WatchReply>;
-  /** Stores a line, in the object that is the index. Only objects call it. @internal */
-  indexLine(line: IndexMessage): void | Promise<void>;
+  /**
+   * Stores a line, in the object that is the index. Returns when the line that the index has now was sent. Only objects call
+   * it.
+   *
+   * @internal
+   */
+  indexLine(line: IndexMessage): number | Promise<number>;
   /** Returns an `IndexPage` and its time, from the object that is the index. */
   listIndex(query: ListQuery): ObjectReply | Promise<ObjectReply>;
   /** Ends the wait with this ticket, after its client has disconnected. */

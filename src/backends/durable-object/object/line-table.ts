@@ -37,11 +37,12 @@ export class LineTable {
   }
 
   /**
-   * Stores a line, unless a line of the record that was sent later has arrived.
+   * Stores a line, unless a line of the record that was sent later has arrived. Returns when the line that the index has now
+   * was sent.
    *
    * @throws {CoordinationError} `limit_exceeded` for a record that the index lacks, when the index is full.
    */
-  put({ machine, id, line, untilMs, sentAtMs, brief }: IndexMessage): void {
+  put({ machine, id, line, untilMs, sentAtMs, brief }: IndexMessage): number {
     if (!this.exists) {
       this.#storage.sql.exec(CREATE);
       this.#storage.sql.exec(CREATE_INDEX);
@@ -57,6 +58,7 @@ export class LineTable {
     const list = line === undefined ? NO_LIST : numberOf(machine, line.list);
     const place = [list, line?.atMs ?? 0, untilMs, sentAtMs, JSON.stringify(brief ?? null)];
     this.#storage.sql.exec(PUT, name, ...place);
+    return this.#select<{ sent: number }>("SELECT sent FROM lines WHERE name = ?", name)[0]?.sent ?? sentAtMs;
   }
 
   /** Returns a page of the lines that have not expired. */

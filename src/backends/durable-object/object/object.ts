@@ -212,9 +212,10 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
   }
 
   /** Stores a line of the index that this object is. Other objects call it. @internal */
-  indexLine(line: IndexMessage): void {
-    this.#lines.put(line);
+  indexLine(line: IndexMessage): number {
+    const sentAtMs = this.#lines.put(line);
     this.#alarm.arm(this.now() + SWEEP_LINES_MS);
+    return sentAtMs;
   }
 
   /** Returns a page of the index that this object is. Returns `unsupported` where the class has no `index`. */
@@ -341,10 +342,10 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     }
   }
 
-  async #sendLine(line: IndexMessage): Promise<void> {
+  async #sendLine(line: IndexMessage): Promise<number> {
     const namespace = this.namespace(this.env);
     const stub = namespace.get(namespace.idFromName(this.#prefix() + INDEX_TAG)) as ObjectMethods;
-    await stub.indexLine(line);
+    return await stub.indexLine(line);
   }
 
   /** Removes expired lines of the index. An index without lines ceases to exist. */
