@@ -33,7 +33,7 @@ const wide = "日".repeat(86);
 /** What is sent, the status, the code, and what the detail must name. */
 const REFUSALS: readonly (readonly [string, string, Call, number, string, RegExp])[] = [
   // ---- HTTP ----
-  ["GET", "/", {}, 404, "not_found", /nothing under/],
+  ["GET", "/unknown", {}, 404, "not_found", /nothing under/],
   ["GET", "/v1", {}, 404, "not_found", /nothing under/],
   ["GET", "/v1/groups/", {}, 404, "not_found", /nothing under/],
   ["GET", `${GROUP}/`, {}, 404, "not_found", /nothing under/],
