@@ -6,13 +6,15 @@ import {
   settle as settleDelivery,
   type WokenInput,
 } from "../outbox/attempts.js";
-import { type DeliveryView, deliveryMembers, describe, redeliverAll } from "../outbox/deliveries.js";
+import { type DeliveryView, deliveryMembers, describe, pendingKeys, read, redeliverAll } from "../outbox/deliveries.js";
+import { CASCADE_ROUTE } from "../outbox/routes.js";
 import type { Store } from "../store.js";
 import { PARENTS_CANCEL } from "./cancellation.js";
 import { markOf } from "./counting.js";
 import { arm, type Group, openAny, openGroup, REMOVED_MS, save } from "./group.js";
-import { type Child, isOther } from "./growth.js";
-import { chainOf, childrenName, isOpen } from "./record.js";
+import { CHILDREN_PER_LIST, type Child, isOther } from "./growth.js";
+import { chainOf, childrenName, type GroupHead, isOpen } from "./record.js";
+import { markName } from "./task-set.js";
 import { type GroupView, viewOf } from "./view.js";
 
 /** Delivers the end of a group: claims, settlements, the plain function, and the child groups to cancel. */
@@ -39,13 +41,25 @@ export function settle(store: Store, input: SettleInput): { settled: boolean; de
 function compact({ store, head }: Group): void {
   if (head.removedAtMs === undefined || head.isCompact === true || head.removedAtMs + REMOVED_MS > store.nowMs) return;
   const members: [string, string][] = [];
-  for (const name of ["reg", PARENTS_CANCEL, ...deliveryMembers(head)]) {
+  for (const name of ["reg", PARENTS_CANCEL, ...owedMembers(store, head)]) {
     const value = store.get(name);
     if (value !== undefined) members.push([name, value]);
   }
   store.clear();
   for (const [name, value] of members) store.set(name, value);
   head.isCompact = true;
+}
+
+/** Returns the members that pending deliveries need: their own, and the children that a cascade has still to cancel. */
+export function owedMembers(store: Store, head: GroupHead): string[] {
+  const names = deliveryMembers(head);
+  for (const key of pendingKeys(head)) {
+    const delivery = read(store, key);
+    if (delivery === undefined || delivery.route !== CASCADE_ROUTE) continue;
+    const { chain, lists } = decode<{ chain: number; lists: number }>(delivery.body);
+    for (let list = 1; list <= lists; list++) names.push(childrenName(chain, list));
+  }
+  return names;
 }
 
 /** The member that names the process which took the plain function of this generation. */
@@ -87,8 +101,10 @@ export interface ChildrenInput {
 }
 
 /**
- * Lists the child groups of tasks that have not settled, or had not when the group ended: then they are cancelled. After a restart that is not in
- * place the marks are gone: then all children are listed, and those that have ended stay as they are.
+ * Lists the child groups of tasks that have not settled, or had not when the group ended: then they are cancelled. After a
+ * restart that is not in place the marks are gone: then all children are listed, and those that have ended stay as they are.
+ *
+ * Looks at some thousand children and 64 lists at most. So a page may hold fewer than `limit`, or none, and have a `next`.
  */
 export function children(store: Store, input: ChildrenInput): { items: Child[]; next?: number } {
   const group = openAny(store);
@@ -99,10 +115,17 @@ export function children(store: Store, input: ChildrenInput): { items: Child[]; 
   const lists = input.lists ?? group.head.children ?? 0;
   const hasMarks = own === chain && group.head.isCompact !== true;
   let at = input.after;
-  for (let list = Math.floor(at / CHILDREN_PER_LIST) + 1; list <= lists; list++) {
+  const first = Math.floor(at / CHILDREN_PER_LIST) + 1;
+  let looked = 0;
+  for (let list = first; list <= lists; list++) {
+    if (looked >= CHILDREN_PER_LIST || list >= first + 64) return { items, next: at };
     const text = store.get(childrenName(chain, list));
+    // The lists of a chain are written, kept and removed together.
+    if (text === undefined) return { items };
     const begin = (list - 1) * CHILDREN_PER_LIST;
-    const all = text === undefined ? [] : decode<Child[]>(text);
+    const all = decode<Child[]>(text);
+    looked += all.length;
+    if (hasMarks) store.load(all.map((child) => markName(child)));
     for (let i = Math.max(0, at - begin); i < all.length; i++) {
       if (items.length >= input.limit) return { items, next: begin + i };
       const { state } = hasMarks ? markOf(group, all[i]!) : OPEN;
@@ -114,5 +137,3 @@ export function children(store: Store, input: ChildrenInput): { items: Child[]; 
 }
 
 const OPEN = { state: "open" } as const;
-/** A position counts so many for each list before it: more than one call can announce. */
-const CHILDREN_PER_LIST = 1_024;

@@ -27,6 +27,9 @@ export interface Child {
   groupId: string;
 }
 
+/** How many children one list holds at most. A child's position counts so many for each list before its own. */
+export const CHILDREN_PER_LIST = 1_024;
+
 /** Why tasks were not announced: nothing of the call was written. */
 export type GrowthRefusal = "tasks" | "stages" | "closed";
 
@@ -129,11 +132,12 @@ function keepChildren(
   for (const child of children) {
     if (fresh[markName(child)] === true) kept.push(child);
   }
-  if (kept.length === 0) return;
-  head.children = (head.children ?? 0) + 1;
   // The end must cancel them, even if no call reads the group any more.
-  head.isTimed = true;
-  store.set(childrenName(chainOf(head), head.children), encode(kept));
+  if (kept.length > 0) head.isTimed = true;
+  for (let from = 0; from < kept.length; from += CHILDREN_PER_LIST) {
+    head.children = (head.children ?? 0) + 1;
+    store.set(childrenName(chainOf(head), head.children), encode(kept.slice(from, from + CHILDREN_PER_LIST)));
+  }
 }
 
 export interface AddInput extends Announcement {

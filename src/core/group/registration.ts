@@ -1,12 +1,12 @@
 import { decode, encode } from "../host.js";
 import { nextNumber } from "../numbers.js";
-import { deliveryMembers, forgetDead, MAX_OUTBOX, pendingKeys, type Targets } from "../outbox/deliveries.js";
+import { forgetDead, MAX_OUTBOX, pendingKeys, type Targets } from "../outbox/deliveries.js";
 import { amendOp, recallOp, recentOps, rememberOp } from "../recent-operations.js";
 import type { Store } from "../store.js";
 import { MAX_CALLS } from "./acks.js";
 import { applyParentsCancel, PARENTS_CANCEL } from "./cancellation.js";
 import { count, markOf, mayCount, memberOf } from "./counting.js";
-import { TAKER } from "./delivering.js";
+import { owedMembers, TAKER } from "./delivering.js";
 import { dropEarlyFailures, type EarlyAck, type EarlyHead, earlyAcksOf, keepEarly, noEarlyAcks } from "./early-acks.js";
 import { applyPolicy, arm, type Group, openAny, save } from "./group.js";
 import { type Announced, type Announcement, announce, type GrowthRefusal } from "./growth.js";
@@ -180,7 +180,7 @@ function refusalOf(announced: Announced): GrowthRefusal | undefined {
 function begin(store: Store, input: RegisterInput, before?: Group): Beginning {
   const early = before === undefined ? readEarly(store) : [];
   const registration = before === undefined ? undefined : readRegistration(store);
-  const carried = before === undefined ? [] : readMembers(store, deliveryMembers(before.head));
+  const carried = before === undefined ? [] : readMembers(store, owedMembers(store, before.head));
   const parentsCancel = store.get(PARENTS_CANCEL);
   const calls = before === undefined ? [] : recentCalls(before);
   store.clear();

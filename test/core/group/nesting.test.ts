@@ -125,15 +125,45 @@ describe("the children of a group that is open", () => {
     expect(idsOf(b.run("completion.children", { after: 0, limit: 10 }))).toEqual(["a", "c", "e"]);
   });
 
-  it("come page by page", () => {
-    const b = registered();
+  const all = (b: Bench, limit: number): string[] => {
     const found: string[] = [];
     for (let after: number | undefined = 0; after !== undefined; ) {
-      const page: OutputOf<"completion.children"> = b.run("completion.children", { after, limit: 2 });
+      const page: OutputOf<"completion.children"> = b.run("completion.children", { after, limit });
       found.push(...idsOf(page));
       after = page.next;
     }
-    expect(found).toEqual(["a", "b", "c", "e"]);
+    return found;
+  };
+
+  it("come page by page", () => {
+    expect(all(registered(), 2)).toEqual(["a", "b", "c", "e"]);
+  });
+
+  it("are all there when one call has announced more than a list holds", () => {
+    const b = bench();
+    const ids = Array.from({ length: 2_500 }, (_, i) => `t${i}`);
+    const lists = Array.from({ length: Math.ceil(ids.length / 64) }, (_, i) =>
+      JSON.stringify(["", ...ids.slice(64 * i, 64 * i + 64)]),
+    );
+    b.run("completion.register", named([], { lists, grows: true, children: ids.map(child) }));
+    b.run("completion.add", { op: "more", lists: ['["","last"]'], children: [child("last")] });
+    expect(all(b, 100)).toEqual([...ids, "last"]);
+  });
+
+  it("are looked for in bounded pages, though all have settled", () => {
+    const b = bench();
+    const ids = Array.from({ length: 3_000 }, (_, i) => `t${i}`);
+    const lists = Array.from({ length: Math.ceil(ids.length / 64) }, (_, i) =>
+      JSON.stringify(["", ...ids.slice(64 * i, 64 * i + 64)]),
+    );
+    b.run("completion.register", named([], { lists, grows: true, children: ids.map(child) }));
+    b.run("completion.ack", ack("acks", ...ids.slice(0, 2_999)));
+    const page = b.run("completion.children", { after: 0, limit: 1 });
+    expect(page).toMatchObject({ next: 1_024 });
+    expect(idsOf(page)).toEqual([]);
+    expect(all(b, 1)).toEqual(["t2999"]);
+    // A number of lists that the caller made up costs one look.
+    expect(b.run("completion.children", { chain: 1, lists: 1_000_000_000, after: 0, limit: 1 })).toEqual({ items: "(empty)" });
   });
 
   it("are none for a group without any, and for an unknown one", () => {
@@ -176,6 +206,25 @@ describe("rule 20: the outbox holds a delivery for each generation and kind", ()
     expect(view(b)?.delivery).toMatchObject({ state: "delivered", attempts: 1 });
     expect(b.record("completion")?.head).toMatchObject({
       fields: { outbox: { dead: [{ key: `${generation}-parent` }] } },
+    });
+  });
+
+  it.each([
+    ["the group begins anew", (b: Bench) => b.run("completion.register", named(["z"], { op: "again", restart: {} }))],
+    [
+      "its removed group keeps its outbox alone",
+      (b: Bench) => {
+        b.run("completion.remove", { op: "gone" });
+        b.pass(61_000);
+      },
+    ],
+  ])("keeps the children of a cascade that is pending while %s", (_, meanwhile) => {
+    const b = ended();
+    meanwhile(b);
+    const cascade = Array.from(claims(b)).find(({ route }) => route === "cascade");
+    const { chain, lists } = cascade?.body as unknown as { chain: number; lists: number };
+    expect(b.run("completion.children", { chain, lists, after: 0, limit: 10 })).toMatchObject({
+      items: [{ groupId: "child" }],
     });
   });
 
