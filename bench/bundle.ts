@@ -26,10 +26,10 @@ export const USES: readonly Use[] = [
   {
     what: "`.`, all of it: memory, custom backends and their machines too",
     source: all("index.ts"),
-    most: 52_000,
+    most: 52_200,
     target: 8_000,
   },
-  { what: "`./upstash`, with its scripts", source: all("backends/upstash/index.ts"), most: 54_600, target: 10_000 },
+  { what: "`./upstash`, with its scripts", source: all("backends/upstash/index.ts"), most: 55_100, target: 10_000 },
   { what: "`./http`", source: all("backends/http/index.ts"), most: 9_900, target: 4_000 },
   { what: "`./hono`", source: all("hono/index.ts"), most: 28_600, target: 4_000 },
   {
@@ -39,7 +39,7 @@ export const USES: readonly Use[] = [
   },
   { what: "`idempotency` of `./hono`", source: `export { idempotency } from "./src/hono/index.ts"`, most: 8_000 },
   { what: "`./webhook`", source: all("webhook/index.ts"), most: 4_900, target: 4_000 },
-  { what: "`./durable-object`", source: all("backends/durable-object/object/index.ts"), most: 40_800, target: 12_000 },
+  { what: "`./durable-object`", source: all("backends/durable-object/object/index.ts"), most: 41_200, target: 12_000 },
 ];
 
 /** The minified bundle of a module, as an application's tools make it. */

@@ -7,7 +7,6 @@ import {
   type WokenInput,
 } from "../outbox/attempts.js";
 import { type DeliveryView, deliveryMembers, describe, pendingKeys, read, redeliverAll } from "../outbox/deliveries.js";
-import { CASCADE_ROUTE } from "../outbox/routes.js";
 import type { Store } from "../store.js";
 import { PARENTS_CANCEL } from "./cancellation.js";
 import { markOf } from "./counting.js";
@@ -54,10 +53,9 @@ function compact({ store, head }: Group): void {
 export function owedMembers(store: Store, head: GroupHead): string[] {
   const names = deliveryMembers(head);
   for (const key of pendingKeys(head)) {
-    const delivery = read(store, key);
-    if (delivery === undefined || delivery.route !== CASCADE_ROUTE) continue;
-    const { chain, lists } = decode<{ chain: number; lists: number }>(delivery.body);
-    for (let list = 1; list <= lists; list++) names.push(childrenName(chain, list));
+    const children = read(store, key)?.children;
+    if (children === undefined) continue;
+    for (let list = 1; list <= children.lists; list++) names.push(childrenName(children.chain, list));
   }
   return names;
 }

@@ -198,11 +198,13 @@ function queueDeliveries({ store, head }: Group, { isParents, sparesChildren }: 
     });
   }
   if (head.children !== undefined && sparesChildren !== true) {
+    const [chain, lists] = [chainOf(head), head.children];
     enqueue(store, head, {
       ...delivery,
       kind: "cascade",
       id: `${deliveryId}-cascade`,
-      target: { route: CASCADE_ROUTE, body: encode({ chain: chainOf(head), lists: head.children, ttlMs: head.ttlMs }) },
+      target: { route: CASCADE_ROUTE, body: encode({ chain, lists, ttlMs: head.ttlMs }) },
+      children: { chain, lists },
     });
   }
 }

@@ -50,6 +50,14 @@ export interface Delivery {
   createdAtMs: number;
   queuedAtMs: number;
   lastError?: string;
+  /** Which lists of child groups it needs. */
+  children?: ChildLists | undefined;
+}
+
+/** The lists of child groups of one chain of generations: numbered from 1. */
+export interface ChildLists {
+  chain: number;
+  lists: number;
 }
 
 /** An entry in the record's head: when to look at a delivery again. */
@@ -141,7 +149,15 @@ export function snapshotOf(store: Store, key: string): string {
 export function enqueue(
   store: Store,
   head: OutboxHead,
-  delivery: { generation: number; kind: DeliveryKind; id: string; type: string; target: Target; snapshot: string },
+  delivery: {
+    generation: number;
+    kind: DeliveryKind;
+    id: string;
+    type: string;
+    target: Target;
+    snapshot: string;
+    children?: ChildLists;
+  },
 ): void {
   const key = deliveryKey(delivery.generation, delivery.kind);
   write(store, key, {
@@ -156,6 +172,7 @@ export function enqueue(
     fence: 0,
     createdAtMs: store.nowMs,
     queuedAtMs: store.nowMs,
+    children: delivery.children,
   });
   store.set(snapshotName(key), delivery.snapshot);
   head.outbox ??= { due: [], dead: [] };
