@@ -19,11 +19,18 @@ export type Level = "info" | "warn" | "error";
 /** How much of a path a log shows. */
 const MAX_PATH_LENGTH = 200;
 
+/**
+ * Three long segments, as a token has them. It begins only where a segment begins: the time is linear in the length of a
+ * path that anybody may send.
+ */
+const TOKEN = /(?<![\w-])[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}/g;
+
 /** Returns a path for a log: without the token of a callback URL, and without a token that a caller put there by mistake. */
 export function loggedPath(path: string): string {
+  // Redacted before it is cut, or the cut would leave the first part of a token, which the pattern does not know.
   return path
     .replace(/^\/c\/.*/s, "/c/…")
-    .replace(/[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}/g, "…")
+    .replace(TOKEN, "…")
     .slice(0, MAX_PATH_LENGTH);
 }
 

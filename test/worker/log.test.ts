@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { CoordinationError } from "../../src/errors.js";
-import { EventLog } from "../../worker/log.js";
+import { EventLog, loggedPath } from "../../worker/log.js";
 
 const T0 = 1_767_225_600_000;
 
@@ -72,5 +72,33 @@ describe("the Worker's log", () => {
     log.add({ type: "failed", error: Object.assign(new Error("x".repeat(5_000)), { secret: "Canary" }) });
     expect(JSON.stringify(lines)).not.toContain("Canary");
     expect(JSON.stringify(lines).length).toBeLessThan(1_200);
+  });
+});
+
+describe("a logged path", () => {
+  const token = `${"h".repeat(80)}.${"p".repeat(300)}.${"s".repeat(43)}`;
+
+  it("takes a time in proportion to its length", () => {
+    const fastestMs = (length: number): number => {
+      const path = `/v1/${"a".repeat(length)}`;
+      const times = Array.from({ length: 20 }, () => {
+        const startMs = performance.now();
+        loggedPath(path);
+        return performance.now() - startMs;
+      });
+      return Math.min(...times);
+    };
+    // 16 times the length: 16 times as long, or 256 times with a pattern that begins anew at each character.
+    expect(fastestMs(16_000) / fastestMs(1_000)).toBeLessThan(100);
+  });
+
+  it("is cut, and never inside a token", () => {
+    expect(loggedPath(`/v1/${"a".repeat(16_000)}`)).toHaveLength(200);
+    for (const before of [0, 100, 190, 195, 199]) {
+      const path = loggedPath(`/${"a".repeat(before)}/${token}`);
+      expect(path).not.toMatch(/[hps]{2}/);
+      expect(path.length).toBeLessThanOrEqual(200);
+    }
+    expect(loggedPath(`/v1/${token}.${token}/b`)).toBe("/v1/….…/b");
   });
 });
