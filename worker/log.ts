@@ -20,8 +20,8 @@ export type Level = "info" | "warn" | "error";
 const MAX_PATH_LENGTH = 200;
 
 /**
- * Three long segments, as a token has them. It begins only where a segment begins: the time is linear in the length of a
- * path that anybody may send.
+ * Three long segments, as a token has them. It matches only from the beginning of a segment, so its time is linear in the
+ * length of a path, which a client needs no token to send.
  */
 const TOKEN = /(?<![\w-])[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}/g;
 
