@@ -3,7 +3,8 @@ import { expect, it } from "vitest";
 import { COMPATIBILITY, startWorker } from "../../dev/worker-host.js";
 import { ENTRIES } from "../../scripts/entries.js";
 
-const page = readFileSync(new URL("../../docs/getting-started-cloudflare.md", import.meta.url), "utf8");
+const read = (file: string): string => readFileSync(new URL(`../../${file}`, import.meta.url), "utf8");
+const page = read("docs/getting-started-cloudflare.md");
 const block = (language: string): string => new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(page)?.[1] ?? "";
 
 it("the Worker of two files starts, as the page configures it, and takes the token alone", async () => {
@@ -24,4 +25,13 @@ it("the Worker of two files starts, as the page configures it, and takes the tok
   } finally {
     await worker.close();
   }
+});
+
+it.each([
+  ["the page", () => block("toml")],
+  ["wrangler.toml", () => read("wrangler.toml")],
+  ["examples/cloudflare/wrangler.toml", () => read("examples/cloudflare/wrangler.toml")],
+])("%s keeps callback URLs out of the platform's logs", (_, toml) => {
+  // In logs of invocations a path is whole.
+  expect(toml()).toMatch(/^\[observability\.logs\]\nenabled = true\ninvocation_logs = false\b/m);
 });
