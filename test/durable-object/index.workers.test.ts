@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { ObjectMethods } from "../../src/backends/durable-object/protocol.js";
+import type { IndexMessage, ObjectMethods } from "../../src/backends/durable-object/protocol.js";
 import {
   bench,
   countOf,
@@ -59,6 +59,14 @@ async function counted(stub: Stub): Promise<() => Promise<{ rows: number; alarms
       const { counts } = object as unknown as { counts: { cursors: { rowsWritten: number }[]; alarms: number } };
       return { rows: counts.cursors.reduce((sum, { rowsWritten }) => sum + rowsWritten, 0), alarms: counts.alarms };
     });
+}
+
+/** Replaces the index, as an object reaches it; `undefined`: it reaches the index again. */
+async function send(stub: Stub, indexLine: ((line: IndexMessage) => unknown) | undefined): Promise<void> {
+  await inside(stub, (object) => {
+    if (indexLine === undefined) Reflect.deleteProperty(object, "namespace");
+    else Object.assign(object, { namespace: () => ({ idFromName: () => ({}), get: () => ({ indexLine }) }) });
+  });
 }
 
 /** The rows and alarms of a group of 100 tasks, in its object and in the index. */
@@ -128,24 +136,27 @@ describe("the index of Durable Objects", () => {
   });
 
   it("is told later while it does not answer", async () => {
-    const original = await inside(groupObject("g"), (object) => {
-      const { namespace } = object as unknown as { namespace: (env: unknown) => unknown };
-      const silent = { idFromName: () => ({}), get: () => ({ indexLine: () => Promise.reject(new Error("down")) }) };
-      Object.assign(object, { namespace: () => silent, original: namespace });
-      return true;
-    });
-    expect(original).toBe(true);
+    await send(groupObject("g"), () => Promise.reject(new Error("down")));
     await tracker.register("g", ["a"], { timeoutSec: 0 });
     await pass(LAG_MS, groupObject("g"));
     expect(bench.events).toMatchObject([{ type: "drain_failed" }]);
-    await inside(groupObject("g"), (object) => {
-      const { original } = object as unknown as { original: unknown };
-      Object.assign(object, { namespace: original });
-    });
+    await send(groupObject("g"), undefined);
     await pass(31_000, groupObject("g"));
     expect(await idsOf("open")).toEqual(["g"]);
     expect(await countOf(groupObject("g"), "records")).toBe(1);
   });
+
+  it("holds up no deadline while it does not answer", async () => {
+    const stub = groupObject("g");
+    await send(stub, () => new Promise<never>(() => {}));
+    await tracker.register("g", ["a"], { timeoutSec: 10, onEnd: { handler: "record" } });
+    bench.aheadMs += LAG_MS;
+    const telling = inside(stub, (object) => object.ring());
+    bench.aheadMs += LAG_MS;
+    await telling;
+    expect(bench.deliveries).toMatchObject([{ type: "group.timed_out" }]);
+    expect(bench.events).toContainEqual(expect.objectContaining({ type: "drain_failed" }));
+  }, 20_000);
 
   it("takes no further groups when it is full, and takes them when lines have expired", async () => {
     await tracker.register("first", ["a"]);

@@ -1,4 +1,7 @@
 import type { Changes } from "../../../core/store.js";
+import { CoordinationError } from "../../../errors.js";
+import { systemClock } from "../../../lib/clock.js";
+import { within } from "../../../runtime/deadline.js";
 import { type BriefOutput, isListed } from "../../../runtime/listing.js";
 import type { IndexMessage } from "../protocol.js";
 import type { SqliteRecords } from "./records.js";
@@ -7,6 +10,8 @@ import type { SqliteRecords } from "./records.js";
 export const TELL_AFTER_MS = 5_000;
 /** When it tells again after a failure, and after the index did not answer. */
 const TELL_AGAIN_MS = 30_000;
+/** How long the index may take. The object's alarm waits for it, and so do deadlines and callbacks. */
+const ANSWER_MS = 5_000;
 /** How long the index remembers that a record was removed. */
 const REMOVED_MS = 3_600_000;
 
@@ -43,7 +48,7 @@ export class IndexNews {
 
   /** Sends the line, if the index waits for one. Never rejects. */
   async tell(): Promise<void> {
-    const { records, now, send, onFailure } = this.#options;
+    const { records, now, onFailure } = this.#options;
     const record = records.marked;
     if (record === undefined) return;
     const told = this.#lineOf(record);
@@ -54,9 +59,7 @@ export class IndexNews {
     }
     try {
       // If the object crashes meanwhile, the mark is still due: the platform repeats the alarm.
-      const heldMs = await send(told);
-      // The index has a later line of this record, though one object sends them all in order: its clock was set back.
-      if (heldMs > told.sentAtMs) await send({ ...told, sentAtMs: heldMs + 1 });
+      await this.#send(told);
     } catch (error) {
       records.postponeMark(now() + TELL_AGAIN_MS);
       onFailure(error);
@@ -64,6 +67,16 @@ export class IndexNews {
     }
     if (isSame(this.#lineOf(record), told)) records.unmark();
     else records.postponeMark(now() + TELL_AFTER_MS);
+  }
+
+  /** Sends a line within the time that the index has. A line that arrives after it does no harm. */
+  #send(told: IndexMessage): Promise<void> {
+    const { send } = this.#options;
+    return within({ limitMs: ANSWER_MS, signal: undefined, clock: systemClock }, noAnswer, async (signal) => {
+      const heldMs = await send(told);
+      // The index has a later line of this record, though one object sends them all in order: its clock was set back.
+      if (heldMs > told.sentAtMs && !signal.aborted) await send({ ...told, sentAtMs: heldMs + 1 });
+    });
   }
 
   #lineOf(record: string): IndexMessage | undefined {
@@ -77,6 +90,11 @@ export class IndexNews {
     if (line === undefined || brief === undefined) return { machine, id, untilMs: sentAtMs + REMOVED_MS, sentAtMs };
     return { machine, id, line, untilMs, sentAtMs, brief };
   }
+}
+
+function noAnswer(): CoordinationError {
+  const text = `the index did not answer within ${ANSWER_MS / 1_000} s`;
+  return new CoordinationError("backend_unavailable", text, { retryable: true, applied: "unknown" });
 }
 
 /** Whether the index would hold the same line. */
