@@ -146,6 +146,38 @@ describe("the index of Durable Objects", () => {
     expect(await countOf(groupObject("g"), "records")).toBe(1);
   });
 
+  it("is told ever less often while it does not answer, and seldom from the first time on when it is full", async () => {
+    const stub = groupObject("g");
+    const pausesMs = async (times: number): Promise<number[]> => {
+      const pauses: number[] = [];
+      for (let i = 0; i < times; i++) {
+        pauses.push(
+          await inside(stub, (_, { storage: { sql } }) => {
+            const { wake } = sql.exec<{ wake: number }>("SELECT wake FROM records WHERE name = ':index'").one();
+            return wake - bench.now();
+          }),
+        );
+        await pass(pauses.at(-1) ?? 0, stub);
+      }
+      return pauses;
+    };
+    await send(stub, () => Promise.reject(new Error("down")));
+    await tracker.register("g", ["a"], { timeoutSec: 0, ttlSec: "7d" });
+    const [first, ...later] = await pausesMs(10);
+    expect(first).toBe(5_000);
+    for (const [i, pauseMs] of later.entries()) {
+      const mostMs = Math.min(30_000 * 2 ** i, HOUR_MS);
+      expect(pauseMs).toBeGreaterThanOrEqual(mostMs / 2);
+      expect(pauseMs).toBeLessThanOrEqual(mostMs);
+    }
+    await send(stub, undefined);
+    await pass(HOUR_MS, stub);
+    await tracker.cancel("g", "enough");
+    await send(stub, () => ({ ok: false, code: "limit_exceeded", message: "is full", retryable: false }));
+    const [, full] = await pausesMs(2);
+    expect(full).toBeGreaterThanOrEqual(HOUR_MS / 2);
+  });
+
   it("holds up no deadline while it does not answer", async () => {
     const stub = groupObject("g");
     await send(stub, () => new Promise<never>(() => {}));
@@ -168,13 +200,13 @@ describe("the index of Durable Objects", () => {
       });
     await fill(1_000_000_000);
     await tracker.cancel("first", "enough");
-    await tracker.register("second", ["a"]);
+    await tracker.register("second", ["a"], { timeoutSec: 0, ttlSec: "1d" });
     await pass(LAG_MS, groupObject("first"), groupObject("second"));
     expect([await idsOf("open"), await idsOf("ended")]).toEqual([[], ["first"]]);
     expect(bench.events).toMatchObject([{ type: "drain_failed" }]);
     expect(String((bench.events[0] as unknown as { error: unknown }).error)).toContain("is full");
     await fill(undefined);
-    await pass(31_000, groupObject("second"));
+    await pass(HOUR_MS, groupObject("second"));
     expect(await idsOf("open")).toEqual(["second"]);
   });
 

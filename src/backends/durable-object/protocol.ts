@@ -53,6 +53,12 @@ export interface IndexMessage {
   readonly brief?: Brief;
 }
 
+/** The index answers a message with this. */
+export interface IndexHolds {
+  /** When the line that the index has now was sent. */
+  readonly sentAtMs: number;
+}
+
 /** The lines of one page of the index, each with the record as it was when its object told the index. */
 export interface IndexPage {
   readonly lines: readonly (FoundLine & { readonly brief: Brief })[];
@@ -68,12 +74,12 @@ export interface ObjectMethods {
   /** Waits until the transition's output is `ready`. After `timeoutMs` it returns the last output. */
   watch(transition: string, id: string, input: unknown, timeoutMs: number, client?: WatchClient): Promise<WatchReply>;
   /**
-   * Stores a line, in the object that is the index. Returns when the line that the index has now was sent. Only objects call
-   * it.
+   * Stores a line, in the object that is the index. Returns `IndexHolds`, or `limit_exceeded` when the index is full. Only
+   * objects call it.
    *
    * @internal
    */
-  indexLine(line: IndexMessage): number | Promise<number>;
+  indexLine(line: IndexMessage): ObjectReply | Promise<ObjectReply>;
   /** Returns an `IndexPage` and its time, from the object that is the index. */
   listIndex(query: ListQuery): ObjectReply | Promise<ObjectReply>;
   /** Ends the wait with this ticket, after its client has disconnected. */

@@ -1,5 +1,6 @@
 import type { Changes } from "../../../core/store.js";
 import { CoordinationError } from "../../../errors.js";
+import { fullJitterMs, type RetryPolicy } from "../../../lib/backoff.js";
 import { systemClock } from "../../../lib/clock.js";
 import { within } from "../../../runtime/deadline.js";
 import { type BriefOutput, isListed } from "../../../runtime/listing.js";
@@ -8,8 +9,8 @@ import type { SqliteRecords } from "./records.js";
 
 /** How long an object waits before it tells the index. A group that ends within this time tells once. */
 export const TELL_AFTER_MS = 5_000;
-/** When it tells again after a failure, and after the index did not answer. */
-const TELL_AGAIN_MS = 30_000;
+/** When it tells again after a failure, with jitter. An index that is full stays full for long. */
+const TELL_AGAIN: RetryPolicy = { maxAttempts: Number.POSITIVE_INFINITY, baseDelayMs: 30_000, maxDelayMs: 3_600_000 };
 /** How long the index may take. The object's alarm waits for it, and so do deadlines and callbacks. */
 const ANSWER_MS = 5_000;
 /** How long the index remembers that a record was removed. */
@@ -41,6 +42,8 @@ const machineOfRecord = (record: string): string => record.slice(0, record.index
  */
 export class IndexNews {
   readonly #options: IndexNewsOptions;
+  /** How often telling has failed in a row. An object that is loaded anew counts from 0. */
+  #failures = 0;
 
   constructor(options: IndexNewsOptions) {
     this.#options = options;
@@ -61,12 +64,20 @@ export class IndexNews {
       // If the object crashes meanwhile, the mark is still due: the platform repeats the alarm.
       await this.#send(told);
     } catch (error) {
-      records.postponeMark(now() + TELL_AGAIN_MS);
+      records.postponeMark(now() + this.#pauseMs(error));
       onFailure(error);
       return;
     }
+    this.#failures = 0;
     if (isSame(this.#lineOf(record), told)) records.unmark();
     else records.postponeMark(now() + TELL_AFTER_MS);
+  }
+
+  /** Returns the pause after a failure: half of a bound that doubles, to all of it. The longest at once when the index is full. */
+  #pauseMs(error: unknown): number {
+    const isFull = error instanceof CoordinationError && error.code === "limit_exceeded";
+    this.#failures = isFull ? Number.POSITIVE_INFINITY : this.#failures + 1;
+    return fullJitterMs(TELL_AGAIN, this.#failures, 0.5 + Math.random() / 2);
   }
 
   /** Sends a line within the time that the index has. A line that arrives after it does no harm. */

@@ -18,9 +18,11 @@ import { recordName } from "../../../runtime/placement.js";
 import { sizeOf } from "../../../runtime/size.js";
 import { type DeliveryOptions, type DeliveryPlace, deliver } from "../../../trackers/deliver.js";
 import { DurableObjectCoordinator } from "../client.js";
+import { outputOf } from "../object-calls.js";
 import type { ObjectNamespace } from "../options.js";
 import {
   INDEX_TAG,
+  type IndexHolds,
   type IndexMessage,
   MAX_HOP_MS,
   type ObjectCall,
@@ -212,10 +214,12 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
   }
 
   /** Stores a line of the index that this object is. Other objects call it. @internal */
-  indexLine(line: IndexMessage): number {
-    const sentAtMs = this.#lines.put(line);
-    this.#alarm.arm(this.now() + SWEEP_LINES_MS);
-    return sentAtMs;
+  indexLine(line: IndexMessage): ObjectReply {
+    return answer((): IndexHolds => {
+      const sentAtMs = this.#lines.put(line);
+      this.#alarm.arm(this.now() + SWEEP_LINES_MS);
+      return { sentAtMs };
+    });
   }
 
   /** Returns a page of the index that this object is. Returns `unsupported` where the class has no `index`. */
@@ -345,7 +349,7 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
   async #sendLine(line: IndexMessage): Promise<number> {
     const namespace = this.namespace(this.env);
     const stub = namespace.get(namespace.idFromName(this.#prefix() + INDEX_TAG)) as ObjectMethods;
-    return await stub.indexLine(line);
+    return outputOf<IndexHolds>(await stub.indexLine(line)).sentAtMs;
   }
 
   /** Removes expired lines of the index. An index without lines ceases to exist. */
