@@ -210,6 +210,21 @@ describe("the index of Durable Objects", () => {
     expect(await idsOf("open")).toEqual(["second"]);
   });
 
+  it("is told that a record was removed, also when the record itself is gone by then", async () => {
+    const stub = groupObject("g");
+    await tracker.register("g", 0, { ttlSec: "7d" });
+    await pass(LAG_MS, stub);
+    await send(stub, () => Promise.reject(new Error("down")));
+    await tracker.remove("g");
+    await pass(LAG_MS, stub);
+    for (let i = 0; i < 10; i++) await pass(60_000, stub);
+    // The mark alone.
+    expect([await countOf(stub, "records"), await idsOf("ended")]).toEqual([1, ["g"]]);
+    await send(stub, undefined);
+    await pass(HOUR_MS, stub);
+    expect([await tablesOf(stub), await idsOf("ended")]).toEqual([[], []]);
+  });
+
   it("keeps the line that was sent last, whatever arrives late", async () => {
     const index = indexObject() as unknown as ObjectMethods;
     const line = { list: 0, atMs: 1 };

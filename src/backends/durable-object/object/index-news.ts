@@ -19,6 +19,8 @@ const REMOVED_MS = 3_600_000;
 export interface IndexNewsOptions {
   readonly records: SqliteRecords;
   readonly now: () => number;
+  /** Whether the object can reach an index. */
+  isIndexed(): boolean;
   /** Runs `brief` on the object's own record. */
   brief(record: string): BriefOutput;
   /** Sends a line to the index object. Returns when the line that the index has now was sent. */
@@ -51,15 +53,15 @@ export class IndexNews {
 
   /** Sends the line, if the index waits for one. Never rejects. */
   async tell(): Promise<void> {
-    const { records, now, onFailure } = this.#options;
+    const { records, now, isIndexed, onFailure } = this.#options;
     const record = records.marked;
     if (record === undefined) return;
-    const told = this.#lineOf(record);
-    // The record has expired, and so has its line in the index.
-    if (told === undefined) {
+    // An index that was turned off must not keep an object alive that has no record.
+    if (!isIndexed() && records.untilOf(record) === undefined) {
       records.unmark();
       return;
     }
+    const told = this.#lineOf(record);
     try {
       // If the object crashes meanwhile, the mark is still due: the platform repeats the alarm.
       await this.#send(told);
@@ -90,15 +92,17 @@ export class IndexNews {
     });
   }
 
-  #lineOf(record: string): IndexMessage | undefined {
+  /** A record that is gone has no line: the index may list it still, because an earlier message has failed. */
+  #lineOf(record: string): IndexMessage {
     const { records, now, brief: read } = this.#options;
     const untilMs = records.untilOf(record);
-    if (untilMs === undefined) return undefined;
-    const { brief, line } = read(record);
+    const { brief, line }: BriefOutput = untilMs === undefined ? {} : read(record);
     const machine = machineOfRecord(record) as IndexMessage["machine"];
     const id = record.slice(machine.length + 1);
     const sentAtMs = now();
-    if (line === undefined || brief === undefined) return { machine, id, untilMs: sentAtMs + REMOVED_MS, sentAtMs };
+    if (untilMs === undefined || line === undefined || brief === undefined) {
+      return { machine, id, untilMs: sentAtMs + REMOVED_MS, sentAtMs };
+    }
     return { machine, id, line, untilMs, sentAtMs, brief };
   }
 }
@@ -109,8 +113,7 @@ function noAnswer(): CoordinationError {
 }
 
 /** Whether the index would hold the same line. */
-function isSame(a: IndexMessage | undefined, b: IndexMessage): boolean {
-  if (a === undefined) return false;
+function isSame(a: IndexMessage, b: IndexMessage): boolean {
   if (a.line === undefined || b.line === undefined) return a.line === b.line;
   return a.line.list === b.line.list && a.line.atMs === b.line.atMs && a.untilMs === b.untilMs;
 }

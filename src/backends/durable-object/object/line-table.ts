@@ -50,6 +50,8 @@ export class LineTable {
     }
     const name = recordName(machine, id);
     if (this.#storage.sql.databaseSize >= MAX_BYTES && !this.#has(name)) {
+      // Nothing to remove.
+      if (line === undefined) return sentAtMs;
       throw new CoordinationError(
         "limit_exceeded",
         "the index of this key prefix is full, and lists no further groups: use shorter TTLs, or several key prefixes",

@@ -154,6 +154,7 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     this.#news = new IndexNews({
       records: this.#records,
       now: () => this.now(),
+      isIndexed: () => this.#isIndexed(),
       brief: (record) => {
         const { machine, id } = lineOf(record);
         return this.#local.apply(`${machine as ListedMachine}.brief`, id, {});
