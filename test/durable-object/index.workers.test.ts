@@ -255,6 +255,22 @@ describe("the index of Durable Objects", () => {
     expect([await idsOf("open"), await idsOf("ended")]).toEqual([[], ["g"]]);
   });
 
+  it("removes 500 expired lines at a time, and goes on at the next alarm", async () => {
+    await tracker.register("kept", 0, { ttlSec: "7d" });
+    await pass(LAG_MS, groupObject("kept"));
+    await inside(indexObject(), (_, { storage: { sql } }) => {
+      const numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200) ";
+      sql.exec(`INSERT INTO lines ${numbers} SELECT 'completion:' || i, 4, 1, ?, 1, 'null' FROM n`, bench.now());
+    });
+    const left: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      await inside(indexObject(), (object) => object.alarm());
+      left.push(await countOf(indexObject(), "lines"));
+    }
+    expect(left).toEqual([701, 201, 1]);
+    expect(await idsOf("ended")).toEqual(["kept"]);
+  });
+
   it("ends with its groups", async () => {
     await tracker.register("g", 0, { ttlSec: 60 });
     await pass(LAG_MS, groupObject("g"), indexObject());

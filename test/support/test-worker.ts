@@ -173,7 +173,7 @@ export function tablesOf(stub: Stub): Promise<string[]> {
 }
 
 /** How many rows the table has; 0 for one that was not created. */
-export async function countOf(stub: Stub, table: "records" | "members"): Promise<number> {
+export async function countOf(stub: Stub, table: "records" | "members" | "lines"): Promise<number> {
   if (!(await tablesOf(stub)).includes(table)) return 0;
   return inside(stub, (_, { storage }) => {
     return storage.sql.exec<{ n: number }>(`SELECT count(*) AS n FROM ${table}`).one().n;

@@ -11,6 +11,11 @@ const PUT =
   "list = excluded.list, at = excluded.at, until = excluded.until, sent = excluded.sent, brief = excluded.brief " +
   "WHERE excluded.sent > lines.sent";
 
+const EXPIRED = "SELECT name FROM lines WHERE name > ? AND until <= ? ORDER BY name LIMIT ?";
+const SWEEP = "DELETE FROM lines WHERE name > ? AND name <= ? AND until <= ?";
+/** How many expired lines are removed at a time. */
+const MAX_SWEPT = 500;
+
 /** The lists of one machine have numbers of their own. */
 const LISTS_A_MACHINE = 100;
 /** No list: a removed record. Its line stays for a while, so that a late copy of an earlier message does not restore it. */
@@ -25,6 +30,8 @@ type Row = { readonly name: string; readonly at: number; readonly brief: string 
 export class LineTable {
   readonly #storage: DurableObjectStorage;
   #exists: boolean | undefined;
+  /** The last line that this round of sweeps has removed; empty between rounds. */
+  #sweptTo = "";
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
@@ -81,10 +88,18 @@ export class LineTable {
     return { lines: found.slice(0, limit), isCut: found.length > limit };
   }
 
-  /** Removes the lines of expired records. Returns whether any are left. */
-  sweep(nowMs: number): boolean {
-    this.#storage.sql.exec("DELETE FROM lines WHERE until <= ?", nowMs);
-    return this.#select("SELECT name FROM lines LIMIT 1").length > 0;
+  /**
+   * Removes lines of expired records, at most 500. Returns `more` when the next call should go on, else whether any line is
+   * left. No index finds them, because it would cost each message a row. So the calls of one round go through the table once.
+   */
+  sweep(nowMs: number): "more" | "some" | "none" {
+    const expired = this.#select<{ name: string }>(EXPIRED, this.#sweptTo, nowMs, MAX_SWEPT);
+    const last = expired.at(-1)?.name;
+    if (last !== undefined) this.#storage.sql.exec(SWEEP, this.#sweptTo, last, nowMs);
+    const isMore = last !== undefined && expired.length === MAX_SWEPT;
+    this.#sweptTo = isMore ? last : "";
+    if (isMore) return "more";
+    return this.#select("SELECT name FROM lines LIMIT 1").length > 0 ? "some" : "none";
   }
 
   /** Deletes everything: the object ceases to exist. */

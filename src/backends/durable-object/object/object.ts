@@ -355,8 +355,11 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
 
   /** Removes expired lines of the index. An index without lines ceases to exist. */
   #sweepLines(): void {
-    if (this.#lines.sweep(this.now())) this.#alarm.arm(this.now() + SWEEP_LINES_MS);
-    else this.#lines.drop();
+    const nowMs = this.now();
+    const left = this.#lines.sweep(nowMs);
+    if (left === "none") this.#lines.drop();
+    // The object answers calls between two alarms.
+    else this.#alarm.arm(nowMs + (left === "more" ? 1 : SWEEP_LINES_MS));
   }
 
   /** Removes expired records, some in each turn of the event loop. */
