@@ -51,7 +51,7 @@ export function List({
       </nav>
       <p class="quiet">{`${about} ${hint}`}</p>
       {pages.first?.asOfMs === undefined ? null : (
-        <p class="quiet">{`As of ${fromNow(Math.min(pages.first.asOfMs, nowMs), nowMs)}.`}</p>
+        <p class="quiet">{`As of ${fromNow(Math.min(pages.first.asOfMs, nowMs), nowMs)} at best.`}</p>
       )}
       {pages.first === undefined && pages.fault === undefined ? <Loading what="groups" /> : null}
       <GroupRows items={matching} nowMs={nowMs} />

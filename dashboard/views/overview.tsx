@@ -125,12 +125,12 @@ export function noneText(wanted: string, { next }: Pick<GroupList, "next">): str
   return next === null ? "No groups." : "None on the first page.";
 }
 
-/** The oldest of the lists decides: nothing after it is known of all. */
+/** The oldest of the lists decides: nothing after it is known of all. Groups that could not tell the index lag further. */
 function asOf(lists: readonly Lists[], nowMs: number): string {
   const instants = lists.flatMap(({ value }) => (value === undefined ? [] : [value.asOfMs]));
   if (instants.length < lists.length) return "Reading the lists…";
   const oldestMs = Math.min(...instants);
-  return `These lists are as of ${fromNow(Math.min(oldestMs, nowMs), nowMs)}. They are read again every ${count(EVERY_MS / 1_000, "second")}.`;
+  return `These lists are as of ${fromNow(Math.min(oldestMs, nowMs), nowMs)} at best. They are read again every ${count(EVERY_MS / 1_000, "second")}.`;
 }
 
 /** The view of a Worker whose index is off. */

@@ -57,7 +57,10 @@ export interface GroupList<Item = ListedGroup> {
   readonly items: readonly Item[];
   /** Pass it as `after` for the next page. Null: this page is the last. */
   readonly next: string | null;
-  /** The time at which the list had this content, in milliseconds since 1970 by the backend's clock. */
+  /**
+   * The time at which the list had this content, in milliseconds since 1970 by the backend's clock. On Durable Objects at
+   * best: groups that could not tell the index lag further.
+   */
   readonly asOfMs: number;
 }
 
