@@ -9,6 +9,8 @@ import { type Call, type Client, clientOf, freshId, TOKEN } from "./client.js";
 
 const [A, B] = ["a-token-of-tenant-a", "a-token-of-tenant-b"];
 const [KEY, KEY_A, KEY_B, OLD_B] = [keyOf(1), keyOf(2), keyOf(3), keyOf(4)];
+const zeroBehind = (key: string): string =>
+  `capk_${Buffer.concat([Buffer.from(key.slice(5), "base64url"), Buffer.of(0)]).toString("base64url")}`;
 const VARS = {
   COORDINATOR_TOKEN: TOKEN,
   COORDINATOR_TOKENS: JSON.stringify({ [A]: "a", [B]: "b", "a-token-without-keys": "c" }),
@@ -368,6 +370,11 @@ describe("a Worker with other variables", () => {
     [
       "one key of two tenants",
       { COORDINATOR_CAPABILITY_KEYS: JSON.stringify({ a: KEY, b: KEY }) },
+      "COORDINATOR_CAPABILITY_KEYS",
+    ],
+    [
+      "one key of two tenants, once with a zero behind it",
+      { COORDINATOR_CAPABILITY_KEYS: JSON.stringify({ a: KEY, b: zeroBehind(KEY) }) },
       "COORDINATOR_CAPABILITY_KEYS",
     ],
     [
