@@ -1,8 +1,9 @@
 import type { BackendName } from "../settings.js";
 import type { Snapshot } from "../snapshot.js";
-import { printable, quoted, shellWord } from "../text/printable.js";
+import { printable, quoted } from "../text/printable.js";
 import { count, inWords, when } from "../text/time.js";
 import type { Finding, Remedy, WhyInput } from "./explanation.js";
+import { subjectOf } from "./subject.js";
 
 /** How late a delivery may be before `why` says that no process drains. */
 const LATE_MS = 60_000;
@@ -99,7 +100,7 @@ function remediesOf(
   }: { readonly isLate: boolean; readonly backend: BackendName; readonly lastError: string | null },
 ): Remedy[] {
   if (snapshot.status.delivery.state === "delivered") return [];
-  const subject = `${shellWord(snapshot.id)}${snapshot.kind === "request" ? " --request" : ""}`;
+  const subject = subjectOf(snapshot);
   const handler = NO_HANDLER.exec(lastError ?? "")?.[1];
   const first =
     handler === undefined

@@ -1,10 +1,11 @@
 import type { GroupTask } from "../../src/index.js";
 import type { BackendName } from "../settings.js";
 import type { Snapshot } from "../snapshot.js";
-import { printable, quoted, shellWord } from "../text/printable.js";
+import { printable, quoted } from "../text/printable.js";
 import { count, grouped, when } from "../text/time.js";
 import { deliveryFindings, deliveryHeadline } from "./delivery.js";
 import type { Finding, Relative, Remedy, Why, WhyInput } from "./explanation.js";
+import { subjectOf } from "./subject.js";
 
 /** How many open tasks `why` names. */
 export const NAMED_TASKS = 20;
@@ -38,16 +39,15 @@ export function explainUnknown(
   { place, other }: { readonly place: string; readonly other: BackendName | undefined },
 ): Why {
   const isGroup = kind === "group";
-  const word = shellWord(id);
   const remedies: Remedy[] = [
     {
-      command: isGroup ? `why ${word} --request` : `why ${word}`,
+      command: `why ${subjectOf({ kind: isGroup ? "request" : "group", id })}`,
       effect: `look for a ${isGroup ? "request" : "group"} of this id: it is another record`,
     },
   ];
   if (other !== undefined) {
     remedies.push({
-      command: `why ${word}${isGroup ? "" : " --request"} --backend ${other}`,
+      command: `why ${subjectOf({ kind, id }, "--backend", other)}`,
       effect: `look in the other backend that the environment names`,
     });
   }
@@ -158,23 +158,26 @@ const EXTENSION_MS = 1_800_000;
 
 function openRemedies({ snapshot, open, relatives, nowMs }: WhyInput): Remedy[] {
   const { remaining, failed, deadlineAtMs, sealed: isSealed } = snapshot.status;
-  const subject = `${shellWord(snapshot.id)}${snapshot.kind === "request" ? " --request" : ""}`;
+  const subject = (...flags: readonly string[]): string => subjectOf(snapshot, ...flags);
   const remedies: Remedy[] = relatives.map(({ snapshot: child }) => ({
-    command: `why ${shellWord(child.id)}${child.kind === "request" ? " --request" : ""}`,
+    command: `why ${subjectOf(child)}`,
     effect: "ask the same of the child",
   }));
   if (remaining > NAMED_TASKS && open !== null) {
-    remedies.push({ command: `tasks ${subject} --state open`, effect: "list all open tasks, to send them again" });
+    remedies.push({
+      command: `tasks ${subject("--state", "open")}`,
+      effect: "list all open tasks, to send them again",
+    });
   }
-  if (failed > 0) remedies.push({ command: `retry ${subject} --failed`, effect: "open the failed tasks again" });
+  if (failed > 0) remedies.push({ command: `retry ${subject("--failed")}`, effect: "open the failed tasks again" });
   if (!isSealed && remaining === 0) {
-    remedies.push({ command: `seal ${subject}`, effect: "say that no more tasks come: it then completes" });
+    remedies.push({ command: `seal ${subject()}`, effect: "say that no more tasks come: it then completes" });
   }
   if (deadlineAtMs !== null && deadlineAtMs - nowMs < EXTENSION_MS) {
-    remedies.push({ command: `extend ${subject} --by 30m`, effect: "move the deadline to 30 minutes from now" });
+    remedies.push({ command: `extend ${subject("--by", "30m")}`, effect: "move the deadline to 30 minutes from now" });
   }
-  remedies.push({ command: `watch ${subject}`, effect: "follow it to its end" });
-  remedies.push({ command: `cancel ${subject} --reason TEXT`, effect: "end it now, with its child groups" });
+  remedies.push({ command: `watch ${subject()}`, effect: "follow it to its end" });
+  remedies.push({ command: `cancel ${subject("--reason", "TEXT")}`, effect: "end it now, with its child groups" });
   return remedies;
 }
 

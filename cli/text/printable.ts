@@ -46,6 +46,12 @@ export function shellWord(word: string): string {
   return `$'${[...word].map(ansiC).join("")}'`;
 }
 
+/** Returns an id and flags as the arguments of a printed command. Flags stand before an id that looks like one, and `--` between. */
+export function idWithFlags(id: string, ...flags: readonly string[]): string {
+  const word = shellWord(id);
+  return (id.startsWith("-") ? [...flags, "--", word] : [word, ...flags]).join(" ");
+}
+
 /** Returns a character inside `$'…'`. */
 function ansiC(character: string): string {
   if (character === "'" || character === "\\") return `\\${character}`;

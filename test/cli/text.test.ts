@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { painter, takesColour } from "../../cli/text/paint.js";
-import { printable, printableJson, quoted, shellWord } from "../../cli/text/printable.js";
+import { idWithFlags, printable, printableJson, quoted, shellWord } from "../../cli/text/printable.js";
 import { table } from "../../cli/text/table.js";
 import { fromNow, grouped, instant, inWords } from "../../cli/text/time.js";
 
@@ -43,13 +43,19 @@ describe("a printed command", () => {
     ["it's", "'it'\\''s'"],
     ["$(rm -rf .)", "'$(rm -rf .)'"],
     ["", "''"],
+    ["--yes", "'--yes'"],
     ["a\nb'", "$'a\\x0ab\\''"],
   ])("holds the word %j as %s", (word, shown) => {
     expect(shellWord(word)).toBe(shown);
   });
 
-  it("does not hold an id as an option", () => {
-    expect(shellWord("--yes")).toBe("'--yes'");
+  it.each([
+    ["document-1", ["--request"], "document-1 --request"],
+    ["--url=x", [], "-- '--url=x'"],
+    ["--url=x", ["--request", "--by", "30m"], "--request --by 30m -- '--url=x'"],
+  ])("takes no id as an option: %s with %j as %s", (id, flags, shown) => {
+    // Quotes are the shell's: the command would still read an option.
+    expect(idWithFlags(id, ...flags)).toBe(shown);
   });
 });
 

@@ -292,6 +292,15 @@ describe("why an unknown id is unknown", () => {
     expect(findings[0]?.text).toBe("It was never registered under this id, it has expired, or it was removed.");
     expect(remedies.map(({ command }) => command)).toEqual(["why 'a b' --request", "why 'a b' --backend upstash"]);
   });
+
+  it("names an id that looks like an option behind --", () => {
+    const unknown = { kind: "group", id: "--url=x" } as const;
+    const { remedies } = explainUnknown(unknown, { place: "the Worker at x", other: "upstash" });
+    expect(remedies.map(({ command }) => command)).toEqual([
+      "why --request -- '--url=x'",
+      "why --backend upstash -- '--url=x'",
+    ]);
+  });
 });
 
 describe("the printed answer", () => {
