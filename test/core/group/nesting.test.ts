@@ -163,7 +163,9 @@ describe("the children of a group that is open", () => {
     expect(idsOf(page)).toEqual([]);
     expect(all(b, 1)).toEqual(["t2999"]);
     // A number of lists that the caller made up costs one look.
-    expect(b.run("completion.children", { chain: 1, lists: 1_000_000_000, after: 0, limit: 1 })).toEqual({ items: "(empty)" });
+    expect(b.run("completion.children", { chain: 1, lists: 1_000_000_000, after: 0, limit: 1 })).toEqual({
+      items: "(empty)",
+    });
   });
 
   it("are none for a group without any, and for an unknown one", () => {
@@ -222,7 +224,7 @@ describe("rule 20: the outbox holds a delivery for each generation and kind", ()
     const b = ended();
     meanwhile(b);
     const cascade = Array.from(claims(b)).find(({ route }) => route === "cascade");
-    const { chain, lists } = cascade?.body as unknown as { chain: number; lists: number };
+    const { chain, lists } = (cascade?.body ?? {}) as { chain: number; lists: number };
     expect(b.run("completion.children", { chain, lists, after: 0, limit: 10 })).toMatchObject({
       items: [{ groupId: "child" }],
     });
