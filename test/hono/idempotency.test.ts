@@ -19,8 +19,11 @@ describe("the run of a key", () => {
       return c.text("done");
     });
     const all = Array.from({ length: 50 }, () => pay());
-    const others = await Promise.race([Promise.all(all.slice(1)), Promise.all(all.slice(0, -1))]);
-    for (const response of others) {
+    // Any of them may be the one that runs: their keys are digested by other threads.
+    const others: Response[] = [];
+    for (const one of all) void one.then((response) => others.push(response));
+    await expect.poll(() => others.length).toBe(49);
+    for (const response of others.slice()) {
       expect(response.headers.get("retry-after")).toBe("1");
       expect(await refused(response)).toEqual([409, "in_progress"]);
     }
