@@ -43,6 +43,6 @@ async function runLane(commands: readonly string[]): Promise<string | undefined>
 // Every lane reads the generated files. These two checks do not.
 const first = [["npm run --silent generate"], ["npm run --silent lint", "tsx scripts/check-prose.ts"]];
 const failed: (string | undefined)[] = await Promise.all(first.map(runLane));
-if (failed.every((command) => command === undefined)) failed.push(...(await Promise.all(LANES.map(runLane))));
+if (!failed.some((command) => command !== undefined)) failed.push(...(await Promise.all(LANES.map(runLane))));
 for (const command of failed) if (command !== undefined) console.error(`check: failed: ${command}`);
 process.exitCode = failed.some((command) => command !== undefined) ? 1 : 0;
