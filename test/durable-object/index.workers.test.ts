@@ -123,7 +123,7 @@ describe("the index of Durable Objects", () => {
     expect(await countOf(groupObject("g"), "records")).toBe(2);
   });
 
-  it("is told after a crash", async () => {
+  it("receives the line after a crash", async () => {
     await tracker.register("g", ["a"]);
     await crash(groupObject("g"));
     await pass(LAG_MS, groupObject("g"));
@@ -135,7 +135,7 @@ describe("the index of Durable Objects", () => {
     expect([await idsOf("open"), await idsOf("ended")]).toEqual([[], ["g"]]);
   });
 
-  it("is told later while it does not answer", async () => {
+  it("receives the line later while it does not answer", async () => {
     await send(groupObject("g"), () => Promise.reject(new Error("down")));
     await tracker.register("g", ["a"], { timeoutSec: 0 });
     await pass(LAG_MS, groupObject("g"));
@@ -146,7 +146,7 @@ describe("the index of Durable Objects", () => {
     expect(await countOf(groupObject("g"), "records")).toBe(1);
   });
 
-  it("is told ever less often while it does not answer, and seldom from the first time on when it is full", async () => {
+  it("receives ever fewer messages while it does not answer, and few from the first time on when it is full", async () => {
     const stub = groupObject("g");
     const pausesMs = async (times: number): Promise<number[]> => {
       const pauses: number[] = [];
@@ -210,7 +210,7 @@ describe("the index of Durable Objects", () => {
     expect(await idsOf("open")).toEqual(["second"]);
   });
 
-  it("is told that a record was removed, also when the record itself is gone by then", async () => {
+  it("learns that a record was removed, also when the record itself is gone by then", async () => {
     const stub = groupObject("g");
     await tracker.register("g", 0, { ttlSec: "7d" });
     await pass(LAG_MS, stub);
