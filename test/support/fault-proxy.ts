@@ -198,7 +198,7 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
       : (lanes.get(prefix) ?? proxy).serve(path === "" ? "/" : path, request, response);
     work.catch(() => response.destroy());
   });
-  // A connection that is closed while a busy client sends its next request would be a fault that nobody set.
+  // The proxy must not close an idle connection: a busy client may send its next request on it, and see an unplanned fault.
   server.keepAliveTimeout = 0;
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

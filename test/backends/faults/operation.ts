@@ -27,7 +27,7 @@ export interface Operation {
   readonly waits?: true;
   /** When its request fails, it sends another, which frees what the first may have taken. */
   readonly givesBack?: true;
-  /** Each copy that arrives counts. So the client sends it once, and one fault is told to the caller. */
+  /** The server counts each copy that arrives. So the client sends it once, and the caller receives the error of one fault. */
   readonly sentOnce?: true;
   /** From this request on, counted from 0, others make good what is lost: its whole effect comes, whatever happens. */
   readonly healsFrom?: number;
