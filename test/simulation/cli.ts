@@ -36,28 +36,31 @@ if (args.help === true) {
   console.log(HELP);
   process.exit(0);
 }
-const [from, count] = [wholeNumber("from", args.from ?? "1"), wholeNumber("seeds", args.seeds ?? "10000")];
-
-if (args.seed !== undefined) {
-  const { trace, violation, steps } = simulate(wholeNumber("seed", args.seed));
+/** Runs one seed with its trace. A trace may be long: the process ends by itself, once the reader has taken all of it. */
+function traceOne(seed: number): void {
+  const { trace, violation, steps } = simulate(seed);
   for (const line of trace()) console.log(line);
-  console.log(violation === undefined ? `seed ${args.seed}: ${steps} steps, all well` : `VIOLATION: ${violation}`);
-  process.exit(violation === undefined ? 0 : 1);
+  console.log(violation === undefined ? `seed ${seed}: ${steps} steps, all well` : `VIOLATION: ${violation}`);
+  if (violation !== undefined) process.exitCode = 1;
 }
 
-const sinceMs = Date.now();
-let steps = 0;
-for (let seed = from; seed < from + count; seed++) {
-  const run = simulate(seed);
-  steps += run.steps;
-  if (run.violation !== undefined) {
-    for (const line of run.trace()) console.log(line);
-    console.log(`VIOLATION at seed ${seed}: ${run.violation}\nagain: npm run simulate -- --seed ${seed}`);
-    // A trace may be long. The process ends by itself, once the reader has taken all of it.
-    process.exitCode = 1;
-    break;
+function runMany(from: number, count: number): void {
+  const sinceMs = Date.now();
+  let steps = 0;
+  for (let seed = from; seed < from + count; seed++) {
+    const run = simulate(seed);
+    steps += run.steps;
+    if (run.violation !== undefined) {
+      for (const line of run.trace()) console.log(line);
+      console.log(`VIOLATION at seed ${seed}: ${run.violation}\nagain: npm run simulate -- --seed ${seed}`);
+      process.exitCode = 1;
+      return;
+    }
+    const done = seed - from + 1;
+    if (done % 10_000 === 0) console.log(`${done} of ${count} seeds, ${Date.now() - sinceMs} ms`);
   }
-  if ((seed - from + 1) % 10_000 === 0) console.log(`${seed - from + 1} of ${count} seeds, ${Date.now() - sinceMs} ms`);
-}
-if (process.exitCode === undefined)
   console.log(`${count} seeds from ${from}, ${steps} steps, 0 violations, ${Date.now() - sinceMs} ms`);
+}
+
+if (args.seed !== undefined) traceOne(wholeNumber("seed", args.seed));
+else runMany(wholeNumber("from", args.from ?? "1"), wholeNumber("seeds", args.seeds ?? "10000"));
