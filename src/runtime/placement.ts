@@ -40,6 +40,12 @@ export function recordName(machine: string, id: string): string {
   return `${machine}:${id}`;
 }
 
+/** Returns what `recordName` joined. */
+export function partsOfRecord(name: string): { readonly machine: string; readonly id: string } {
+  const colon = name.indexOf(":");
+  return { machine: name.slice(0, colon), id: name.slice(colon + 1) };
+}
+
 /** Returns the shard of a place, 0 to 63: FNV-1a over UTF-16 code units. */
 export function shardOf(place: string, shards = SHARDS): number {
   let hash = 0x811c9dc5;

@@ -7,7 +7,7 @@ import {
 } from "../../src/core/registry.js";
 import type { IndexLine } from "../../src/core/store.js";
 import { type Draft, openDraft } from "../../src/core/transaction.js";
-import { recordName } from "../../src/runtime/placement.js";
+import { partsOfRecord, recordName } from "../../src/runtime/placement.js";
 import type { World } from "./world.js";
 
 interface ServerRecord {
@@ -46,7 +46,7 @@ export class Server {
 
   /** Every record's machine and id. */
   names(): (readonly [machine: string, id: string])[] {
-    return [...this.#records.keys()].map((name) => splitName(name));
+    return [...this.#records.keys()].map((name) => machineAndId(name));
   }
 
   /** Where the index lists a record. */
@@ -112,7 +112,7 @@ export class Server {
         this.#ring(name, atMs);
         return;
       }
-      this.onDue(...splitName(name));
+      this.onDue(...machineAndId(name));
       world.after(2_000 + world.below(20_000), () => {
         if (this.#records.get(name)?.wakeAtMs === atMs) this.#ring(name, atMs);
       });
@@ -120,9 +120,9 @@ export class Server {
   }
 }
 
-function splitName(name: string): [machine: string, id: string] {
-  const colon = name.indexOf(":");
-  return [name.slice(0, colon), name.slice(colon + 1)];
+function machineAndId(name: string): [machine: string, id: string] {
+  const { machine, id } = partsOfRecord(name);
+  return [machine, id];
 }
 
 function copy<T>(value: T): T {

@@ -1,5 +1,5 @@
 import { nameOfList } from "../../core/group/listing.js";
-import { recordName } from "../../runtime/placement.js";
+import { partsOfRecord, recordName } from "../../runtime/placement.js";
 
 /**
  * Returns a record's name in the store: the machine, a colon, and the percent-encoded id. The encoding keeps two ids from
@@ -11,10 +11,10 @@ export function storeName(machine: string, id: string): string {
 
 /** Returns the parts of a name; `undefined` when the text is not a record's name. */
 export function partsOfName(name: string): { readonly machine: string; readonly id: string } | undefined {
-  const colon = name.indexOf(":");
-  if (colon < 1) return undefined;
+  if (name.indexOf(":") < 1) return undefined;
   try {
-    return { machine: name.slice(0, colon), id: decodeURIComponent(name.slice(colon + 1)) };
+    const { machine, id } = partsOfRecord(name);
+    return { machine, id: decodeURIComponent(id) };
   } catch {
     return undefined;
   }

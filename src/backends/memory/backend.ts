@@ -18,7 +18,7 @@ import { type DueLine, drainQueue } from "../../runtime/drain.js";
 import { type Evaluation, evaluate, evaluationFailed } from "../../runtime/evaluate.js";
 import { hookOrWarning } from "../../runtime/events.js";
 import { answerOf, itemsOf, type ListAnswer, type ListQuery } from "../../runtime/listing.js";
-import { recordName } from "../../runtime/placement.js";
+import { partsOfRecord, recordName } from "../../runtime/placement.js";
 import { Waiters } from "../../runtime/waiters.js";
 import { Wakers } from "../../runtime/wakers.js";
 import { LineIndex, type MemoryLine } from "./line-index.js";
@@ -182,7 +182,7 @@ export class MemoryBackend implements Backend {
   #list(name: string, record: MemoryRecord, line: IndexLine | undefined): void {
     const before = record.line;
     if (before?.list === line?.list && before?.atMs === line?.atMs) return;
-    const { machine, id } = partsOf(name);
+    const { machine, id } = partsOfRecord(name);
     if (before !== undefined) this.#index.remove(machine, before);
     record.line = line === undefined ? undefined : this.#index.add(machine, id, line);
   }
@@ -271,7 +271,7 @@ export class MemoryBackend implements Backend {
       const record = this.#records.get(name);
       if (record === undefined || record.queuedWakeMs !== atMs) continue;
       record.queuedWakeMs = undefined;
-      const { machine, id } = partsOf(name);
+      const { machine, id } = partsOfRecord(name);
       if ((record.wakeAtMs ?? nowMs + 1) <= nowMs) lines.push({ machine: machine as WakingMachine, id, atMs });
       else this.#queue(name, record);
     }
@@ -284,9 +284,4 @@ export class MemoryBackend implements Backend {
     record.queuedWakeMs = this.#clock.now() + PUT_OFF_MS;
     this.#wakeHeap.push(name, record.queuedWakeMs);
   }
-}
-
-function partsOf(name: string): { readonly machine: string; readonly id: string } {
-  const colon = name.indexOf(":");
-  return { machine: name.slice(0, colon), id: name.slice(colon + 1) };
 }

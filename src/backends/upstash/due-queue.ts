@@ -1,5 +1,6 @@
 import type { WakingMachine } from "../../runtime/backend.js";
 import type { DueLine, DueQueue } from "../../runtime/drain.js";
+import { partsOfRecord } from "../../runtime/placement.js";
 import type { Answer, Client, Command } from "./client.js";
 import { explainRefusal, Refused, unexpectedReply } from "./failure.js";
 import { dueKeys } from "./keys.js";
@@ -151,11 +152,10 @@ function takenOf(shard: Shard, pairs: readonly Pair[], { most, nowMs }: { most: 
   shard.nextAtMs = next?.atMs ?? Number.POSITIVE_INFINITY;
   shard.isLone = false;
   return taken.flatMap(({ name, atMs }) => {
-    const colon = name.indexOf(":");
-    const machine = name.slice(0, colon);
+    const { machine, id } = partsOfRecord(name);
     // Another version of the library has this machine. Its drains see the line when it comes up again.
     if (!isTransition(`${machine}.woken`)) return [];
-    return [{ key: shard.key, name, machine: machine as WakingMachine, id: name.slice(colon + 1), atMs }];
+    return [{ key: shard.key, name, machine: machine as WakingMachine, id, atMs }];
   });
 }
 

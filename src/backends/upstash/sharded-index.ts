@@ -1,6 +1,6 @@
 import type { IndexLine } from "../../core/store.js";
 import { compareLines, type FoundLine, type ListPosition, type ListQuery } from "../../runtime/listing.js";
-import { recordName, SHARDS } from "../../runtime/placement.js";
+import { partsOfRecord, recordName, SHARDS } from "../../runtime/placement.js";
 import type { Answer, Client } from "./client.js";
 import { explainRefusal, Refused, unexpectedReply } from "./failure.js";
 import { indexKeys, keysOf } from "./keys.js";
@@ -142,7 +142,7 @@ function linesOf(reply: unknown[], list: number): FoundLine[] {
   for (let i = 0; i < reply.length; i += 2) {
     const [name, atMs] = [reply[i], Number(reply[i + 1])];
     if (typeof name !== "string" || !Number.isFinite(atMs)) throw unexpectedReply("no");
-    lines.push({ list, atMs, id: name.slice(name.indexOf(":") + 1) });
+    lines.push({ list, atMs, id: partsOfRecord(name).id });
   }
   return lines;
 }

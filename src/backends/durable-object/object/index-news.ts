@@ -4,6 +4,7 @@ import { fullJitterMs, type RetryPolicy } from "../../../lib/backoff.js";
 import { systemClock } from "../../../lib/clock.js";
 import { within } from "../../../runtime/deadline.js";
 import { type BriefOutput, isListed } from "../../../runtime/listing.js";
+import { partsOfRecord } from "../../../runtime/placement.js";
 import type { IndexMessage } from "../protocol.js";
 import type { SqliteRecords } from "./records.js";
 
@@ -30,11 +31,9 @@ export interface IndexNewsOptions {
 
 /** Whether a write changes what the index holds. */
 export function isNews(record: string, { line, lineChanged, untilChanged, head }: Changes): boolean {
-  if (head === undefined || !isListed(machineOfRecord(record))) return false;
+  if (head === undefined || !isListed(partsOfRecord(record).machine)) return false;
   return lineChanged || (line !== undefined && untilChanged);
 }
-
-const machineOfRecord = (record: string): string => record.slice(0, record.indexOf(":"));
 
 /**
  * Tells the index of the object's record. The write that changes its line also stores a mark, so no crash loses the news. The
@@ -97,8 +96,8 @@ export class IndexNews {
     const { records, now, brief: read } = this.#options;
     const untilMs = records.untilOf(record);
     const { brief, line }: BriefOutput = untilMs === undefined ? {} : read(record);
-    const machine = machineOfRecord(record) as IndexMessage["machine"];
-    const id = record.slice(machine.length + 1);
+    const { machine: name, id } = partsOfRecord(record);
+    const machine = name as IndexMessage["machine"];
     const sentAtMs = now();
     if (untilMs === undefined || line === undefined || brief === undefined) {
       return { machine, id, untilMs: sentAtMs + REMOVED_MS, sentAtMs };
