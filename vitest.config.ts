@@ -6,6 +6,12 @@ import { LongestFirst } from "./test/support/longest-first.js";
 
 const WORKERS = "test/**/*.workers.test.ts";
 const EDGE = "test/**/*.edge.test.ts";
+/** Files in workerd that make thousands of objects, or empty all storage often: each has a workerd of its own. */
+const WORKERS_ALONE = [
+  "test/{conformance,differential,faults,model,soak}/*.workers.test.ts",
+  "test/durable-object/{alarm,packing-random}.workers.test.ts",
+  "test/backends/upstash/alarm-clock.workers.test.ts",
+];
 /** They measure what their process holds: each has one of its own. */
 const PROCESS = "test/**/*.process.test.ts";
 
@@ -28,6 +34,24 @@ function seeds(): Record<string, string> {
     ...(DIFFERENTIAL_RUNS === undefined ? {} : { DIFFERENTIAL_RUNS }),
   };
 }
+
+/** The settings of a project whose files run in workerd. Each project needs a plugin of its own. */
+const inWorkerd = () => ({
+  plugins: [
+    cloudflareTest(({ inject }) => ({
+      wrangler: { configPath: "./test/support/wrangler.test.toml" },
+      miniflare: {
+        bindings: {
+          UPSTASH_REDIS_REST_URL: inject("restUrl"),
+          UPSTASH_REDIS_REST_TOKEN: inject("restToken"),
+          ...seeds(),
+        },
+      },
+    })),
+  ],
+  resolve,
+});
+const WORKERD_TEST = { ...HANGS, setupFiles: ["test/support/pool-setup.ts"] };
 
 export default defineConfig({
   test: {
@@ -52,20 +76,19 @@ export default defineConfig({
         },
       },
       {
-        plugins: [
-          cloudflareTest(({ inject }) => ({
-            wrangler: { configPath: "./test/support/wrangler.test.toml" },
-            miniflare: {
-              bindings: {
-                UPSTASH_REDIS_REST_URL: inject("restUrl"),
-                UPSTASH_REDIS_REST_TOKEN: inject("restToken"),
-                ...seeds(),
-              },
-            },
-          })),
-        ],
-        resolve,
-        test: { ...HANGS, name: "workers", include: [WORKERS], setupFiles: ["test/support/pool-setup.ts"] },
+        ...inWorkerd(),
+        test: { ...WORKERD_TEST, name: "workers", include: WORKERS_ALONE },
+      },
+      {
+        ...inWorkerd(),
+        // To start workerd and load the library there took four fifths of the time of these files.
+        test: {
+          ...WORKERD_TEST,
+          name: "workers-shared",
+          include: [WORKERS],
+          exclude: WORKERS_ALONE,
+          isolate: false,
+        },
       },
       { resolve, test: { ...HANGS, name: "process", include: [PROCESS], environment: "node" } },
       { resolve, test: { ...HANGS, name: "edge", include: [EDGE], environment: "edge-runtime" } },

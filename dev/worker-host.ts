@@ -15,7 +15,7 @@ export interface WorkerHostOptions extends WorkerModule {
   readonly objects?: Readonly<Record<string, string>>;
   /** @default a free port */
   readonly port?: number;
-  /** Where the objects' SQLite files are kept. @default in memory, until the process ends */
+  /** Where the SQLite files of the objects are kept. @default a temporary folder, until the Worker is closed */
   readonly persistDir?: string;
 }
 

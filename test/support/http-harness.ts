@@ -1,8 +1,7 @@
-import { existsSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
-import { join } from "node:path";
 import { startWorker } from "../../dev/worker-host.js";
 import { HttpCoordinator } from "../../src/backends/http/index.js";
 import type { Harness, RecordedDelivery } from "../../src/testing/index.js";
+import { leanFetch } from "./lean-fetch.js";
 
 /**
  * The Worker as it is deployed, with handlers, clocks, and two routes for the test. All share one isolate. Each corner of
@@ -75,16 +74,6 @@ const SOURCE = `
 `;
 
 const TOKEN = "harness-worker-token";
-/** A file system in memory, where there is one: thousands of small databases are made, and none is to last. */
-const MEMORY_FOLDER = "/dev/shm";
-const ROOM_BYTES = 1_000_000_000;
-
-function memoryFolder(): string | undefined {
-  if (!existsSync(MEMORY_FOLDER)) return undefined;
-  const { bavail, bsize } = statfsSync(MEMORY_FOLDER);
-  return bavail * bsize < ROOM_BYTES ? undefined : mkdtempSync(join(MEMORY_FOLDER, "coordinator-"));
-}
-
 /** A Worker that harnesses talk to. */
 export interface HarnessWorker {
   /** A corner of it: what has ids with `~LABEL~` in them; without a label all that have none. */
@@ -93,29 +82,23 @@ export interface HarnessWorker {
 }
 
 export async function startHarnessWorker(): Promise<HarnessWorker> {
-  const persistDir = memoryFolder();
   const worker = await startWorker({
     source: SOURCE,
     className: "HarnessObject",
     vars: { COORDINATOR_TOKEN: TOKEN },
-    ...(persistDir === undefined ? {} : { persistDir }),
   });
   const harness = (label = ""): Harness => ({
-    coordinator: () => new HttpCoordinator({ url: worker.url, token: TOKEN }),
+    coordinator: () => new HttpCoordinator({ url: worker.url, token: TOKEN, fetch: leanFetch }),
     advance: async (ms) => {
-      const reply = await fetch(`${worker.url}/advance?corner=${label}&ms=${ms}`);
+      const reply = await leanFetch(`${worker.url}/advance?corner=${label}&ms=${ms}`);
       await reply.text();
     },
     deliveries: async (groupId) => {
-      const reply = await fetch(`${worker.url}/deliveries?group=${encodeURIComponent(groupId)}`);
+      const reply = await leanFetch(`${worker.url}/deliveries?group=${encodeURIComponent(groupId)}`);
       return (await reply.json()) as RecordedDelivery[];
     },
     stalled: () => new HttpCoordinator({ url: worker.url, token: TOKEN, fetch: () => new Promise(() => {}) }),
     lacks: { drainer: "the Worker's object alone drains its outbox" },
   });
-  const close = async (): Promise<void> => {
-    await worker.close();
-    if (persistDir !== undefined) rmSync(persistDir, { recursive: true, force: true });
-  };
-  return { harness, close };
+  return { harness, close: () => worker.close() };
 }

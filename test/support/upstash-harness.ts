@@ -2,6 +2,7 @@ import { inject } from "vitest";
 import { UpstashCoordinator } from "../../src/backends/upstash/index.js";
 import type { Harness } from "../../src/testing/index.js";
 import { drivenHarness } from "./driven-harness.js";
+import { leanFetch } from "./lean-fetch.js";
 
 /** Ahead of the server's clock by as much as its harness says. */
 class AheadCoordinator extends UpstashCoordinator {
@@ -19,7 +20,7 @@ class AheadCoordinator extends UpstashCoordinator {
 export function upstashHarness(keyPrefix: string, deafUrl = "http://127.0.0.1:1"): Harness {
   const token = inject("restToken");
   const make = (aheadMs: () => number): UpstashCoordinator => {
-    const one = new AheadCoordinator({ url: inject("restUrl"), token, keyPrefix, onEvent: () => {} });
+    const one = new AheadCoordinator({ url: inject("restUrl"), token, keyPrefix, fetch: leanFetch, onEvent: () => {} });
     one.aheadMs = aheadMs;
     return one;
   };
