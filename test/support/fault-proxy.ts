@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { Readable } from "node:stream";
+import { leanFetch } from "./lean-fetch.js";
 
 /**
  * What happens to one request on its way to the server or back. "before": it never arrives; "after": it arrived, and was
@@ -178,7 +179,7 @@ function forward(
   { body, signal }: { body: string; signal?: AbortSignal },
 ): Promise<Response> {
   const passed = FORWARDED.flatMap((name) => (headers[name] === undefined ? [] : [[name, String(headers[name])]]));
-  return fetch(url, {
+  return leanFetch(url, {
     method,
     // A connection that the server has just closed, since it stood idle or refused a body unread, is no fault of ours.
     headers: { ...Object.fromEntries(passed), connection: "close" },

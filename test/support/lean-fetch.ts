@@ -16,7 +16,7 @@ export function leanFetch(url: string, init: RequestInit = {}): Promise<Response
   return new Promise((resolve, reject) => {
     const headers = { ...(init.headers as Record<string, string> | undefined) };
     const sent = request(url, { method, headers, agent }, (answer) => {
-      const isStream = answer.headers["content-type"] === "text/event-stream";
+      const isStream = answer.headers["content-type"]?.startsWith("text/event-stream");
       if (isStream) resolve(responseOf(answer, Readable.toWeb(answer) as unknown as ReadableStream));
       else wholeBody(answer).then((bytes) => resolve(responseOf(answer, bytes)), reject);
     });
