@@ -2,7 +2,7 @@ import { onUpstash } from "../arms/ours.js";
 import type { Bench, Measure } from "../bench.js";
 import { atMost, figure, type Result, ratio } from "../result.js";
 import { concurrently } from "../rounds.js";
-import { ratios, spreadOf } from "../statistics.js";
+import { median, ratios, spreadOf } from "../statistics.js";
 
 const SMALL = 1_000;
 const LARGE = 100_000;
@@ -10,12 +10,12 @@ const LARGE = 100_000;
 const ACKS = 900;
 const CLIENTS = 8;
 
-/** What an ack costs, and what a task takes up, in a group with a hundred times as many names. */
+/** What an ack and a registration cost, and what a task takes up, in a group with a hundred times as many names. */
 export const largeGroups: Measure = {
   name: "large-groups",
   title: `An ack in a group of ${LARGE.toLocaleString("en")} named tasks`,
   async run(bench) {
-    const redis = await onRedis(bench);
+    const redis = [...(await onRedis(bench)), ...(await registrationOnRedis(bench))];
     const object = await inObject(bench);
     await bench.lab.clear();
     return [...redis, ...object];
@@ -69,6 +69,36 @@ async function onRedis(bench: Bench): Promise<Result[]> {
     ratio(spreadOf(grown), { what: `the server's time, ${WHAT}`, arm, target: atMost(1.5) }),
     figure((bytes ?? 0) / LARGE, "bytes", { what: "memory a task, registered", arm, note: "MEMORY USAGE" }),
     figure((full ?? 0) / SMALL, "bytes", { what: "memory a task, acked", arm, note: "MEMORY USAGE, 1,000 tasks" }),
+  ];
+}
+
+/** What a registration takes on the server: no other command runs meanwhile. */
+async function registrationOnRedis(bench: Bench): Promise<Result[]> {
+  const { lab } = bench;
+  const { groups } = onUpstash(lab.rest);
+  const largest: number[] = [];
+  const registering = async (label: string, count: number): Promise<number> => {
+    await groups.register(`script-of-${label}`, names(1));
+    await lab.commands.reset();
+    await groups.register(label, names(count));
+    const microseconds = await lab.commands.microsecondsPerScript();
+    if (count === LARGE) largest.push(microseconds / 1_000);
+    await groups.remove(label);
+    return microseconds / count;
+  };
+  const grown = await alternate(bench, {
+    large: (round) => registering(`registered-large-${round}`, LARGE),
+    small: (round) => registering(`registered-small-${round}`, SMALL),
+  });
+  const arm = "ours, Redis";
+  const many = LARGE.toLocaleString("en");
+  return [
+    ratio(spreadOf(grown), {
+      what: `the server's time a task, a registration of ${many} tasks over one of ${SMALL.toLocaleString("en")}`,
+      arm,
+      target: atMost(1.5),
+    }),
+    figure(median(largest), "ms", { what: `how long a registration of ${many} tasks blocks the server`, arm }),
   ];
 }
 

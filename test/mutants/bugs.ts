@@ -160,6 +160,13 @@ const BY_FILE: Readonly<Record<string, readonly Omit<Bug, "file">[]>> = {
       to: "if (cancellation.untilMs < 0) endByParent(",
     },
   ],
+  "src/core/group/delivering.ts": [
+    {
+      name: "a restart forgets the children of a pending cascade",
+      from: "    if (children === undefined) continue;\n",
+      to: "    if (children === undefined || children.chain > 0) continue;\n",
+    },
+  ],
   "src/core/group/group.ts": [
     {
       name: "a cancelled child fails its parent's task",

@@ -41,4 +41,10 @@ export const INDEX_BUGS: readonly Bug[] = [
     from: `  return "pending";\n}`,
     to: "  return undefined;\n}",
   },
+  {
+    name: "a dead letter is not listed",
+    file: listing,
+    from: `  if (outbox.dead.length > 0) return "dead";\n`,
+    to: "",
+  },
 ];
