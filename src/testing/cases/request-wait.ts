@@ -7,6 +7,7 @@ import { aCase, type Bench, type ConformanceCase } from "../harness.js";
 import { settle } from "../manual-clock.js";
 import { ODD_IDS } from "./primitives.js";
 import { held, NOTHING, pendingRequest, requestTracker } from "./requests.js";
+import { waitOut } from "./wait-out.js";
 
 /** Runs a request to its end, and returns every result on the way. */
 async function lifeOf(t: Bench, on: Coordinator, id: string): Promise<unknown[]> {
@@ -196,10 +197,9 @@ export const requestWait: readonly ConformanceCase[] = [
   }),
   aCase("a wait for a request that stays pending ends at its time, and by its signal", { row: 22 }, async (t) => {
     const { requests, id } = await pendingRequest(t, ["a"]);
-    const wait = held(requests.wait(id, { timeoutMs: 2_000 }));
-    await t.advance(2_000);
+    const waited = await waitOut(t, 2_000, (options) => requests.wait(id, options));
     const stages = { parse: { ...NOTHING, total: 1, open: 1 }, embed: NOTHING };
-    matches(await wait, { state: "pending", open: 1, stages }, "its time");
+    matches(waited, { state: "pending", open: 1, stages }, "its time");
     const controller = new AbortController();
     const reason = new Error("gone");
     const aborted = held(requests.wait(id, { timeoutMs: 20_000, signal: controller.signal }));
