@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Worker } from "node:worker_threads";
 
@@ -23,6 +24,18 @@ const IDLE = `
     parentPort.postMessage(delay.max);
   });
 `;
+
+/**
+ * Returns for how long this process's main thread was ready to run and had no processor, in milliseconds; 0 where the system
+ * does not say. See https://docs.kernel.org/scheduler/sched-stats.html.
+ */
+function queuedMs(): number {
+  try {
+    return Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, "utf8").split(" ")[1]) / MS;
+  } catch {
+    return 0;
+  }
+}
 
 /** Measures this thread beside an idle one: the result is this thread's own delay, and not the machine's. */
 export class Stopwatch {
@@ -55,6 +68,7 @@ export class Stopwatch {
   async #once(timeoutMs: number, work: () => Promise<unknown>): Promise<Punctuality> {
     await this.#ask("begin");
     this.#own.reset();
+    const queuedBeforeMs = queuedMs();
     const startedMs = performance.now();
     const took = (): number => performance.now() - startedMs;
     // Set in the same turn: as late as the machine is busy.
@@ -64,7 +78,9 @@ export class Stopwatch {
     // The delay that is measured holds the timer's own interval.
     const ownMs = Math.max(0, this.#own.max / MS - RESOLUTION_MS);
     const idleMs = Math.max(0, (await this.#ask("end")) / MS - RESOLUTION_MS);
-    return { overshootMs, stallMs: Math.max(0, ownMs - idleMs) };
+    // Both are what the machine took from this thread: the one or the other tells more of it.
+    const machineMs = Math.max(idleMs, queuedMs() - queuedBeforeMs);
+    return { overshootMs, stallMs: Math.max(0, ownMs - machineMs) };
   }
 
   #ask(what: "begin" | "end"): Promise<number> {
