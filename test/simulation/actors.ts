@@ -75,9 +75,12 @@ export class Actors {
       tasks,
       keep,
       stage,
-    }: { input: Registered; tasks: readonly string[]; keep?: boolean; stage?: string | undefined },
+      cancels,
+    }: { input: Registered; tasks: readonly string[]; keep?: boolean; stage?: string | undefined; cancels?: boolean },
   ): Process {
     yield { sleepMs: this.#world.below(this.#world.pick([60_000, 200_000])) };
+    // What the end owes is then still to be delivered.
+    if (cancels === true) yield* this.#network.call(`${machine}.cancel`, id, { reason: "begins again" });
     const { output } = yield* this.#network.call(`${machine}.status`, id, {});
     if (output?.view === undefined) return;
     // Another call may restart the group meanwhile.

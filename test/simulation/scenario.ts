@@ -249,6 +249,8 @@ export class Scenario {
     const again: Registered = { ...input, fingerprint: "again" };
     if (world.chance(0.3))
       this.#message(() => this.#actors.restart(place, { input: again, tasks: [], keep: world.chance(0.5) }));
+    if (world.chance(0.15))
+      this.#message(() => this.#actors.restart(place, { input: again, tasks: [], keep: false, cancels: true }));
   }
 
   #request(id: string): void {
