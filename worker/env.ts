@@ -1,15 +1,22 @@
 import type { ObjectNamespace } from "../src/backends/durable-object/options.js";
 import { CoordinationError } from "../src/errors.js";
-import { separated } from "../src/lib/separated.js";
 
 /** The Worker's bindings, vars and secrets. */
 export interface WorkerEnv {
   /** The binding of the class that extends `CoordinatorObject`. */
   readonly COORDINATOR?: ObjectNamespace;
-  /** The bearer token. During a rotation several, separated by spaces. */
+  /**
+   * The bearer token. During a rotation several, separated by spaces. Here and in `COORDINATOR_TOKENS`, a token may be given as
+   * `sha256:` and its digest in hexadecimal digits or base64url.
+   */
   readonly COORDINATOR_TOKEN?: string;
-  /** JSON: each token with its tenant. A tenant sees only its own data. Several tokens may have one tenant. */
+  /**
+   * JSON: each token with its tenant. A tenant sees only its own data. Several tokens may have one tenant.
+   * `{ "tenant": "…", "whileSuspended": true }` in place of a tenant's name: the token opens the tenant also while it is suspended.
+   */
   readonly COORDINATOR_TOKENS?: string;
+  /** More of `COORDINATOR_TOKENS`, in the same form: a variable holds 5 KB. At most 2,000 tokens in all. */
+  readonly [moreTokens: `COORDINATOR_TOKENS_${number}`]: string;
   /**
    * The keys that sign capabilities and callback URLs of `COORDINATOR_TOKEN`'s own data: `capk_…`, several separated by spaces
    * while they rotate. The first one signs.
@@ -31,18 +38,7 @@ export interface WorkerEnv {
   readonly DASHBOARD?: string;
 }
 
-/** A valid token, and its key prefix. */
-export interface LiveToken {
-  readonly token: string;
-  /** The prefix of all names that the token can access. */
-  readonly keyPrefix: string;
-}
-
 const KEY_PREFIX = "coord:";
-const MIN_TOKEN_LENGTH = 16;
-export const MAX_TOKEN_LENGTH = 512;
-/** The most tokens: each request's token is compared with all of them. */
-const MAX_TOKENS = 100;
 const TENANT = /^[A-Za-z0-9_.-]{1,64}$/;
 /** The form of a tenant's name, in words. */
 export const TENANT_FORM = "1 to 64 of A-Z, a-z, 0-9, full stop, hyphen and underscore";
@@ -59,40 +55,6 @@ export class VariableError extends CoordinationError {
   ) {
     super("misconfigured", message);
   }
-}
-
-/**
- * Returns the tokens that are valid now.
- *
- * @throws {CoordinationError} `misconfigured`, naming the variable, when there is none or one is malformed. A Worker without
- * a token refuses every request.
- */
-export function liveTokens(env: WorkerEnv): LiveToken[] {
-  const single = separated(env.COORDINATOR_TOKEN ?? "");
-  const live: LiveToken[] = [];
-  for (const token of single) {
-    checkToken(token, "COORDINATOR_TOKEN");
-    live.push({ token, keyPrefix: keyPrefixOf() });
-  }
-  for (const [token, tenant] of tenantsOf(env)) {
-    checkToken(token, "COORDINATOR_TOKENS");
-    live.push({ token, keyPrefix: keyPrefixOf(tenant) });
-  }
-  if (live.length === 0) {
-    const places = "`wrangler secret put` one of them, or write it into .dev.vars for `wrangler dev`";
-    throw new VariableError("COORDINATOR_TOKEN", `neither COORDINATOR_TOKEN nor COORDINATOR_TOKENS is set: ${places}`);
-  }
-  if (live.length > MAX_TOKENS) {
-    const places = "COORDINATOR_TOKEN and COORDINATOR_TOKENS together";
-    throw new VariableError("COORDINATOR_TOKENS", `${places} must hold at most ${MAX_TOKENS} tokens`);
-  }
-  if (new Set(live.map(({ token }) => token)).size < live.length) {
-    throw new VariableError(
-      "COORDINATOR_TOKENS",
-      "a token is given twice: in COORDINATOR_TOKEN and COORDINATOR_TOKENS",
-    );
-  }
-  return live;
 }
 
 /** Returns the key prefix of a tenant; of `COORDINATOR_TOKEN` without one. */
@@ -126,7 +88,7 @@ export function tenantOf(keyPrefix: string): string | undefined {
  */
 export function entriesOf(
   env: WorkerEnv,
-  variable: "COORDINATOR_TOKENS" | "COORDINATOR_CAPABILITY_KEYS" | "WEBHOOK_SECRETS",
+  variable: "COORDINATOR_TOKENS" | `COORDINATOR_TOKENS_${number}` | "COORDINATOR_CAPABILITY_KEYS" | "WEBHOOK_SECRETS",
   what: string,
 ): [name: string, value: unknown][] {
   const { [variable]: text = "" } = env;
@@ -141,26 +103,4 @@ export function entriesOf(
     throw new VariableError(variable, `${variable} must be a JSON object of ${what}`);
   }
   return Object.entries(map);
-}
-
-function tenantsOf(env: WorkerEnv): [token: string, tenant: string][] {
-  const entries = entriesOf(env, "COORDINATOR_TOKENS", "tokens with their tenants");
-  return entries.map(([token, tenant], i) => {
-    if (!isTenant(tenant)) {
-      throw new VariableError("COORDINATOR_TOKENS", `COORDINATOR_TOKENS: tenant ${i + 1} must be ${TENANT_FORM}`);
-    }
-    return [token, tenant];
-  });
-}
-
-/** @see https://www.rfc-editor.org/rfc/rfc6750#section-2.1 for what a bearer token may look like. */
-function checkToken(token: string, variable: "COORDINATOR_TOKEN" | "COORDINATOR_TOKENS"): void {
-  if (token.length < MIN_TOKEN_LENGTH || token.length > MAX_TOKEN_LENGTH) {
-    const length = `${MIN_TOKEN_LENGTH} to ${MAX_TOKEN_LENGTH} characters`;
-    throw new VariableError(variable, `${variable}: a token must have ${length}`);
-  }
-  if (!/^[A-Za-z0-9._~+/-]+=*$/.test(token)) {
-    const form = "A-Z, a-z, 0-9, and - . _ ~ + /, with = at its end";
-    throw new VariableError(variable, `${variable}: a token must be of ${form}`);
-  }
 }

@@ -152,7 +152,7 @@ async function callerOf(request: Request, env: WorkerEnv, tell: (event: WorkerEv
 /** A tenant's token first: it stays valid while a key of capabilities is malformed. */
 async function authenticated(request: Request, env: WorkerEnv): Promise<Caller> {
   try {
-    return { keyPrefix: authenticate(request, env) };
+    return await authenticate(request, env);
   } catch (error) {
     const granted = error instanceof Problem ? await grantOf(request, env) : undefined;
     if (granted !== undefined) return granted;
