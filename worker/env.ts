@@ -30,8 +30,13 @@ export interface WorkerEnv {
   readonly WEBHOOK_SECRET?: string;
   /** JSON: each tenant with its signing secrets, in the form of `WEBHOOK_SECRET`. A tenant that is missing sends no webhooks. */
   readonly WEBHOOK_SECRETS?: string;
-  /** The hosts that webhooks may be sent to: `host[:port]`, separated by commas. */
+  /** The hosts that webhooks may be sent to: `host[:port][/prefix/]`, separated by commas. */
   readonly WEBHOOK_ALLOWED_HOSTS?: string;
+  /**
+   * JSON: each tenant with its hosts, in the form of `WEBHOOK_ALLOWED_HOSTS`, which then is for `COORDINATOR_TOKEN`'s own data. A
+   * tenant that is missing sends no webhooks.
+   */
+  readonly WEBHOOK_TENANT_HOSTS?: string;
   /** `"true"`: allows http and loopback too, for allowed hosts. For development with a local receiver. */
   readonly WEBHOOK_ALLOW_HTTP?: string;
   /** `"off"`: the Worker has no dashboard. Default `"on"`. */
@@ -88,7 +93,12 @@ export function tenantOf(keyPrefix: string): string | undefined {
  */
 export function entriesOf(
   env: WorkerEnv,
-  variable: "COORDINATOR_TOKENS" | `COORDINATOR_TOKENS_${number}` | "COORDINATOR_CAPABILITY_KEYS" | "WEBHOOK_SECRETS",
+  variable:
+    | "COORDINATOR_TOKENS"
+    | `COORDINATOR_TOKENS_${number}`
+    | "COORDINATOR_CAPABILITY_KEYS"
+    | "WEBHOOK_SECRETS"
+    | "WEBHOOK_TENANT_HOSTS",
   what: string,
 ): [name: string, value: unknown][] {
   const { [variable]: text = "" } = env;
