@@ -25,6 +25,11 @@ export interface WorkerEnv {
   /** JSON: each tenant with its keys, in the form of `COORDINATOR_CAPABILITY_KEY`. No two tenants may share a key. */
   readonly COORDINATOR_CAPABILITY_KEYS?: string;
   /**
+   * Tenants whose calls are refused, separated by spaces or commas, and whose handlers and webhooks wait. A token with
+   * `whileSuspended` still opens the tenant.
+   */
+  readonly COORDINATOR_SUSPENDED?: string;
+  /**
    * The signing secrets of webhooks: `whsec_…`, several separated by spaces. Tenants share them unless `WEBHOOK_SECRETS` is set.
    */
   readonly WEBHOOK_SECRET?: string;

@@ -22,6 +22,8 @@ import { openApiRoutes } from "./routes/openapi.js";
 import { requestRoutes } from "./routes/requests.js";
 import { semaphoreRoutes } from "./routes/semaphores.js";
 import { transitionRoutes } from "./routes/transitions.js";
+import { isSuspended, suspendedProblem } from "./suspension.js";
+import type { TokenRights } from "./tokens.js";
 
 export type { WorkerEnv } from "./env.js";
 export type { HandlerRules } from "./handlers.js";
@@ -38,7 +40,7 @@ export interface WorkerOptions<Env extends WorkerEnv = WorkerEnv> {
   /**
    * Which handlers registrations may name: `"*"` for every tenant, or a list of tenants. Any other name is refused with
    * `invalid_input`, also a misspelled one. `COORDINATOR_TOKEN` has no tenant, and may name all of them. Default: any name is
-   * allowed. Does not change existing registrations.
+   * allowed. Does not change existing registrations: `handlerTenants` of the class does.
    */
   readonly handlers?: HandlerRules;
   /**
@@ -103,7 +105,8 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
     coordinatorOf({ env: c.env as Env, executionCtx: c.executionCtx }, keyPrefix, options);
   app.use("/v1/*", capabilityCors);
   app.use("/v1/*", async (c, next) => {
-    const { keyPrefix, grant } = await callerOf(c.req.raw, c.env, tell);
+    const { keyPrefix, grant, isRefused } = await callerOf(c.req.raw, c.env, tell);
+    if (isRefused) throw suspendedProblem();
     c.set("report", report);
     c.set("keyPrefix", keyPrefix);
     c.set("grant", grant);
@@ -133,12 +136,17 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
   return { fetch: async (request, env, ctx) => app.fetch(request, env, executionContext(ctx)) };
 }
 
-type Caller = Pick<TenantGrant, "keyPrefix"> & Partial<TenantGrant>;
+type Caller = Pick<TenantGrant, "keyPrefix"> & Partial<TenantGrant & TokenRights>;
 
 /** Authenticates. A caller without a token does not learn which variable is wrong: only the event says it. */
-async function callerOf(request: Request, env: WorkerEnv, tell: (event: WorkerEvent) => void): Promise<Caller> {
+async function callerOf(
+  request: Request,
+  env: WorkerEnv,
+  tell: (event: WorkerEvent) => void,
+): Promise<Caller & { readonly isRefused: boolean }> {
   try {
-    return await authenticated(request, env);
+    const caller = await authenticated(request, env);
+    return { ...caller, isRefused: caller.whileSuspended !== true && isSuspended(env, caller.keyPrefix) };
   } catch (error) {
     if (!(error instanceof CoordinationError)) {
       tell({ type: "auth_failed", path: loggedPath(rawPathOf(request)) });

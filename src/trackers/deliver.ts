@@ -47,6 +47,8 @@ export interface DeliveryPlace {
   readonly tenant: string | undefined;
   /** The reason when `webhooks` is missing because of an invalid setting. */
   readonly noWebhooks?: string | undefined;
+  /** Returns why a handler must not be called for the tenant; `undefined` when it may. */
+  readonly handlerRefusal?: (handler: string) => string | undefined;
 }
 
 /**
@@ -81,6 +83,7 @@ export function deliver(coordinator: Backend, options: DeliveryOptions, place?: 
       env,
       tenant: place?.tenant,
       noWebhooks: place?.noWebhooks,
+      handlerRefusal: place?.handlerRefusal,
       waitUntil,
       onEvent,
     },

@@ -183,6 +183,15 @@ describe("a Worker whose tokens are not set up", () => {
     },
   );
 
+  it("row 80: a list of suspended tenants that is malformed lets no tenant in, and is named in the log alone", async () => {
+    const call = clientOf(shared.url);
+    const vars = { COORDINATOR_TOKENS: `{"${FIRST}":"a"}`, COORDINATOR_SUSPENDED: '["b"]' };
+    const { json } = await call("GET", "/v1/groups/a", { token: FIRST, headers: { "x-vars": JSON.stringify(vars) } });
+    expect(json).toMatchObject({ status: 500, code: "misconfigured", detail: expect.not.stringMatching(/SUSPENDED/) });
+    const logged = (await call("GET", "/logged")).json as unknown as string[];
+    expect(logged).toEqual([expect.stringMatching(/^COORDINATOR_SUSPENDED: tenant 1 must be/)]);
+  });
+
   it("row 80: has a line on the console, unless it was told where to log", async () => {
     worker = await startWorker({
       source: `

@@ -70,6 +70,7 @@ describe("/health of a Worker that is misconfigured", () => {
       { ...sound, WEBHOOK_SECRET: SECRET, WEBHOOK_TENANT_HOSTS: `{"a":"${HOSTS}","b":"${CANARY}/../a"}` },
       ["WEBHOOK_TENANT_HOSTS"],
     ],
+    ["a list of tenants", { ...sound, COORDINATOR_SUSPENDED: `a ["${CANARY}"]` }, ["COORDINATOR_SUSPENDED"]],
     ["a numbered variable", { COORDINATOR_TOKENS_7: `{"sha256:${CANARY}":"a"}` }, ["COORDINATOR_TOKENS_7"]],
     [
       "two of them",

@@ -1,6 +1,7 @@
 import { checkCapabilityVariables } from "../capability/keyring.js";
 import { type App, type AppContext, route } from "../context.js";
 import { isDashboardOn, VariableError, type WorkerEnv } from "../env.js";
+import { suspendedTenants } from "../suspension.js";
 import { liveTokens } from "../tokens.js";
 import { VERSION } from "../version.js";
 import { checkWebhookVariables } from "../webhooks.js";
@@ -11,7 +12,15 @@ import { checkWebhookVariables } from "../webhooks.js";
  */
 export function healthRoutes(app: App, checkBinding: (env: WorkerEnv) => void): void {
   route(app, "/health", {
-    GET: (c) => health(c, [checkBinding, liveTokens, checkCapabilityVariables, checkWebhookVariables, isDashboardOn]),
+    GET: (c) =>
+      health(c, [
+        checkBinding,
+        liveTokens,
+        suspendedTenants,
+        checkCapabilityVariables,
+        checkWebhookVariables,
+        isDashboardOn,
+      ]),
   });
 }
 

@@ -23,6 +23,7 @@ const CODES = {
   malformed: true,
   unauthorized: true,
   forbidden: true,
+  suspended: true,
   not_found: true,
   method_not_allowed: true,
   request_timeout: true,

@@ -13,6 +13,8 @@ export interface DeliveryHost {
   /** The backend of other groups and requests: of parents, and of child groups. */
   readonly groups: () => Backend;
   readonly handlers?: ReadonlyMap<string, Handler> | undefined;
+  /** Returns why a handler must not be called for the tenant; `undefined` when it may. */
+  readonly handlerRefusal?: ((handler: string) => string | undefined) | undefined;
   /** The `ctx.coordinator` of handlers. */
   readonly coordinator?: (() => Coordinator) | undefined;
   /** The `ctx.env` of handlers. */
@@ -83,5 +85,5 @@ export interface TargetKind {
   /** Returns the consequences of a `CoordinationError` of the attempt for the next one. */
   next(error: CoordinationError): NextAttempt;
   /** Returns why this instance cannot deliver to the route, if it knows more than that. */
-  lacks?(host: DeliveryHost): string | undefined;
+  lacks?(host: DeliveryHost, route: string): string | undefined;
 }

@@ -269,6 +269,14 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     return undefined;
   }
 
+  /**
+   * Returns why a handler must not be called for a tenant; `undefined` when it may. Its deliveries then wait, and become dead
+   * letters after a day. The event `unhandled` has the reason. Default: every handler may be called.
+   */
+  protected handlerRefusal(_handler: string, _tenant: string | undefined): string | undefined {
+    return undefined;
+  }
+
   /** The tenant of this object's records. */
   protected get tenant(): string | undefined {
     return this.tenantOf(this.#prefix());
@@ -406,6 +414,7 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
       sole: this.#incarnation,
       tenant: this.tenant,
       noWebhooks,
+      handlerRefusal: (handler) => this.handlerRefusal(handler, this.tenant),
     };
     try {
       const options: DeliveryOptions = {
