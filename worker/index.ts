@@ -21,6 +21,7 @@ import { limitRoutes } from "./routes/limits.js";
 import { openApiRoutes } from "./routes/openapi.js";
 import { requestRoutes } from "./routes/requests.js";
 import { semaphoreRoutes } from "./routes/semaphores.js";
+import { tenantRoutes } from "./routes/tenant.js";
 import { transitionRoutes } from "./routes/transitions.js";
 import { isSuspended, suspendedProblem } from "./suspension.js";
 import type { TokenRights } from "./tokens.js";
@@ -126,6 +127,7 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
   requestRoutes(app);
   semaphoreRoutes(app);
   limitRoutes(app);
+  tenantRoutes(app);
   transitionRoutes(app);
   app.notFound(() => problemResponse(new Problem("not_found", "there is nothing under this path")));
   app.onError((error, c) => {

@@ -19,6 +19,7 @@ import { limitRoutes } from "../../worker/routes/limits.js";
 import { openApiRoutes } from "../../worker/routes/openapi.js";
 import { requestRoutes } from "../../worker/routes/requests.js";
 import { semaphoreRoutes } from "../../worker/routes/semaphores.js";
+import { tenantRoutes } from "../../worker/routes/tenant.js";
 import { transitionRoutes } from "../../worker/routes/transitions.js";
 import { TOKEN } from "./client.js";
 
@@ -37,6 +38,7 @@ function routed(): string[] {
     capabilityRoutes,
     semaphoreRoutes,
     limitRoutes,
+    tenantRoutes,
     transitionRoutes,
   ])
     routes(app);

@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { health, outcomes, output } from "../schemas/answers.js";
+import { health, outcomes, output, tenant } from "../schemas/answers.js";
 import { batchBody, listBody, runBody, watchBody } from "../schemas/bodies.js";
 import type { Operation } from "./operation.js";
 
@@ -45,6 +45,13 @@ export const TRANSITIONS: readonly Operation[] = [
     body: { schema: listBody, example: { lists: [0], order: "oldest", olderThanMs: 0, limit: 100 } },
     answer: { description: "The page.", schema: output },
     problems: [404, 501],
+  },
+  {
+    method: "GET",
+    path: "/v1/tenant",
+    operationId: "getTenant",
+    summary: "Ask whose data the token opens",
+    answer: { description: "The tenant; null for a token of COORDINATOR_TOKEN.", schema: tenant },
   },
   {
     method: "GET",
