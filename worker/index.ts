@@ -19,6 +19,7 @@ import { groupRoutes } from "./routes/groups.js";
 import { healthRoutes } from "./routes/health.js";
 import { limitRoutes } from "./routes/limits.js";
 import { openApiRoutes } from "./routes/openapi.js";
+import { reindexRoutes } from "./routes/reindex.js";
 import { requestRoutes } from "./routes/requests.js";
 import { semaphoreRoutes } from "./routes/semaphores.js";
 import { tenantRoutes } from "./routes/tenant.js";
@@ -128,6 +129,7 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
   semaphoreRoutes(app);
   limitRoutes(app);
   tenantRoutes(app);
+  reindexRoutes(app);
   transitionRoutes(app);
   app.notFound(() => problemResponse(new Problem("not_found", "there is nothing under this path")));
   app.onError((error, c) => {

@@ -55,6 +55,12 @@ describe("GET /v1/groups and GET /v1/requests", () => {
     expect((await remote.list()).items.map(({ groupId }) => groupId)).toEqual(["of-a"]);
   });
 
+  it("have a group tell the index again, of the token's tenant alone", async () => {
+    expect((await as.a("POST", "/v1/groups/of-a/reindex")).status).toBe(204);
+    expect((await as.a("POST", "/v1/requests/request-of-a/reindex")).status).toBe(204);
+    expect((await as.a("POST", "/v1/groups/of-b/reindex")).json).toMatchObject({ status: 404, code: "not_found" });
+  });
+
   it("are what purge removes, of the tenant whose name and token it gets", async () => {
     const purge = (token: string, ...args: string[]) =>
       commandOf({ COORDINATOR_URL: worker.url, COORDINATOR_TOKEN: token })("purge", ...args);

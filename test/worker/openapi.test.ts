@@ -17,6 +17,7 @@ import { groupRoutes } from "../../worker/routes/groups.js";
 import { healthRoutes } from "../../worker/routes/health.js";
 import { limitRoutes } from "../../worker/routes/limits.js";
 import { openApiRoutes } from "../../worker/routes/openapi.js";
+import { reindexRoutes } from "../../worker/routes/reindex.js";
 import { requestRoutes } from "../../worker/routes/requests.js";
 import { semaphoreRoutes } from "../../worker/routes/semaphores.js";
 import { tenantRoutes } from "../../worker/routes/tenant.js";
@@ -39,6 +40,7 @@ function routed(): string[] {
     semaphoreRoutes,
     limitRoutes,
     tenantRoutes,
+    reindexRoutes,
     transitionRoutes,
   ])
     routes(app);

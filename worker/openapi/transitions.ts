@@ -46,6 +46,17 @@ export const TRANSITIONS: readonly Operation[] = [
     answer: { description: "The page.", schema: output },
     problems: [404, 501],
   },
+  ...(["group", "request"] as const).map(
+    (kind): Operation => ({
+      method: "POST",
+      path: `/v1/${kind}s/{id}/reindex`,
+      operationId: kind === "group" ? "reindexGroup" : "reindexRequest",
+      summary: `Have a ${kind} tell the index again`,
+      description: "For one that a list lacks, or shows wrongly.",
+      answer: { description: "The index has it, or soon will." },
+      problems: [404, 501],
+    }),
+  ),
   {
     method: "GET",
     path: "/v1/tenant",

@@ -17,14 +17,12 @@ export const handlerTarget: TargetKind = {
     },
   },
   owns: (route) => handlerOf(route) !== undefined,
-  routes: ({ handlers, handlerRefusal }) =>
-    [...(handlers?.keys() ?? [])].filter((name) => handlerRefusal?.(name) === undefined).map(handlerRoute),
+  routes: ({ handlers }) => [...(handlers?.keys() ?? [])].map(handlerRoute),
   destination: ({ route }) => route,
   send,
   withheld: "the handler failed",
   // An error code from a handler's own calls says nothing about the next attempt.
   next: () => ({}),
-  lacks: ({ handlerRefusal }, route) => handlerRefusal?.(handlerOf(route) ?? ""),
 };
 
 async function send({ machine, id, claim, signal }: Attempt, host: DeliveryHost): Promise<undefined> {

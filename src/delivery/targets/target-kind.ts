@@ -13,8 +13,6 @@ export interface DeliveryHost {
   /** The backend of other groups and requests: of parents, and of child groups. */
   readonly groups: () => Backend;
   readonly handlers?: ReadonlyMap<string, Handler> | undefined;
-  /** Returns why a handler must not be called for the tenant; `undefined` when it may. */
-  readonly handlerRefusal?: ((handler: string) => string | undefined) | undefined;
   /** The `ctx.coordinator` of handlers. */
   readonly coordinator?: (() => Coordinator) | undefined;
   /** The `ctx.env` of handlers. */
@@ -22,8 +20,8 @@ export interface DeliveryHost {
   /** The tenant that owns the groups. */
   readonly tenant?: string | undefined;
   readonly webhooks?: Webhooks | undefined;
-  /** Why `webhooks` is missing, when its configuration is wrong. */
-  readonly noWebhooks?: string | undefined;
+  /** Returns why this instance cannot deliver to a route, if it knows more than that. */
+  readonly lacks?: ((route: string) => string | undefined) | undefined;
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
   readonly onEvent?: OnEvent | undefined;
 }
@@ -84,6 +82,4 @@ export interface TargetKind {
   readonly withheld: string;
   /** Returns the consequences of a `CoordinationError` of the attempt for the next one. */
   next(error: CoordinationError): NextAttempt;
-  /** Returns why this instance cannot deliver to the route, if it knows more than that. */
-  lacks?(host: DeliveryHost, route: string): string | undefined;
 }

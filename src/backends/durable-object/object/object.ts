@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Coordinator } from "../../../coordinator.js";
 import { MAX_ANSWER_BYTES } from "../../../core/limits.js";
+import { handlerOf, isWebhook } from "../../../core/outbox/routes.js";
 import { findTransition, type TransitionName } from "../../../core/registry.js";
 import type { Handler, Webhooks } from "../../../delivery/handler.js";
 import { CoordinationError } from "../../../errors.js";
@@ -28,6 +29,7 @@ import {
   type ObjectCall,
   type ObjectMethods,
   type ObjectReply,
+  type Reindexed,
   type WatchClient,
   type WatchReply,
 } from "../protocol.js";
@@ -226,15 +228,24 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
   /** Returns a page of the index that this object is. Returns `unsupported` where the class has no `index`. */
   listIndex(query: ListQuery): ObjectReply {
     return answer(() => {
-      if (!this.#isIndexed()) {
-        throw new CoordinationError(
-          "unsupported",
-          "the objects keep no index: set index = true on their class, which needs its namespace",
-        );
-      }
+      if (!this.#isIndexed()) throw noIndex();
       const nowMs = this.now();
       return { ...this.#lines.page(query, nowMs), asOfMs: nowMs - TELL_AFTER_MS };
     });
+  }
+
+  /** Tells the index of this object's record again, at once. If the index does not answer, the alarm tells it later. */
+  async reindex(machine: ListedMachine, id: string): Promise<ObjectReply> {
+    if (!this.#isIndexed()) return faultReply(noIndex());
+    const record = recordName(machine, id);
+    const found = this.#records.exists && this.#records.untilOf(record) !== undefined;
+    if (found) {
+      const tellAtMs = this.now() + TELL_AFTER_MS;
+      this.#records.mark(record, tellAtMs);
+      this.#alarm.arm(tellAtMs);
+      await this.#news.tell();
+    }
+    return answer((): Reindexed => ({ found }));
   }
 
   /** Ends a wait whose client has disconnected. */
@@ -413,13 +424,14 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
       coordinator: () => this.handlerCoordinator(this.#prefix()),
       sole: this.#incarnation,
       tenant: this.tenant,
-      noWebhooks,
-      handlerRefusal: (handler) => this.handlerRefusal(handler, this.tenant),
+      lacks: (route) => (isWebhook(route) ? noWebhooks : this.#refusal(handlerOf(route))),
     };
     try {
       const options: DeliveryOptions = {
         ...bare,
-        handlers: (handlers ?? {}) as Record<string, Handler>,
+        handlers: Object.fromEntries(
+          Object.entries((handlers ?? {}) as Record<string, Handler>).filter(([name]) => !this.#refusal(name)),
+        ),
         env: this.env,
         webhooks,
         ...(retry === undefined ? {} : { retry }),
@@ -432,6 +444,10 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
       deliver(this.#local, bare, place);
     }
     this.#hasTrackers = true;
+  }
+
+  #refusal(handler: string | undefined): string | undefined {
+    return handler === undefined ? handler : this.handlerRefusal(handler, this.tenant);
   }
 
   /** Returns the sender. Invalid webhook settings do not break handlers and deadlines. */
@@ -490,6 +506,11 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
   #emit(event: CoordinatorEvent): void {
     emit((told) => this.onEvent(told), event);
   }
+}
+
+function noIndex(): CoordinationError {
+  const text = "the objects keep no index: set index = true on their class, which needs its namespace";
+  return new CoordinationError("unsupported", text);
 }
 
 function publicTransition(name: string): TransitionName {
