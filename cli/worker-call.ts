@@ -12,7 +12,7 @@ export interface WorkerCall {
   /** With a slash at its beginning. */
   readonly path: string;
   /** Sent as JSON. */
-  readonly body?: object;
+  readonly body?: object | readonly object[];
 }
 
 const TIMEOUT_MS = 30_000;

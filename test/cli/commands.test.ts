@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { oldestDueMs } from "../../cli/due.js";
 import { countListed, removeListed } from "../../cli/purge.js";
 import { startRestServer } from "../../dev/redis-rest/index.js";
 import { CompletionTracker, MemoryCoordinator, RequestWaitTracker } from "../../src/index.js";
@@ -164,6 +165,27 @@ describe("ls", () => {
       items: [{ groupId: "first", state: "open", failed: 1 }],
       next: after,
     });
+  });
+
+  it("says on Redis since when the oldest due work waits, once some is due", async () => {
+    const { coordinator, cli, options } = backendOf("upstash");
+    const tracker = new CompletionTracker(coordinator);
+    await tracker.register("later", ["a"], { timeoutSec: 60 });
+    expect((await cli("ls", "--json")).stderr).toBe("");
+    await tracker.register("owed", 0, { onEnd: { handler: "publish" } });
+    const fresh = /^The oldest due work was due (less than a second|\d+ seconds?) ago \(.+ UTC\)\.\n/;
+    const { stdout, stderr } = await cli("ls", "--state", "ended", "--json");
+    expect([JSON.parse(stdout).items.length, stderr]).toEqual([1, expect.stringMatching(fresh)]);
+    const [, keyPrefix = ""] = options;
+    const settings = { backend: "upstash", url: inject("restUrl"), token: inject("restToken"), keyPrefix } as const;
+    const { signal } = new AbortController();
+    const more = { allowHttp: false, other: undefined };
+    const dueMs = await oldestDueMs({ ...settings, ...more }, Date.now(), signal);
+    expect(Math.abs(Date.now() - (dueMs ?? 0))).toBeLessThan(30_000);
+    expect(await oldestDueMs({ ...settings, ...more }, (dueMs ?? 0) - 1, signal)).toBeUndefined();
+    expect(
+      await oldestDueMs({ ...settings, ...more, token: "wrong-token-of-tests" }, Date.now(), signal),
+    ).toBeUndefined();
   });
 
   it("lists requests, and refuses a state that they do not have", async () => {
