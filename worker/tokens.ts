@@ -97,8 +97,11 @@ function ownEntries(env: WorkerEnv): Entry[] {
 
 function tenantEntries(env: WorkerEnv, variable: Exclude<TokenVariable, "COORDINATOR_TOKEN">): Entry[] {
   return entriesOf(env, variable, "tokens with their tenants").map(([text, value], i) => {
-    const { tenant, whileSuspended = false } =
-      typeof value === "object" ? (Object(value) as { tenant?: unknown; whileSuspended?: unknown }) : { tenant: value };
+    const fields = typeof value === "object" ? Object(value) : { tenant: value };
+    const { tenant, whileSuspended = false, ...others } = fields as Readonly<Record<string, unknown>>;
+    if (Object.keys(others).length > 0) {
+      throw new VariableError(variable, `${variable}: entry ${i + 1} must have tenant and whileSuspended alone`);
+    }
     if (!isTenant(tenant)) throw new VariableError(variable, `${variable}: tenant ${i + 1} must be ${TENANT_FORM}`);
     if (typeof whileSuspended !== "boolean") {
       throw new VariableError(variable, `${variable}: whileSuspended of entry ${i + 1} must be true or false`);

@@ -160,6 +160,11 @@ describe("a Worker whose tokens are not set up", () => {
     ["another digest", { COORDINATOR_TOKEN: `sha512:${"0".repeat(64)}` }, /COORDINATOR_TOKEN: entry 1 .*`sha256:`/],
     ["no JSON in a numbered one", { COORDINATOR_TOKENS_1: FIRST }, /COORDINATOR_TOKENS_1 must be a JSON object/],
     [
+      "a misspelt switch",
+      { COORDINATOR_TOKENS: `{"${SECOND}":"b","${FIRST}":{"tenant":"a","whilesuspended":true}}` },
+      /COORDINATOR_TOKENS: entry 2 must have tenant and whileSuspended alone/,
+    ],
+    [
       "a switch that is no boolean",
       { COORDINATOR_TOKENS_1: `{"${FIRST}":{"tenant":"a","whileSuspended":"yes"}}` },
       /COORDINATOR_TOKENS_1: whileSuspended of entry 1 must be true or false/,

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
+import { HttpCoordinator } from "../../src/backends/http/index.js";
 import { mayNameOf } from "../../worker/handlers.js";
 import { type Answer, clientOf, freshId } from "./client.js";
 
@@ -184,6 +185,9 @@ describe("a suspended tenant", () => {
     };
     expect((await call("POST", new URL(url).pathname, { token: null, body: {} })).json).toMatchObject(refused);
     expect((await call("GET", path, operator)).json).toMatchObject({ state: "open", remaining: 1 });
+    const client = new HttpCoordinator({ url: worker.url, token: INITECH.tenant });
+    const told = { code: "unauthorized", retryable: false, message: expect.stringContaining("is suspended") };
+    await expect(client.incr("a")).rejects.toMatchObject(told);
     // A stranger learns nothing of it.
     expect((await call("GET", path, { token: "token-of-nobody-at-all" })).status).toBe(401);
     expect((await call("POST", "/c/a.b.c", { token: null, body: {} })).status).toBe(410);
