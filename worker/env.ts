@@ -13,10 +13,11 @@ export interface WorkerEnv {
   /**
    * JSON: each token with its tenant. A tenant sees only its own data. Several tokens may have one tenant.
    * `{ "tenant": "…", "whileSuspended": true }` in place of a tenant's name: the token opens the tenant also while it is suspended.
+   *
+   * `COORDINATOR_TOKENS_1`, `COORDINATOR_TOKENS_2` and so on hold more of them, in the same form, since a variable holds 5 KB. At
+   * most 2,000 tokens in all.
    */
   readonly COORDINATOR_TOKENS?: string;
-  /** More of `COORDINATOR_TOKENS`, in the same form: a variable holds 5 KB. At most 2,000 tokens in all. */
-  readonly [moreTokens: `COORDINATOR_TOKENS_${number}`]: string;
   /**
    * The keys that sign capabilities and callback URLs of `COORDINATOR_TOKEN`'s own data: `capk_…`, several separated by spaces
    * while they rotate. The first one signs.
@@ -57,10 +58,16 @@ export function isTenant(name: unknown): name is string {
   return typeof name === "string" && TENANT.test(name);
 }
 
+/**
+ * The variables that hold more tokens. Not a part of `WorkerEnv`: an index signature there would refuse each `Env` that does not
+ * extend it.
+ */
+export type MoreTokens = `COORDINATOR_TOKENS_${number}`;
+
 /** A variable that is missing or malformed. The message names the variable, and never holds its value. */
 export class VariableError extends CoordinationError {
   constructor(
-    readonly variable: keyof WorkerEnv,
+    readonly variable: keyof WorkerEnv | MoreTokens,
     message: string,
   ) {
     super("misconfigured", message);
@@ -100,19 +107,22 @@ export function entriesOf(
   env: WorkerEnv,
   variable:
     | "COORDINATOR_TOKENS"
-    | `COORDINATOR_TOKENS_${number}`
+    | MoreTokens
     | "COORDINATOR_CAPABILITY_KEYS"
     | "WEBHOOK_SECRETS"
     | "WEBHOOK_TENANT_HOSTS",
   what: string,
 ): [name: string, value: unknown][] {
-  const { [variable]: text = "" } = env;
-  if (text.trim() === "") return [];
+  const { [variable]: text = "" } = env as Readonly<Record<string, unknown>>;
   let map: unknown;
-  try {
-    map = JSON.parse(text);
-  } catch {
-    // The JSON parser's own error quotes the secrets.
+  // A variable of another type, such as an object in wrangler.toml, is as malformed as a text that is no JSON.
+  if (typeof text === "string") {
+    if (text.trim() === "") return [];
+    try {
+      map = JSON.parse(text);
+    } catch {
+      // The JSON parser's own error quotes the secrets.
+    }
   }
   if (typeof map !== "object" || map === null || Array.isArray(map)) {
     throw new VariableError(variable, `${variable} must be a JSON object of ${what}`);

@@ -1,7 +1,15 @@
 import { decodeBase64Url } from "../src/capability/base64url.js";
 import { hexDigest, hexOf } from "../src/lib/digest.js";
 import { separated } from "../src/lib/separated.js";
-import { entriesOf, isTenant, keyPrefixOf, TENANT_FORM, VariableError, type WorkerEnv } from "./env.js";
+import {
+  entriesOf,
+  isTenant,
+  keyPrefixOf,
+  type MoreTokens,
+  TENANT_FORM,
+  VariableError,
+  type WorkerEnv,
+} from "./env.js";
 
 /** The rights of a token. */
 export interface TokenRights {
@@ -12,7 +20,7 @@ export interface TokenRights {
 }
 
 /** The variables that hold tokens, with the numbered ones in their order. */
-export type TokenVariable = "COORDINATOR_TOKEN" | "COORDINATOR_TOKENS" | `COORDINATOR_TOKENS_${number}`;
+type TokenVariable = "COORDINATOR_TOKEN" | "COORDINATOR_TOKENS" | MoreTokens;
 
 const MIN_TOKEN_LENGTH = 16;
 const MAX_TOKEN_LENGTH = 512;
@@ -24,7 +32,7 @@ const MAX_TOKENS = 2_000;
 const NUMBERED = /^COORDINATOR_TOKENS_\d+$/;
 
 /** The rights of the last read variables, cached: variables do not change while the Worker runs. */
-let last: { readonly texts: readonly string[]; readonly rights: ReadonlyMap<string, TokenRights> } | undefined;
+let last: { readonly texts: readonly unknown[]; readonly rights: ReadonlyMap<string, TokenRights> } | undefined;
 
 /**
  * Returns the rights of each valid token, by the SHA-256 of the token in hexadecimal digits.
@@ -33,7 +41,8 @@ let last: { readonly texts: readonly string[]; readonly rights: ReadonlyMap<stri
  * malformed. A Worker without a token refuses every request.
  */
 export async function liveTokens(env: WorkerEnv): Promise<ReadonlyMap<string, TokenRights>> {
-  const texts = variablesIn(env).flatMap((name) => [name, env[name] ?? ""]);
+  const values = env as Readonly<Record<string, unknown>>;
+  const texts = variablesIn(env).flatMap((name) => [name, values[name]]);
   const isKnown = last?.texts.length === texts.length && texts.every((text, i) => text === last?.texts[i]);
   // A finished map is cached, and no promise: a Worker's request must not await the work of another.
   if (!isKnown || last === undefined) last = { texts, rights: await readTokens(env) };
@@ -41,7 +50,7 @@ export async function liveTokens(env: WorkerEnv): Promise<ReadonlyMap<string, To
 }
 
 function variablesIn(env: WorkerEnv): TokenVariable[] {
-  const numbered = Object.keys(env).filter((name): name is `COORDINATOR_TOKENS_${number}` => NUMBERED.test(name));
+  const numbered = Object.keys(env).filter((name): name is MoreTokens => NUMBERED.test(name));
   return ["COORDINATOR_TOKEN", "COORDINATOR_TOKENS", ...numbered.sort((a, b) => numberOf(a) - numberOf(b))];
 }
 

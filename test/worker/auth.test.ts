@@ -230,7 +230,7 @@ describe("a Worker whose tokens are not set up", () => {
 });
 
 describe("looking up tokens", () => {
-  const env: WorkerEnv = {
+  const env: WorkerEnv & Readonly<Record<string, string>> = {
     COORDINATOR_TOKEN: `${FIRST} ${SECOND}`,
     COORDINATOR_TOKENS: JSON.stringify({
       "token-of-tenant-a-1": "a",
@@ -289,5 +289,6 @@ describe("looking up tokens", () => {
     expect(await opened(FIRST, { COORDINATOR_TOKENS: tokens })).toBe("coord:a:");
     expect(await opened(FIRST, { COORDINATOR_TOKENS_1: tokens })).toBe("coord:a:");
     await expect(opened(FIRST, { COORDINATOR_TOKENS_2: "{}" })).rejects.toThrow("neither");
+    await expect(opened(FIRST, { COORDINATOR_TOKENS_2: {} as never })).rejects.toThrow("_2 must be a JSON object");
   });
 });
