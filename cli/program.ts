@@ -5,6 +5,7 @@ import { addCompletion } from "./commands/completion.js";
 import { addDev } from "./commands/dev.js";
 import { addExtend } from "./commands/extend.js";
 import { addLs } from "./commands/ls.js";
+import { addPurge } from "./commands/purge.js";
 import { addRedeliver } from "./commands/redeliver.js";
 import { addRetry } from "./commands/retry.js";
 import { addSeal } from "./commands/seal.js";
@@ -70,6 +71,7 @@ const COMMANDS: readonly ((program: Command, cli: Cli) => void)[] = [
   addExtend,
   addSeal,
   addCancel,
+  addPurge,
   addToken,
   addDev,
   addCompletion,

@@ -1,14 +1,22 @@
 import type { ObjectNamespace } from "../src/backends/durable-object/options.js";
 import { CoordinationError } from "../src/errors.js";
-import { separated } from "../src/lib/separated.js";
 
 /** The Worker's bindings, vars and secrets. */
 export interface WorkerEnv {
   /** The binding of the class that extends `CoordinatorObject`. */
   readonly COORDINATOR?: ObjectNamespace;
-  /** The bearer token. During a rotation several, separated by spaces. */
+  /**
+   * The bearer token. During a rotation several, separated by spaces. Here and in `COORDINATOR_TOKENS`, a token may be given as
+   * `sha256:` and its digest in hexadecimal digits or base64url.
+   */
   readonly COORDINATOR_TOKEN?: string;
-  /** JSON: each token with its tenant. A tenant sees only its own data. Several tokens may have one tenant. */
+  /**
+   * JSON: each token with its tenant. A tenant sees only its own data. Several tokens may have one tenant.
+   * `{ "tenant": "…", "whileSuspended": true }` in place of a tenant's name: the token opens the tenant also while it is suspended.
+   *
+   * `COORDINATOR_TOKENS_1`, `COORDINATOR_TOKENS_2` and so on hold more of them, in the same form, since a variable holds 5 KB. At
+   * most 2,000 tokens in all.
+   */
   readonly COORDINATOR_TOKENS?: string;
   /**
    * The keys that sign capabilities and callback URLs of `COORDINATOR_TOKEN`'s own data: `capk_…`, several separated by spaces
@@ -18,31 +26,30 @@ export interface WorkerEnv {
   /** JSON: each tenant with its keys, in the form of `COORDINATOR_CAPABILITY_KEY`. No two tenants may share a key. */
   readonly COORDINATOR_CAPABILITY_KEYS?: string;
   /**
+   * Tenants whose calls are refused, separated by spaces or commas, and whose handlers and webhooks wait. A token with
+   * `whileSuspended` still opens the tenant.
+   */
+  readonly COORDINATOR_SUSPENDED?: string;
+  /**
    * The signing secrets of webhooks: `whsec_…`, several separated by spaces. Tenants share them unless `WEBHOOK_SECRETS` is set.
    */
   readonly WEBHOOK_SECRET?: string;
   /** JSON: each tenant with its signing secrets, in the form of `WEBHOOK_SECRET`. A tenant that is missing sends no webhooks. */
   readonly WEBHOOK_SECRETS?: string;
-  /** The hosts that webhooks may be sent to: `host[:port]`, separated by commas. */
+  /** The hosts that webhooks may be sent to: `host[:port][/prefix/]`, separated by commas. */
   readonly WEBHOOK_ALLOWED_HOSTS?: string;
+  /**
+   * JSON: each tenant with its hosts, in the form of `WEBHOOK_ALLOWED_HOSTS`, which then is for `COORDINATOR_TOKEN`'s own data. A
+   * tenant that is missing sends no webhooks.
+   */
+  readonly WEBHOOK_TENANT_HOSTS?: string;
   /** `"true"`: allows http and loopback too, for allowed hosts. For development with a local receiver. */
   readonly WEBHOOK_ALLOW_HTTP?: string;
   /** `"off"`: the Worker has no dashboard. Default `"on"`. */
   readonly DASHBOARD?: string;
 }
 
-/** A valid token, and its key prefix. */
-export interface LiveToken {
-  readonly token: string;
-  /** The prefix of all names that the token can access. */
-  readonly keyPrefix: string;
-}
-
 const KEY_PREFIX = "coord:";
-const MIN_TOKEN_LENGTH = 16;
-export const MAX_TOKEN_LENGTH = 512;
-/** The most tokens: each request's token is compared with all of them. */
-const MAX_TOKENS = 100;
 const TENANT = /^[A-Za-z0-9_.-]{1,64}$/;
 /** The form of a tenant's name, in words. */
 export const TENANT_FORM = "1 to 64 of A-Z, a-z, 0-9, full stop, hyphen and underscore";
@@ -51,48 +58,20 @@ export function isTenant(name: unknown): name is string {
   return typeof name === "string" && TENANT.test(name);
 }
 
+/**
+ * The variables that hold more tokens. Not a part of `WorkerEnv`: an index signature there would refuse each `Env` that does not
+ * extend it.
+ */
+export type MoreTokens = `COORDINATOR_TOKENS_${number}`;
+
 /** A variable that is missing or malformed. The message names the variable, and never holds its value. */
 export class VariableError extends CoordinationError {
   constructor(
-    readonly variable: keyof WorkerEnv,
+    readonly variable: keyof WorkerEnv | MoreTokens,
     message: string,
   ) {
     super("misconfigured", message);
   }
-}
-
-/**
- * Returns the tokens that are valid now.
- *
- * @throws {CoordinationError} `misconfigured`, naming the variable, when there is none or one is malformed. A Worker without
- * a token refuses every request.
- */
-export function liveTokens(env: WorkerEnv): LiveToken[] {
-  const single = separated(env.COORDINATOR_TOKEN ?? "");
-  const live: LiveToken[] = [];
-  for (const token of single) {
-    checkToken(token, "COORDINATOR_TOKEN");
-    live.push({ token, keyPrefix: keyPrefixOf() });
-  }
-  for (const [token, tenant] of tenantsOf(env)) {
-    checkToken(token, "COORDINATOR_TOKENS");
-    live.push({ token, keyPrefix: keyPrefixOf(tenant) });
-  }
-  if (live.length === 0) {
-    const places = "`wrangler secret put` one of them, or write it into .dev.vars for `wrangler dev`";
-    throw new VariableError("COORDINATOR_TOKEN", `neither COORDINATOR_TOKEN nor COORDINATOR_TOKENS is set: ${places}`);
-  }
-  if (live.length > MAX_TOKENS) {
-    const places = "COORDINATOR_TOKEN and COORDINATOR_TOKENS together";
-    throw new VariableError("COORDINATOR_TOKENS", `${places} must hold at most ${MAX_TOKENS} tokens`);
-  }
-  if (new Set(live.map(({ token }) => token)).size < live.length) {
-    throw new VariableError(
-      "COORDINATOR_TOKENS",
-      "a token is given twice: in COORDINATOR_TOKEN and COORDINATOR_TOKENS",
-    );
-  }
-  return live;
 }
 
 /** Returns the key prefix of a tenant; of `COORDINATOR_TOKEN` without one. */
@@ -126,41 +105,27 @@ export function tenantOf(keyPrefix: string): string | undefined {
  */
 export function entriesOf(
   env: WorkerEnv,
-  variable: "COORDINATOR_TOKENS" | "COORDINATOR_CAPABILITY_KEYS" | "WEBHOOK_SECRETS",
+  variable:
+    | "COORDINATOR_TOKENS"
+    | MoreTokens
+    | "COORDINATOR_CAPABILITY_KEYS"
+    | "WEBHOOK_SECRETS"
+    | "WEBHOOK_TENANT_HOSTS",
   what: string,
 ): [name: string, value: unknown][] {
-  const { [variable]: text = "" } = env;
-  if (text.trim() === "") return [];
+  const { [variable]: text = "" } = env as Readonly<Record<string, unknown>>;
   let map: unknown;
-  try {
-    map = JSON.parse(text);
-  } catch {
-    // The JSON parser's own error quotes the secrets.
+  // A variable of another type, such as an object in wrangler.toml, is as malformed as a text that is no JSON.
+  if (typeof text === "string") {
+    if (text.trim() === "") return [];
+    try {
+      map = JSON.parse(text);
+    } catch {
+      // The JSON parser's own error quotes the secrets.
+    }
   }
   if (typeof map !== "object" || map === null || Array.isArray(map)) {
     throw new VariableError(variable, `${variable} must be a JSON object of ${what}`);
   }
   return Object.entries(map);
-}
-
-function tenantsOf(env: WorkerEnv): [token: string, tenant: string][] {
-  const entries = entriesOf(env, "COORDINATOR_TOKENS", "tokens with their tenants");
-  return entries.map(([token, tenant], i) => {
-    if (!isTenant(tenant)) {
-      throw new VariableError("COORDINATOR_TOKENS", `COORDINATOR_TOKENS: tenant ${i + 1} must be ${TENANT_FORM}`);
-    }
-    return [token, tenant];
-  });
-}
-
-/** @see https://www.rfc-editor.org/rfc/rfc6750#section-2.1 for what a bearer token may look like. */
-function checkToken(token: string, variable: "COORDINATOR_TOKEN" | "COORDINATOR_TOKENS"): void {
-  if (token.length < MIN_TOKEN_LENGTH || token.length > MAX_TOKEN_LENGTH) {
-    const length = `${MIN_TOKEN_LENGTH} to ${MAX_TOKEN_LENGTH} characters`;
-    throw new VariableError(variable, `${variable}: a token must have ${length}`);
-  }
-  if (!/^[A-Za-z0-9._~+/-]+=*$/.test(token)) {
-    const form = "A-Z, a-z, 0-9, and - . _ ~ + /, with = at its end";
-    throw new VariableError(variable, `${variable}: a token must be of ${form}`);
-  }
 }

@@ -26,5 +26,8 @@ function readTenants(handler: string, tenants: unknown): "*" | ReadonlySet<strin
   if (tenants === "*") return "*";
   if (Array.isArray(tenants) && tenants.every(isTenant)) return new Set(tenants);
   const form = `"*" or a list of tenants, each ${TENANT_FORM}`;
-  throw new CoordinationError("misconfigured", `handlers.${handler} of createWorker must be ${form}`);
+  throw new CoordinationError(
+    "misconfigured",
+    `handlers.${handler} of createWorker, or of handlerTenants, must be ${form}`,
+  );
 }

@@ -19,9 +19,13 @@ import { groupRoutes } from "./routes/groups.js";
 import { healthRoutes } from "./routes/health.js";
 import { limitRoutes } from "./routes/limits.js";
 import { openApiRoutes } from "./routes/openapi.js";
+import { reindexRoutes } from "./routes/reindex.js";
 import { requestRoutes } from "./routes/requests.js";
 import { semaphoreRoutes } from "./routes/semaphores.js";
+import { tenantRoutes } from "./routes/tenant.js";
 import { transitionRoutes } from "./routes/transitions.js";
+import { isSuspended, suspendedProblem } from "./suspension.js";
+import type { TokenRights } from "./tokens.js";
 
 export type { WorkerEnv } from "./env.js";
 export type { HandlerRules } from "./handlers.js";
@@ -38,7 +42,7 @@ export interface WorkerOptions<Env extends WorkerEnv = WorkerEnv> {
   /**
    * Which handlers registrations may name: `"*"` for every tenant, or a list of tenants. Any other name is refused with
    * `invalid_input`, also a misspelled one. `COORDINATOR_TOKEN` has no tenant, and may name all of them. Default: any name is
-   * allowed. Does not change existing registrations.
+   * allowed. Does not change existing registrations: `handlerTenants` of the class does.
    */
   readonly handlers?: HandlerRules;
   /**
@@ -103,7 +107,8 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
     coordinatorOf({ env: c.env as Env, executionCtx: c.executionCtx }, keyPrefix, options);
   app.use("/v1/*", capabilityCors);
   app.use("/v1/*", async (c, next) => {
-    const { keyPrefix, grant } = await callerOf(c.req.raw, c.env, tell);
+    const { keyPrefix, grant, isRefused } = await callerOf(c.req.raw, c.env, tell);
+    if (isRefused) throw suspendedProblem();
     c.set("report", report);
     c.set("keyPrefix", keyPrefix);
     c.set("grant", grant);
@@ -123,6 +128,8 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
   requestRoutes(app);
   semaphoreRoutes(app);
   limitRoutes(app);
+  tenantRoutes(app);
+  reindexRoutes(app);
   transitionRoutes(app);
   app.notFound(() => problemResponse(new Problem("not_found", "there is nothing under this path")));
   app.onError((error, c) => {
@@ -133,12 +140,17 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
   return { fetch: async (request, env, ctx) => app.fetch(request, env, executionContext(ctx)) };
 }
 
-type Caller = Pick<TenantGrant, "keyPrefix"> & Partial<TenantGrant>;
+type Caller = Pick<TenantGrant, "keyPrefix"> & Partial<TenantGrant & TokenRights>;
 
 /** Authenticates. A caller without a token does not learn which variable is wrong: only the event says it. */
-async function callerOf(request: Request, env: WorkerEnv, tell: (event: WorkerEvent) => void): Promise<Caller> {
+async function callerOf(
+  request: Request,
+  env: WorkerEnv,
+  tell: (event: WorkerEvent) => void,
+): Promise<Caller & { readonly isRefused: boolean }> {
   try {
-    return await authenticated(request, env);
+    const caller = await authenticated(request, env);
+    return { ...caller, isRefused: caller.whileSuspended !== true && isSuspended(env, caller.keyPrefix) };
   } catch (error) {
     if (!(error instanceof CoordinationError)) {
       tell({ type: "auth_failed", path: loggedPath(rawPathOf(request)) });
@@ -152,7 +164,7 @@ async function callerOf(request: Request, env: WorkerEnv, tell: (event: WorkerEv
 /** A tenant's token first: it stays valid while a key of capabilities is malformed. */
 async function authenticated(request: Request, env: WorkerEnv): Promise<Caller> {
   try {
-    return { keyPrefix: authenticate(request, env) };
+    return await authenticate(request, env);
   } catch (error) {
     const granted = error instanceof Problem ? await grantOf(request, env) : undefined;
     if (granted !== undefined) return granted;

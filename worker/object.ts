@@ -1,7 +1,10 @@
 import { CoordinatorObject } from "../src/backends/durable-object/object/index.js";
+import { CoordinationError } from "../src/errors.js";
 import type { CoordinatorEvent } from "../src/runtime/events.js";
-import { tenantOf, type WorkerEnv } from "./env.js";
+import { keyPrefixOf, tenantOf, type WorkerEnv } from "./env.js";
+import { type HandlerRules, type MayName, mayNameOf } from "./handlers.js";
 import { EventLog } from "./log.js";
+import { isSuspended, SUSPENDED } from "./suspension.js";
 import { webhooksOf } from "./webhooks.js";
 
 /**
@@ -29,14 +32,37 @@ import { webhooksOf } from "./webhooks.js";
  * ```
  */
 export class CoordinatorWorkerObject<Env extends WorkerEnv = WorkerEnv> extends CoordinatorObject<Env> {
-  override readonly webhooks: CoordinatorObject["webhooks"] = (keyPrefix) => webhooksOf(this.env, keyPrefix);
+  /**
+   * Which tenants' groups may call a handler: give the `handlers` of `createWorker` here too. It then also holds for groups that
+   * were registered before a change of the rules. Their callbacks wait, and `unhandled` has the reason.
+   *
+   * @default every tenant's
+   */
+  declare readonly handlerTenants?: HandlerRules;
+
+  override readonly webhooks: CoordinatorObject["webhooks"] = (keyPrefix) => {
+    if (isSuspended(this.env, keyPrefix)) throw new CoordinationError("unsupported", SUSPENDED);
+    return webhooksOf(this.env, keyPrefix);
+  };
 
   override readonly index: boolean = true;
 
+  #mayName: MayName | undefined;
   readonly #log = new EventLog(() => this.now());
 
   protected override onEvent(event: CoordinatorEvent): void {
     this.#log.add(event, { tenant: this.tenant });
+  }
+
+  protected override handlerRefusal(handler: string, tenant: string | undefined): string | undefined {
+    try {
+      if (tenant !== undefined && isSuspended(this.env, keyPrefixOf(tenant))) return SUSPENDED;
+      this.#mayName ??= mayNameOf(this.handlerTenants);
+      return this.#mayName(handler, tenant) ? undefined : "handlerTenants does not allow its tenant";
+    } catch (error) {
+      if (error instanceof CoordinationError) return error.message;
+      throw error;
+    }
   }
 
   protected override tenantOf(keyPrefix: string): string | undefined {

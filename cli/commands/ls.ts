@@ -2,11 +2,13 @@ import { type Command, Option } from "commander";
 import { CompletionTracker, type ListedGroup, type ListedRequest, RequestWaitTracker } from "../../src/index.js";
 import { connect } from "../connect.js";
 import { type Printer, printerOf, type SubjectFlags } from "../context.js";
+import { oldestDueMs } from "../due.js";
 import { seconds, wholeNumber } from "../numbers.js";
 import { listText } from "../report/list.js";
-import { settingsOf } from "../settings.js";
+import { type Settings, settingsOf } from "../settings.js";
 import type { Cli } from "../terminal.js";
 import { shellWord } from "../text/printable.js";
+import { when } from "../text/time.js";
 
 type ListState = "open" | "stuck" | "ended" | "completed" | "failed" | "timed_out" | "cancelled";
 
@@ -35,15 +37,30 @@ export function addLs(program: Command, cli: Cli): void {
   command.action(async () => {
     const options = command.optsWithGlobals<LsOptions>();
     const print = printerOf(cli, options);
-    const page = await pageOf(options, cli);
+    const settings = settingsOf(options, cli.env);
+    const page = await pageOf(options, settings, cli);
+    await noteDue(cli, settings, print);
     if (print.isJson) return print.json(page);
     print.text(listText(page.items, print.paint, cli.nowMs()));
     noteNext(page, print);
   });
 }
 
-async function pageOf(options: LsOptions, cli: Cli) {
-  const coordinator = await connect(settingsOf(options, cli.env));
+/** A drain is at most this late when it runs every minute. */
+const LATE_MS = 120_000;
+
+/** Redis has no timer: due work that waits for long says that nothing drains, whatever the lists show. */
+async function noteDue(cli: Cli, settings: Settings, print: Printer): Promise<void> {
+  if (settings.backend !== "upstash") return;
+  const nowMs = cli.nowMs();
+  const oldestMs = await oldestDueMs(settings, nowMs, cli.signal);
+  if (oldestMs === undefined) return;
+  const since = `The oldest due work was due ${when(oldestMs, nowMs)}`;
+  print.note(nowMs - oldestMs < LATE_MS ? `${since}.` : `${since}: nothing drains this database.`);
+}
+
+async function pageOf(options: LsOptions, settings: Settings, cli: Cli) {
+  const coordinator = await connect(settings);
   const { state, delivery, olderThan: olderThanSec, after, limit } = options;
   const query = { delivery, olderThanSec, after, limit, signal: cli.signal };
   if (options.request !== true) return new CompletionTracker(coordinator).list({ ...query, state });

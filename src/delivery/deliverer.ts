@@ -152,7 +152,7 @@ export class Deliverer implements Wake<GroupMachine> {
   /** Reports a delivery that a drain gave up or postponed without an attempt. */
   #reportNotice(group: DeliveringGroup, { route, error, ...notice }: Notice): void {
     const { host } = this.#options;
-    const more = this.#kindOf(route)?.lacks?.(host);
+    const more = host.lacks?.(route);
     emit(host.onEvent, {
       type: "delivery",
       ...group,

@@ -5,7 +5,7 @@ import type { Problem } from "../http/problem.js";
 import { type Clock, systemClock } from "../lib/clock.js";
 import { type Duration, inMillis } from "../lib/duration.js";
 import { separated } from "../lib/separated.js";
-import { anyTimingSafeEqual } from "../lib/timing-safe.js";
+import { timingSafeIndex } from "../lib/timing-safe.js";
 import type { Drainable } from "../runtime/backend.js";
 import { checkDrain, type DrainReport } from "../runtime/backend.js";
 import { drainOf } from "../runtime/drain-loop.js";
@@ -120,7 +120,7 @@ function liveSecrets(text: unknown): readonly string[] {
 async function accessProblem(c: Context, secrets: readonly string[]): Promise<Problem | undefined> {
   const presented = bearerToken(c.req.header("authorization"));
   if (presented === undefined) return unauthorized(REALM, "send the secret as `Authorization: Bearer …`");
-  return (await anyTimingSafeEqual([presented], secrets))
+  return (await timingSafeIndex([presented], secrets)) >= 0
     ? undefined
     : unauthorized(REALM, "this is not the secret", "invalid_token");
 }

@@ -5,6 +5,7 @@ export type ProblemCode =
   | CoordinationErrorCode
   | "malformed"
   | "forbidden"
+  | "suspended"
   | "not_found"
   | "method_not_allowed"
   | "request_timeout"
@@ -17,6 +18,7 @@ const STATUS: Readonly<Record<ProblemCode, number>> = {
   malformed: 400,
   unauthorized: 401,
   forbidden: 403,
+  suspended: 403,
   not_found: 404,
   method_not_allowed: 405,
   request_timeout: 408,

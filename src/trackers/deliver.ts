@@ -45,8 +45,8 @@ export interface DeliveryPlace {
   readonly sole: string;
   /** The tenant that the groups belong to. */
   readonly tenant: string | undefined;
-  /** The reason when `webhooks` is missing because of an invalid setting. */
-  readonly noWebhooks?: string | undefined;
+  /** Returns why deliveries to a route wait, if the place knows more than that nothing takes them. */
+  readonly lacks: (route: string) => string | undefined;
 }
 
 /**
@@ -80,7 +80,7 @@ export function deliver(coordinator: Backend, options: DeliveryOptions, place?: 
       webhooks,
       env,
       tenant: place?.tenant,
-      noWebhooks: place?.noWebhooks,
+      lacks: place?.lacks,
       waitUntil,
       onEvent,
     },

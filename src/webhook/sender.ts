@@ -19,7 +19,10 @@ export type { WebhookFetch };
 export interface WebhookSenderOptions {
   /** The valid signing secrets, `whsec_…`, a list or separated by spaces. A message carries one signature for each. */
   readonly secrets: string | readonly string[];
-  /** Hosts that may receive webhooks: `host` or `host:port`, a list or separated by commas. See {@link parseHosts}. */
+  /**
+   * Hosts that may receive webhooks: `host` or `host:port`, with a path prefix if wanted, a list or separated by commas. See
+   * {@link parseHosts}.
+   */
   readonly allowedHosts: string | readonly string[];
   /** Development only, default false: allows http, loopback and single-label hosts too, if they are on the list. */
   readonly allowHttp?: boolean;

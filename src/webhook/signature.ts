@@ -1,6 +1,6 @@
 import { CoordinationError } from "../errors.js";
 import { type Duration, inSeconds } from "../lib/duration.js";
-import { anyTimingSafeEqual } from "../lib/timing-safe.js";
+import { timingSafeIndex } from "../lib/timing-safe.js";
 import { OPTION_NAMES } from "./option-names.js";
 import { importSecrets, type Mac, parseSecrets } from "./secret.js";
 
@@ -53,6 +53,11 @@ export interface VerifiedWebhook {
   readonly timestampMs: number;
   /** The parsed JSON body. Its shape is not checked. */
   readonly payload: unknown;
+  /**
+   * The place in `secrets` of the first one that matches, from 0. With the new secret first, a rotation is complete when every
+   * message has 0.
+   */
+  readonly secretIndex: number;
 }
 
 /**
@@ -116,8 +121,9 @@ export async function verify(input: VerifyInput): Promise<VerifiedWebhook> {
 
   // Computing HMACs is the expensive part: messages that cannot match have been refused above.
   const expected = await signaturesOf(await importSecrets(secrets), signedContent(id, timestamp, input.body));
-  if (!(await anyTimingSafeEqual(presented, expected))) throw notMatching();
-  return { id, timestampMs: Number(timestamp) * 1000, payload: parseBody(input.body) };
+  const secretIndex = await timingSafeIndex(presented, expected);
+  if (secretIndex < 0) throw notMatching();
+  return { id, timestampMs: Number(timestamp) * 1000, payload: parseBody(input.body), secretIndex };
 }
 
 /** Returns the `v1` signatures, each once. Other versions and malformed ones never match. */

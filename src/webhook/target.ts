@@ -1,5 +1,5 @@
 import { CoordinationError } from "../errors.js";
-import { type AllowedHost, isAllowed } from "./allowed-host.js";
+import { type AllowedHost, refusalOf } from "./allowed-host.js";
 import { type HostKind, kindOfHost } from "./host-kind.js";
 import type { OptionNames } from "./option-names.js";
 
@@ -28,9 +28,11 @@ export function checkTarget(text: string, rules: TargetRules): URL {
   if (!isFit(kind, allowHttp)) {
     throw refused(`its host is ${describe(kind)}${isFit(kind, true) ? `; ${forDevelopment}` : ""}`);
   }
-  if (!isAllowed(url, allowedHosts)) {
+  const refusal = refusalOf(url, allowedHosts);
+  if (refusal === "host") {
     throw refused(`${url.host} is not on the list of allowed hosts: add it to ${names.allowedHosts}`);
   }
+  if (refusal === "path") throw refused(`its path is below no prefix that ${names.allowedHosts} has for ${url.host}`);
   return url;
 }
 

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { oldestDueMs } from "../../cli/due.js";
+import { countListed, removeListed } from "../../cli/purge.js";
 import { startRestServer } from "../../dev/redis-rest/index.js";
-import { CompletionTracker, RequestWaitTracker } from "../../src/index.js";
+import { CompletionTracker, MemoryCoordinator, RequestWaitTracker } from "../../src/index.js";
 import { type CliBackend, upstashBackend, workerBackend } from "./backends.js";
 import { commandOf, RunningCommand } from "./command.js";
 
@@ -165,6 +167,27 @@ describe("ls", () => {
     });
   });
 
+  it("says on Redis since when the oldest due work waits, once some is due", async () => {
+    const { coordinator, cli, options } = backendOf("upstash");
+    const tracker = new CompletionTracker(coordinator);
+    await tracker.register("later", ["a"], { timeoutSec: 60 });
+    expect((await cli("ls", "--json")).stderr).toBe("");
+    await tracker.register("owed", 0, { onEnd: { handler: "publish" } });
+    const fresh = /^The oldest due work was due (less than a second|\d+ seconds?) ago \(.+ UTC\)\.\n/;
+    const { stdout, stderr } = await cli("ls", "--state", "ended", "--json");
+    expect([JSON.parse(stdout).items.length, stderr]).toEqual([1, expect.stringMatching(fresh)]);
+    const [, keyPrefix = ""] = options;
+    const settings = { backend: "upstash", url: inject("restUrl"), token: inject("restToken"), keyPrefix } as const;
+    const { signal } = new AbortController();
+    const more = { allowHttp: false, other: undefined };
+    const dueMs = await oldestDueMs({ ...settings, ...more }, Date.now(), signal);
+    expect(Math.abs(Date.now() - (dueMs ?? 0))).toBeLessThan(30_000);
+    expect(await oldestDueMs({ ...settings, ...more }, (dueMs ?? 0) - 1, signal)).toBeUndefined();
+    expect(
+      await oldestDueMs({ ...settings, ...more, token: "wrong-token-of-tests" }, Date.now(), signal),
+    ).toBeUndefined();
+  });
+
   it("lists requests, and refuses a state that they do not have", async () => {
     const { coordinator, cli } = backendOf("upstash");
     await new RequestWaitTracker(coordinator, { stages: ["parse"] }).register("asked");
@@ -272,5 +295,51 @@ describe("a first use", () => {
     expect(code).toBe(2);
     expect(JSON.parse(stderr)).toMatchObject({ code: "unauthorized", exitCode: 2 });
     expect(stderr).not.toContain("another-token-1");
+  });
+});
+
+describe("purge on Redis", () => {
+  it("counts, then removes every page of the key prefix that it was given by name, and no other", async () => {
+    const [backend, other] = [upstashBackend(), upstashBackend()];
+    const [, keyPrefix = ""] = backend.options;
+    const tracker = new CompletionTracker(backend.coordinator);
+    const requests = new RequestWaitTracker(backend.coordinator, { stages: ["s"] });
+    await new CompletionTracker(other.coordinator).register("kept", 1);
+    const ids = Array.from({ length: 130 }, (_, i) => `group-${i}`);
+    await Promise.all(ids.map((id, i) => tracker.register(id, i % 2)));
+    await requests.register("request");
+
+    const counted = await backend.cli("purge", keyPrefix, "--dry-run", "--json");
+    const none = { groups: 0, requests: 0 };
+    const [found, asOfMs] = [{ groups: 130, requests: 1 }, expect.any(Number)];
+    expect([counted.code, JSON.parse(counted.stdout)]).toEqual([
+      0,
+      { name: keyPrefix, removed: none, remaining: found, asOfMs },
+    ]);
+    expect(await backend.cli("purge", "coord:", "--yes")).toMatchObject({ code: 2, stdout: "" });
+    expect(await tracker.status("group-1")).not.toBeNull();
+
+    const purged = await backend.cli("purge", keyPrefix, "--yes", "--json");
+    expect([purged.code, JSON.parse(purged.stdout)]).toEqual([
+      0,
+      { name: keyPrefix, removed: found, remaining: none, asOfMs },
+    ]);
+    expect(await Promise.all(ids.map((id) => tracker.status(id)))).toEqual(ids.map(() => null));
+    expect((await new CompletionTracker(other.coordinator).list()).items).toHaveLength(1);
+  });
+});
+
+describe("a walk over the index", () => {
+  it("finds what an earlier walk has missed, and counts a record once", async () => {
+    const coordinator = new MemoryCoordinator();
+    const tracker = new CompletionTracker(coordinator);
+    const { signal } = new AbortController();
+    for (let i = 0; i < 230; i++) await tracker.register(`group-${i}`, i % 2);
+    expect(await countListed(coordinator, signal)).toMatchObject({ groups: 230, requests: 0 });
+    const walk = removeListed(coordinator, signal);
+    await tracker.register("late", 1);
+    const { groups } = await walk;
+    expect(groups + (await removeListed(coordinator, signal)).groups).toBe(231);
+    expect(await removeListed(coordinator, signal)).toMatchObject({ groups: 0, requests: 0 });
   });
 });

@@ -38,6 +38,7 @@ describe("completion", () => {
       "extend",
       "seal",
       "cancel",
+      "purge",
       "token",
       "dev",
       "completion",

@@ -1,5 +1,6 @@
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { DurableObjectCoordinator } from "../../src/backends/durable-object/client.js";
 import type { IndexMessage, ObjectMethods } from "../../src/backends/durable-object/protocol.js";
 import {
   bench,
@@ -133,6 +134,32 @@ describe("the index of Durable Objects", () => {
     await crash(indexObject());
     await pass(LAG_MS, groupObject("g"));
     expect([await idsOf("open"), await idsOf("ended")]).toEqual([[], ["g"]]);
+  });
+
+  it("receives the line again when it is asked for, also of a record that was stored without one", async () => {
+    const coordinator = new DurableObjectCoordinator({ namespace: env.COORDINATOR });
+    bench.isIndexed = false;
+    await tracker.register("early", ["a"]);
+    await expect(coordinator.reindex("completion", "early")).rejects.toMatchObject({ code: "unsupported" });
+    await crash(groupObject("early"));
+    bench.isIndexed = true;
+    expect(await idsOf("open")).toEqual([]);
+    expect(await coordinator.reindex("completion", "early")).toBe(true);
+    expect(await idsOf("open")).toEqual(["early"]);
+    expect(await countOf(groupObject("early"), "records")).toBe(1);
+    expect(await coordinator.reindex("completion", "unknown")).toBe(false);
+    expect(await coordinator.reindex("request", "early")).toBe(false);
+  });
+
+  it("receives the line that was asked for later, if it does not answer then", async () => {
+    const coordinator = new DurableObjectCoordinator({ namespace: env.COORDINATOR });
+    await tracker.register("g", ["a"], { timeoutSec: 0 });
+    await send(groupObject("g"), () => Promise.reject(new Error("down")));
+    expect(await coordinator.reindex("completion", "g")).toBe(true);
+    expect(await idsOf("open")).toEqual([]);
+    await send(groupObject("g"), undefined);
+    await pass(60_000, groupObject("g"));
+    expect(await idsOf("open")).toEqual(["g"]);
   });
 
   it("receives the line later while it does not answer", async () => {

@@ -68,7 +68,8 @@ export const ROWS: readonly Row[] = [
   },
   {
     row: "S1",
-    promise: "Tokens are compared in constant time, padded to one length. Several tokens may be valid at once.",
+    promise:
+      "A token is looked up by its SHA-256, and other secrets are compared in constant time. Several may be valid at once.",
   },
   { row: "S2", promise: "A webhook goes only to allowed hosts, over https." },
   {

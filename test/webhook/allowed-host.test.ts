@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { parseHosts, webhookSender } from "../../src/webhook/index.js";
 import { NEW_SECRET } from "./vectors.js";
 
@@ -25,7 +25,16 @@ test.each([
   ["a wildcard", "*.example"],
   ["anything", "*"],
   ["a URL", "https://a.example"],
-  ["a path", "a.example/hooks"],
+  ["an empty path", "a.example/"],
+  ["an empty segment", "a.example//hooks"],
+  ["two slashes at the end", "a.example/hooks//"],
+  ["dot segments", "a.example/a/../b"],
+  ["a dot segment", "a.example/./a"],
+  ["dot segments at the end", "a.example/a/.."],
+  ["an encoded path", "a.example/a%2fb"],
+  ["a path parameter", "a.example/a;b"],
+  ["a wildcard in the path", "a.example/*"],
+  ["a query after the path", "a.example/a?b"],
   ["a user name", "user@a.example"],
   ["a query", "a.example?x"],
   ["a final dot", "a.example."],
@@ -67,4 +76,71 @@ test("a host with a port allows only that port", () => {
 test("a public address may be named, in any spelling", () => {
   expect(check("8.8.8.8", "https://0x08080808/")).not.toThrow();
   expect(check("[2606:4700:4700::1111]", "https://[2606:4700:4700:0::1111]/")).not.toThrow();
+});
+
+test("reads a path prefix, with or without a slash at its end", () => {
+  const read = ["a.example/hooks/", "a.example:8443/A/b.c~d_e-1/", "[2606:4700::1]/x/"];
+  expect(parseHosts("A.example/hooks,a.example:8443/A/b.c~d_e-1/,[2606:4700:0::1]/x")).toEqual(read);
+  expect(parseHosts(read)).toEqual(read);
+});
+
+describe("an entry with a path prefix", () => {
+  const LIST = "hooks.example/acme,hooks.example:8443/acme/in/,open.example,open.example/acme/";
+
+  test.each([
+    "https://hooks.example/acme",
+    "https://hooks.example/acme/",
+    "https://hooks.example/acme/done?to=../globex&then=%2e%2e%2f;x",
+    "https://HOOKS.example:443/acme/a/b.c/...",
+    "https://hooks.example/globex/../acme/done",
+    "https://hooks.example/%2e%2e/acme/done",
+    "https://hooks.example:8443/acme/in",
+    "https://open.example/globex;x/%2e",
+  ])("allows %s", (url) => {
+    expect(check(LIST, url)).not.toThrow();
+  });
+
+  test.each([
+    ["the host's root", "https://hooks.example/"],
+    ["no path", "https://hooks.example"],
+    ["another tenant's path", "https://hooks.example/globex/"],
+    ["a longer segment", "https://hooks.example/acmeevil/"],
+    ["a longer segment, by a dot", "https://hooks.example/acme.evil/"],
+    ["another case", "https://hooks.example/ACME/"],
+    ["an empty segment before", "https://hooks.example//acme/"],
+    ["dot segments", "https://hooks.example/acme/../globex/"],
+    ["dot segments to the root", "https://hooks.example/acme/.."],
+    ["encoded dot segments", "https://hooks.example/acme/%2e%2e/globex/"],
+    ["half encoded dot segments", "https://hooks.example/acme/.%2E/globex/"],
+    ["a dot segment in between", "https://hooks.example/acme/./../globex/"],
+    ["dot segments behind an encoded slash", "https://hooks.example/acme/..%2fglobex/"],
+    ["an encoded slash before them", "https://hooks.example/acme%2f../globex/"],
+    ["an encoded slash in the prefix", "https://hooks.example/acme%2fin"],
+    ["an encoded backslash", "https://hooks.example/acme/..%5cglobex"],
+    ["a double encoding", "https://hooks.example/acme/%252e%252e%252fglobex"],
+    ["an overlong encoding", "https://hooks.example/acme/..%c0%afglobex"],
+    ["an encoded zero", "https://hooks.example/acme%00/globex"],
+    ["an encoded prefix", "https://hooks.example/%61cme/"],
+    ["a path parameter", "https://hooks.example/acme/..;/globex/"],
+    ["a path parameter on the prefix", "https://hooks.example/acme;a=b/"],
+    ["an encoded path parameter", "https://hooks.example/acme/..%3b/globex/"],
+    ["the prefix in the query", "https://hooks.example/globex/?/acme/"],
+    ["the prefix of another port", "https://hooks.example:8443/acme/out"],
+    ["that port's shorter prefix", "https://hooks.example:8443/acme/"],
+    ["another port", "https://hooks.example:9443/acme/"],
+    ["a scheme that has another port", "http://hooks.example/acme/"],
+    ["a user name", "https://hooks.example@evil.example/acme/"],
+    ["a user name before the host", "https://acme@hooks.example/acme/"],
+    ["a longer host", "https://hooks.example.evil/acme/"],
+    ["a backslash", "https://hooks.example\\/acme/"],
+    ["a fragment", "https://hooks.example/acme/#/../globex"],
+    ["a tab", "https://hooks.example/acme/.\t./globex/"],
+  ])("refuses %s: %s", (_, url) => {
+    expect(check(LIST, url)).toThrow(expect.objectContaining({ code: "invalid_input" }));
+  });
+
+  test("says that the path is the reason, and names no path", () => {
+    const refusal = /^url of the webhook: its path is below no prefix that allowedHosts has for hooks\.example$/;
+    expect(check(LIST, "https://hooks.example/globex/")).toThrow(refusal);
+  });
 });

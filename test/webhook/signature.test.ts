@@ -76,7 +76,7 @@ describe("the published example", () => {
   });
 
   test("is verified, whatever holds the headers and the body", async () => {
-    const verified = { id, timestampMs: nowMs, payload: { test: 2432232314 } };
+    const verified = { id, timestampMs: nowMs, payload: { test: 2432232314 }, secretIndex: 0 };
     expect(await verify(message)).toEqual(verified);
     expect(await verify({ ...message, headers: new Headers(headers) })).toEqual(verified);
     expect(await verify({ ...message, body: new TextEncoder().encode(body) })).toEqual(verified);
@@ -302,19 +302,18 @@ describe("rotation", () => {
     expect((await signWith(`${NEW_SECRET} ${OLD_SECRET}`))["webhook-signature"].split(" ")).toEqual(both);
   });
 
-  test("any live secret that matches any signature passes", async () => {
-    const pairs: [sender: string[], receiver: string[]][] = [
-      [[OLD_SECRET], [OLD_SECRET, NEW_SECRET]],
-      [[OLD_SECRET], [NEW_SECRET, OLD_SECRET]],
-      [[NEW_SECRET, OLD_SECRET], [OLD_SECRET]],
-      [[NEW_SECRET, OLD_SECRET], [NEW_SECRET]],
-      [
-        [OLD_SECRET, secretOf(24)],
-        [NEW_SECRET, secretOf(24)],
-      ],
+  test("any live secret that matches any signature passes, and the receiver learns which", async () => {
+    const pairs: [sender: string[], receiver: string[], secretIndex: number][] = [
+      [[OLD_SECRET], [OLD_SECRET, NEW_SECRET], 0],
+      [[OLD_SECRET], [NEW_SECRET, OLD_SECRET], 1],
+      [[NEW_SECRET, OLD_SECRET], [OLD_SECRET], 0],
+      [[NEW_SECRET, OLD_SECRET], [NEW_SECRET], 0],
+      [[OLD_SECRET, NEW_SECRET], [NEW_SECRET, OLD_SECRET], 0],
+      [[OLD_SECRET, secretOf(24)], [NEW_SECRET, secretOf(24)], 1],
     ];
-    for (const [sender, secrets] of pairs) {
-      await expect(verify({ ...message, secrets, headers: await signWith(sender) })).resolves.toMatchObject({ id });
+    for (const [sender, secrets, secretIndex] of pairs) {
+      const verified = verify({ ...message, secrets, headers: await signWith(sender) });
+      await expect(verified).resolves.toMatchObject({ id, secretIndex });
     }
   });
 

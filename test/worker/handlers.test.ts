@@ -1,21 +1,31 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
+import { HttpCoordinator } from "../../src/backends/http/index.js";
 import { mayNameOf } from "../../worker/handlers.js";
 import { type Answer, clientOf, freshId } from "./client.js";
 
 const TOKENS = { own: "token-of-the-operator", acme: "token-of-tenant-acme", globex: "token-of-tenant-globex" };
+const INITECH = { tenant: "token-of-tenant-initech", operator: "token-of-initechs-operator" };
 const SOURCE = `
   import { CoordinatorWorkerObject, createWorker } from "./worker/index.js";
-  const seen = [];
+  const [seen, events] = [[], []];
+  const handlers = { shared: "*", private: ["acme"], internal: [] };
   export class AppCoordinator extends CoordinatorWorkerObject {
+    handlerTenants = handlers;
+    onEvent(event) { if (event.type === "delivery") events.push(event); }
     handlers = Object.fromEntries(["shared", "private", "internal"].map((name) => [
       name,
       ({ tenant, status }) => void seen.push({ name, tenant: tenant ?? null, group: status.groupId }),
     ]));
   }
-  const worker = createWorker({ handlers: { shared: "*", private: ["acme"], internal: [] } });
+  const worker = createWorker({ handlers });
+  const before = createWorker();
   export default {
-    fetch: (request, env) => request.url.endsWith("/seen") ? Response.json(seen) : worker.fetch(request, env),
+    fetch(request, env) {
+      if (request.url.endsWith("/seen")) return Response.json(seen);
+      if (request.url.endsWith("/events")) return Response.json(events);
+      return (request.headers.has("x-before") ? before : worker).fetch(request, env);
+    },
   };`;
 
 let worker: WorkerHost;
@@ -27,6 +37,14 @@ beforeAll(async () => {
     vars: {
       COORDINATOR_TOKEN: TOKENS.own,
       COORDINATOR_TOKENS: JSON.stringify({ [TOKENS.acme]: "acme", [TOKENS.globex]: "globex" }),
+      COORDINATOR_TOKENS_1: JSON.stringify({
+        [INITECH.tenant]: "initech",
+        [INITECH.operator]: { tenant: "initech", whileSuspended: true },
+      }),
+      COORDINATOR_CAPABILITY_KEYS: JSON.stringify({ initech: `capk_${"k".repeat(43)}` }),
+      COORDINATOR_SUSPENDED: "umbrella, initech",
+      WEBHOOK_SECRET: `whsec_${btoa("k".repeat(32))}`,
+      WEBHOOK_ALLOWED_HOSTS: "hooks.example",
     },
   });
 });
@@ -111,6 +129,85 @@ describe("row 75: a registration that names a handler", () => {
     };
     await expect.poll(async () => (await seen()).length, { timeout: 30_000 }).toBe(3);
     expect(new Set(await seen())).toEqual(new Set([null, "acme", "globex"]));
+  });
+});
+
+interface DeliveryEvent {
+  readonly id: string;
+  readonly outcome: string;
+  readonly error?: string;
+}
+
+/** The events of a group's delivery, once there are some. */
+async function eventsOf(group: string): Promise<readonly DeliveryEvent[]> {
+  const call = clientOf(worker.url);
+  const of = async () =>
+    ((await call("GET", "/events")).json as unknown as DeliveryEvent[]).filter(({ id }) => id === group);
+  await expect.poll(async () => (await of()).length, { timeout: 30_000 }).toBeGreaterThan(0);
+  return of();
+}
+
+it("a group that was registered before a change of the rules waits, and the event says why", async () => {
+  const call = clientOf(worker.url);
+  const [group, token, headers] = [freshId(), TOKENS.globex, { "x-before": "" }];
+  const body = { total: 0, onEnd: { handler: "private" } };
+  expect((await call("PUT", `/v1/groups/${group}`, { token, headers, body })).status).toBe(200);
+  const [event, ...more] = await eventsOf(group);
+  const error = "no running instance has handler:private: handlerTenants does not allow its tenant";
+  expect([event, more]).toEqual([expect.objectContaining({ outcome: "unhandled", error }), []]);
+  // The tenant reads no rule of the operator.
+  const { json } = await call("GET", `/v1/groups/${group}`, { token });
+  expect(json.delivery).toMatchObject({
+    state: "pending",
+    attempts: 0,
+    lastError: "no running instance has handler:private",
+  });
+});
+
+describe("a suspended tenant", () => {
+  const body = { tasks: ["a"], onEnd: { handler: "shared" } };
+
+  it("is refused with its tokens, its capabilities and its callback URLs; the operator's token opens it", async () => {
+    const call = clientOf(worker.url);
+    const path = `/v1/groups/${freshId()}`;
+    const refused = { status: 403, code: "suspended", retryable: false, applied: "no" };
+    const operator = { token: INITECH.operator };
+    const own = { token: INITECH.tenant };
+    expect((await call("PUT", path, { ...own, body })).json).toMatchObject(refused);
+    expect((await call("GET", "/v1/groups", own)).json).toMatchObject(refused);
+    expect((await call("PUT", path, { ...operator, body })).status).toBe(200);
+    const capability = await call("POST", `${path}/capabilities`, { ...operator, body: { verbs: ["status", "ack"] } });
+    const { token } = capability.json as unknown as { token: string };
+    expect((await call("GET", path, { token })).json).toMatchObject(refused);
+    expect((await call("POST", `${path}/acks`, { token, body: { tasks: ["a"] } })).json).toMatchObject(refused);
+    const { url } = (await call("POST", `${path}/callbacks`, { ...operator, body: { task: "a" } })).json as unknown as {
+      url: string;
+    };
+    expect((await call("POST", new URL(url).pathname, { token: null, body: {} })).json).toMatchObject(refused);
+    expect((await call("GET", path, operator)).json).toMatchObject({ state: "open", remaining: 1 });
+    const client = new HttpCoordinator({ url: worker.url, token: INITECH.tenant });
+    const told = { code: "unauthorized", retryable: false, message: expect.stringContaining("is suspended") };
+    await expect(client.incr("a")).rejects.toMatchObject(told);
+    // A stranger learns nothing of it.
+    expect((await call("GET", path, { token: "token-of-nobody-at-all" })).status).toBe(401);
+    expect((await call("POST", "/c/a.b.c", { token: null, body: {} })).status).toBe(410);
+  });
+
+  it.each([
+    ["handler", { handler: "shared" }, "no running instance has handler:shared"],
+    ["webhook", { url: "https://hooks.example/a" }, "no running instance sends webhooks"],
+  ])("has its %s wait", async (_, onEnd, error) => {
+    const call = clientOf(worker.url);
+    const group = freshId();
+    const registered = { token: INITECH.operator, body: { total: 0, onEnd } };
+    expect((await call("PUT", `/v1/groups/${group}`, registered)).status).toBe(200);
+    const reason = `${error}: COORDINATOR_SUSPENDED names its tenant`;
+    expect(await eventsOf(group)).toEqual([expect.objectContaining({ outcome: "unhandled", error: reason })]);
+  });
+
+  it("refuses no other, and the data of no tenant", async () => {
+    const call = clientOf(worker.url);
+    for (const token of Object.values(TOKENS)) expect((await call("GET", "/v1/groups", { token })).status).toBe(200);
   });
 });
 

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
 import { clientOf, TOKEN } from "./client.js";
 
@@ -7,12 +7,29 @@ const SECRET = `whsec_${btoa("k".repeat(32))}`;
 const HOSTS = "hooks.example";
 const sound = { COORDINATOR_TOKEN: TOKEN };
 
+/** One Worker serves many sets of variables. */
+const WITH_VARS = `
+  import worker from "./worker/index.js";
+  export { CoordinatorWorkerObject } from "./worker/index.js";
+  export default {
+    fetch: (request, env) => worker.fetch(request, { ...env, ...JSON.parse(request.headers.get("x-vars")) }),
+  };`;
+
+let shared: WorkerHost;
 let worker: WorkerHost | undefined;
-afterEach(() => worker?.close());
+beforeAll(async () => {
+  shared = await startWorker({ source: WITH_VARS });
+});
+afterEach(async () => {
+  await worker?.close();
+  worker = undefined;
+});
+afterAll(() => shared.close());
 
 async function healthOf(vars: Record<string, string>, source?: string) {
-  worker = await startWorker({ vars, ...(source === undefined ? {} : { source }) });
-  return clientOf(worker.url)("GET", "/health", { token: null });
+  if (source !== undefined) worker = await startWorker({ vars, source });
+  const headers = { "x-vars": JSON.stringify(vars) };
+  return clientOf((worker ?? shared).url)("GET", "/health", { token: null, headers });
 }
 
 describe("/health of a Worker that is misconfigured", () => {
@@ -48,6 +65,13 @@ describe("/health of a Worker that is misconfigured", () => {
       { ...sound, WEBHOOK_SECRETS: `{"a":"${SECRET}","b":"${CANARY}"}`, WEBHOOK_ALLOWED_HOSTS: HOSTS },
       ["WEBHOOK_SECRETS"],
     ],
+    [
+      "the hosts of a tenant",
+      { ...sound, WEBHOOK_SECRET: SECRET, WEBHOOK_TENANT_HOSTS: `{"a":"${HOSTS}","b":"${CANARY}/../a"}` },
+      ["WEBHOOK_TENANT_HOSTS"],
+    ],
+    ["a list of tenants", { ...sound, COORDINATOR_SUSPENDED: `a ["${CANARY}"]` }, ["COORDINATOR_SUSPENDED"]],
+    ["a numbered variable", { COORDINATOR_TOKENS_7: `{"sha256:${CANARY}":"a"}` }, ["COORDINATOR_TOKENS_7"]],
     [
       "two of them",
       { COORDINATOR_TOKEN: CANARY, WEBHOOK_SECRET: SECRET },

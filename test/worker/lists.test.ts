@@ -2,9 +2,11 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startWorker, type WorkerHost } from "../../dev/worker-host.js";
 import { HttpCoordinator } from "../../src/backends/http/index.js";
 import { CompletionTracker } from "../../src/index.js";
+import { commandOf } from "../cli/command.js";
 import { type Client, clientOf } from "./client.js";
 
 const TOKENS = { a: "token-of-tenant-a", b: "token-of-tenant-b" };
+const OWN = "token-of-the-operator";
 let worker: WorkerHost;
 let as: { readonly a: Client; readonly b: Client };
 
@@ -15,7 +17,7 @@ interface Page {
 
 beforeAll(async () => {
   worker = await startWorker({
-    vars: { COORDINATOR_TOKENS: JSON.stringify({ [TOKENS.a]: "a", [TOKENS.b]: "b" }) },
+    vars: { COORDINATOR_TOKEN: OWN, COORDINATOR_TOKENS: JSON.stringify({ [TOKENS.a]: "a", [TOKENS.b]: "b" }) },
   });
   const call = clientOf(worker.url);
   as = {
@@ -51,6 +53,32 @@ describe("GET /v1/groups and GET /v1/requests", () => {
     expect(json).toMatchObject({ next: null, asOfMs: expect.any(Number), items: [{ groupId: "of-a", total: 1 }] });
     const remote = new CompletionTracker(new HttpCoordinator({ url: worker.url, token: TOKENS.a, allowHttp: true }));
     expect((await remote.list()).items.map(({ groupId }) => groupId)).toEqual(["of-a"]);
+  });
+
+  it("have a group tell the index again, of the token's tenant alone", async () => {
+    expect((await as.a("POST", "/v1/groups/of-a/reindex")).status).toBe(204);
+    expect((await as.a("POST", "/v1/requests/request-of-a/reindex")).status).toBe(204);
+    expect((await as.a("POST", "/v1/groups/of-b/reindex")).json).toMatchObject({ status: 404, code: "not_found" });
+  });
+
+  it("are what purge removes, of the tenant whose name and token it gets", async () => {
+    const purge = (token: string, ...args: string[]) =>
+      commandOf({ COORDINATOR_URL: worker.url, COORDINATOR_TOKEN: token })("purge", ...args);
+    expect(await purge(TOKENS.b, "a", "--yes")).toEqual({
+      code: 2,
+      stdout: "",
+      stderr: "edge-coordinator: the token is of the tenant b, not of a\n",
+    });
+    expect(await purge(TOKENS.a, "a")).toMatchObject({ code: 2, stderr: expect.stringContaining("needs --yes") });
+    expect(await purge(OWN, "coord:", "--yes")).toMatchObject({ code: 2, stderr: expect.stringMatching(/no tenant/) });
+    expect(await idsOf(as.a, "/v1/groups")).toEqual(["of-a"]);
+    const { code, stdout, stderr } = await purge(TOKENS.a, "a", "--yes");
+    expect([code, stdout]).toEqual([0, "a: 2 groups and 1 request removed, 0 groups and 0 requests remain.\n"]);
+    expect(stderr).toMatch(/^Callers of a may register more meanwhile\.\nremoved 2 groups and 1 request\n.* as of /);
+    expect((await as.a("GET", "/v1/groups/of-a")).status).toBe(404);
+    expect((await as.b("GET", "/v1/groups/of-b")).status).toBe(200);
+    // The index may list it for some seconds more: it counts once.
+    expect((await purge(TOKENS.a, "a", "--yes")).stdout).toMatch(/^a: 0 groups and 0 requests removed, 0 /);
   });
 
   it.each([

@@ -17,8 +17,10 @@ import { groupRoutes } from "../../worker/routes/groups.js";
 import { healthRoutes } from "../../worker/routes/health.js";
 import { limitRoutes } from "../../worker/routes/limits.js";
 import { openApiRoutes } from "../../worker/routes/openapi.js";
+import { reindexRoutes } from "../../worker/routes/reindex.js";
 import { requestRoutes } from "../../worker/routes/requests.js";
 import { semaphoreRoutes } from "../../worker/routes/semaphores.js";
+import { tenantRoutes } from "../../worker/routes/tenant.js";
 import { transitionRoutes } from "../../worker/routes/transitions.js";
 import { TOKEN } from "./client.js";
 
@@ -37,6 +39,8 @@ function routed(): string[] {
     capabilityRoutes,
     semaphoreRoutes,
     limitRoutes,
+    tenantRoutes,
+    reindexRoutes,
     transitionRoutes,
   ])
     routes(app);

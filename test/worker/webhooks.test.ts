@@ -145,6 +145,37 @@ describe("a webhook", () => {
     expect(receiver.received).toEqual([]);
   });
 
+  it("goes to its tenant's hosts and paths alone, where tenants have hosts of their own", async () => {
+    const tokens = ["alice", "bob", "carol"].map((tenant) => [tenant, `token-of-${tenant}-${freshId()}`] as const);
+    const call = await started({
+      COORDINATOR_TOKEN: TOKEN,
+      COORDINATOR_TOKENS: JSON.stringify(Object.fromEntries(tokens.map(([tenant, token]) => [token, tenant]))),
+      WEBHOOK_ALLOWED_HOSTS: `${receiver.host}/own/`,
+      WEBHOOK_TENANT_HOSTS: JSON.stringify({ alice: `${receiver.host}/alice/`, bob: "bob.example" }),
+    });
+    const [alice, bob, carol] = tokens.map(([, token]) => token);
+    const { origin } = new URL(receiver.url);
+    const statusOf = async (token: string | undefined, path: string) => {
+      const body = { total: 0, onEnd: { url: origin + path } };
+      const { status, json } = await call("PUT", `/v1/groups/${freshId()}`, { token: token ?? "", body });
+      return [status, json.code, json.detail];
+    };
+    expect(await statusOf(alice, "/alice/in")).toEqual([200, undefined, undefined]);
+    expect(await statusOf(TOKEN, "/own")).toEqual([200, undefined, undefined]);
+    const wrongPath = /its path is below no prefix that WEBHOOK_TENANT_HOSTS has for 127/;
+    for (const path of ["/own", "/alice/../own", "/alice/..%2fown"]) {
+      expect(await statusOf(alice, path)).toEqual([422, "invalid_input", expect.stringMatching(wrongPath)]);
+    }
+    const wrongHost = expect.stringMatching(/not on the list .* add it to WEBHOOK_TENANT_HOSTS$/);
+    expect(await statusOf(bob, "/alice/in")).toEqual([422, "invalid_input", wrongHost]);
+    const none = expect.stringMatching(/WEBHOOK_TENANT_HOSTS for its tenant$/);
+    expect(await statusOf(carol, "/alice/in")).toEqual([501, "unsupported", none]);
+    const wrongOwn = expect.stringMatching(/that WEBHOOK_ALLOWED_HOSTS has/);
+    expect(await statusOf(TOKEN, "/alice/in")).toEqual([422, "invalid_input", wrongOwn]);
+    await arrived(2);
+    expect(receiver.received.map(({ path }) => path).sort()).toEqual(["/alice/in", "/own"]);
+  });
+
   it("goes to no host but the allowed ones, and to none when none is set up", async () => {
     const call = await started({ WEBHOOK_ALLOWED_HOSTS: "hooks.example" });
     const body = { total: 0, onEnd: { url: receiver.url } };
@@ -190,7 +221,13 @@ describe("a registration whose webhook is refused", () => {
       /^WEBHOOK_ALLOWED_HOSTS must be host or host:port/,
     ],
     ["no secret", { WEBHOOK_SECRET: "" }, "", /neither WEBHOOK_SECRET nor WEBHOOK_SECRETS is/],
-    ["no hosts", { WEBHOOK_ALLOWED_HOSTS: "" }, "", /WEBHOOK_SECRET is set, but WEBHOOK_ALLOWED_HOSTS is not/],
+    ["no hosts", { WEBHOOK_ALLOWED_HOSTS: "" }, "", /WEBHOOK_SECRET is set, but neither WEBHOOK_ALLOWED_HOSTS nor/],
+    [
+      "a tenant's host",
+      { WEBHOOK_TENANT_HOSTS: '{"tenant":"a.example,https://b.example"}' },
+      "",
+      /^entry 2 of WEBHOOK_TENANT_HOSTS must be host or host:port/,
+    ],
     ["a bad switch", { WEBHOOK_ALLOW_HTTP: "1" }, "", /^WEBHOOK_ALLOW_HTTP must be "true" or "false"/],
     ["a tenant's secret", { WEBHOOK_SECRETS: '{"tenant":"whsec_x"}' }, "", /^WEBHOOK_SECRETS must be "whsec_"/],
     ["a tenant's secret that is no text", { WEBHOOK_SECRETS: '{"tenant":1}' }, "", /^WEBHOOK_SECRETS must have a text/],

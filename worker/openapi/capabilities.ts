@@ -43,7 +43,7 @@ export const CAPABILITIES: readonly Operation[] = [
       "A repeated call changes nothing.",
     body: { schema: anyBody, isOptional: true, mediaType: "*/*", example: { status: "succeeded", output: "a text" } },
     answer: { description: "The task is settled.", schema: callbackAnswer },
-    problems: [408, 410, 413, 422, 429, 500, 503],
+    problems: [403, 408, 410, 413, 422, 429, 500, 503],
     isOpen: true,
   },
 ];

@@ -51,7 +51,7 @@ const schemaOf = (schema: z.core.$ZodType): object => schemaOrReference(schema, 
 const REFUSALS: Readonly<Record<number, string>> = {
   400: "The body, the path or a header is malformed.",
   401: "The token is missing, or opens nothing.",
-  403: "The capability does not allow this call.",
+  403: "The capability does not allow this call, or the tenant is suspended.",
   404: "There is no such record: not registered yet, or expired.",
   408: "The body took more than ten seconds.",
   409: "The call contradicts what is registered.",

@@ -15,7 +15,7 @@ export interface Operation {
   /** The call waits as long as the header `Prefer: wait=20` says. */
   readonly waits?: true;
   /** The status codes of problems that only some calls have. */
-  readonly problems?: readonly (404 | 408 | 409 | 410 | 413 | 422 | 429 | 500 | 501 | 503)[];
+  readonly problems?: readonly (403 | 404 | 408 | 409 | 410 | 413 | 422 | 429 | 500 | 501 | 503)[];
   /** Needs no token in a header. */
   readonly isOpen?: true;
 }

@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { health, outcomes, output } from "../schemas/answers.js";
+import { health, outcomes, output, tenant } from "../schemas/answers.js";
 import { batchBody, listBody, runBody, watchBody } from "../schemas/bodies.js";
 import type { Operation } from "./operation.js";
 
@@ -45,6 +45,24 @@ export const TRANSITIONS: readonly Operation[] = [
     body: { schema: listBody, example: { lists: [0], order: "oldest", olderThanMs: 0, limit: 100 } },
     answer: { description: "The page.", schema: output },
     problems: [404, 501],
+  },
+  ...(["group", "request"] as const).map(
+    (kind): Operation => ({
+      method: "POST",
+      path: `/v1/${kind}s/{id}/reindex`,
+      operationId: kind === "group" ? "reindexGroup" : "reindexRequest",
+      summary: `Have a ${kind} tell the index again`,
+      description: "For one that a list lacks, or shows wrongly.",
+      answer: { description: "The index has it, or soon will." },
+      problems: [404, 501],
+    }),
+  ),
+  {
+    method: "GET",
+    path: "/v1/tenant",
+    operationId: "getTenant",
+    summary: "Ask whose data the token opens",
+    answer: { description: "The tenant; null for a token of COORDINATOR_TOKEN.", schema: tenant },
   },
   {
     method: "GET",

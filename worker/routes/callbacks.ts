@@ -10,6 +10,7 @@ import { calledBack } from "../capability/callback-body.js";
 import { hasKeys, keyringOf, type TenantKey } from "../capability/keyring.js";
 import { type App, type AppContext, route } from "../context.js";
 import { loggedPath, type WorkerEvent } from "../log.js";
+import { isSuspended, suspendedProblem } from "../suspension.js";
 
 /** The parts of the Worker that the routes call. */
 export interface CallbackHost {
@@ -38,12 +39,15 @@ export function callbackRoutes(app: App, host: CallbackHost): void {
   });
 }
 
-/** @throws {Problem} `gone` for a URL that is forged, malformed or expired. */
+/** @throws {Problem} `gone` for a URL that is forged, malformed or expired; `suspended`. */
 async function callbackOf(c: AppContext, { tell }: CallbackHost): Promise<{ callback: Callback; keyPrefix: string }> {
   const text = c.req.path.split("/")[2] ?? "";
   const owner = await ownerOf(c, text, tell);
   const callback = owner && (await openToken(owner.key, callbackForm, { text, nowMs: Date.now() }));
-  if (owner !== undefined && callback !== undefined) return { callback, keyPrefix: owner.keyPrefix };
+  if (owner !== undefined && callback !== undefined) {
+    if (owner.isSuspended) throw suspendedProblem();
+    return { callback, keyPrefix: owner.keyPrefix };
+  }
   tell({ type: "auth_failed", path: loggedPath(c.req.path) });
   throw new Problem("gone", "this callback URL is unknown or has expired");
 }
@@ -52,10 +56,11 @@ async function ownerOf(
   { env }: AppContext,
   text: string,
   tell: (event: WorkerEvent) => void,
-): Promise<TenantKey | undefined> {
+): Promise<(TenantKey & { readonly isSuspended: boolean }) | undefined> {
   if (!hasKeys(env) || text.length > MAX_TOKEN_LENGTH) return undefined;
   try {
-    return (await keyringOf(env)).keyOf("callback", text);
+    const owner = (await keyringOf(env)).keyOf("callback", text);
+    return owner && { ...owner, isSuspended: isSuspended(env, owner.keyPrefix) };
   } catch (error) {
     if (!(error instanceof CoordinationError)) throw error;
     tell({ type: "misconfigured", error });

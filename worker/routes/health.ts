@@ -1,6 +1,8 @@
 import { checkCapabilityVariables } from "../capability/keyring.js";
 import { type App, type AppContext, route } from "../context.js";
-import { isDashboardOn, liveTokens, VariableError, type WorkerEnv } from "../env.js";
+import { isDashboardOn, VariableError, type WorkerEnv } from "../env.js";
+import { suspendedTenants } from "../suspension.js";
+import { liveTokens } from "../tokens.js";
 import { VERSION } from "../version.js";
 import { checkWebhookVariables } from "../webhooks.js";
 
@@ -10,21 +12,29 @@ import { checkWebhookVariables } from "../webhooks.js";
  */
 export function healthRoutes(app: App, checkBinding: (env: WorkerEnv) => void): void {
   route(app, "/health", {
-    GET: (c) => health(c, [checkBinding, liveTokens, checkCapabilityVariables, checkWebhookVariables, isDashboardOn]),
+    GET: (c) =>
+      health(c, [
+        checkBinding,
+        liveTokens,
+        suspendedTenants,
+        checkCapabilityVariables,
+        checkWebhookVariables,
+        isDashboardOn,
+      ]),
   });
 }
 
-function health(c: AppContext, checks: readonly ((env: WorkerEnv) => unknown)[]): Response {
+async function health(c: AppContext, checks: readonly ((env: WorkerEnv) => unknown)[]): Promise<Response> {
   c.header("cache-control", "no-store");
-  const misconfigured = checks.flatMap((check) => faultOf(check, c.env));
+  const misconfigured = (await Promise.all(checks.map((check) => faultOf(check, c.env)))).flat();
   if (misconfigured.length === 0) return c.json({ status: "ok", version: VERSION });
   return c.json({ status: "degraded", version: VERSION, misconfigured });
 }
 
 /** Returns the variable that the check reports, if it fails. */
-function faultOf(check: (env: WorkerEnv) => unknown, env: WorkerEnv): string[] {
+async function faultOf(check: (env: WorkerEnv) => unknown, env: WorkerEnv): Promise<string[]> {
   try {
-    check(env);
+    await check(env);
     return [];
   } catch (error) {
     return [error instanceof VariableError ? error.variable : "COORDINATOR"];

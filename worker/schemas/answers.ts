@@ -23,6 +23,7 @@ const CODES = {
   malformed: true,
   unauthorized: true,
   forbidden: true,
+  suspended: true,
   not_found: true,
   method_not_allowed: true,
   request_timeout: true,
@@ -320,6 +321,11 @@ export const outcomes = z.strictObject({
 });
 
 // ---- The Worker ----
+
+export const tenant = z.strictObject({
+  tenant: told(orNull(text), "null: the data of COORDINATOR_TOKEN"),
+  suspended: told(z.boolean(), "whether COORDINATOR_SUSPENDED names the tenant"),
+});
 
 export const health = z.strictObject({
   status: told(z.enum(["ok", "degraded"]), "`degraded`: a variable is missing or malformed"),

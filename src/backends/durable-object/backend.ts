@@ -19,7 +19,7 @@ import type {
 } from "../../runtime/backend.js";
 import { Joined, type Outcome } from "../../runtime/batcher.js";
 import { type Limit, orAborted, within } from "../../runtime/deadline.js";
-import { answerOf, itemsOf, type ListAnswer, type ListQuery } from "../../runtime/listing.js";
+import { answerOf, itemsOf, type ListAnswer, type ListedMachine, type ListQuery } from "../../runtime/listing.js";
 import { GRACE_MS, longPoll } from "../../runtime/long-poll.js";
 import { placeOf } from "../../runtime/placement.js";
 import { sizeOf } from "../../runtime/size.js";
@@ -33,6 +33,7 @@ import {
   MAX_HOP_MS,
   type ObjectMethods,
   type ObjectReply,
+  type Reindexed,
   type WatchReply,
 } from "./protocol.js";
 
@@ -158,6 +159,19 @@ export class DurableObjectBackend implements Backend {
       ? await itemsOf({ ...page, lists: query.lists }, (id) => this.run(`${query.machine}.brief`, id, {}, { signal }))
       : page.lines.map(({ id, brief }) => ({ ...brief, id }));
     return answerOf(items, page);
+  }
+
+  /** Tells the index of a record again. Returns false for an unknown record. */
+  async reindex(machine: ListedMachine, id: string, { signal }: Pick<RunOptions, "signal"> = {}): Promise<boolean> {
+    const limit: Limit = { limitMs: this.#callTimeoutMs, signal, clock: this.#clock };
+    const tell = async (): Promise<Reindexed> => {
+      try {
+        return outputOf(await this.#stub(placeOf(machine, id)).reindex(machine, id));
+      } catch (error) {
+        throw error instanceof CoordinationError ? error : faultOf(error, "no");
+      }
+    };
+    return (await within(limit, () => faultOf(noAnswer(), "no"), tell)).found;
   }
 
   #source(question: Question): WaitSource {

@@ -1,4 +1,6 @@
 import { Coordinator } from "../../coordinator.js";
+import type { RunOptions } from "../../runtime/backend.js";
+import type { ListedMachine } from "../../runtime/listing.js";
 import { DurableObjectBackend } from "./backend.js";
 import type { DurableObjectOptions } from "./options.js";
 
@@ -16,8 +18,22 @@ import type { DurableObjectOptions } from "./options.js";
  * ```
  */
 export class DurableObjectCoordinator extends Coordinator {
+  readonly #backend: DurableObjectBackend;
+
   /** @throws {CoordinationError} `misconfigured` without a namespace, `invalid_input` for an option out of range. */
   constructor(options: DurableObjectOptions) {
-    super(new DurableObjectBackend(options), options);
+    const backend = new DurableObjectBackend(options);
+    super(backend, options);
+    this.#backend = backend;
+  }
+
+  /**
+   * Has the object of a group (`completion`) or a request tell the index again, such as a group that an index without room has
+   * refused, or that a version without lists stored. Returns false for an unknown one.
+   *
+   * @throws {CoordinationError} `unsupported` where the objects keep no index.
+   */
+  reindex(machine: ListedMachine, id: string, options: Pick<RunOptions, "signal"> = {}): Promise<boolean> {
+    return this.#backend.reindex(machine, id, options);
   }
 }

@@ -59,6 +59,12 @@ export interface IndexHolds {
   readonly sentAtMs: number;
 }
 
+/** The answer to a call of `reindex`. */
+export interface Reindexed {
+  /** Whether the object has the record. */
+  readonly found: boolean;
+}
+
 /** The lines of one page of the index, each with the record as it was when its object told the index. */
 export interface IndexPage {
   readonly lines: readonly (FoundLine & { readonly brief: Brief })[];
@@ -82,6 +88,8 @@ export interface ObjectMethods {
   indexLine(line: IndexMessage): ObjectReply | Promise<ObjectReply>;
   /** Returns an `IndexPage` and its time, from the object that is the index. */
   listIndex(query: ListQuery): ObjectReply | Promise<ObjectReply>;
+  /** Tells the index of the object's record again. Returns `Reindexed`, or `unsupported` without an index. */
+  reindex(machine: ListedMachine, id: string): ObjectReply | Promise<ObjectReply>;
   /** Ends the wait with this ticket, after its client has disconnected. */
   leave(ticket: string): void | Promise<void>;
 }

@@ -31,6 +31,7 @@ const CODES: ReadonlyMap<string, CoordinationErrorCode> = new Map([
     ] as const
   ).map((code) => [code, code] as const),
   ["not_found", "unsupported"],
+  ["suspended", "unauthorized"],
   ["too_large", "limit_exceeded"],
   ["request_timeout", "backend_unavailable"],
 ]);

@@ -20,8 +20,8 @@ export interface DeliveryHost {
   /** The tenant that owns the groups. */
   readonly tenant?: string | undefined;
   readonly webhooks?: Webhooks | undefined;
-  /** Why `webhooks` is missing, when its configuration is wrong. */
-  readonly noWebhooks?: string | undefined;
+  /** Returns why this instance cannot deliver to a route, if it knows more than that. */
+  readonly lacks?: ((route: string) => string | undefined) | undefined;
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
   readonly onEvent?: OnEvent | undefined;
 }
@@ -82,6 +82,4 @@ export interface TargetKind {
   readonly withheld: string;
   /** Returns the consequences of a `CoordinationError` of the attempt for the next one. */
   next(error: CoordinationError): NextAttempt;
-  /** Returns why this instance cannot deliver to the route, if it knows more than that. */
-  lacks?(host: DeliveryHost): string | undefined;
 }

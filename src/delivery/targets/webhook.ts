@@ -30,7 +30,6 @@ export const webhookTarget: TargetKind = {
     ...(retryable ? {} : { final: true }),
     ...(retryAfterMs === undefined ? {} : { notBeforeMs: retryAfterMs }),
   }),
-  lacks: ({ noWebhooks }) => noWebhooks,
 };
 
 async function send({ id, claim, signal }: Attempt, { webhooks }: DeliveryHost): Promise<undefined> {

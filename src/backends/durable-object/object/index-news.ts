@@ -74,6 +74,20 @@ export class IndexNews {
     else records.postponeMark(now() + TELL_AFTER_MS);
   }
 
+  /**
+   * Tells the index of a record at once, whatever it has. If the index does not answer, the alarm tells it later. Returns false
+   * for an unknown record.
+   */
+  async tellAgain(record: string, arm: (atMs: number) => void): Promise<boolean> {
+    const { records, now } = this.#options;
+    if (!records.exists || records.untilOf(record) === undefined) return false;
+    const tellAtMs = now() + TELL_AFTER_MS;
+    records.mark(record, tellAtMs);
+    arm(tellAtMs);
+    await this.tell();
+    return true;
+  }
+
   /** Returns the pause after a failure: half of a bound that doubles, to all of it. The longest at once when the index is full. */
   #pauseMs(error: unknown): number {
     const isFull = error instanceof CoordinationError && error.code === "limit_exceeded";

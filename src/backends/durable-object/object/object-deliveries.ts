@@ -1,4 +1,5 @@
 import type { Coordinator } from "../../../coordinator.js";
+import { handlerOf, isWebhook } from "../../../core/outbox/routes.js";
 import type { Handler, Webhooks } from "../../../delivery/handler.js";
 import { CoordinationError } from "../../../errors.js";
 import type { RetryPolicy } from "../../../lib/backoff.js";
@@ -23,6 +24,8 @@ export interface ObjectDeliveriesOptions {
   readonly env: unknown;
   readonly keyPrefix: () => string;
   readonly tenant: () => string | undefined;
+  /** Returns why a handler must not be called for the tenant. */
+  readonly refusal: (handler: string) => string | undefined;
   /** Returns the coordinator that handlers receive. */
   readonly coordinator: () => Coordinator;
   readonly waitUntil: (work: Promise<unknown>) => void;
@@ -43,15 +46,23 @@ export class ObjectDeliveries {
   /** Starts on the first call. Events about invalid settings name the record with `id`. */
   start(id: string): void {
     if (this.#hasStarted) return;
-    const { local, settings, env, waitUntil, onEvent, coordinator, tenant } = this.#options;
+    const { local, settings, env, waitUntil, onEvent, coordinator, tenant, refusal } = this.#options;
     const { handlers, retry, attemptTimeoutSec } = settings();
     const { webhooks, noWebhooks } = this.#webhooks(id);
     const bare: DeliveryOptions = { waitUntil, onEvent };
-    const place: DeliveryPlace = { coordinator, sole: this.#incarnation, tenant: tenant(), noWebhooks };
+    const refusalOf = (handler: string | undefined) => (handler === undefined ? undefined : refusal(handler));
+    const place: DeliveryPlace = {
+      coordinator,
+      sole: this.#incarnation,
+      tenant: tenant(),
+      lacks: (route) => (isWebhook(route) ? noWebhooks : refusalOf(handlerOf(route))),
+    };
     try {
       const options: DeliveryOptions = {
         ...bare,
-        handlers: (handlers ?? {}) as Record<string, Handler>,
+        handlers: Object.fromEntries(
+          Object.entries((handlers ?? {}) as Record<string, Handler>).filter(([name]) => refusal(name) === undefined),
+        ),
         env,
         webhooks,
         ...(retry === undefined ? {} : { retry }),

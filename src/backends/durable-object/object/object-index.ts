@@ -41,12 +41,7 @@ export class ObjectIndex {
   /** Returns a page, and as of when the index is complete. @throws {CoordinationError} `unsupported` without an index. */
   page(query: ListQuery) {
     const { now, isIndexed } = this.#options;
-    if (!isIndexed()) {
-      throw new CoordinationError(
-        "unsupported",
-        "the objects keep no index: set index = true on their class, which needs its namespace",
-      );
-    }
+    if (!isIndexed()) throw noIndex();
     const nowMs = now();
     return { ...this.#lines.page(query, nowMs), asOfMs: nowMs - TELL_AFTER_MS };
   }
@@ -60,4 +55,9 @@ export class ObjectIndex {
     // The object answers calls between two alarms.
     else alarm.arm(nowMs + (left === "more" ? 1 : SWEEP_LINES_MS));
   }
+}
+
+export function noIndex(): CoordinationError {
+  const text = "the objects keep no index: set index = true on their class, which needs its namespace";
+  return new CoordinationError("unsupported", text);
 }

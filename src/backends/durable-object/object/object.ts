@@ -10,7 +10,7 @@ import { isInternal, isWatchable } from "../../../runtime/access.js";
 import type { CoordinatorEvent } from "../../../runtime/events.js";
 import { emit, hookOrWarning } from "../../../runtime/events.js";
 import type { ListedMachine, ListQuery } from "../../../runtime/listing.js";
-import { partsOfRecord } from "../../../runtime/placement.js";
+import { partsOfRecord, recordName } from "../../../runtime/placement.js";
 import { sizeOf } from "../../../runtime/size.js";
 import { DurableObjectCoordinator } from "../client.js";
 import { outputOf } from "../object-calls.js";
@@ -23,6 +23,7 @@ import {
   type ObjectCall,
   type ObjectMethods,
   type ObjectReply,
+  type Reindexed,
   type WatchClient,
   type WatchReply,
 } from "../protocol.js";
@@ -33,7 +34,7 @@ import { KeyPrefix } from "./key-prefix.js";
 import { LargeReplies } from "./large-replies.js";
 import { LocalBackend } from "./local-backend.js";
 import { ObjectDeliveries } from "./object-deliveries.js";
-import { ObjectIndex } from "./object-index.js";
+import { noIndex, ObjectIndex } from "./object-index.js";
 import { SqliteRecords } from "./records.js";
 import { answer, faultReply, noRoomReply } from "./reply.js";
 
@@ -146,6 +147,7 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
       env,
       keyPrefix: () => this.#prefix.text,
       tenant: () => this.tenant,
+      refusal: (handler) => this.handlerRefusal(handler, this.tenant),
       coordinator: () => this.handlerCoordinator(this.#prefix.text),
       waitUntil: (work) => ctx.waitUntil(work),
       onEvent: (event) => this.#emit(event),
@@ -222,6 +224,13 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     return answer(() => this.#index.page(query));
   }
 
+  /** Tells the index of this object's record again, at once. If the index does not answer, the alarm tells it later. */
+  async reindex(machine: ListedMachine, id: string): Promise<ObjectReply> {
+    if (!this.#isIndexed()) return faultReply(noIndex());
+    const found = await this.#news.tellAgain(recordName(machine, id), (atMs) => this.#alarm.arm(atMs));
+    return answer((): Reindexed => ({ found }));
+  }
+
   /** Ends a wait whose client has disconnected. */
   leave(ticket: string): void {
     this.#open.get(ticket)?.abort();
@@ -251,6 +260,14 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
 
   /** Returns the tenant of a key prefix, which handlers receive as `tenant`. Default: undefined, no tenants. */
   protected tenantOf(_keyPrefix: string): string | undefined {
+    return undefined;
+  }
+
+  /**
+   * Returns why a handler must not be called for a tenant; `undefined` when it may. Its deliveries then wait, and become dead
+   * letters after a day. The event `unhandled` has the reason. Default: every handler may be called.
+   */
+  protected handlerRefusal(_handler: string, _tenant: string | undefined): string | undefined {
     return undefined;
   }
 
