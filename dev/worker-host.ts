@@ -13,6 +13,8 @@ export interface WorkerHostOptions extends WorkerModule {
   readonly className?: string;
   /** Further objects: a class for each binding. */
   readonly objects?: Readonly<Record<string, string>>;
+  /** Rate limits of the platform: calls a minute for each binding. */
+  readonly rateLimits?: Readonly<Record<string, number>>;
   /** @default a free port */
   readonly port?: number;
   /** Where the objects' SQLite files are kept. @default in memory, until the process ends */
@@ -28,7 +30,7 @@ export interface WorkerHost {
 
 /** Starts a Worker in a workerd process of its own. It answers HTTP on 127.0.0.1. */
 export async function startWorker(options: WorkerHostOptions = {}): Promise<WorkerHost> {
-  const { vars = {}, port = 0, persistDir, className = "CoordinatorWorkerObject", objects = {} } = options;
+  const { vars = {}, port = 0, persistDir, className = "CoordinatorWorkerObject", objects = {}, rateLimits = {} } = options;
   const classes = Object.entries({ COORDINATOR: className, ...objects });
   const miniflare = new Miniflare({
     modules: [{ type: "ESModule", path: "worker.js", contents: options.script ?? (await bundled(options)) }],
@@ -37,6 +39,9 @@ export async function startWorker(options: WorkerHostOptions = {}): Promise<Work
     port,
     bindings: { ...vars },
     durableObjects: Object.fromEntries(classes.map(([name, className]) => [name, { className, useSQLite: true }])),
+    ratelimits: Object.fromEntries(
+      Object.entries(rateLimits).map(([name, limit]) => [name, { simple: { limit, period: 60 } }]),
+    ),
     ...(persistDir === undefined ? {} : { durableObjectsPersist: persistDir }),
   });
   const { href } = await miniflare.ready;

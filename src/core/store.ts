@@ -108,6 +108,6 @@ export interface Changes {
   readonly notified: boolean;
   /** The only waiters that are notified. Empty: all. */
   readonly topics: readonly string[];
-  /** What the backend reports once the writes are stored. */
+  /** The backend reports them once the writes are stored. */
   readonly events: readonly RecordEvent[];
 }

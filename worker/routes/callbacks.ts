@@ -9,12 +9,15 @@ import { type Task, taskAcks } from "../../src/trackers/group/task.js";
 import { calledBack } from "../capability/callback-body.js";
 import { hasKeys, keyringOf, type TenantKey } from "../capability/keyring.js";
 import { type App, type AppContext, route } from "../context.js";
+import { VariableError } from "../env.js";
 import { loggedPath, type WorkerEvent } from "../log.js";
+import type { TenantQuotas } from "../quotas/quotas.js";
 
 /** The parts of the Worker that the routes call. */
 export interface CallbackHost {
   /** Returns the coordinator of a tenant. */
   whole(c: AppContext, keyPrefix: string): Coordinator;
+  quotasOf(c: AppContext, keyPrefix: string): TenantQuotas;
   tell(event: WorkerEvent): void;
 }
 
@@ -29,6 +32,7 @@ export function callbackRoutes(app: App, host: CallbackHost): void {
       c.header("cache-control", "no-store");
       c.header("referrer-policy", "no-referrer");
       const { callback, keyPrefix } = await callbackOf(c, host);
+      await host.quotasOf(c, keyPrefix).requests(1);
       const { effect, result, error } = await calledBack(c.req.raw, callback.effect);
       const coordinator = host.whole(c, keyPrefix);
       if (effect === "heartbeat") return c.json(await heartbeat(coordinator, callback, c.req.raw.signal));
@@ -44,7 +48,7 @@ async function callbackOf(c: AppContext, { tell }: CallbackHost): Promise<{ call
   const owner = await ownerOf(c, text, tell);
   const callback = owner && (await openToken(owner.key, callbackForm, { text, nowMs: Date.now() }));
   if (owner !== undefined && callback !== undefined) return { callback, keyPrefix: owner.keyPrefix };
-  tell({ type: "auth_failed", path: loggedPath(c.req.path) });
+  tell({ type: "auth_failed", method: c.req.method, path: loggedPath(c.req.path), reason: "expired" });
   throw new Problem("gone", "this callback URL is unknown or has expired");
 }
 
@@ -58,7 +62,7 @@ async function ownerOf(
     return (await keyringOf(env)).keyOf("callback", text);
   } catch (error) {
     if (!(error instanceof CoordinationError)) throw error;
-    tell({ type: "misconfigured", error });
+    tell({ type: "misconfigured", variable: error instanceof VariableError ? error.variable : undefined, error });
     throw new Problem(
       "misconfigured",
       "this Worker accepts no callback: its log says which variable must be corrected",

@@ -1,8 +1,11 @@
 import { checkCapabilityVariables } from "../capability/keyring.js";
 import { type App, type AppContext, route } from "../context.js";
 import { isDashboardOn, liveTokens, VariableError, type WorkerEnv } from "../env.js";
+import { checkQuotaVariables } from "../quotas/table.js";
 import { VERSION } from "../version.js";
 import { checkWebhookVariables } from "../webhooks.js";
+
+const CHECKS = [liveTokens, checkCapabilityVariables, checkWebhookVariables, checkQuotaVariables, isDashboardOn];
 
 /**
  * `GET /health`: needs no token and touches no storage. `degraded` names the variables that are missing or malformed,
@@ -10,7 +13,7 @@ import { checkWebhookVariables } from "../webhooks.js";
  */
 export function healthRoutes(app: App, checkBinding: (env: WorkerEnv) => void): void {
   route(app, "/health", {
-    GET: (c) => health(c, [checkBinding, liveTokens, checkCapabilityVariables, checkWebhookVariables, isDashboardOn]),
+    GET: (c) => health(c, [checkBinding, ...CHECKS]),
   });
 }
 
