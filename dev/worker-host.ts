@@ -1,3 +1,5 @@
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { Miniflare } from "miniflare";
 import type { WorkerModule } from "./worker-bundle.js";
 
@@ -36,6 +38,7 @@ export async function startWorker(options: WorkerHostOptions = {}): Promise<Work
     modules: [{ type: "ESModule", path: "worker.js", contents: options.script ?? (await bundled(options)) }],
     ...COMPATIBILITY,
     host: "127.0.0.1",
+    handleRuntimeStdio: print,
     port,
     bindings: { ...vars },
     durableObjects: Object.fromEntries(classes.map(([name, className]) => [name, { className, useSQLite: true }])),
@@ -46,6 +49,14 @@ export async function startWorker(options: WorkerHostOptions = {}): Promise<Work
   });
   const { href } = await miniflare.ready;
   return { url: href.replace(/\/$/, ""), close: () => miniflare.dispose() };
+}
+
+/** Prints what the Worker writes, but for the lines about each group that begins or ends: a busy one has thousands. */
+function print(stdout: Readable, stderr: Readable): void {
+  createInterface(stdout).on("line", (line) => {
+    if (!line.startsWith('{"level":"info"')) console.log(line);
+  });
+  createInterface(stderr).on("line", (line) => console.error(line));
 }
 
 /** A program that brings its script along loads no bundler. */

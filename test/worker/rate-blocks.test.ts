@@ -3,6 +3,7 @@ import { MemoryCoordinator, RateLimiter } from "../../src/index.js";
 import { ManualClock } from "../../src/testing/index.js";
 import { endingWith, OpenWaits } from "../../worker/quotas/open-waits.js";
 import { RateBlocks } from "../../worker/quotas/rate-blocks.js";
+import { checkQuotaVariables, limitsOf, QUOTAS } from "../../worker/quotas/table.js";
 
 const LIMIT = 100;
 const RATE = { key: "requestsPerMinute 100 coord:a:", limit: LIMIT, windowMs: 60_000 };
@@ -136,4 +137,46 @@ it("a stream that breaks ends its wait, and an answer without a body ends it at 
   endingWith(new Response(null, { status: 204 }), () => void ends++);
   endingWith(Response.json({}, { status: 404 }), () => void ends++);
   expect(ends).toBe(3);
+});
+
+it("quotas: a tenant's own, then those for all, then the option's, then the defaults", () => {
+  const COORDINATOR_QUOTAS = '{"openWaits":7,"maxTtlSec":8,"tenants":{"a":{"openWaits":9,"maxTtlSec":"off"}}}';
+  const option = { openWaits: 1, tasksPerCall: 2, requestsPerMinute: 3 } as const;
+  const limits = (tenant?: string) => limitsOf({ COORDINATOR_QUOTAS }, option, tenant);
+  const shared = { requestsPerMinute: 3, tasksPerCall: 2, maxEarlySec: 3_600, redeliverPauseSec: 60 };
+  const off = Number.POSITIVE_INFINITY;
+  expect(limits("a")).toEqual({ ...shared, openWaits: 9, maxTtlSec: off, registrationsPerMinute: off });
+  for (const tenant of ["b", undefined]) {
+    expect(limits(tenant)).toEqual({ ...shared, openWaits: 7, maxTtlSec: 8, registrationsPerMinute: off });
+  }
+});
+
+it.each([
+  "canary",
+  "[]",
+  "null",
+  '{"canary":1}',
+  '{"openWaits":0}',
+  '{"openWaits":1.5}',
+  '{"openWaits":"canary"}',
+  `{"openWaits":${QUOTAS.openWaits.most + 1}}`,
+  '{"tenants":[]}',
+  '{"tenants":{"{canary}":{}}}',
+  '{"tenants":{"a":{"canary":1}}}',
+  '{"tenants":{"a":null}}',
+  '{"tenants":{"a":{"tenants":{}}}}',
+])("the variable %s is refused by its name, and without its text", (COORDINATOR_QUOTAS) => {
+  let message = "";
+  try {
+    checkQuotaVariables({ COORDINATOR_QUOTAS });
+  } catch (error) {
+    message = String(error);
+  }
+  expect(message).toMatch(/COORDINATOR_QUOTAS is malformed: /);
+  expect(message).not.toContain("canary");
+});
+
+it("a binding that is no rate limit is refused by its name", () => {
+  const COORDINATOR_RATE_LIMIT = "canary" as never;
+  expect(() => checkQuotaVariables({ COORDINATOR_RATE_LIMIT })).toThrow(/^COORDINATOR_RATE_LIMIT must be a rate limit/);
 });
