@@ -32,7 +32,14 @@ export interface WorkerHost {
 
 /** Starts a Worker in a workerd process of its own. It answers HTTP on 127.0.0.1. */
 export async function startWorker(options: WorkerHostOptions = {}): Promise<WorkerHost> {
-  const { vars = {}, port = 0, persistDir, className = "CoordinatorWorkerObject", objects = {}, rateLimits = {} } = options;
+  const {
+    vars = {},
+    port = 0,
+    persistDir,
+    className = "CoordinatorWorkerObject",
+    objects = {},
+    rateLimits = {},
+  } = options;
   const classes = Object.entries({ COORDINATOR: className, ...objects });
   const miniflare = new Miniflare({
     modules: [{ type: "ESModule", path: "worker.js", contents: options.script ?? (await bundled(options)) }],

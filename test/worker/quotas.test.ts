@@ -242,7 +242,11 @@ describe("what one call may ask for", () => {
   it("lists no more tasks than the quota, and numbered tasks are none of them", async () => {
     expect((await register("lists", "l1", { tasks: ["a", { stage: "s", id: "a" }, "b"] })).status).toBe(200);
     const { status, json } = await register("lists", "l2", { tasks: ["a", { stage: "s", id: "a" }, "b", "c"] });
-    expect([status, json.code, json.detail]).toEqual([422, "limit_exceeded", expect.stringContaining("at most 3 tasks")]);
+    expect([status, json.code, json.detail]).toEqual([
+      422,
+      "limit_exceeded",
+      expect.stringContaining("at most 3 tasks"),
+    ]);
     expect((await call("lists", "GET", "/v1/groups/l2")).status).toBe(404);
     expect((await register("lists", "l3", { total: 1_000, indexed: true })).status).toBe(200);
     const many = Array.from({ length: 10_001 }, (_, i) => i);

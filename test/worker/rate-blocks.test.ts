@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import { MemoryCoordinator, RateLimiter } from "../../src/index.js";
 import { ManualClock } from "../../src/testing/index.js";
 import { endingWith, OpenWaits } from "../../worker/quotas/open-waits.js";
+import { IsolateQuotas } from "../../worker/quotas/quotas.js";
 import { RateBlocks } from "../../worker/quotas/rate-blocks.js";
 import { checkQuotaVariables, limitsOf, QUOTAS } from "../../worker/quotas/table.js";
 
@@ -123,7 +124,10 @@ it.each<[string, (body: ReadableStream<Uint8Array>) => Promise<unknown>]>([
   ["is left by the client", (body) => body.cancel()],
 ])("a stream that %s ends its wait once", async (_, leave) => {
   let ends = 0;
-  const response = endingWith(new Response("text", { headers: { ...EVENTS, "x-own": "1" }, status: 201 }), () => void ends++);
+  const response = endingWith(
+    new Response("text", { headers: { ...EVENTS, "x-own": "1" }, status: 201 }),
+    () => void ends++,
+  );
   expect([ends, response.status, response.headers.get("x-own")]).toEqual([0, 201, "1"]);
   await leave(response.body as ReadableStream<Uint8Array>);
   expect(ends).toBe(1);
@@ -179,4 +183,42 @@ it.each([
 it("a binding that is no rate limit is refused by its name", () => {
   const COORDINATOR_RATE_LIMIT = "canary" as never;
   expect(() => checkQuotaVariables({ COORDINATOR_RATE_LIMIT })).toThrow(/^COORDINATOR_RATE_LIMIT must be a rate limit/);
+});
+
+it("a malformed variable leaves the option's quotas, and is reported", async () => {
+  const isolate = new IsolateQuotas({ openWaits: 2 });
+  const events: object[] = [];
+  const caller = { keyPrefix: "coord:a:", call: { method: "GET", path: "/" }, nowMs: Date.now };
+  const tell = (event: object): void => void events.push(event);
+  const namespace = (): never => {
+    throw new Error("no rate is counted");
+  };
+  const env = { COORDINATOR_QUOTAS: "canary", COORDINATOR_RATE_LIMIT: "canary" as never };
+  const quotas = isolate.of({ ...caller, env, tell, namespace });
+  expect([quotas.limits.openWaits, quotas.limits.maxEarlySec]).toEqual([2, 3_600]);
+  await quotas.requests(1);
+  expect(events).toEqual([{ type: "misconfigured", variable: "COORDINATOR_QUOTAS", error: expect.any(Error) }]);
+});
+
+it("a binding that fails, and a limiter that cannot be reached, allow the call and are reported", async () => {
+  const isolate = new IsolateQuotas({ registrationsPerMinute: 1 });
+  const events: object[] = [];
+  const error = new Error("away");
+  const broken = (): never => {
+    throw error;
+  };
+  const quotas = isolate.of({
+    env: { COORDINATOR_RATE_LIMIT: { limit: async () => broken() } },
+    keyPrefix: "coord:a:",
+    namespace: () => ({ idFromName: broken, get: broken, jurisdiction: broken }),
+    call: { method: "GET", path: "/" },
+    nowMs: Date.now,
+    tell: (event) => void events.push(event),
+  });
+  await quotas.requests(1);
+  await quotas.registrations(1);
+  expect(events).toMatchObject([
+    { type: "quota_unchecked", quota: "requestsPerMinute", tenant: "a", error },
+    { type: "quota_unchecked", quota: "registrationsPerMinute", tenant: "a" },
+  ]);
 });

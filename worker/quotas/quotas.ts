@@ -1,7 +1,7 @@
 import { DurableObjectCoordinator } from "../../src/backends/durable-object/client.js";
 import type { ObjectNamespace } from "../../src/backends/durable-object/options.js";
 import { RateLimiter } from "../../src/trackers/rate-limiter.js";
-import { tenantOf, type WorkerEnv } from "../env.js";
+import { tenantOf, VariableError, type WorkerEnv } from "../env.js";
 import type { WorkerEvent } from "../log.js";
 import { QuotaExceeded } from "./exceeded.js";
 import { endingWith, OpenWaits } from "./open-waits.js";
@@ -42,10 +42,18 @@ export class IsolateQuotas {
     this.option = option;
   }
 
-  /** Returns the quotas for one request. @throws {CoordinationError} `misconfigured` for a malformed variable. */
+  /** Returns the quotas for one request. While their variable is malformed, they are the option's and the defaults. */
   of(caller: QuotaCaller): TenantQuotas {
-    checkQuotaVariables(caller.env);
-    return new TenantQuotas(this, caller, limitsOf(caller.env, this.option, tenantOf(caller.keyPrefix)));
+    const { env, keyPrefix, tell } = caller;
+    const tenant = tenantOf(keyPrefix);
+    try {
+      checkQuotaVariables(env);
+      return new TenantQuotas(this, caller, limitsOf(env, this.option, tenant));
+    } catch (error) {
+      if (!(error instanceof VariableError)) throw error;
+      tell({ type: "misconfigured", variable: error.variable, error });
+      return new TenantQuotas(this, { ...caller, env: {} }, limitsOf({}, this.option, tenant));
+    }
   }
 }
 
