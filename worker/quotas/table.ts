@@ -10,7 +10,7 @@ interface Quota {
 }
 
 /**
- * Every quota, for each tenant. The names are those of `COORDINATOR_QUOTAS` and of the option `quotas`.
+ * The name of a quota, in `COORDINATOR_QUOTAS` and in the option `quotas`.
  *
  * - `requestsPerMinute`: calls. An operation of a batch is a call.
  * - `registrationsPerMinute`: registrations of groups and requests, repeated ones too.
@@ -20,7 +20,17 @@ interface Quota {
  * - `maxEarlySec`: how long early acks are kept at most.
  * - `redeliverPauseSec`: the pause between two redeliveries of one group.
  */
-export const QUOTAS = {
+export type QuotaName =
+  | "requestsPerMinute"
+  | "registrationsPerMinute"
+  | "openWaits"
+  | "tasksPerCall"
+  | "maxTtlSec"
+  | "maxEarlySec"
+  | "redeliverPauseSec";
+
+/** Every quota, for each tenant. */
+export const QUOTAS: Readonly<Record<QuotaName, Quota>> = {
   requestsPerMinute: { byDefault: Number.POSITIVE_INFINITY, most: 1_000_000 },
   registrationsPerMinute: { byDefault: Number.POSITIVE_INFINITY, most: 1_000_000 },
   openWaits: { byDefault: 1_000, most: 1_000_000 },
@@ -28,10 +38,7 @@ export const QUOTAS = {
   maxTtlSec: { byDefault: Number.POSITIVE_INFINITY, most: MAX_SEC },
   maxEarlySec: { byDefault: 3_600, most: MAX_SEC },
   redeliverPauseSec: { byDefault: 60, most: 86_400 },
-} as const satisfies Readonly<Record<string, Quota>>;
-
-/** The name of a quota. */
-export type QuotaName = keyof typeof QUOTAS;
+};
 
 /** Quotas that differ from their defaults: a whole number from 1, or `"off"`. */
 export type QuotaSettings = { readonly [Name in QuotaName]?: number | "off" };
