@@ -1,3 +1,5 @@
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { Miniflare } from "miniflare";
 import type { WorkerModule } from "./worker-bundle.js";
 
@@ -13,6 +15,8 @@ export interface WorkerHostOptions extends WorkerModule {
   readonly className?: string;
   /** Further objects: a class for each binding. */
   readonly objects?: Readonly<Record<string, string>>;
+  /** Rate limits of the platform: calls a minute for each binding. */
+  readonly rateLimits?: Readonly<Record<string, number>>;
   /** @default a free port */
   readonly port?: number;
   /** Where the SQLite files of the objects are kept. @default a temporary folder, until the Worker is closed */
@@ -28,19 +32,38 @@ export interface WorkerHost {
 
 /** Starts a Worker in a workerd process of its own. It answers HTTP on 127.0.0.1. */
 export async function startWorker(options: WorkerHostOptions = {}): Promise<WorkerHost> {
-  const { vars = {}, port = 0, persistDir, className = "CoordinatorWorkerObject", objects = {} } = options;
+  const {
+    vars = {},
+    port = 0,
+    persistDir,
+    className = "CoordinatorWorkerObject",
+    objects = {},
+    rateLimits = {},
+  } = options;
   const classes = Object.entries({ COORDINATOR: className, ...objects });
   const miniflare = new Miniflare({
     modules: [{ type: "ESModule", path: "worker.js", contents: options.script ?? (await bundled(options)) }],
     ...COMPATIBILITY,
     host: "127.0.0.1",
+    handleRuntimeStdio: print,
     port,
     bindings: { ...vars },
     durableObjects: Object.fromEntries(classes.map(([name, className]) => [name, { className, useSQLite: true }])),
+    ratelimits: Object.fromEntries(
+      Object.entries(rateLimits).map(([name, limit]) => [name, { simple: { limit, period: 60 } }]),
+    ),
     ...(persistDir === undefined ? {} : { durableObjectsPersist: persistDir }),
   });
   const { href } = await miniflare.ready;
   return { url: href.replace(/\/$/, ""), close: () => miniflare.dispose() };
+}
+
+/** Prints what the Worker writes, but for the lines about each group that begins or ends: a busy one has thousands. */
+function print(stdout: Readable, stderr: Readable): void {
+  createInterface(stdout).on("line", (line) => {
+    if (!line.startsWith('{"level":"info"')) console.log(line);
+  });
+  createInterface(stderr).on("line", (line) => console.error(line));
 }
 
 /** A program that brings its script along loads no bundler. */

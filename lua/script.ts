@@ -10,8 +10,8 @@ import { openDraft } from "../src/core/transaction";
  * ARGV[4] the channel of its notifications, ARGV[5] milliseconds added to the clock, for tests; "0"
  *
  * Returns one mark and the output (JSON). The mark is `!` when this step made the record due, `+` when it was due
- * before, else `=`. When waiters are notified, a line break and the notification's text follow: the caller's own
- * waiters need no notification.
+ * before, else `=`. A tab and the events (JSON) follow, where there are any. When waiters are notified, a line break
+ * and the notification's text follow: the caller's own waiters need no notification.
  */
 
 /** @noSelf */
@@ -213,5 +213,6 @@ export function run(transition: Transition<never, object>, wait?: Wait, expected
   if (step === "woken" && changes.wakeAtMs === undefined && !changes.wakeChanged) redis.call("ZREM", due, member);
   const isDue = changes.wakeAtMs !== undefined && changes.wakeAtMs <= nowMs;
   const mark = !isDue ? "=" : changes.wakeChanged ? "!" : "+";
-  return `${mark}${encode(output)}${told}`;
+  const events = changes.events.length > 0 ? `\t${encode(changes.events)}` : "";
+  return `${mark}${encode(output)}${events}${told}`;
 }

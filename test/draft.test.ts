@@ -36,6 +36,7 @@ describe("a draft", () => {
       names: [],
       notified: false,
       topics: [],
+      events: [],
     });
   });
 

@@ -1,8 +1,8 @@
 import { byteLength } from "../src/core/host.js";
 import { MAX_ANSWER_BYTES } from "../src/core/limits.js";
-import { problemOf } from "../src/http/problem.js";
 import { PROTOCOL } from "../src/http/protocol.js";
 import { NoRoom } from "../src/runtime/size.js";
+import { quotaProblemOf } from "./quotas/exceeded.js";
 
 /** The outcome of one operation of a batch. */
 export interface OperationOutcome {
@@ -40,7 +40,7 @@ export class BatchAnswer {
  * answer.
  */
 export function problemOutcome(error: unknown): object {
-  const { body, retryAfterSec } = problemOf(error);
+  const { body, retryAfterSec } = quotaProblemOf(error);
   if (error instanceof NoRoom) return { problem: body, noRoom: true };
   return { problem: body, ...(retryAfterSec === undefined ? {} : { retryAfterSec }) };
 }

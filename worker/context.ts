@@ -4,6 +4,7 @@ import type { Coordinator } from "../src/coordinator.js";
 import { Problem } from "../src/http/problem.js";
 import type { WorkerEnv } from "./env.js";
 import type { MayName } from "./handlers.js";
+import type { TenantQuotas } from "./quotas/quotas.js";
 
 /** The types of the bindings and variables in the routes' context. */
 export interface AppEnv {
@@ -15,6 +16,7 @@ export interface AppEnv {
     readonly keyPrefix: string;
     /** The capability of the request. Absent: it has a tenant's token. */
     readonly grant?: Grant | undefined;
+    readonly quotas: TenantQuotas;
     /** Whether a tenant's registrations may name a handler. */
     readonly mayName: MayName;
     /** Reports an unexpected error, which the caller only sees as `internal`. */

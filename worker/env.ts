@@ -1,6 +1,11 @@
 import type { ObjectNamespace } from "../src/backends/durable-object/options.js";
 import { CoordinationError } from "../src/errors.js";
 
+/** A rate limit binding. @see https://developers.cloudflare.com/workers/runtime-apis/bindings/rate-limit/ */
+export interface RateLimitBinding {
+  limit(options: { readonly key: string }): Promise<{ readonly success: boolean }>;
+}
+
 /** The Worker's bindings, vars and secrets. */
 export interface WorkerEnv {
   /** The binding of the class that extends `CoordinatorObject`. */
@@ -45,6 +50,10 @@ export interface WorkerEnv {
   readonly WEBHOOK_TENANT_HOSTS?: string;
   /** `"true"`: allows http and loopback too, for allowed hosts. For development with a local receiver. */
   readonly WEBHOOK_ALLOW_HTTP?: string;
+  /** JSON: the quotas that differ from their defaults, and `tenants` with those of single tenants. */
+  readonly COORDINATOR_QUOTAS?: string;
+  /** A rate limit of the platform. It counts the requests of each tenant, in place of `requestsPerMinute`. */
+  readonly COORDINATOR_RATE_LIMIT?: RateLimitBinding;
   /** `"off"`: the Worker has no dashboard. Default `"on"`. */
   readonly DASHBOARD?: string;
 }

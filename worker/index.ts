@@ -1,17 +1,24 @@
 import { Hono } from "hono";
 import { DurableObjectCoordinator } from "../src/backends/durable-object/client.js";
 import type { ObjectNamespace } from "../src/backends/durable-object/options.js";
+import type { Grant } from "../src/capability/capability.js";
+import { segmentsOf } from "../src/capability/token.js";
 import type { Coordinator } from "../src/coordinator.js";
 import { CoordinationError } from "../src/errors.js";
+import { bearerOfClaims, bearerToken } from "../src/http/bearer.js";
 import { isExpected, Problem, problemResponse } from "../src/http/problem.js";
 import { emit } from "../src/runtime/events.js";
 import { authenticate } from "./auth.js";
 import { capabilityCors, checkRoute, grantOf, type TenantGrant } from "./capability/grants.js";
 import { restricted } from "./capability/restricted.js";
 import type { App, AppContext, AppEnv } from "./context.js";
-import { VariableError, type WorkerEnv } from "./env.js";
+import { tenantOf, VariableError, type WorkerEnv } from "./env.js";
 import { type HandlerRules, mayNameOf } from "./handlers.js";
 import { EventLog, loggedPath, type WorkerEvent } from "./log.js";
+import { QuotaExceeded, quotaResponse } from "./quotas/exceeded.js";
+import { limited } from "./quotas/limited.js";
+import { IsolateQuotas, type TenantQuotas } from "./quotas/quotas.js";
+import type { QuotaSettings } from "./quotas/table.js";
 import { callbackRoutes } from "./routes/callbacks.js";
 import { capabilityRoutes } from "./routes/capabilities.js";
 import { dashboardRoutes } from "./routes/dashboard.js";
@@ -27,10 +34,11 @@ import { transitionRoutes } from "./routes/transitions.js";
 import { isSuspended, suspendedProblem } from "./suspension.js";
 import type { TokenRights } from "./tokens.js";
 
-export type { WorkerEnv } from "./env.js";
+export type { RateLimitBinding, WorkerEnv } from "./env.js";
 export type { HandlerRules } from "./handlers.js";
 export { EventLog, type Level, type LogEvent, type WorkerEvent } from "./log.js";
 export { CoordinatorWorkerObject } from "./object.js";
+export type { QuotaName, QuotaSettings } from "./quotas/table.js";
 
 /** Options of a Worker. */
 export interface WorkerOptions<Env extends WorkerEnv = WorkerEnv> {
@@ -52,10 +60,15 @@ export interface WorkerOptions<Env extends WorkerEnv = WorkerEnv> {
    */
   readonly dashboard?: boolean;
   /**
-   * Receives what a caller must not read: `auth_failed`, `misconfigured` and `failed`. Errors that it throws are ignored.
+   * Quotas of each tenant that differ from their defaults. The variable `COORDINATOR_QUOTAS` has the last word. See "Quotas"
+   * in docs/http-api.md.
+   */
+  readonly quotas?: QuotaSettings;
+  /**
+   * Receives `auth_failed`, `misconfigured`, `quota`, `quota_unchecked` and `failed`. Errors that it throws are ignored.
    * The object's class reports by its own `onEvent`.
    *
-   * @default lines of JSON on the console, at most 20 a second
+   * @default lines of JSON on the console, at most 20 a second of each kind
    */
   readonly onEvent?: (event: WorkerEvent) => void;
 }
@@ -95,11 +108,22 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
   options: WorkerOptions<Env> = {},
 ): CoordinatorWorker<Env> {
   const log = new EventLog();
+  const isolate = new IsolateQuotas(options.quotas ?? {});
   const { onEvent = (event: WorkerEvent) => log.add(event) } = options;
   const tell = (event: WorkerEvent): void => emit(onEvent, event);
-  const report = (error: unknown): void => {
-    if (!isExpected(error)) tell({ type: "failed", error });
+  const report = (c: AppContext, error: unknown): void => {
+    if (error instanceof CoordinationError && error.code === "misconfigured") tell(misconfiguration(error));
+    else if (!isExpected(error)) tell({ type: "failed", ...callOf(c), error });
   };
+  const quotasOf = (c: AppContext, keyPrefix: string): TenantQuotas =>
+    isolate.of({
+      env: c.env,
+      keyPrefix,
+      namespace: () => namespaceOf(c.env as Env, options),
+      call: callOf(c),
+      nowMs: Date.now,
+      tell,
+    });
   const mayName = mayNameOf(options.handlers);
   // On the raw path: an id is decoded once, by the route that reads it.
   const app: App = new Hono<AppEnv>({ getPath: rawPathOf });
@@ -107,14 +131,17 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
     coordinatorOf({ env: c.env as Env, executionCtx: c.executionCtx }, keyPrefix, options);
   app.use("/v1/*", capabilityCors);
   app.use("/v1/*", async (c, next) => {
-    const { keyPrefix, grant, isRefused } = await callerOf(c.req.raw, c.env, tell);
+    const { keyPrefix, grant, isRefused } = await callerOf(c, tell);
     if (isRefused) throw suspendedProblem();
-    c.set("report", report);
+    c.set("report", (error) => report(c, error));
     c.set("keyPrefix", keyPrefix);
     c.set("grant", grant);
     c.set("mayName", mayName);
-    if (grant !== undefined) checkRoute(c, grant);
-    const coordinator = whole(c, keyPrefix);
+    if (grant !== undefined) checkGrant(c, grant, tell);
+    const quotas = quotasOf(c, keyPrefix);
+    c.set("quotas", quotas);
+    await quotas.requests(1);
+    const coordinator = limited(whole(c, keyPrefix), quotas);
     c.set("coordinator", grant === undefined ? coordinator : restricted(coordinator, grant));
     c.header("cache-control", "no-store");
     await next();
@@ -124,7 +151,7 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
   if (options.dashboard !== false) dashboardRoutes(app);
   groupRoutes(app);
   capabilityRoutes(app);
-  callbackRoutes(app, { whole, tell });
+  callbackRoutes(app, { whole, quotasOf, tell });
   requestRoutes(app);
   semaphoreRoutes(app);
   limitRoutes(app);
@@ -134,8 +161,8 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
   app.notFound(() => problemResponse(new Problem("not_found", "there is nothing under this path")));
   app.onError((error, c) => {
     if (c.req.raw.signal.aborted) return new Response(null, { status: 499 });
-    report(error);
-    return problemResponse(error);
+    report(c, error);
+    return error instanceof QuotaExceeded ? quotaResponse(error) : problemResponse(error);
   });
   return { fetch: async (request, env, ctx) => app.fetch(request, env, executionContext(ctx)) };
 }
@@ -144,21 +171,47 @@ type Caller = Pick<TenantGrant, "keyPrefix"> & Partial<TenantGrant & TokenRights
 
 /** Authenticates. A caller without a token does not learn which variable is wrong: only the event says it. */
 async function callerOf(
-  request: Request,
-  env: WorkerEnv,
+  c: AppContext,
   tell: (event: WorkerEvent) => void,
 ): Promise<Caller & { readonly isRefused: boolean }> {
+  const { raw } = c.req;
   try {
-    const caller = await authenticated(request, env);
-    return { ...caller, isRefused: caller.whileSuspended !== true && isSuspended(env, caller.keyPrefix) };
+    const caller = await authenticated(raw, c.env);
+    return { ...caller, isRefused: caller.whileSuspended !== true && isSuspended(c.env, caller.keyPrefix) };
   } catch (error) {
     if (!(error instanceof CoordinationError)) {
-      tell({ type: "auth_failed", path: loggedPath(rawPathOf(request)) });
+      tell({ type: "auth_failed", ...callOf(c), reason: reasonOf(raw) });
       throw error;
     }
-    tell({ type: "misconfigured", error });
+    tell(misconfiguration(error));
     throw new Problem("misconfigured", "this Worker accepts no token: its log says which variable must be corrected");
   }
+}
+
+/** @throws {Problem} `forbidden`. */
+function checkGrant(c: AppContext, grant: Grant, tell: (event: WorkerEvent) => void): void {
+  try {
+    checkRoute(c, grant);
+  } catch (error) {
+    tell({ type: "auth_failed", ...callOf(c), reason: "forbidden", tenant: tenantOf(c.var.keyPrefix) });
+    throw error;
+  }
+}
+
+/** Returns why a request was not let in. A text in the form of a capability is one that is over, or of another Worker. */
+function reasonOf({ headers }: Request): "missing" | "unknown" | "expired" {
+  const text = headers.get("authorization");
+  if (bearerToken(text) === undefined && bearerOfClaims(text) === undefined) return "missing";
+  return segmentsOf(bearerOfClaims(text) ?? "") === undefined ? "unknown" : "expired";
+}
+
+function misconfiguration(error: CoordinationError): WorkerEvent {
+  return { type: "misconfigured", variable: error instanceof VariableError ? error.variable : undefined, error };
+}
+
+/** The method and the path, for events: without tokens. */
+function callOf(c: AppContext): { readonly method: string; readonly path: string } {
+  return { method: c.req.method, path: loggedPath(c.req.path) };
 }
 
 /** A tenant's token first: it stays valid while a key of capabilities is malformed. */

@@ -42,8 +42,29 @@ export interface Store {
   list(line: IndexLine | undefined): void;
   /** Notifies the waiters of this record. With `topic`, only those whose input has this `op`. */
   notify(topic?: string): void;
+  /** Reports a change of state to the owner of the data, once the writes of this transition are stored. */
+  tell(event: RecordEvent): void;
   /** Discards all writes of this transition, for one that refuses after it began to write. */
   discard(): void;
+}
+
+/** A change of a group's state, for logs and metrics. Holds no text of a caller. */
+export type RecordEvent = RegisteredRecord | EndedRecord;
+
+export interface RegisteredRecord {
+  type: "registered";
+  generation: number;
+  total: number;
+}
+
+export interface EndedRecord {
+  type: "ended";
+  generation: number;
+  state: "completed" | "failed" | "timed_out" | "cancelled";
+  reason: string;
+  total: number;
+  succeeded: number;
+  failed: number;
 }
 
 /** Where the index of a machine lists a record: one line in one list, ordered by an instant. */
@@ -87,4 +108,6 @@ export interface Changes {
   readonly notified: boolean;
   /** The only waiters that are notified. Empty: all. */
   readonly topics: readonly string[];
+  /** The backend reports them once the writes are stored. */
+  readonly events: readonly RecordEvent[];
 }

@@ -1,5 +1,5 @@
 import { decode, encode, refuse } from "./host.js";
-import type { Changes, IndexLine, Rows, Store } from "./store.js";
+import type { Changes, IndexLine, RecordEvent, Rows, Store } from "./store.js";
 
 /** The version of the storage layout. A record with a later version is refused, never misread. */
 const SCHEMA = 1;
@@ -47,6 +47,7 @@ export function openDraft(rows: Rows, nowMs: number): Draft {
   let notified = false;
   let notifiesAll = false;
   const topics: string[] = [];
+  const events: RecordEvent[] = [];
   let discarded = false;
   /** The members that this transition has read or written. */
   let known: Record<string, string | false | undefined> = {};
@@ -128,6 +129,9 @@ export function openDraft(rows: Rows, nowMs: number): Draft {
       if (topic === undefined) notifiesAll = true;
       else topics.push(topic);
     },
+    tell: (event) => {
+      events.push(event);
+    },
     discard: () => {
       discarded = true;
     },
@@ -152,6 +156,7 @@ export function openDraft(rows: Rows, nowMs: number): Draft {
       lineChanged,
       notified,
       topics: notifiesAll ? [] : topics,
+      events,
     };
   };
 
@@ -181,6 +186,7 @@ function nothing({ until, wake, line }: Kept): Changes {
     lineChanged: false,
     notified: false,
     topics: [],
+    events: [],
   };
 }
 

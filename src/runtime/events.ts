@@ -1,4 +1,5 @@
 import type { TransitionName } from "../core/registry.js";
+import type { RecordEvent } from "../core/store.js";
 import { CoordinationError } from "../errors.js";
 
 /**
@@ -9,6 +10,47 @@ import { CoordinationError } from "../errors.js";
  * `dead`. It gets at most one line a minute. `onEvent: () => {}` turns it off.
  */
 export type CoordinatorEvent =
+  /**
+   * A group or a request was registered, or a new generation of it. Sent by the coordinator that ran the step, or by
+   * the object: once a generation, and not for a repeated registration.
+   */
+  | {
+      readonly type: "registered";
+      /** `completion` for a group, `request` for a request. */
+      readonly machine: string;
+      readonly id: string;
+      readonly generation: number;
+      /** How many tasks it has so far. */
+      readonly total: number;
+    }
+  /**
+   * A group or a request has ended. Sent like `registered`, at most once an end: a lost answer or a crash loses it. Use
+   * a target of the registration for work that must be done.
+   */
+  | {
+      readonly type: "ended";
+      readonly machine: string;
+      readonly id: string;
+      readonly generation: number;
+      readonly state: "completed" | "failed" | "timed_out" | "cancelled";
+      /**
+       * `all_completed`, `min_successful_reached` or `failure_tolerance_exceeded` of its tasks; `deadline`, `idle` or
+       * `silent` of a timeout; `cancel`, `parent`, `abandon` or `remove` of a cancellation.
+       */
+      readonly reason: string;
+      readonly total: number;
+      readonly succeeded: number;
+      readonly failed: number;
+    }
+  /** The lease of a run, a permit or a lock was lost while its work ran: another caller may work at the same time. */
+  | {
+      readonly type: "lease_lost";
+      readonly machine: "dedupe" | "semaphore";
+      /** The caller's key; a key of several parts is their JSON. */
+      readonly id: string;
+      /** `taken`: another caller has it, or it was released. `unconfirmed`: no renewal was confirmed in time. */
+      readonly reason: "taken" | "unconfirmed";
+    }
   | { readonly type: "wake_failed"; readonly machine: string; readonly id: string; readonly error: unknown }
   /**
    * Failed, and is retried: a drain of `drainEvery` or of an `AlarmClock`, a drain's `sweep` (`defineBackend`), or an
@@ -56,6 +98,15 @@ export function emit<Event = CoordinatorEvent>(
   }
 }
 
+/** Emits the changes of state that one step made. */
+export function emitChanges(
+  onEvent: OnEvent | undefined,
+  { machine, id }: { readonly machine: string; readonly id: string },
+  events: readonly RecordEvent[],
+): void {
+  for (const { type, ...fields } of events) emit(onEvent, { type, machine, id, ...fields } as CoordinatorEvent);
+}
+
 /** The pause between two lines on the console. */
 const QUIET_MS = 60_000;
 
@@ -97,7 +148,7 @@ function warningOf(event: CoordinatorEvent): string | undefined {
     if (event.outcome === "unhandled") return `${delivery} waits: ${JSON.stringify(event.error)}`;
     return event.outcome === "dead" ? `${delivery} is a dead letter (attempts: ${event.attempt})` : undefined;
   }
-  if (type === "followup_failed") return undefined;
+  if (type !== "wake_failed" && type !== "drain_failed") return undefined;
   const { error } = event;
   const reason = error instanceof CoordinationError ? error.message : "an error that onEvent shows";
   return `${type}${type === "wake_failed" ? ` ${JSON.stringify(event.id)}` : ""}: ${reason}`;

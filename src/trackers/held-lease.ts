@@ -11,6 +11,8 @@ export interface Lease {
   readonly signal: AbortSignal | undefined;
   /** Renews the lease. Returns false when another call has it. */
   renew(signal: AbortSignal): Promise<boolean>;
+  /** Called once, when the lease is lost while the work runs. */
+  onLost(reason: "taken" | "unconfirmed"): void;
 }
 
 /** How long a caller waits for a last call that only frees what its lease frees anyway. */
@@ -96,10 +98,15 @@ class Keeper {
     this.#controller.abort(reason);
   }
 
+  #lost(reason: "taken" | "unconfirmed", why: string): void {
+    this.#abort(new CoordinationError("conflict", `the lease was lost: ${why}`));
+    this.#lease.onLost(reason);
+  }
+
   #watchEnd(): void {
     this.#cancelEnd();
     const leftMs = this.#untilMs - monotonicMs();
-    if (leftMs <= 0) this.#abort(lost("no renewal was confirmed in time"));
+    if (leftMs <= 0) this.#lost("unconfirmed", "no renewal was confirmed in time");
     // The work itself keeps the process alive.
     else this.#cancelEnd = systemClock.setTimer(() => this.#watchEnd(), leftMs, { background: true });
   }
@@ -115,7 +122,7 @@ class Keeper {
       const isHeld = await this.#lease.renew(this.signal);
       if (this.#isOver) return;
       if (!isHeld) {
-        this.#abort(lost("another call has it"));
+        this.#lost("taken", "another call has it");
         return;
       }
       // The server's lease began after this call was sent.
@@ -127,8 +134,4 @@ class Keeper {
       this.#renewIn(leaseMs * AGAIN_SHARE);
     }
   }
-}
-
-function lost(why: string): CoordinationError {
-  return new CoordinationError("conflict", `the lease was lost: ${why}`);
 }

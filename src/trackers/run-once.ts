@@ -8,7 +8,7 @@ import { checkNumber, checkText, checkTtlSec, isText } from "../lib/validate.js"
 import type { WatchOptions } from "../runtime/backend.js";
 import { emit, type OnEvent } from "../runtime/events.js";
 import type { CallOptions } from "./call-options.js";
-import { briefly, monotonicMs, whileHeld } from "./held-lease.js";
+import { briefly, type Lease, monotonicMs, whileHeld } from "./held-lease.js";
 import { keyText } from "./small-key.js";
 
 /** Options of `DedupeWindow.run`. */
@@ -199,15 +199,22 @@ async function work<Value>(
   const { op, leaseMs, windowMs, untilMs, fencingToken } = run;
   const renew = async (signal: AbortSignal): Promise<boolean> =>
     (await coordinator.run("dedupe.renew", id, { op, leaseMs, windowMs }, { signal })).held;
+  let isTold = false;
+  const onLost: Lease["onLost"] = (reason) => {
+    isTold = true;
+    emit(place.onEvent, { type: "lease_lost", machine: "dedupe", id: keyText(place.key), reason });
+  };
   let value: Value;
   try {
-    const lease = { leaseMs, untilMs, signal: run.signal, renew };
+    const lease = { leaseMs, untilMs, signal: run.signal, renew, onLost };
     value = await whileHeld(lease, (signal) => fn({ signal, fencingToken }));
   } catch (error) {
     await briefly(fail(place, op));
     throw error;
   }
-  return finish(place, run, value);
+  const outcome = await finish(place, run, value);
+  if (outcome.outcome === "lost" && !isTold) onLost("taken");
+  return outcome;
 }
 
 /** Keeps the result. Work that was done is not reported as failed. */

@@ -8,7 +8,7 @@ import { checkId, checkInteger, checkNumber } from "../lib/validate.js";
 import { emit, type OnEvent } from "../runtime/events.js";
 import { type CallOptions, callOptions } from "./call-options.js";
 import { checkCoordinator } from "./check-coordinator.js";
-import { briefly, whileHeld } from "./held-lease.js";
+import { briefly, type Lease, whileHeld } from "./held-lease.js";
 import { checkNamespace, keyText, smallId } from "./small-key.js";
 import { takePermit } from "./take-permit.js";
 
@@ -239,7 +239,9 @@ export class Semaphore {
     const { permitId, fencingToken } = permit;
     const renew = (signal: AbortSignal): Promise<boolean> => this.#extend(id, permitId, { signal });
     try {
-      const lease = { leaseMs: this.#leaseMs, untilMs, signal: options.signal, renew };
+      const onLost: Lease["onLost"] = (reason) =>
+        emit(this.#onEvent, { type: "lease_lost", machine: "semaphore", id: keyText(key), reason });
+      const lease = { leaseMs: this.#leaseMs, untilMs, signal: options.signal, renew, onLost };
       return await whileHeld(lease, (signal) => fn({ signal, fencingToken }));
     } finally {
       await briefly(this.#giveBack(key, id, permitId));

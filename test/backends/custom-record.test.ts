@@ -34,6 +34,7 @@ const changes = (more: Partial<Changes>): Changes => ({
   lineChanged: false,
   notified: false,
   topics: [],
+  events: [],
   ...more,
 });
 

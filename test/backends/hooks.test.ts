@@ -1,12 +1,13 @@
 import { expect, it } from "vitest";
 import { CompletionTracker, CoordinationError, MemoryCoordinator } from "../../src/index.js";
+import type { CoordinatorEvent } from "../../src/runtime/events.js";
 import { ManualClock } from "../../src/testing/index.js";
 
 it("wakes every record that is due, though waking fails and the event hook throws", async () => {
   const clock = new ManualClock();
   let events = 0;
-  const onEvent = (): never => {
-    events++;
+  const onEvent = ({ type }: CoordinatorEvent): never => {
+    if (type === "wake_failed") events++;
     throw new Error("hook");
   };
   const coordinator = new MemoryCoordinator({ clock, onEvent });

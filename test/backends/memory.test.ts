@@ -110,7 +110,11 @@ describe("the memory backend", () => {
   it("reports what an acting wake rejects with, and goes on", async () => {
     const clock = new ManualClock();
     const events: CoordinatorEvent[] = [];
-    const coordinator = new MemoryCoordinator({ clock, onEvent: (event) => events.push(event) });
+    // The beginnings and ends of groups are another test's.
+    const onEvent = (event: CoordinatorEvent): void => {
+      if (event.type === "wake_failed") events.push(event);
+    };
+    const coordinator = new MemoryCoordinator({ clock, onEvent });
     const error = new Error("broken");
     const takeOut = coordinator.onWake("completion", { input: () => ({}), act: async () => Promise.reject(error) });
     const tracker = new CompletionTracker(coordinator);

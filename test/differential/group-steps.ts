@@ -205,7 +205,11 @@ function deliveries(maker: Maker): Inputs {
   const retry = () => ({ maxAttempts: 1 + below(4), baseDelayMs: pick([0, 1_000]), maxDelayMs: 5_000 });
   return {
     take: () => ({ op: op(), generation: pick(seen.generations.slice(-2)) }),
-    redeliver: () => ({ op: op(), generation: maybe(0.3, () => pick(seen.generations.slice(-2))) }),
+    redeliver: () => ({
+      op: op(),
+      generation: maybe(0.3, () => pick(seen.generations.slice(-2))),
+      pauseMs: maybe(0.5, () => pick([1, 60_000])),
+    }),
     woken: () => ({
       op: maybe(0.5, op),
       sole: maybe(0.5, () => pick(["life-1", "life-2"])),

@@ -57,7 +57,7 @@ async function run(steps: readonly Step[]): Promise<{ said: Said[]; state: Recor
   const said = replies.map(([error, reply]) => {
     if (error) return { output: `error: ${error.message}`, isDue: false };
     const text = String(reply);
-    return { output: normal(JSON.parse(text.slice(1).split("\n", 1)[0] ?? "")), isDue: text[0] !== "=" };
+    return { output: normal(JSON.parse(text.slice(1).split(/[\n\t]/, 1)[0] ?? "")), isDue: text[0] !== "=" };
   });
   const state: Record<string, Stored> = {};
   const scores = new Map(pairs(await redis.zrange(index, 0, -1, "WITHSCORES")));

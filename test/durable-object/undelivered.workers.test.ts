@@ -1,6 +1,9 @@
+import { env as bindings } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { DurableObjectCoordinator } from "../../src/backends/durable-object/client.js";
 import { CoordinatorObject } from "../../src/backends/durable-object/object/index.js";
 import { CoordinationError } from "../../src/errors.js";
+import { expectEachChangeOnce } from "../support/life-of-groups.js";
 import { bench, groupObject, inside, makeTracker, resetAll, type Stub } from "../support/test-worker.js";
 
 afterEach(resetAll);
@@ -129,4 +132,13 @@ describe("row 75: an object", () => {
     await groupObject("g").ring();
     expect(bench.deliveries.map(({ tenant }) => tenant)).toEqual(["acme", undefined]);
   });
+});
+
+it("objects report each change of a group once, and no repeated call", async () => {
+  const coordinator = new DurableObjectCoordinator({ namespace: bindings.COORDINATOR });
+  const advance = async (ms: number): Promise<void> => {
+    bench.aheadMs += ms;
+    await groupObject("timed").ring();
+  };
+  await expectEachChangeOnce({ coordinator, events: bench.changes, id: (name) => name, advance });
 });

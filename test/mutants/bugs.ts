@@ -59,6 +59,16 @@ const BY_FILE: Readonly<Record<string, readonly Omit<Bug, "file">[]>> = {
   ],
   "src/core/group/registration.ts": [
     {
+      name: "a registration is not reported",
+      from: '  store.tell({ type: "registered", generation: head.generation, total: head.total });\n',
+      to: "",
+    },
+    {
+      name: "a repeated registration is reported",
+      from: "      join(group, input.op);\n",
+      to: '      join(group, input.op);\n      store.tell({ type: "registered", generation: head.generation, total: head.total });\n',
+    },
+    {
       name: "a restart forgets the calls of the generation before",
       from: '  if (head.kind !== "named" || head.operations === undefined) return calls;',
       to: '  if (head.kind === "named" || head.operations === undefined) return calls;',
@@ -168,6 +178,7 @@ const BY_FILE: Readonly<Record<string, readonly Omit<Bug, "file">[]>> = {
     },
   ],
   "src/core/group/group.ts": [
+    { name: "an end is not reported", from: "    store.tell(endOf(head));\n", to: "" },
     {
       name: "a cancelled child fails its parent's task",
       from: "if (parent !== undefined && isParents !== true) {",

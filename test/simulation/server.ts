@@ -8,6 +8,7 @@ import {
 import type { IndexLine } from "../../src/core/store.js";
 import { type Draft, openDraft } from "../../src/core/transaction.js";
 import { partsOfRecord, recordName } from "../../src/runtime/placement.js";
+import { Told } from "./told.js";
 import type { World } from "./world.js";
 
 interface ServerRecord {
@@ -26,6 +27,7 @@ export class Server {
   readonly #world: World;
   readonly #observe: Observer;
   readonly #records = new Map<string, ServerRecord>();
+  readonly #told = new Told();
   /** Called when a record's time to wake has come. */
   onDue: (machine: string, id: string) => void = () => {};
   /** Called when a step notifies the waiters of a record. */
@@ -78,6 +80,7 @@ export class Server {
     // What a step is given and gives crosses a wire.
     const output = copy(applyTransition(transition, draft.store, copy(input)));
     const changes = draft.changes();
+    this.#told.see(name, changes);
     if (changes.dirty) {
       if (changes.cleared) this.#records.delete(name);
       if (changes.head !== undefined) {

@@ -52,6 +52,8 @@ export const bench = {
   drains: undefined as DrainPlan | undefined,
   deliveries: [] as HandlerEvent[],
   events: [] as CoordinatorEvent[],
+  /** The beginnings and ends of groups, which most tests do not look at. */
+  changes: [] as CoordinatorEvent[],
 
   reset(): void {
     bench.aheadMs = 0;
@@ -61,6 +63,7 @@ export const bench = {
     bench.drains = undefined;
     bench.deliveries = [];
     bench.events = [];
+    bench.changes = [];
   },
 
   now(): number {
@@ -107,7 +110,7 @@ export class TestCoordinatorObject extends CoordinatorObject<Cloudflare.Env> {
   }
 
   protected override onEvent(event: CoordinatorEvent): void {
-    bench.events.push(event);
+    (event.type === "registered" || event.type === "ended" ? bench.changes : bench.events).push(event);
   }
 }
 

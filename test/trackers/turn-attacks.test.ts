@@ -156,6 +156,40 @@ it.each(["work that is done", "work that failed"])(
   },
 );
 
+describe("a lease that is lost while its work runs", () => {
+  const heard = () => {
+    const events: CoordinatorEvent[] = [];
+    return { events, onEvent: (event: CoordinatorEvent) => void events.push(event) };
+  };
+
+  it("is reported once by the run whose key was freed, at its end at the latest", async () => {
+    const { events, onEvent } = heard();
+    const window = new DedupeWindow(new MemoryCoordinator(), { onEvent });
+    expect(await window.run(["a", "b"], () => window.forget(["a", "b"]))).toMatchObject({ outcome: "lost" });
+    expect(await window.run("kept", () => 1)).toMatchObject({ outcome: "ran" });
+    expect(events).toEqual([{ type: "lease_lost", machine: "dedupe", id: '["a","b"]', reason: "taken" }]);
+  });
+
+  it.each([
+    ["taken", () => Promise.resolve({ held: false })],
+    ["unconfirmed", HANGS],
+  ] as const)("is reported once by withPermit and run, with the reason: %s", async (reason, renewal) => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+    const { events, onEvent } = heard();
+    const on = new Faulty();
+    on.faultOf = (transition) => (/extend|renew/.test(transition) ? renewal : undefined);
+    const untilLost = ({ signal }: { signal: AbortSignal }) =>
+      new Promise((resolve) => signal.addEventListener("abort", () => resolve("left")));
+    const permit = new Mutex(on, { leaseSec: 30, onEvent }).withPermit("key", untilLost);
+    const run = new DedupeWindow(on, { onEvent }).run("key", untilLost, { leaseSec: 30 });
+    await vi.advanceTimersByTimeAsync(30_001);
+    await Promise.all([permit, run]);
+    const lost = (machine: string) => ({ type: "lease_lost", machine, id: "key", reason });
+    expect(events).toHaveLength(2);
+    expect(events).toEqual(expect.arrayContaining([lost("semaphore"), lost("dedupe")]));
+  });
+});
+
 describe("a nested call of the same key", () => {
   it("finds its own run in progress, at once or when its time is over", async () => {
     const window = new DedupeWindow(new MemoryCoordinator());

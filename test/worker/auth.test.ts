@@ -212,7 +212,9 @@ describe("a Worker whose tokens are not set up", () => {
     const call = clientOf(worker.url);
     await call("GET", "/v1/groups/a", { token: FIRST });
     expect((await call("GET", "/lines")).json).toEqual([
-      expect.stringMatching(/^\{"level":"error","event":"misconfigured","error":".*neither COORDINATOR_TOKEN nor /),
+      expect.stringMatching(
+        /^\{"level":"error","event":"misconfigured","variable":"COORDINATOR_TOKEN","error":".*neither COORDINATOR_TOKEN nor /,
+      ),
     ]);
   });
 

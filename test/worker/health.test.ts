@@ -73,9 +73,9 @@ describe("/health of a Worker that is misconfigured", () => {
     ["a list of tenants", { ...sound, COORDINATOR_SUSPENDED: `a ["${CANARY}"]` }, ["COORDINATOR_SUSPENDED"]],
     ["a numbered variable", { COORDINATOR_TOKENS_7: `{"sha256:${CANARY}":"a"}` }, ["COORDINATOR_TOKENS_7"]],
     [
-      "two of them",
-      { COORDINATOR_TOKEN: CANARY, WEBHOOK_SECRET: SECRET },
-      ["COORDINATOR_TOKEN", "WEBHOOK_ALLOWED_HOSTS"],
+      "three of them",
+      { COORDINATOR_TOKEN: CANARY, WEBHOOK_SECRET: SECRET, COORDINATOR_QUOTAS: `{"${CANARY}":1}` },
+      ["COORDINATOR_TOKEN", "WEBHOOK_ALLOWED_HOSTS", "COORDINATOR_QUOTAS"],
     ],
   ])("is degraded, and names the variable and no value: %s", async (_, vars, misconfigured) => {
     const { status, json, text, headers } = await healthOf(vars);

@@ -27,8 +27,11 @@ describe("the Worker's log", () => {
     const error = new CoordinationError("misconfigured", "COORDINATOR_TOKEN is missing");
     for (const outcome of ["delivered", "stale", "retry", "unhandled", "dead"] as const) log.add(delivery(outcome));
     log.add({ type: "misconfigured", error });
-    log.add({ type: "auth_failed", path: "/v1/groups/a" });
-    log.add({ type: "failed", error: "text" }, { tenant: "tenant-a" });
+    const call = { method: "PUT", path: "/v1/groups/a" };
+    log.add({ type: "auth_failed", ...call, reason: "unknown" });
+    log.add({ type: "failed", ...call, error: "text" }, { tenant: "tenant-a" });
+    log.add({ type: "quota", quota: "openWaits", ...call, tenant: "tenant-a" });
+    log.add({ type: "registered", machine: "completion", id: "g", generation: 1, total: 2 });
     expect(lines.map(({ level, event }) => [level, event])).toEqual([
       ["info", "delivery"],
       ["info", "delivery"],
@@ -38,25 +41,31 @@ describe("the Worker's log", () => {
       ["error", "misconfigured"],
       ["warn", "auth_failed"],
       ["error", "failed"],
+      ["warn", "quota"],
+      ["info", "registered"],
     ]);
-    expect(lines.slice(-3)).toEqual([
+    expect(lines.slice(-5)).toEqual([
       { level: "error", event: "misconfigured", error: "CoordinationError: COORDINATOR_TOKEN is missing" },
-      { level: "warn", event: "auth_failed", path: "/v1/groups/a" },
-      { level: "error", event: "failed", error: "text", tenant: "tenant-a" },
+      { level: "warn", event: "auth_failed", ...call, reason: "unknown" },
+      { level: "error", event: "failed", ...call, error: "text", tenant: "tenant-a" },
+      { level: "warn", event: "quota", quota: "openWaits", ...call, tenant: "tenant-a" },
+      { level: "info", event: "registered", machine: "completion", id: "g", generation: 1, total: 2 },
     ]);
   });
 
-  it("writes 20 lines a second, and says how many it did not write", () => {
+  it("writes 20 lines a second of each kind, and says how many it did not write", () => {
     const { log, lines, time } = logAt();
     for (let i = 0; i < 50; i++) log.add(delivery("retry"));
     expect(lines).toHaveLength(20);
     time.nowMs += 999;
     log.add(delivery("retry"));
     expect(lines).toHaveLength(20);
+    // A flood of one kind hides no event of another.
+    log.add(delivery("dead"));
     time.nowMs += 1;
-    log.add(delivery("dead"));
-    log.add(delivery("dead"));
-    expect(lines.slice(20).map(({ suppressed }) => suppressed)).toEqual([31, undefined]);
+    log.add(delivery("retry"));
+    log.add(delivery("retry"));
+    expect(lines.slice(20).map(({ suppressed }) => suppressed)).toEqual([undefined, 31, undefined]);
   });
 
   it("goes on when the clock is set back", () => {
@@ -69,7 +78,12 @@ describe("the Worker's log", () => {
 
   it("cuts long errors, and shows an error's message alone", () => {
     const { log, lines } = logAt();
-    log.add({ type: "failed", error: Object.assign(new Error("x".repeat(5_000)), { secret: "Canary" }) });
+    log.add({
+      type: "failed",
+      method: "GET",
+      path: "/",
+      error: Object.assign(new Error("x".repeat(5_000)), { secret: "Canary" }),
+    });
     expect(JSON.stringify(lines)).not.toContain("Canary");
     expect(JSON.stringify(lines).length).toBeLessThan(1_200);
   });

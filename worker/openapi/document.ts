@@ -59,7 +59,7 @@ const REFUSALS: Readonly<Record<number, string>> = {
   413: "The body is larger than 256 KB.",
   415: "The body is not JSON.",
   422: "A field is missing, unknown or out of range; `detail` names it.",
-  429: "Too many calls at once, or for this record: try again after `Retry-After` seconds.",
+  429: "A quota was reached, or the record is busy: try again after `Retry-After` seconds.",
   500: "The Worker failed, or its configuration is wrong.",
   501: "This Worker sends no webhooks, has no key for capabilities, or the group was registered without a list of tasks.",
   503: "The storage did not answer: try again after `Retry-After` seconds.",

@@ -9,13 +9,16 @@ import { type Task, taskAcks } from "../../src/trackers/group/task.js";
 import { calledBack } from "../capability/callback-body.js";
 import { hasKeys, keyringOf, type TenantKey } from "../capability/keyring.js";
 import { type App, type AppContext, route } from "../context.js";
+import { VariableError } from "../env.js";
 import { loggedPath, type WorkerEvent } from "../log.js";
+import type { TenantQuotas } from "../quotas/quotas.js";
 import { isSuspended, suspendedProblem } from "../suspension.js";
 
 /** The parts of the Worker that the routes call. */
 export interface CallbackHost {
   /** Returns the coordinator of a tenant. */
   whole(c: AppContext, keyPrefix: string): Coordinator;
+  quotasOf(c: AppContext, keyPrefix: string): TenantQuotas;
   tell(event: WorkerEvent): void;
 }
 
@@ -30,6 +33,7 @@ export function callbackRoutes(app: App, host: CallbackHost): void {
       c.header("cache-control", "no-store");
       c.header("referrer-policy", "no-referrer");
       const { callback, keyPrefix } = await callbackOf(c, host);
+      await host.quotasOf(c, keyPrefix).requests(1);
       const { effect, result, error } = await calledBack(c.req.raw, callback.effect);
       const coordinator = host.whole(c, keyPrefix);
       if (effect === "heartbeat") return c.json(await heartbeat(coordinator, callback, c.req.raw.signal));
@@ -48,7 +52,7 @@ async function callbackOf(c: AppContext, { tell }: CallbackHost): Promise<{ call
     if (owner.isSuspended) throw suspendedProblem();
     return { callback, keyPrefix: owner.keyPrefix };
   }
-  tell({ type: "auth_failed", path: loggedPath(c.req.path) });
+  tell({ type: "auth_failed", method: c.req.method, path: loggedPath(c.req.path), reason: "expired" });
   throw new Problem("gone", "this callback URL is unknown or has expired");
 }
 
@@ -63,7 +67,7 @@ async function ownerOf(
     return owner && { ...owner, isSuspended: isSuspended(env, owner.keyPrefix) };
   } catch (error) {
     if (!(error instanceof CoordinationError)) throw error;
-    tell({ type: "misconfigured", error });
+    tell({ type: "misconfigured", variable: error instanceof VariableError ? error.variable : undefined, error });
     throw new Problem(
       "misconfigured",
       "this Worker accepts no callback: its log says which variable must be corrected",

@@ -175,5 +175,6 @@ async function remove(c: AppContext): Promise<Response> {
 }
 
 async function events(c: AppContext): Promise<Response> {
-  return answerEvents(c, groupEvents(trackerOf(c), groupIdOf(c)), eventsOf(c));
+  const source = groupEvents(trackerOf(c), groupIdOf(c));
+  return c.var.quotas.stream(c.req.raw.signal, () => answerEvents(c, source, eventsOf(c)));
 }

@@ -1,10 +1,20 @@
 import { checkCapabilityVariables } from "../capability/keyring.js";
 import { type App, type AppContext, route } from "../context.js";
 import { isDashboardOn, VariableError, type WorkerEnv } from "../env.js";
+import { checkQuotaVariables } from "../quotas/table.js";
 import { suspendedTenants } from "../suspension.js";
 import { liveTokens } from "../tokens.js";
 import { VERSION } from "../version.js";
 import { checkWebhookVariables } from "../webhooks.js";
+
+const CHECKS = [
+  liveTokens,
+  suspendedTenants,
+  checkCapabilityVariables,
+  checkWebhookVariables,
+  checkQuotaVariables,
+  isDashboardOn,
+];
 
 /**
  * `GET /health`: needs no token and touches no storage. `degraded` names the variables that are missing or malformed,
@@ -12,15 +22,7 @@ import { checkWebhookVariables } from "../webhooks.js";
  */
 export function healthRoutes(app: App, checkBinding: (env: WorkerEnv) => void): void {
   route(app, "/health", {
-    GET: (c) =>
-      health(c, [
-        checkBinding,
-        liveTokens,
-        suspendedTenants,
-        checkCapabilityVariables,
-        checkWebhookVariables,
-        isDashboardOn,
-      ]),
+    GET: (c) => health(c, [checkBinding, ...CHECKS]),
   });
 }
 

@@ -144,5 +144,5 @@ async function events(c: AppContext): Promise<Response> {
   const id = requestIdOf(c);
   const tracker = trackerOf(c);
   const source = requestEvents(id, { id, newer: (after, options) => tracker.newer(id, after, options) });
-  return answerEvents(c, source, eventsOf(c));
+  return c.var.quotas.stream(c.req.raw.signal, () => answerEvents(c, source, eventsOf(c)));
 }

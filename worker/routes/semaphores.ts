@@ -50,7 +50,9 @@ async function acquire(c: AppContext): Promise<Response> {
     signal: c.req.raw.signal,
     awaitsAnswers: isOwn,
   };
-  return c.json(shown(call, isOwn ? await takeOwn(c, call) : await takeOnce(c, call)));
+  const take = () => (isOwn ? takeOwn(c, call) : takeOnce(c, call));
+  // Counted before the caller is in line, which its next call would otherwise have to leave.
+  return c.json(shown(call, call.waitMs > 0 ? await c.var.quotas.wait(take) : await take()));
 }
 
 /** Keeps a permit, and a place when the wait is over. A caller that goes away gives up its place. */

@@ -10,6 +10,7 @@ import { isListed } from "../../src/runtime/listing.js";
 import { BatchAnswer, type OperationOutcome, problemOutcome } from "../batch-answer.js";
 import { readJson } from "../body.js";
 import { type App, type AppContext, pathSegment, route } from "../context.js";
+import { isRegistration } from "../quotas/limited.js";
 import { batchBody, listBody, operationBody, runBody, watchBody } from "../schemas/bodies.js";
 import { parse } from "../schemas/parse.js";
 import { INPUTS } from "../schemas/transitions.js";
@@ -69,7 +70,11 @@ function bytesOf({ bytes = MAX_PAGE_BYTES }: { readonly bytes?: number }): numbe
  */
 async function batch(c: AppContext): Promise<Response> {
   const { operations } = parse(batchBody, await readJson(c.req.raw));
-  const pages = operations.filter((operation) => isPaged(String(Object(operation).transition))).length;
+  const names = operations.map((operation) => String(Object(operation).transition));
+  // The request itself is counted already.
+  await c.var.quotas.requests(operations.length - 1);
+  await c.var.quotas.reserve(names.filter(isRegistration).length);
+  const pages = names.filter(isPaged).length;
   const pageBytes = Math.floor(MAX_ANSWER_BYTES / Math.max(1, pages));
   const answer = new BatchAnswer();
   await Promise.all(operations.map(async (operation, at) => answer.add(at, await outcomeOf(c, operation, pageBytes))));

@@ -43,13 +43,14 @@ const CODES = {
 } as const satisfies Record<ProblemCode, true>;
 
 export const problem = z.strictObject({
-  type: told(text, "`about:blank`: the status code says it all; `code` says more"),
+  type: told(text, "`about:blank`: the status code says it all; `code` says more. Else `…#quota-exceeded`"),
   title: text,
   status: z.int(),
   detail: told(text, "for people; holds no value that the caller sent"),
   code: told(z.enum(Object.keys(CODES) as [ProblemCode, ...ProblemCode[]]), "for programs; never changes its meaning"),
   retryable: told(z.boolean(), "the same call may succeed later"),
   applied: told(z.enum(["no", "unknown"]), "`unknown`: the call may have been applied"),
+  "violated-policies": z.exactOptional(told(z.array(text), "the quotas that were reached")),
 });
 
 // ---- Groups ----

@@ -17,10 +17,10 @@ import {
   type WatchableTransition,
   type WatchOptions,
 } from "../../runtime/backend.js";
-import { Joined } from "../../runtime/batcher.js";
+import { Joined, type Outcome as Sent } from "../../runtime/batcher.js";
 import { type Limit, within } from "../../runtime/deadline.js";
 import { drainQueue } from "../../runtime/drain.js";
-import { emit, hookOrWarning, type OnEvent } from "../../runtime/events.js";
+import { emit, emitChanges, hookOrWarning, type OnEvent } from "../../runtime/events.js";
 import { answerOf, itemsOf, type ListAnswer, type ListQuery } from "../../runtime/listing.js";
 import { recordName } from "../../runtime/placement.js";
 import type { Listening, Notified, WaitSource } from "../../runtime/wait-loop.js";
@@ -87,7 +87,11 @@ export class CustomBackend implements Backend {
       maxQueueMs: settings.callTimeoutMs,
       clock,
       random: settings.random,
-      send: (operations, signal) => new RecordOperations(settings, operations).run(signal),
+      send: async (operations, signal) => {
+        const outcomes = await new RecordOperations(settings, operations).run(signal);
+        this.#tellChanges(operations, outcomes);
+        return outcomes;
+      },
     });
     this.#waiters = new Waiters({
       clock,
@@ -261,6 +265,14 @@ export class CustomBackend implements Backend {
     } catch (error) {
       if (signal?.aborted) throw error;
       this.#tellFailure(error);
+    }
+  }
+
+  /** Also of calls whose callers have left meanwhile. */
+  #tellChanges(operations: readonly Operation[], outcomes: readonly Sent<Evaluated>[]): void {
+    for (const [i, outcome] of outcomes.entries()) {
+      const record = partsOfName(operations[i]?.record ?? "");
+      if ("value" in outcome && record !== undefined) emitChanges(this.#onEvent, record, outcome.value.events);
     }
   }
 

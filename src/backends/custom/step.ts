@@ -1,5 +1,5 @@
 import { type InputOf, machineOf, type OutputOf, type TransitionName } from "../../core/registry.js";
-import type { Changes } from "../../core/store.js";
+import type { Changes, RecordEvent } from "../../core/store.js";
 import { CoordinationError } from "../../errors.js";
 import { evaluate, evaluationFailed } from "../../runtime/evaluate.js";
 import type { Operation } from "./call.js";
@@ -16,6 +16,7 @@ export interface Evaluated {
   readonly isNotified: boolean;
   /** The only waiters that are notified. Empty: all. */
   readonly topics: readonly string[];
+  readonly events: readonly RecordEvent[];
 }
 
 /** One evaluation of several operations. The callers receive these results once the record is stored. */
@@ -75,6 +76,7 @@ function stepOf(
         due: dueOf(changes, nowMs),
         isNotified: changes.notified,
         topics: changes.topics,
+        events: changes.events,
       });
     } catch (error) {
       failed.set(operation, evaluationFailed(operation.transition, error));

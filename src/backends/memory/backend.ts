@@ -16,7 +16,7 @@ import type {
 } from "../../runtime/backend.js";
 import { type DueLine, drainQueue } from "../../runtime/drain.js";
 import { type Evaluation, evaluate, evaluationFailed } from "../../runtime/evaluate.js";
-import { hookOrWarning } from "../../runtime/events.js";
+import { emitChanges, hookOrWarning, type OnEvent } from "../../runtime/events.js";
 import { answerOf, itemsOf, type ListAnswer, type ListQuery } from "../../runtime/listing.js";
 import { partsOfRecord, recordName } from "../../runtime/placement.js";
 import { Waiters } from "../../runtime/waiters.js";
@@ -51,6 +51,7 @@ const PUT_OFF_MS = 30_000;
 /** Runs transitions in this process, wakes due records with one timer, and keeps records in a map. */
 export class MemoryBackend implements Backend {
   readonly #clock: Clock;
+  readonly #onEvent: OnEvent;
   readonly #records = new Map<string, MemoryRecord>();
   readonly #waiters: Waiters;
   readonly #wakers: Wakers;
@@ -63,6 +64,7 @@ export class MemoryBackend implements Backend {
   constructor({ clock = systemClock, onEvent: own }: Pick<MemoryOptions, "clock" | "onEvent"> = {}) {
     const onEvent = hookOrWarning(own, () => clock.now());
     this.#clock = clock;
+    this.#onEvent = onEvent;
     this.#waiters = new Waiters({
       clock,
       sharedClock: new SharedClock(clock),
@@ -129,6 +131,7 @@ export class MemoryBackend implements Backend {
     const { output, changes } = evaluation;
     if (changes.dirty) this.#commit(name, changes, nowMs);
     if (changes.notified) this.#waiters.notify(name, changes.topics);
+    emitChanges(this.#onEvent, { machine: machineOf(transition), id }, changes.events);
     return output;
   }
 

@@ -23,7 +23,7 @@ import {
 } from "../../runtime/backend.js";
 import { type Carrier, HTTP_LANES, type Joinable, Joined, type Outcome } from "../../runtime/batcher.js";
 import { drainQueue } from "../../runtime/drain.js";
-import { hookOrWarning } from "../../runtime/events.js";
+import { emitChanges, hookOrWarning } from "../../runtime/events.js";
 import { answerOf, type FoundLine, itemsOf, type ListAnswer, type ListQuery } from "../../runtime/listing.js";
 import { recordName } from "../../runtime/placement.js";
 import type { WaitSource } from "../../runtime/wait-loop.js";
@@ -91,8 +91,14 @@ export class UpstashBackend implements Backend, Drainable {
       clock,
       random: Math.random,
     };
-    const send = (evaluations: readonly Evaluation[], signal: AbortSignal) =>
-      evaluate(evaluations, { signal, scripts, client: this.#client });
+    const send = async (evaluations: readonly Evaluation[], signal: AbortSignal) => {
+      const outcomes = await evaluate(evaluations, { signal, scripts, client: this.#client });
+      for (const [i, outcome] of outcomes.entries()) {
+        // Also of calls whose callers have left meanwhile.
+        if ("value" in outcome) emitChanges(onEvent, evaluations[i] as Evaluation, outcome.value.events);
+      }
+      return outcomes;
+    };
     this.#joined = new Joined({ ...this.#sending, send });
     this.#subscriptions = new Subscriptions(this.#client);
     this.#waiters = new Waiters({
@@ -224,6 +230,8 @@ export class UpstashBackend implements Backend, Drainable {
     const text = JSON.stringify(input);
     const reply = await this.#joined.run({
       transition,
+      machine,
+      id,
       record,
       keys: index === undefined ? [record, due] : [record, due, index],
       args: [step, text, name, channel, String(this.#clockSkewMs())],

@@ -1,3 +1,4 @@
+import type { MachineName } from "../../core/registry.js";
 import type { Joinable, Outcome } from "../../runtime/batcher.js";
 import type { Client } from "./client.js";
 import { explained, explainRefusal, Refused, unexpectedReply } from "./failure.js";
@@ -5,7 +6,10 @@ import { readReply, type ScriptReply } from "./reply.js";
 import type { ScriptCall, Scripts } from "./scripts.js";
 
 /** One transition on one record. */
-export interface Evaluation extends ScriptCall, Joinable {}
+export interface Evaluation extends ScriptCall, Joinable {
+  readonly machine: MachineName;
+  readonly id: string;
+}
 
 interface Failed {
   readonly failure: unknown;

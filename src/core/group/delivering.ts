@@ -74,12 +74,30 @@ export function take(store: Store, input: { op: string; generation: number }): {
   return { taken: true };
 }
 
-/** Queues deliveries again: the group's own, and the dead letters of its earlier generations. */
-export function redeliver(store: Store, input: { op: string; generation?: number }): { view?: GroupView } {
+export interface RedeliverInput {
+  op: string;
+  generation?: number;
+  /** How long after the last call another one is refused. The Worker's quota. @default 0 */
+  pauseMs?: number;
+}
+
+export interface RedeliverOutput {
+  view?: GroupView;
+  /** Refused: nothing was queued. */
+  retryAfterMs?: number;
+}
+
+/** Queues deliveries again: the group's own, and the dead letters of its earlier generations. A copy of a call does nothing. */
+export function redeliver(store: Store, input: RedeliverInput): RedeliverOutput {
   const group = openGroup(store);
   if (group === undefined) return {};
   const { head } = group;
   if (head.outbox !== undefined && !isOther(group, input.generation) && store.get("redelivered") !== input.op) {
+    const pauseMs = input.pauseMs ?? 0;
+    // The clock may have been set back.
+    const leftMs = Math.min((head.redeliveredAtMs ?? 0) + pauseMs - store.nowMs, pauseMs);
+    if (leftMs > 0) return { view: viewOf(store, head), retryAfterMs: leftMs };
+    head.redeliveredAtMs = store.nowMs;
     store.set("redelivered", input.op);
     redeliverAll(store, head, head.generation);
     save(group);

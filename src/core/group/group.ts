@@ -2,7 +2,7 @@ import { encode } from "../host.js";
 import { numbersUntilMs } from "../numbers.js";
 import { enqueue, nextDueMs, PENDING_MS, pendingUntilMs, type Target, type Targets } from "../outbox/deliveries.js";
 import { CASCADE_ROUTE, TASK_ROUTE } from "../outbox/routes.js";
-import type { Store } from "../store.js";
+import type { EndedRecord, Store } from "../store.js";
 import { indexLineOf } from "./listing.js";
 import { decide } from "./policy.js";
 import {
@@ -71,6 +71,12 @@ export function end({ head }: Group, state: GroupState, endedBy: string, ending:
   head.ending = ending;
 }
 
+/** The reason is a word of this library. The text that a caller gave to `cancel` is in the status alone. */
+function endOf({ generation, state, completionReason, endedBy, total, succeeded, failed }: GroupHead): EndedRecord {
+  const reason = completionReason ?? endedBy!;
+  return { type: "ended", generation, state: state as EndedRecord["state"], reason, total, succeeded, failed };
+}
+
 /**
  * Stores a change: the head, the stages, the deliveries of an end, and the timers, which follow from the state. An open
  * group's timer is only moved forward: `arm` sets it anew when it rings.
@@ -84,6 +90,7 @@ export function save(group: Group): void {
     // Not deleted: in Lua `delete` needs a library that fills a script's 200 locals.
     head.ending = undefined;
     head.endedAtMs = store.nowMs;
+    store.tell(endOf(head));
     queueDeliveries(group, ending);
     store.notify();
     arm(group);

@@ -102,6 +102,7 @@ export interface GroupHead extends OutboxHead {
   /** The group was removed, and only its outbox is left. */
   isCompact?: boolean;
   operations?: OpRing;
+  redeliveredAtMs?: number;
 }
 
 /** The effects of an end besides the group's own target. */

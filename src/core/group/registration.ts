@@ -131,6 +131,7 @@ function created(store: Store, input: RegisterInput, { group, early }: Beginning
     store.discard();
     return { outcome: "refused", refused };
   }
+  store.tell({ type: "registered", generation: head.generation, total: head.total });
   if (isOpen(head)) applyPolicy(group, true, "register");
   applyParentsCancel(group, input.parent);
   save(group);

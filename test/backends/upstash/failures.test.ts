@@ -301,12 +301,13 @@ describe("secrets", () => {
 
 describe("a reply", () => {
   it("has an array wherever Lua wrote an empty table, but at the top", () => {
-    expect(readReply("={}")).toEqual({ due: undefined, output: {} });
+    expect(readReply("={}")).toEqual({ due: undefined, output: {}, events: [] });
     expect(readReply('!{"a":{},"b":[{"c":{}}],"d":"{}"}')).toEqual({
       due: "fresh",
       output: { a: [], b: [{ c: [] }], d: "{}" },
+      events: [],
     });
-    expect(readReply("+{}")).toEqual({ due: "still", output: {} });
+    expect(readReply("+{}")).toEqual({ due: "still", output: {}, events: [] });
   });
 
   it.each([undefined, null, 7, "", "={", "{}", "?{}", "=1", "=null", "=[]", ["={}"], { result: "={}" }])(

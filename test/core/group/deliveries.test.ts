@@ -156,6 +156,30 @@ describe("the deliveries of a group", () => {
     expect(restart(20).outcome).toBe("created");
   });
 
+  it("redelivers once a pause where the call names one; a copy of the last call is none", () => {
+    const { run, pass } = bench();
+    run("completion.register", registration({ total: 0, targets: { complete: TARGET } }));
+    const redeliver = (op: string, pauseMs?: number) => {
+      const { view, retryAfterMs } = run("completion.redeliver", { op, ...(pauseMs === undefined ? {} : { pauseMs }) });
+      expect(view?.delivery.state).toBe("pending");
+      return retryAfterMs;
+    };
+    expect(redeliver("r1", 60_000)).toBeUndefined();
+    pass(1_000);
+    expect([redeliver("r1", 60_000), redeliver("r2", 60_000)]).toEqual([undefined, 59_000]);
+    pass(58_999);
+    expect(redeliver("r3", 60_000)).toBe(1);
+    // A longer pause counts from the same call, and a call without one is never refused.
+    expect(redeliver("r4", 120_000)).toBe(60_001);
+    pass(1);
+    expect([redeliver("r5", 60_000), redeliver("r6"), redeliver("r7", 60_000)]).toEqual([undefined, undefined, 60_000]);
+    // The clock was set back: the pause is no longer than it was.
+    pass(-3_600_000);
+    expect(redeliver("r8", 60_000)).toBe(60_000);
+    pass(3_660_000);
+    expect(redeliver("r9", 60_000)).toBeUndefined();
+  });
+
   it("redelivers once a call, what was delivered too", () => {
     const { run } = bench();
     const first = run("completion.register", registration({ total: 0, targets: { complete: TARGET } }));

@@ -6,7 +6,7 @@ import { type Clock, systemClock } from "../../../lib/clock.js";
 import { SharedClock } from "../../../lib/shared-clock.js";
 import type { Backend, RunOptions, Wake, WakingMachine, WatchableTransition } from "../../../runtime/backend.js";
 import { type Evaluation, evaluate, evaluationFailed } from "../../../runtime/evaluate.js";
-import type { OnEvent } from "../../../runtime/events.js";
+import { emitChanges, type OnEvent } from "../../../runtime/events.js";
 import { recordName } from "../../../runtime/placement.js";
 import type { WaiterOptions } from "../../../runtime/wait-loop.js";
 import { Waiters } from "../../../runtime/waiters.js";
@@ -132,6 +132,7 @@ export class LocalBackend implements Backend {
     this.#arm(changes, nowMs);
     if (!isTold) this.#options.alarm.arm(tellAtMs);
     if (changes.notified) this.#waiters.notify(record, changes.topics);
+    emitChanges(this.#options.onEvent, { machine: machineOf(transition), id }, changes.events);
     return output;
   }
 
