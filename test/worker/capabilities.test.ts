@@ -310,7 +310,7 @@ describe("cross-origin access", () => {
       "POST",
     ]);
     expect(asked.headers.get("access-control-allow-headers")).toBe(
-      "authorization, content-type, last-event-id, prefer",
+      "authorization, content-type, last-event-id, prefer, traceparent, tracestate",
     );
     expect(asked.headers.get("access-control-allow-credentials")).toBeNull();
     const answers = [

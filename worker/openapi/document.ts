@@ -158,7 +158,7 @@ function described(operation: Operation, tag: string): object {
   };
 }
 
-function parametersOf({ path, query, waits }: Operation): object[] {
+function parametersOf({ path, query, waits, traces }: Operation): object[] {
   const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => name);
   return [
     ...names.map((name) => {
@@ -174,6 +174,17 @@ function parametersOf({ path, query, waits }: Operation): object[] {
             description: "`wait=20` waits up to 20 seconds, at most 60 (RFC 7240).",
             schema: { type: "string", pattern: "wait=\\d+" },
             example: "wait=20",
+          },
+        ]
+      : []),
+    ...(traces
+      ? [
+          {
+            name: "traceparent",
+            in: "header",
+            description: "The caller's trace context (W3C), which deliveries link to. An invalid one is ignored.",
+            schema: { type: "string" },
+            example: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
           },
         ]
       : []),
@@ -205,10 +216,10 @@ function referencesTo(statuses: readonly number[]): object {
 
 /** Returns the description of a webhook. @see https://www.standardwebhooks.com */
 function webhook(): object {
-  const header = (name: string, description: string) => ({
+  const header = (name: string, description: string, required = true) => ({
     name,
     in: "header",
-    required: true,
+    required,
     description,
     schema: { type: "string" },
   });
@@ -224,6 +235,7 @@ function webhook(): object {
         header("webhook-id", "the same in every attempt"),
         header("webhook-timestamp", "when this attempt was made, in seconds since 1970"),
         header("webhook-signature", "`v1,` and a signature of id, timestamp and body; several, separated by spaces"),
+        header("traceparent", "a new trace for this attempt (W3C); absent if no call had a trace context", false),
       ],
       requestBody: {
         required: true,
@@ -236,6 +248,14 @@ function webhook(): object {
                 type: { type: "string", pattern: "^(group|request)\\.(completed|failed|timed_out|cancelled)$" },
                 timestamp: { type: "string", format: "date-time", description: "when the group ended" },
                 data: { $ref: "#/components/schemas/GroupStatus" },
+                trace: {
+                  type: "object",
+                  description: "the trace contexts to link to, if calls had them",
+                  properties: {
+                    registered: { type: "string", description: "of the registration" },
+                    ended: { type: "string", description: "of the ack that ended the group" },
+                  },
+                },
               },
             },
           },

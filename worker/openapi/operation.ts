@@ -14,6 +14,8 @@ export interface Operation {
   readonly answer: Answer;
   /** The call waits as long as the header `Prefer: wait=20` says. */
   readonly waits?: true;
+  /** The call stores the trace context of the header `traceparent`. */
+  readonly traces?: true;
   /** The status codes of problems that only some calls have. */
   readonly problems?: readonly (404 | 408 | 409 | 410 | 413 | 422 | 429 | 500 | 501 | 503)[];
   /** Needs no token in a header. */

@@ -14,6 +14,7 @@ export const TRANSITIONS: readonly Operation[] = [
     summary: "Run a transition",
     description: NAMED,
     body: { schema: runBody, example: { id: "counter-1", input: {} } },
+    traces: true,
     answer: { description: "What the transition returned.", schema: output },
     problems: [404, 501],
   },
@@ -34,6 +35,7 @@ export const TRANSITIONS: readonly Operation[] = [
     summary: "Run several transitions",
     description: `${NAMED} Each operation has its own outcome; the answer holds about 4 MB.`,
     body: { schema: batchBody, example: { operations: [{ transition: "kv.get", id: "counter-1", input: {} }] } },
+    traces: true,
     answer: { description: "The outcome of each operation, in their order.", schema: outcomes },
   },
   {

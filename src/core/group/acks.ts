@@ -31,7 +31,7 @@ export interface AckInput {
   /** Also answer the status of the group. */
   view?: boolean;
   /** The caller's trace context, a W3C traceparent. Stored only if the call ends the group. */
-  traceparent?: string;
+  traceparent?: string | undefined;
 }
 
 export interface AckLine {
@@ -192,7 +192,7 @@ function finishCall(group: Group, call: AckCall): AckRefusal | undefined {
 }
 
 /** Remembers the trace context of a call that ended the group, for its deliveries. */
-function traceEnd({ head }: Group, { traceparent }: { traceparent?: string }): void {
+function traceEnd({ head }: Group, { traceparent }: { traceparent?: string | undefined }): void {
   if (head.ending !== undefined && traceparent !== undefined) head.ending.traceparent = traceparent;
 }
 
@@ -250,7 +250,7 @@ const fullUntilMs = ({ early: { plain, bodies } }: EarlyHead): number => plain.f
 /** Counts tasks without ids. The operation alone keeps a copy of the call from counting twice. */
 export function decrement(
   store: Store,
-  input: { op: string; by: number; generation?: number; traceparent?: string },
+  input: { op: string; by: number; generation?: number; traceparent?: string | undefined },
 ): { remaining?: number; refused?: "named" } {
   const group = openGroup(store);
   if (group === undefined || isOther(group, input.generation)) return {};

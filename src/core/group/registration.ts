@@ -45,7 +45,7 @@ export interface RegisterInput extends Announcement {
   metadata?: string;
   restart?: Restart;
   /** The caller's trace context, a W3C traceparent. Its deliveries name it. */
-  traceparent?: string;
+  traceparent?: string | undefined;
 }
 
 /** `from`: only if this generation stands. `keep`: its successes count in the next one. */

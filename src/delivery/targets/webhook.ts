@@ -3,6 +3,7 @@ import { CoordinationError } from "../../errors.js";
 import { checkText } from "../../lib/validate.js";
 import { statusAtEnd } from "../group-status.js";
 import type { Webhooks } from "../handler.js";
+import { attemptTrace, linksOf } from "../trace-links.js";
 import type { Attempt, DeliveryHost, TargetKind } from "./target-kind.js";
 
 const MAX_URL_BYTES = 2_048;
@@ -33,11 +34,17 @@ export const webhookTarget: TargetKind = {
   lacks: ({ noWebhooks }) => noWebhooks,
 };
 
-async function send({ id, claim, signal }: Attempt, { webhooks }: DeliveryHost): Promise<undefined> {
+async function send(
+  { id, claim, signal, traceparent = attemptTrace(claim) }: Attempt,
+  { webhooks }: DeliveryHost,
+): Promise<undefined> {
   const timestamp = new Date(claim.createdAtMs).toISOString();
-  const body = JSON.stringify({ type: claim.type, timestamp, data: statusAtEnd(id, claim) });
+  const { type, registerTrace, endTrace } = claim;
+  // The header is about this attempt. The links are part of the message, and signed with it.
+  const trace = (registerTrace ?? endTrace) === undefined ? undefined : linksOf(claim);
+  const body = JSON.stringify({ type, timestamp, data: statusAtEnd(id, claim), trace });
   // If this instance has no sender, the attempt must fail and not count as delivered. The cast hides that the call
   // throws.
-  await (webhooks as Webhooks).send({ url: claim.body, id: claim.deliveryId, body, signal });
+  await (webhooks as Webhooks).send({ url: claim.body, id: claim.deliveryId, body, traceparent, signal });
   return undefined;
 }
