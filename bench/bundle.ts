@@ -2,7 +2,7 @@ import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
 /** Peer packages and the platform's own modules: whoever uses them has them already. */
-const EXTERNAL = ["@upstash/redis", "hono", "hono/*", "zod", "zod/*", "cloudflare:workers"];
+const EXTERNAL = ["@opentelemetry/api", "@upstash/redis", "hono", "hono/*", "zod", "zod/*", "cloudflare:workers"];
 
 /** What an application bundles of the library, and how much that may be. */
 export interface Use {
