@@ -16,6 +16,7 @@ import { capabilityRoutes } from "../../worker/routes/capabilities.js";
 import { groupRoutes } from "../../worker/routes/groups.js";
 import { healthRoutes } from "../../worker/routes/health.js";
 import { limitRoutes } from "../../worker/routes/limits.js";
+import { metricsRoutes } from "../../worker/routes/metrics.js";
 import { openApiRoutes } from "../../worker/routes/openapi.js";
 import { requestRoutes } from "../../worker/routes/requests.js";
 import { semaphoreRoutes } from "../../worker/routes/semaphores.js";
@@ -29,6 +30,7 @@ const SOURCE = JSON.stringify(openApiDocument());
 function routed(): string[] {
   const app = new Hono<AppEnv>();
   healthRoutes(app, () => {});
+  metricsRoutes(app, { whole: () => ({}) as never, misconfigured: () => [] });
   callbackRoutes(app, { whole: () => new MemoryCoordinator(), tell: () => {} });
   for (const routes of [
     openApiRoutes,

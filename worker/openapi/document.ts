@@ -191,11 +191,13 @@ function parametersOf({ path, query, waits, traces }: Operation): object[] {
   ];
 }
 
-function answerOf({ answer: { description, schema, isStream } }: Operation): object {
+function answerOf({ answer: { description, schema, mediaType, isStream } }: Operation): object {
   if (isStream) {
     const content = { "text/event-stream": { schema: { type: "string" } } };
     return { 200: { description, content }, 204: { description: "The client has received the last event." } };
   }
+  if (mediaType !== undefined)
+    return { 200: { description, content: { [mediaType]: { schema: { type: "string" } } } } };
   if (schema === undefined) return { 204: { description } };
   return { 200: { description, content: { "application/json": { schema: schemaOf(schema) } } } };
 }

@@ -34,6 +34,8 @@ export interface Answer {
   readonly description: string;
   /** Absent: 204, without a body. */
   readonly schema?: z.ZodMiniType;
+  /** A text of another media type. */
+  readonly mediaType?: string;
   /** A stream of server-sent events. */
   readonly isStream?: true;
 }

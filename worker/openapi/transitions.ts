@@ -59,6 +59,16 @@ export const TRANSITIONS: readonly Operation[] = [
   },
   {
     method: "GET",
+    path: "/metrics",
+    operationId: "getMetrics",
+    summary: "Read gauges in Prometheus' text format",
+    description:
+      "Of the token's tenant: open groups, owed deliveries, the oldest open group. As the index has them, some seconds late. " +
+      "One call of the index with bounded work.",
+    answer: { description: "The gauges, in version 0.0.4 of the format.", mediaType: "text/plain" },
+  },
+  {
+    method: "GET",
     path: "/openapi.json",
     operationId: "getDescription",
     summary: "Read this description",

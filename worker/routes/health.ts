@@ -9,14 +9,18 @@ import { checkWebhookVariables } from "../webhooks.js";
  * without their values.
  */
 export function healthRoutes(app: App, checkBinding: (env: WorkerEnv) => void): void {
-  route(app, "/health", {
-    GET: (c) => health(c, [checkBinding, liveTokens, checkCapabilityVariables, checkWebhookVariables, isDashboardOn]),
-  });
+  route(app, "/health", { GET: (c) => health(c, checkBinding) });
 }
 
-function health(c: AppContext, checks: readonly ((env: WorkerEnv) => unknown)[]): Response {
+/** Returns the variables that are missing or malformed. */
+export function misconfiguredOf(env: WorkerEnv, checkBinding: (env: WorkerEnv) => void): string[] {
+  const checks = [checkBinding, liveTokens, checkCapabilityVariables, checkWebhookVariables, isDashboardOn];
+  return checks.flatMap((check) => faultOf(check, env));
+}
+
+function health(c: AppContext, checkBinding: (env: WorkerEnv) => void): Response {
   c.header("cache-control", "no-store");
-  const misconfigured = checks.flatMap((check) => faultOf(check, c.env));
+  const misconfigured = misconfiguredOf(c.env, checkBinding);
   if (misconfigured.length === 0) return c.json({ status: "ok", version: VERSION });
   return c.json({ status: "degraded", version: VERSION, misconfigured });
 }

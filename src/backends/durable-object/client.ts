@@ -1,4 +1,6 @@
 import { Coordinator } from "../../coordinator.js";
+import type { RunOptions } from "../../runtime/backend.js";
+import type { IndexCounts } from "../../runtime/listing.js";
 import { DurableObjectBackend } from "./backend.js";
 import type { DurableObjectOptions } from "./options.js";
 
@@ -16,8 +18,23 @@ import type { DurableObjectOptions } from "./options.js";
  * ```
  */
 export class DurableObjectCoordinator extends Coordinator {
+  readonly #objects: DurableObjectBackend;
+
   /** @throws {CoordinationError} `misconfigured` without a namespace, `invalid_input` for an option out of range. */
   constructor(options: DurableObjectOptions) {
-    super(new DurableObjectBackend(options), options);
+    const backend = new DurableObjectBackend(options);
+    super(backend, options);
+    this.#objects = backend;
+  }
+
+  /**
+   * Returns how many groups and requests the index lists: open ones, and ended ones that owe a delivery. Counts at most 1,000
+   * of each list, so the cost is bounded. One call of the index object.
+   *
+   * @throws {CoordinationError} `unsupported` where the objects keep no index.
+   * @internal
+   */
+  indexCounts(options: Pick<RunOptions, "signal"> = {}): Promise<IndexCounts> {
+    return this.#objects.counts(options);
   }
 }

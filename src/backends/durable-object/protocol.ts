@@ -82,6 +82,11 @@ export interface ObjectMethods {
   indexLine(line: IndexMessage): ObjectReply | Promise<ObjectReply>;
   /** Returns an `IndexPage` and its time, from the object that is the index. */
   listIndex(query: ListQuery): ObjectReply | Promise<ObjectReply>;
+  /**
+   * Returns `IndexCounts`, from the object that is the index: of the open groups, and of the ended ones that owe a delivery.
+   * Counts at most 1,000 of each list.
+   */
+  countIndex(): ObjectReply | Promise<ObjectReply>;
   /** Ends the wait with this ticket, after its client has disconnected. */
   leave(ticket: string): void | Promise<void>;
 }

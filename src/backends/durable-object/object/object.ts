@@ -13,7 +13,7 @@ import type { WakingMachine } from "../../../runtime/backend.js";
 import { type DueLine, type DueQueue, drainQueue } from "../../../runtime/drain.js";
 import type { CoordinatorEvent } from "../../../runtime/events.js";
 import { emit, hookOrWarning } from "../../../runtime/events.js";
-import type { ListedMachine, ListQuery } from "../../../runtime/listing.js";
+import type { IndexCounts, ListedMachine, ListQuery } from "../../../runtime/listing.js";
 import { recordName } from "../../../runtime/placement.js";
 import { sizeOf } from "../../../runtime/size.js";
 import { type DeliveryOptions, type DeliveryPlace, deliver } from "../../../trackers/deliver.js";
@@ -226,14 +226,18 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
   /** Returns a page of the index that this object is. Returns `unsupported` where the class has no `index`. */
   listIndex(query: ListQuery): ObjectReply {
     return answer(() => {
-      if (!this.#isIndexed()) {
-        throw new CoordinationError(
-          "unsupported",
-          "the objects keep no index: set index = true on their class, which needs its namespace",
-        );
-      }
+      this.#checkIndexed();
       const nowMs = this.now();
       return { ...this.#lines.page(query, nowMs), asOfMs: nowMs - TELL_AFTER_MS };
+    });
+  }
+
+  /** Returns the counts of the index that this object is. Returns `unsupported` where the class has no `index`. */
+  countIndex(): ObjectReply {
+    return answer((): IndexCounts => {
+      this.#checkIndexed();
+      const nowMs = this.now();
+      return { lists: this.#lines.counts(nowMs), asOfMs: nowMs - TELL_AFTER_MS };
     });
   }
 
@@ -345,6 +349,14 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     } catch {
       return false;
     }
+  }
+
+  #checkIndexed(): void {
+    if (this.#isIndexed()) return;
+    throw new CoordinationError(
+      "unsupported",
+      "the objects keep no index: set index = true on their class, which needs its namespace",
+    );
   }
 
   async #sendLine(line: IndexMessage): Promise<number> {
