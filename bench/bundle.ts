@@ -20,26 +20,26 @@ export const USES: readonly Use[] = [
   {
     what: "every tracker of `.`",
     source: `export { CompletionTracker, RequestWaitTracker, CoalesceTracker, DedupeWindow, RequestStatsAccumulator } from "./src/index.ts"`,
-    most: 16_950,
+    most: 17_300,
     target: 8_000,
   },
   {
     what: "`.`, all of it: memory, custom backends and their machines too",
     source: all("index.ts"),
-    most: 52_200,
+    most: 52_600,
     target: 8_000,
   },
-  { what: "`./upstash`, with its scripts", source: all("backends/upstash/index.ts"), most: 55_100, target: 10_000 },
+  { what: "`./upstash`, with its scripts", source: all("backends/upstash/index.ts"), most: 55_200, target: 10_000 },
   { what: "`./http`", source: all("backends/http/index.ts"), most: 9_900, target: 4_000 },
-  { what: "`./hono`", source: all("hono/index.ts"), most: 28_600, target: 4_000 },
+  { what: "`./hono`", source: all("hono/index.ts"), most: 28_900, target: 4_000 },
   {
     what: "`requestWait` of `./hono`, without `idempotency`",
     source: `export { requestWait } from "./src/hono/index.ts"`,
-    most: 17_600,
+    most: 17_950,
   },
   { what: "`idempotency` of `./hono`", source: `export { idempotency } from "./src/hono/index.ts"`, most: 8_000 },
   { what: "`./webhook`", source: all("webhook/index.ts"), most: 4_900, target: 4_000 },
-  { what: "`./durable-object`", source: all("backends/durable-object/object/index.ts"), most: 41_400, target: 12_000 },
+  { what: "`./durable-object`", source: all("backends/durable-object/object/index.ts"), most: 41_800, target: 12_000 },
 ];
 
 /** The minified bundle of a module, as an application's tools make it. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isSampled, rootTraceparent, validTraceparent } from "../src/lib/traceparent.js";
+import { rootTraceparent, validTraceparent } from "../src/lib/traceparent.js";
 
 const [TRACE, SPAN] = ["4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"];
 
@@ -33,11 +33,12 @@ describe("a traceparent", () => {
     expect(validTraceparent(value)).toBeUndefined();
   });
 
-  it("of a new trace is valid, and another one each time", () => {
-    const roots = Array.from({ length: 100 }, (_, i) => rootTraceparent(i % 2 === 0));
+  it("of a new trace is valid, is another one each time, and is sampled if a linked one is", () => {
+    const [sampled, other] = [`00-${TRACE}-${SPAN}-01`, `00-${TRACE}-${SPAN}-00`];
+    const roots = Array.from({ length: 100 }, (_, i) => rootTraceparent(i % 2 === 0 ? [undefined, sampled] : [other]));
     for (const [i, root] of roots.entries()) {
       expect(validTraceparent(root)).toBe(root);
-      expect(isSampled(root)).toBe(i % 2 === 0);
+      expect(root.slice(-3)).toBe(i % 2 === 0 ? "-01" : "-00");
     }
     expect(new Set(roots.flatMap((root) => root.split("-").slice(1, 3))).size).toBe(200);
   });
