@@ -121,6 +121,11 @@ describe("the trace of the ack that ended the group", () => {
       }),
     "a transition, by the header": (id) =>
       call("POST", "/v1/run/completion/ack", { body: { id, input: ackOf("a") }, ...traced(TWO) }),
+    "a transition's own input, over the header": (id) =>
+      call("POST", "/v1/run/completion/ack", {
+        body: { id, input: { ...ackOf("a"), traceparent: TWO } },
+        ...traced(THREE),
+      }),
     "a callback URL": async (id) => {
       const { json } = await call("POST", `/v1/groups/${id}/callbacks`, { body: { task: "a" } });
       const { url } = json as unknown as { url: string };
