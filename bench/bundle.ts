@@ -39,6 +39,7 @@ export const USES: readonly Use[] = [
   },
   { what: "`idempotency` of `./hono`", source: `export { idempotency } from "./src/hono/index.ts"`, most: 8_000 },
   { what: "`./webhook`", source: all("webhook/index.ts"), most: 4_900, target: 4_000 },
+  { what: "`./otel`", source: all("otel/index.ts"), most: 5_300 },
   { what: "`./durable-object`", source: all("backends/durable-object/object/index.ts"), most: 41_800, target: 12_000 },
 ];
 
