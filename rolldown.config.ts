@@ -17,7 +17,7 @@ const LIBRARY: RolldownOptions = {
   input: Object.fromEntries(
     [...Object.values(ENTRIES), ...ON_DEMAND].map((source) => [source.replace(/\.ts$/, ""), source]),
   ),
-  external: /^(?:@upstash|hono|zod|cloudflare:)/,
+  external: /^(?:@upstash|@opentelemetry|hono|zod|cloudflare:)/,
   platform: "neutral",
   tsconfig: "tsconfig.build.json",
   logLevel: "warn",

@@ -34,6 +34,12 @@ export const LAYERS: readonly Layer[] = [
   { name: "trackers", files: /^src\/trackers\//, layers: [...FOUNDATION, "delivery"], packages: [] },
   { name: "webhook", files: /^src\/webhook\//, layers: [...FOUNDATION, "http", "delivery", "trackers"], packages: [] },
   { name: "capability", files: /^src\/capability\//, layers: [...FOUNDATION, "delivery", "trackers"], packages: [] },
+  {
+    name: "otel",
+    files: /^src\/otel\//,
+    layers: [...FOUNDATION, "delivery", "trackers"],
+    packages: ["@opentelemetry/api"],
+  },
   { name: "memory", files: /^src\/backends\/memory\//, layers: [...FOUNDATION, "delivery"], packages: [] },
   { name: "custom", files: /^src\/backends\/custom\//, layers: [...FOUNDATION, "delivery"], packages: [] },
   { name: "http backend", files: /^src\/backends\/http\//, layers: [...FOUNDATION, "http"], packages: [] },

@@ -7,6 +7,7 @@ export const ENTRIES: Readonly<Record<string, string>> = {
   "./hono": "src/hono/index.ts",
   "./webhook": "src/webhook/index.ts",
   "./capability": "src/capability/index.ts",
+  "./otel": "src/otel/index.ts",
   "./config": "src/config/index.ts",
   "./worker": "worker/index.ts",
   "./testing": "src/testing/index.ts",

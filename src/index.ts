@@ -38,6 +38,7 @@ export type {
   Webhooks,
 } from "./delivery/handler.js";
 export type { ParentTask } from "./delivery/targets/parent-task.js";
+export type { TraceLinks } from "./delivery/trace-links.js";
 export {
   CoordinationError,
   type CoordinationErrorCode,
@@ -48,6 +49,7 @@ export type { RetryPolicy } from "./lib/backoff.js";
 export type { Clock } from "./lib/clock.js";
 export type { Duration } from "./lib/duration.js";
 export type {
+  AttemptObserver,
   Backend,
   Drainable,
   DrainCallOptions,
@@ -64,7 +66,7 @@ export type {
 export { type DrainEveryOptions, drainEvery } from "./runtime/drain-every.js";
 export type { CoordinatorEvent, OnEvent } from "./runtime/events.js";
 export type { ListAnswer, ListedMachine, ListedRecord, ListPosition, ListQuery } from "./runtime/listing.js";
-export type { CallOptions, GenerationOptions } from "./trackers/call-options.js";
+export type { CallOptions, GenerationOptions, TraceOptions } from "./trackers/call-options.js";
 export { type CoalesceOptions, CoalesceTracker } from "./trackers/coalesce.js";
 export { CompletionTracker, type CompletionTrackerOptions } from "./trackers/completion.js";
 export { type DedupeOptions, DedupeWindow } from "./trackers/dedupe.js";

@@ -10,7 +10,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
 /** The entry points that run on any edge, as one script that leaves `library` behind. */
 async function bundle(): Promise<{ text: string; left: readonly string[] }> {
-  const entries = [".", "./upstash", "./http", "./webhook", "./capability", "./config", "./testing"];
+  const entries = [".", "./upstash", "./http", "./webhook", "./capability", "./otel", "./config", "./testing"];
   const contents = entries
     .map((entry) => `export * from ${JSON.stringify(join(root, ENTRIES[entry] ?? ""))};`)
     .join("\n");

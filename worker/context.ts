@@ -37,6 +37,11 @@ export function route(app: App, path: string, handlers: Readonly<Record<string, 
   });
 }
 
+/** Returns the trace context that the request carries, unchecked. */
+export function traceOf(c: AppContext): { readonly traceparent: string | undefined } {
+  return { traceparent: c.req.header("traceparent") };
+}
+
 /** Returns a segment of the path, percent-decoded exactly once, so that any id is possible. */
 export function pathSegment(c: AppContext, index: number): string {
   // The app routes on the raw path (see `createWorker`): nothing has been decoded yet.

@@ -1,9 +1,8 @@
-import { Hono } from "hono";
+import { Hono, type MiddlewareHandler } from "hono";
 import { DurableObjectCoordinator } from "../src/backends/durable-object/client.js";
 import type { ObjectNamespace } from "../src/backends/durable-object/options.js";
 import type { Grant } from "../src/capability/capability.js";
 import { segmentsOf } from "../src/capability/token.js";
-import type { Coordinator } from "../src/coordinator.js";
 import { CoordinationError } from "../src/errors.js";
 import { bearerOfClaims, bearerToken } from "../src/http/bearer.js";
 import { isExpected, Problem, problemResponse } from "../src/http/problem.js";
@@ -23,8 +22,9 @@ import { callbackRoutes } from "./routes/callbacks.js";
 import { capabilityRoutes } from "./routes/capabilities.js";
 import { dashboardRoutes } from "./routes/dashboard.js";
 import { groupRoutes } from "./routes/groups.js";
-import { healthRoutes } from "./routes/health.js";
+import { healthRoutes, misconfiguredOf } from "./routes/health.js";
 import { limitRoutes } from "./routes/limits.js";
+import { metricsRoutes } from "./routes/metrics.js";
 import { openApiRoutes } from "./routes/openapi.js";
 import { reindexRoutes } from "./routes/reindex.js";
 import { requestRoutes } from "./routes/requests.js";
@@ -127,10 +127,10 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
   const mayName = mayNameOf(options.handlers);
   // On the raw path: an id is decoded once, by the route that reads it.
   const app: App = new Hono<AppEnv>({ getPath: rawPathOf });
-  const whole = (c: AppContext, keyPrefix: string): Coordinator =>
+  const whole = (c: AppContext, keyPrefix: string): DurableObjectCoordinator =>
     coordinatorOf({ env: c.env as Env, executionCtx: c.executionCtx }, keyPrefix, options);
   app.use("/v1/*", capabilityCors);
-  app.use("/v1/*", async (c, next) => {
+  const authenticating: MiddlewareHandler<AppEnv> = async (c, next) => {
     const { keyPrefix, grant, isRefused } = await callerOf(c, tell);
     if (isRefused) throw suspendedProblem();
     c.set("report", (error) => report(c, error));
@@ -145,8 +145,12 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
     c.set("coordinator", grant === undefined ? coordinator : restricted(coordinator, grant));
     c.header("cache-control", "no-store");
     await next();
-  });
-  healthRoutes(app, (env) => namespaceOf(env as Env, options));
+  };
+  app.use("/v1/*", authenticating);
+  app.use("/metrics", authenticating);
+  const checkBinding = (env: WorkerEnv): void => void namespaceOf(env as Env, options);
+  healthRoutes(app, checkBinding);
+  metricsRoutes(app, { whole, misconfigured: (c) => misconfiguredOf(c.env, checkBinding) });
   openApiRoutes(app);
   if (options.dashboard !== false) dashboardRoutes(app);
   groupRoutes(app);

@@ -4,7 +4,7 @@ import type { RetryPolicy } from "../lib/backoff.js";
 import { systemClock } from "../lib/clock.js";
 import { newOp } from "../lib/ids.js";
 import { shortText } from "../lib/validate.js";
-import type { Backend, Wake, WakingMachine, Work } from "../runtime/backend.js";
+import type { AttemptObserver, Backend, Wake, WakingMachine, Work } from "../runtime/backend.js";
 import { within } from "../runtime/deadline.js";
 import { emit } from "../runtime/events.js";
 import { retry } from "../runtime/retry.js";
@@ -75,7 +75,7 @@ export class Deliverer implements Wake<GroupMachine> {
     return claims.map((claim) => ({
       destination: this.#kindOf(claim.route)?.destination(claim) ?? claim.route,
       isRetry: claim.attempt > 1,
-      run: () => this.#deliver(group, claim),
+      run: (observer) => this.#deliver(group, claim, observer),
       handBack: async (handedBackMs) => {
         const { key, fence } = claim;
         const input = { key, fence, retry: this.#retry, random: 0, handedBackMs };
@@ -85,9 +85,9 @@ export class Deliverer implements Wake<GroupMachine> {
   }
 
   /** Makes one attempt and settles it. Returns whether the attempt succeeded. */
-  async #deliver(group: DeliveringGroup, claim: Claim): Promise<boolean> {
+  async #deliver(group: DeliveringGroup, claim: Claim, observer: AttemptObserver | undefined): Promise<boolean> {
     const leaseEndsMs = Date.now() + this.#attemptMs + SETTLE_MS;
-    const attempted = await this.#attempt(group, claim);
+    const attempted = await this.#attempt(group, claim, observer);
     const { settlement, thrown } = attempted;
     const settled = await this.#settle(group, claim, settlement, leaseEndsMs);
     // A part of the work was done: the next attempt is not a retry.
@@ -114,7 +114,7 @@ export class Deliverer implements Wake<GroupMachine> {
   }
 
   /** Makes one attempt. */
-  async #attempt(group: DeliveringGroup, claim: Claim): Promise<Attempted> {
+  async #attempt(group: DeliveringGroup, claim: Claim, observer: AttemptObserver | undefined): Promise<Attempted> {
     const attemptMs = this.#attemptMs;
     const kind = this.#kindOf(claim.route);
     const late = (): CoordinationError =>
@@ -123,10 +123,12 @@ export class Deliverer implements Wake<GroupMachine> {
       const backend = this.#options.coordinator;
       const rest = await within({ limitMs: attemptMs, signal: undefined, clock: systemClock }, late, async (signal) => {
         if (kind === undefined) throw new CoordinationError("unsupported", `nothing here delivers to ${claim.route}`);
-        return kind.send({ ...group, claim, backend, signal }, this.#options.host);
+        const { traceparent } = observer ?? {};
+        return kind.send({ ...group, claim, backend, signal, traceparent }, this.#options.host);
       });
       return { settlement: rest === undefined ? {} : { rest }, thrown: undefined };
     } catch (error) {
+      observer?.failed(error);
       return failureOf(error, kind);
     }
   }

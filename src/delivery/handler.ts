@@ -1,5 +1,6 @@
 import type { Coordinator } from "../coordinator.js";
 import type { GroupStatus } from "./group-status.js";
+import type { TraceLinks } from "./trace-links.js";
 
 /** The names of handlers, with the types of their payloads. */
 export type Payloads = Record<string, unknown>;
@@ -26,6 +27,8 @@ export interface HandlerEvent<Payload = unknown> {
   readonly payload: Payload;
   /** The status at the end. For a request, `groupId` is the request's id. */
   readonly status: GroupStatus;
+  /** The trace contexts of the registration and of the ack that ended the group. */
+  readonly trace: TraceLinks;
 }
 
 /** The second argument of a handler. */
@@ -81,6 +84,8 @@ export interface Webhooks {
     readonly url: string;
     readonly id: string;
     readonly body: string;
+    /** The trace context of this attempt, for the header `traceparent`. */
+    readonly traceparent?: string | undefined;
     readonly signal?: AbortSignal;
   }): Promise<void>;
 }

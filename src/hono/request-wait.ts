@@ -200,7 +200,7 @@ async function handled<S extends string>(asked: Asked<S>, next: Next, idempotenc
 function register<S extends string>({ c, settings, id, tracker, caller }: Asked<S>): Promise<RequestStatus<S>> {
   const { clock, timeoutSec } = settings;
   return answered({ limitMs: REGISTER_MS, signal: c.req.raw.signal, clock }, () =>
-    tracker.register(id, { caller, timeoutSec }),
+    tracker.register(id, { caller, timeoutSec, traceparent: c.req.header("traceparent") }),
   );
 }
 

@@ -109,12 +109,20 @@ export interface Work {
   /** Whether an earlier attempt failed. */
   readonly isRetry: boolean;
   /** Does the work. Returns whether it succeeded. */
-  run(): Promise<boolean>;
+  run(observer?: AttemptObserver): Promise<boolean>;
   /**
    * Gives the claim back unsent; it can be claimed again in `afterMs`. Work without this method stays in the queue,
    * however long it waits.
    */
   handBack?(afterMs: number): Promise<void>;
+}
+
+/** Observes one attempt at a piece of work: a tracer. */
+export interface AttemptObserver {
+  /** The trace context of the attempt, as a W3C traceparent. A webhook carries it. */
+  readonly traceparent?: string | undefined;
+  /** Receives what the attempt threw. Must not throw. */
+  failed(error: unknown): void;
 }
 
 /** A waker: does what a woken record claims. A tracker with handlers is one. */

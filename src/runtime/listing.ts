@@ -43,6 +43,26 @@ export interface ListAnswer {
   readonly asOfMs: number;
 }
 
+/** How many records a list of the index holds. */
+export interface ListCount {
+  readonly machine: ListedMachine;
+  readonly list: number;
+  /** At most `MAX_COUNTED`. */
+  readonly count: number;
+  /** The instant of the oldest line. */
+  readonly oldestAtMs: number;
+}
+
+/** The counts of an index. Lists without a line are absent. */
+export interface IndexCounts {
+  readonly lists: readonly ListCount[];
+  /** The time at which the index had this content, in milliseconds since 1970 by the backend's clock. */
+  readonly asOfMs: number;
+}
+
+/** How many lines of one list are counted. A count of all of them would cost as many reads as there are groups. */
+export const MAX_COUNTED = 1_000;
+
 /** A line that an index returned. */
 export interface FoundLine extends IndexLine {
   readonly id: string;

@@ -7,7 +7,7 @@ import { newOp } from "../lib/ids.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, shortText } from "../lib/validate.js";
 import { hookOrWarning } from "../runtime/events.js";
-import { type CallOptions, callOptions, type GenerationOptions } from "./call-options.js";
+import { type CallOptions, callOptions, type GenerationOptions, traceOf } from "./call-options.js";
 import { checkCoordinator } from "./check-coordinator.js";
 import { type DeliveryOptions, deliver } from "./deliver.js";
 import type { WaitCallOptions } from "./end-or-look.js";
@@ -74,8 +74,8 @@ const TRACKER_OPTIONS: Names<CompletionTrackerOptions> = {
   ttlSec: true,
   earlyTtlSec: true,
 };
-const ACK_OPTIONS: Names<AckOptions> = { generation: true, next: true, signal: true };
-const DECREMENT_OPTIONS: Names<DecrementOptions> = { generation: true, opId: true, signal: true };
+const ACK_OPTIONS: Names<AckOptions> = { generation: true, next: true, traceparent: true, signal: true };
+const DECREMENT_OPTIONS: Names<DecrementOptions> = { generation: true, opId: true, traceparent: true, signal: true };
 const DEFAULT_TTL_SEC = 3_600;
 const DEFAULT_TIMEOUT_SEC = 1_800;
 const DEFAULT_EARLY_TTL_SEC = 300;
@@ -255,6 +255,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
       ...generation,
       ...next,
       ...(view ? { view } : {}),
+      ...traceOf(options),
     };
     const output = await this.#coordinator.run("completion.ack", groupId, input, this.#operations.ending(options));
     refuse(output.refused);
@@ -288,7 +289,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
     const generation = generationOf(options, DECREMENT_OPTIONS);
     const { opId = newOp() } = options;
     checkId(opId, "opId");
-    const input = { op: opId, by, ...generation };
+    const input = { op: opId, by, ...generation, ...traceOf(options) };
     const output = await this.#coordinator.run(
       "completion.decrement",
       groupId,

@@ -8,7 +8,7 @@ import { newOp } from "../lib/ids.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, shortText, toJson } from "../lib/validate.js";
 import { hookOrWarning } from "../runtime/events.js";
-import { type CallOptions, callOptions, type GenerationOptions } from "./call-options.js";
+import { type CallOptions, callOptions, type GenerationOptions, type TraceOptions, traceOf } from "./call-options.js";
 import { checkCoordinator } from "./check-coordinator.js";
 import { type DeliveryOptions, deliver } from "./deliver.js";
 import type { WaitCallOptions } from "./end-or-look.js";
@@ -84,9 +84,17 @@ const REGISTER_OPTIONS: Names<RequestRegisterOptions> = {
   onTimeout: true,
   onEnd: true,
   caller: true,
+  traceparent: true,
   signal: true,
 };
-const DONE_OPTIONS: Names<TaskDoneOptions> = { processed: true, result: true, next: true, signal: true };
+const DONE_OPTIONS: Names<TaskDoneOptions> = {
+  processed: true,
+  result: true,
+  next: true,
+  traceparent: true,
+  signal: true,
+};
+const FAIL_OPTIONS: Names<TraceOptions> = { traceparent: true, signal: true };
 const COUNT: Names<StageCount> = { processed: true, requeued: true, error: true };
 const FAILURE = { caller: true, message: true } as const;
 const NEXT: Names<NextTasks> = { stage: true, taskIds: true };
@@ -261,7 +269,7 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
     return this.#ack(
       requestId,
       { ...this.#taskOf(stage, taskId), ...done },
-      { next: this.#nextOf(requestId, next), signal },
+      { more: { ...this.#nextOf(requestId, next), ...traceOf(options) }, signal },
     );
   }
 
@@ -275,10 +283,11 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
     stage: S,
     taskId: TaskId,
     message: string,
-    options: CallOptions = {},
+    options: TraceOptions = {},
   ): Promise<RequestResult> {
+    checkOptions(options, FAIL_OPTIONS);
     const failed = { ...this.#taskOf(stage, taskId), ...errorFields(message, "message") };
-    return this.#ack(requestId, failed, { next: {}, signal: callOptions(options).signal });
+    return this.#ack(requestId, failed, { more: traceOf(options), signal: options.signal });
   }
 
   /** Counts what settles no task. A call that the client resends counts once. A second call counts again. */
@@ -414,10 +423,10 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
   async #ack(
     requestId: string,
     task: TaskAck,
-    { next, signal }: { readonly next: object; readonly signal: AbortSignal | undefined },
+    { more, signal }: { readonly more: object; readonly signal: AbortSignal | undefined },
   ): Promise<RequestResult> {
     checkId(requestId, "requestId");
-    const input = { op: newOp(), tasks: [task], earlyTtlMs: EARLY_TTL_MS, ...next };
+    const input = { op: newOp(), tasks: [task], earlyTtlMs: EARLY_TTL_MS, ...more };
     const { results, refused } = await this.#coordinator.run(
       "request.ack",
       requestId,

@@ -41,6 +41,8 @@ export interface WebhookMessage {
   readonly id: string;
   /** JSON. */
   readonly body: string;
+  /** The trace context of this attempt: the value of the header `traceparent` (W3C). Not signed. @default no header */
+  readonly traceparent?: string | undefined;
   /** Aborts the attempt. The message may have arrived. */
   readonly signal?: AbortSignal;
 }
@@ -102,7 +104,7 @@ export function namedSender(options: WebhookSenderOptions, names: OptionNames): 
     check: (url) => {
       checkTarget(url, rules);
     },
-    send: async ({ url, id, body, signal }) => {
+    send: async ({ url, id, body, traceparent, signal }) => {
       const target = checkTarget(url, rules);
       // The result is kept, not its promise: a request must not wait for another one's work.
       imported ??= await importSecrets(options.secrets, names);
@@ -113,6 +115,7 @@ export function namedSender(options: WebhookSenderOptions, names: OptionNames): 
         "webhook-id": id,
         "webhook-timestamp": String(timestampSec),
         "webhook-signature": await signWith(imported, { id, timestampSec, body }),
+        ...(traceparent === undefined ? {} : { traceparent }),
       };
       const response = await attempt(
         (abort) => post(target.href, { method: "POST", headers, body, redirect: "manual", signal: abort }),

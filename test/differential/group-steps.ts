@@ -42,6 +42,7 @@ const OTHER = { route: "handler:y", body: "null" };
 const URL_TARGET = { route: "url", body: "https://a.example/" };
 const RESULTS = ["null", "[]", '{"a":{}}', '"é🙂"', `"${"long".repeat(20)}"`];
 const ERRORS = ["", "broken", "x".repeat(40), "é\u0000", "🙂".repeat(30)];
+const TRACES = [`00-${"a".repeat(32)}-${"b".repeat(16)}-01`, `00-${"c".repeat(32)}-${"d".repeat(16)}-00`];
 const PARENTS = ["completion:p:t", "completion:p:é"];
 const POLICIES = [
   { minSuccessful: 2 },
@@ -123,6 +124,7 @@ function writes(maker: Maker): Inputs {
         parent: maybe(0.3, () => ({ key: pick(PARENTS), body: '{"groupId":"p"}', generation: generation(0.5) })),
         metadata: maybe(0.3, () => pick(['{"m":[]}', "null", '"é\\u0000"'])),
         restart: maybe(0.7, () => ({ from: generation(0.3), keep: maybe(0.5, () => "succeeded") })),
+        traceparent: maybe(0.4, () => pick(TRACES)),
       };
     },
     add: () => ({ op: op(), ...announcement(maker), generation: generation(0.2) }),
@@ -134,8 +136,14 @@ function writes(maker: Maker): Inputs {
       earlyTtlMs: pick([0, 1_000, 300_000]),
       next: maybe(0.25, () => announcement(maker)),
       view: maybe(0.2, () => true),
+      traceparent: maybe(0.4, () => pick(TRACES)),
     }),
-    decrement: () => ({ op: op(), by: 1 + below(4), generation: generation(0.2) }),
+    decrement: () => ({
+      op: op(),
+      by: 1 + below(4),
+      generation: generation(0.2),
+      traceparent: maybe(0.4, () => pick(TRACES)),
+    }),
     count: () => ({
       op: op(),
       stage: pick(STAGES),

@@ -111,6 +111,7 @@ describe("the index of Durable Objects", () => {
     await tracker.register("g", ["a"]);
     await pass(LAG_MS, groupObject("g"));
     await expect(tracker.list()).rejects.toMatchObject({ code: "unsupported" });
+    expect(await (indexObject() as unknown as ObjectMethods).countIndex()).toMatchObject({ code: "unsupported" });
     expect(await countOf(groupObject("g"), "records")).toBe(1);
   });
 
@@ -296,6 +297,29 @@ describe("the index of Durable Objects", () => {
     }
     expect(left).toEqual([701, 201, 1]);
     expect(await idsOf("ended")).toEqual(["kept"]);
+  });
+
+  it("counts what is open or owes a delivery, up to 1,000 of each list, and no line that has expired", async () => {
+    const index = indexObject() as unknown as ObjectMethods;
+    const asOfMs = bench.now() - 5_000;
+    expect(await index.countIndex()).toEqual({ ok: true, output: { lists: [], asOfMs } });
+    await tracker.register("g", ["a"]);
+    await pass(LAG_MS, groupObject("g"));
+    await inside(indexObject(), (_, { storage: { sql } }) => {
+      const line = (name: string, list: number, at: number, until: number) =>
+        sql.exec("INSERT INTO lines VALUES (?, ?, ?, ?, 1, 'null')", name, list, at, until);
+      const later = bench.now() + HOUR_MS;
+      for (let i = 0; i < 1_005; i++) line(`completion:dead-${i}`, 7, 1_000 + i, later);
+      line("completion:ended", 4, 1, later);
+      line("completion:expired", 0, 1, bench.now());
+      line("request:failed", 109, 7, later);
+    });
+    const lists = [
+      { machine: "completion", list: 0, count: 1, oldestAtMs: Number(bench.frozenAtMs) },
+      { machine: "completion", list: 7, count: 1_000, oldestAtMs: 1_000 },
+      { machine: "request", list: 9, count: 1, oldestAtMs: 7 },
+    ];
+    expect(await index.countIndex()).toEqual({ ok: true, output: { lists, asOfMs: asOfMs + LAG_MS } });
   });
 
   it("ends with its groups", async () => {

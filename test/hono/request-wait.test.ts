@@ -819,3 +819,18 @@ describe("options out of range", () => {
     expect(make).toThrow(expect.objectContaining({ code: "invalid_input", message: expect.stringMatching(message) }));
   });
 });
+
+describe("the trace context of the client's request", () => {
+  const TRACE = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
+
+  it.each([
+    [TRACE, TRACE],
+    ["none", undefined],
+  ])("is stored with the registration, unless it is invalid: %s", async (traceparent, stored) => {
+    const bench = makeBench();
+    const run = vi.spyOn(bench.coordinator, "run");
+    await bench.post({ traceparent });
+    const inputs = run.mock.calls.flatMap(([name, , input]) => (name === "request.register" ? [input] : []));
+    expect(inputs.map((input) => (input as { traceparent?: string }).traceparent)).toEqual([stored]);
+  });
+});

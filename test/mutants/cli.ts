@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { type Evidence, MUTANTS_FILE } from "../guarantees/evidence.js";
 import { BUGS, type Bug } from "./bugs.js";
 import { INDEX_BUGS } from "./index-bugs.js";
+import { TRACE_BUGS } from "./trace-bugs.js";
 import { TURN_BUGS } from "./turn-bugs.js";
 
 // `npm run mutants [-- NAME]`: plants each bug in a copy of the sources, and has a simulator look for it.
@@ -52,7 +53,7 @@ async function look(folder: string, cli: string): Promise<Verdict> {
 
 const wanted = process.argv.slice(2).join(" ");
 const survivors: string[] = [];
-const planted = [...BUGS, ...INDEX_BUGS, ...TURN_BUGS].filter(({ name }) => name.includes(wanted));
+const planted = [...BUGS, ...INDEX_BUGS, ...TRACE_BUGS, ...TURN_BUGS].filter(({ name }) => name.includes(wanted));
 for (const bug of planted) {
   // Below node_modules, so that the copy resolves packages.
   mkdirSync(join(ROOT, "node_modules/.cache"), { recursive: true });

@@ -46,10 +46,15 @@ export class Actors {
     return `op${this.#ops++}`;
   }
 
+  /** The trace context of a call, or none. Any text will do: the core does not read it. */
+  #trace(op: string): { traceparent?: string } {
+    return this.#ops % 3 === 0 ? {} : { traceparent: `trace of ${op}` };
+  }
+
   *register({ machine, id }: Place, input: Registered): Process {
     for (;;) {
       const op = this.#op();
-      const made = { ...input, op, deliveryId: `msg_${op}` };
+      const made = { ...input, op, deliveryId: `msg_${op}`, ...this.#trace(op) };
       const { output } = yield* this.#network.call(`${machine}.register`, id, made);
       if (output !== undefined) return;
       yield { sleepMs: 1_000 };
@@ -87,7 +92,8 @@ export class Actors {
     if (this.#world.chance(0.3)) yield { sleepMs: this.#world.below(60_000) };
     const op = this.#op();
     const restart = { from: output.view.generation, ...(keep === true ? { keep: "succeeded" as const } : {}) };
-    yield* this.#network.call(`${machine}.register`, id, { ...input, op, deliveryId: `msg_${op}`, restart });
+    const made = { ...input, op, deliveryId: `msg_${op}`, restart, ...this.#trace(op) };
+    yield* this.#network.call(`${machine}.register`, id, made);
     for (const task of tasks)
       this.#around.message(() => this.ack({ machine, id }, { tasks: [{ ...(stage && { stage }), id: task }] }));
     if (input.grows === true) this.#around.message(() => this.produce({ machine, id }, [], true));
@@ -98,7 +104,9 @@ export class Actors {
     // A group that has ended, expired and is not registered again takes no message for ever.
     for (let tries = 0; tries < 150; tries++) {
       const { earlyTtlMs } = this.#around;
-      const { output } = yield* this.#network.call(`${machine}.ack`, id, { op: this.#op(), earlyTtlMs, ...input });
+      const op = this.#op();
+      const call = { op, earlyTtlMs, ...input, ...this.#trace(op) };
+      const { output } = yield* this.#network.call(`${machine}.ack`, id, call);
       // An early ack is kept for minutes only: its message is not done before the group has it.
       if (output?.results.every(({ verdict }) => verdict !== "early")) return;
       yield { sleepMs: 1_000 + this.#world.below(20_000) };

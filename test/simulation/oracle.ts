@@ -4,6 +4,7 @@ import { keyOf, type ModelDelivery, type ModelGroup } from "./group-model.js";
 import type { GroupOracle as Oracles } from "./group-oracle.js";
 import { GroupOracle } from "./group-oracle.js";
 import { isMeant } from "./record-model.js";
+import { TraceOracle } from "./trace-oracle.js";
 import { Violation } from "./violation.js";
 import type { World } from "./world.js";
 
@@ -23,6 +24,7 @@ export class Oracle {
   readonly #world: World;
   readonly #records = new Map<string, GroupOracle>();
   readonly #leases = new Map<string, Lease>();
+  readonly #traces = new TraceOracle();
   /** Requests that some waiter was told of as complete. */
   readonly #told = new Set<string>();
   /** Requests that were removed: a later registration may wait for messages that are done. */
@@ -37,6 +39,8 @@ export class Oracle {
     const [machine = "", step = ""] = transition.split(".");
     const name = `${machine}:${id}`;
     const record = this.#record(name);
+    if (step === "register") this.#traces.registered(name, input as never, output as never);
+    if (step === "ack") this.#traces.acked(name, input as never, output as never);
     if (step === "woken") this.#claimed(name, input as never, output as never);
     else if (step === "settle") this.#attempted(name, input as never, output as never);
     else if (step === "count") record.counted(input as never, output as never);
@@ -101,6 +105,7 @@ export class Oracle {
     void this.#record(name).any;
     for (const claim of claims) {
       const owed = this.#owed(name, claim);
+      this.#traces.claimed(name, claim);
       if (claim.attempt >= ATTEMPTS) owed.isDead = true;
       const key = `${name} ${claim.key}`;
       const lease = this.#leases.get(key);

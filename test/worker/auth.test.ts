@@ -56,6 +56,7 @@ const ROUTES: readonly (readonly [string, string])[] = [
   ["POST", "/v1/batch"],
   ["POST", "/v1/watch/completion/wait"],
   ["GET", "/v1/nowhere"],
+  ["GET", "/metrics"],
 ];
 
 let worker: WorkerHost | undefined;

@@ -54,6 +54,8 @@ const REFUSALS: readonly (readonly [string, string, Call, number, string, RegExp
   ["POST", "/v1/batch", { body: { operations: Array(101).fill({}) } }, 422, "invalid_input", /^operations must hold/],
   ["POST", "/v1/batch", { body: { operations: [{}], more: 1 } }, 422, "invalid_input", /unknown field: more/],
   ["POST", "/health", {}, 405, "method_not_allowed", /GET/],
+  ["POST", "/metrics", {}, 405, "method_not_allowed", /GET/],
+  ["GET", "/metrics", { token: null }, 401, "unauthorized", /token/],
   ["PUT", GROUP, {}, 415, "unsupported_media_type", /application\/json/],
   ["PUT", GROUP, { body: "{}", headers: { "content-type": "text/plain" } }, 415, "unsupported_media_type", /json/],
   [

@@ -16,6 +16,7 @@ import { capabilityRoutes } from "../../worker/routes/capabilities.js";
 import { groupRoutes } from "../../worker/routes/groups.js";
 import { healthRoutes } from "../../worker/routes/health.js";
 import { limitRoutes } from "../../worker/routes/limits.js";
+import { metricsRoutes } from "../../worker/routes/metrics.js";
 import { openApiRoutes } from "../../worker/routes/openapi.js";
 import { reindexRoutes } from "../../worker/routes/reindex.js";
 import { requestRoutes } from "../../worker/routes/requests.js";
@@ -34,6 +35,7 @@ function routed(): string[] {
   const quotasOf = (): never => {
     throw new Error("only the routes are read");
   };
+  metricsRoutes(app, { whole: () => ({}) as never, misconfigured: async () => [] });
   callbackRoutes(app, { whole: () => new MemoryCoordinator(), quotasOf, tell: () => {} });
   for (const routes of [
     openApiRoutes,

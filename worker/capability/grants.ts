@@ -74,7 +74,7 @@ function preflight(methods: readonly string[]): Response {
     headers: {
       "access-control-allow-origin": "*",
       "access-control-allow-methods": methods.join(", "),
-      "access-control-allow-headers": "authorization, content-type, last-event-id, prefer",
+      "access-control-allow-headers": "authorization, content-type, last-event-id, prefer, traceparent, tracestate",
       "access-control-max-age": String(PREFLIGHT_SEC),
     },
   });

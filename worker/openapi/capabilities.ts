@@ -42,6 +42,7 @@ export const CAPABILITIES: readonly Operation[] = [
       "A body of any type is the task's result, or its error. A body that is too large is the result `{ truncated: true }`. " +
       "A repeated call changes nothing.",
     body: { schema: anyBody, isOptional: true, mediaType: "*/*", example: { status: "succeeded", output: "a text" } },
+    traces: true,
     answer: { description: "The task is settled.", schema: callbackAnswer },
     problems: [403, 408, 410, 413, 422, 429, 500, 503],
     isOpen: true,

@@ -158,7 +158,7 @@ function described(operation: Operation, tag: string): object {
   };
 }
 
-function parametersOf({ path, query, waits }: Operation): object[] {
+function parametersOf({ path, query, waits, traces }: Operation): object[] {
   const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => name);
   return [
     ...names.map((name) => {
@@ -177,14 +177,27 @@ function parametersOf({ path, query, waits }: Operation): object[] {
           },
         ]
       : []),
+    ...(traces
+      ? [
+          {
+            name: "traceparent",
+            in: "header",
+            description: "The caller's trace context (W3C), which deliveries link to. An invalid one is ignored.",
+            schema: { type: "string" },
+            example: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+          },
+        ]
+      : []),
   ];
 }
 
-function answerOf({ answer: { description, schema, isStream } }: Operation): object {
+function answerOf({ answer: { description, schema, mediaType, isStream } }: Operation): object {
   if (isStream) {
     const content = { "text/event-stream": { schema: { type: "string" } } };
     return { 200: { description, content }, 204: { description: "The client has received the last event." } };
   }
+  if (mediaType !== undefined)
+    return { 200: { description, content: { [mediaType]: { schema: { type: "string" } } } } };
   if (schema === undefined) return { 204: { description } };
   return { 200: { description, content: { "application/json": { schema: schemaOf(schema) } } } };
 }
@@ -205,10 +218,10 @@ function referencesTo(statuses: readonly number[]): object {
 
 /** Returns the description of a webhook. @see https://www.standardwebhooks.com */
 function webhook(): object {
-  const header = (name: string, description: string) => ({
+  const header = (name: string, description: string, required = true) => ({
     name,
     in: "header",
-    required: true,
+    required,
     description,
     schema: { type: "string" },
   });
@@ -224,6 +237,7 @@ function webhook(): object {
         header("webhook-id", "the same in every attempt"),
         header("webhook-timestamp", "when this attempt was made, in seconds since 1970"),
         header("webhook-signature", "`v1,` and a signature of id, timestamp and body; several, separated by spaces"),
+        header("traceparent", "a new trace for this attempt (W3C); absent if no call had a trace context", false),
       ],
       requestBody: {
         required: true,
@@ -236,6 +250,14 @@ function webhook(): object {
                 type: { type: "string", pattern: "^(group|request)\\.(completed|failed|timed_out|cancelled)$" },
                 timestamp: { type: "string", format: "date-time", description: "when the group ended" },
                 data: { $ref: "#/components/schemas/GroupStatus" },
+                trace: {
+                  type: "object",
+                  description: "the trace contexts to link to, if calls had them",
+                  properties: {
+                    registered: { type: "string", description: "of the registration" },
+                    ended: { type: "string", description: "of the ack that ended the group" },
+                  },
+                },
               },
             },
           },

@@ -14,6 +14,8 @@ export interface Operation {
   readonly answer: Answer;
   /** The call waits as long as the header `Prefer: wait=20` says. */
   readonly waits?: true;
+  /** The call stores the trace context of the header `traceparent`. */
+  readonly traces?: true;
   /** The status codes of problems that only some calls have. */
   readonly problems?: readonly (403 | 404 | 408 | 409 | 410 | 413 | 422 | 429 | 500 | 501 | 503)[];
   /** Needs no token in a header. */
@@ -32,6 +34,8 @@ export interface Answer {
   readonly description: string;
   /** Absent: 204, without a body. */
   readonly schema?: z.ZodMiniType;
+  /** A text of another media type. */
+  readonly mediaType?: string;
   /** A stream of server-sent events. */
   readonly isStream?: true;
 }

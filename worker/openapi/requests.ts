@@ -43,6 +43,7 @@ export const REQUESTS: readonly Operation[] = [
     summary: "Register a request that waits for its tasks",
     description: "A repeated call changes nothing.",
     body: { schema: requestBody, isOptional: true, example: { timeoutSec: 60 } },
+    traces: true,
     answer: STATUS,
     problems: [409, 501],
   },
@@ -93,6 +94,7 @@ export const REQUESTS: readonly Operation[] = [
       schema: requestAckBody,
       example: { stage: "parse", taskId: "document-1", next: [{ stage: "embed", taskIds: ["chunk-1", "chunk-2"] }] },
     },
+    traces: true,
     answer: { description: "The verdict on the task.", schema: requestResult },
   },
   {

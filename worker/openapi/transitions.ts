@@ -14,6 +14,7 @@ export const TRANSITIONS: readonly Operation[] = [
     summary: "Run a transition",
     description: NAMED,
     body: { schema: runBody, example: { id: "counter-1", input: {} } },
+    traces: true,
     answer: { description: "What the transition returned.", schema: output },
     problems: [404, 501],
   },
@@ -34,6 +35,7 @@ export const TRANSITIONS: readonly Operation[] = [
     summary: "Run several transitions",
     description: `${NAMED} Each operation has its own outcome; the answer holds about 4 MB.`,
     body: { schema: batchBody, example: { operations: [{ transition: "kv.get", id: "counter-1", input: {} }] } },
+    traces: true,
     answer: { description: "The outcome of each operation, in their order.", schema: outcomes },
   },
   {
@@ -72,6 +74,16 @@ export const TRANSITIONS: readonly Operation[] = [
     description: "Touches no storage.",
     answer: { description: "The version, and which variables are missing or malformed.", schema: health },
     isOpen: true,
+  },
+  {
+    method: "GET",
+    path: "/metrics",
+    operationId: "getMetrics",
+    summary: "Read gauges in Prometheus' text format",
+    description:
+      "Of the token's tenant: open groups, owed deliveries, the oldest open group. As the index has them, some seconds late. " +
+      "One call of the index with bounded work.",
+    answer: { description: "The gauges, in version 0.0.4 of the format.", mediaType: "text/plain" },
   },
   {
     method: "GET",

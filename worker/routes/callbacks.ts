@@ -4,11 +4,12 @@ import type { Coordinator } from "../../src/coordinator.js";
 import { CoordinationError } from "../../src/errors.js";
 import { Problem } from "../../src/http/problem.js";
 import { newOp } from "../../src/lib/ids.js";
+import { validTraceparent } from "../../src/lib/traceparent.js";
 import { refuse } from "../../src/trackers/group/refusals.js";
 import { type Task, taskAcks } from "../../src/trackers/group/task.js";
 import { calledBack } from "../capability/callback-body.js";
 import { hasKeys, keyringOf, type TenantKey } from "../capability/keyring.js";
-import { type App, type AppContext, route } from "../context.js";
+import { type App, type AppContext, route, traceOf } from "../context.js";
 import { VariableError } from "../env.js";
 import { loggedPath, type WorkerEvent } from "../log.js";
 import type { TenantQuotas } from "../quotas/quotas.js";
@@ -38,7 +39,8 @@ export function callbackRoutes(app: App, host: CallbackHost): void {
       const coordinator = host.whole(c, keyPrefix);
       if (effect === "heartbeat") return c.json(await heartbeat(coordinator, callback, c.req.raw.signal));
       const settled = { ...callback.task, ...(effect === "failure" ? { error } : { result }) } as Task;
-      return c.json(await settle(coordinator, callback, settled));
+      const { traceparent } = traceOf(c);
+      return c.json(await settle(coordinator, callback, { task: settled, traceparent: validTraceparent(traceparent) }));
     },
   });
 }
@@ -79,9 +81,9 @@ async function ownerOf(
 async function settle(
   coordinator: Coordinator,
   { machine, id, generation }: Callback,
-  task: Task,
+  { task, traceparent }: { readonly task: Task; readonly traceparent: string | undefined },
 ): Promise<{ outcome: string }> {
-  const input = { op: newOp(), tasks: taskAcks([task]), earlyTtlMs: 0, generation };
+  const input = { op: newOp(), tasks: taskAcks([task]), earlyTtlMs: 0, generation, traceparent };
   const { results, refused } = await coordinator.run(`${machine}.ack`, id, input);
   refuse(refused);
   const verdict = results[0]?.verdict;

@@ -4,7 +4,7 @@ import { Problem } from "../../src/http/problem.js";
 import { checkId } from "../../src/lib/validate.js";
 import { CompletionTracker } from "../../src/trackers/completion.js";
 import { readJson, readOptionalJson } from "../body.js";
-import { type App, type AppContext, pathSegment, route } from "../context.js";
+import { type App, type AppContext, pathSegment, route, traceOf } from "../context.js";
 import { eventsOf } from "../events.js";
 import { listOptions } from "../list-query.js";
 import { preferredWaitSec, waitMsOf } from "../prefer.js";
@@ -68,11 +68,10 @@ async function register(c: AppContext): Promise<Response> {
   const groupId = groupIdOf(c);
   const { total = 0, tasks, indexed, ...options } = parse(groupBody, await readJson(c.req.raw));
   checkNamedTargets(c, options);
-  const status = await trackerOf(c).register(
-    groupId,
-    tasks ?? (indexed ? { indexed: total } : total),
-    options as unknown as Parameters<CompletionTracker["register"]>[2],
-  );
+  const status = await trackerOf(c).register(groupId, tasks ?? (indexed ? { indexed: total } : total), {
+    ...options,
+    ...traceOf(c),
+  } as unknown as Parameters<CompletionTracker["register"]>[2]);
   // 200 for the first registration too: a caller that resends after a lost reply gets the same answer.
   return c.json(status);
 }
@@ -88,9 +87,8 @@ async function status(c: AppContext): Promise<Response> {
 async function ack(c: AppContext): Promise<Response> {
   const groupId = groupIdOf(c);
   const { tasks, ...options } = parse(acksBody, await readJson(c.req.raw));
-  return c.json(
-    await trackerOf(c).ackAndStatus(groupId, tasks as Parameters<CompletionTracker["ackAndStatus"]>[1], options),
-  );
+  const acked = tasks as Parameters<CompletionTracker["ackAndStatus"]>[1];
+  return c.json(await trackerOf(c).ackAndStatus(groupId, acked, { ...options, ...traceOf(c) }));
 }
 
 async function cancel(c: AppContext): Promise<Response> {
@@ -109,7 +107,7 @@ async function redeliver(c: AppContext): Promise<Response> {
 async function decrement(c: AppContext): Promise<Response> {
   const groupId = groupIdOf(c);
   const { by, ...options } = parse(decrementBody, await readJson(c.req.raw));
-  return c.json({ remaining: found(await trackerOf(c).decrement(groupId, by, options)) });
+  return c.json({ remaining: found(await trackerOf(c).decrement(groupId, by, { ...options, ...traceOf(c) })) });
 }
 
 async function results(c: AppContext): Promise<Response> {

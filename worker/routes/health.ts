@@ -21,14 +21,17 @@ const CHECKS = [
  * without their values.
  */
 export function healthRoutes(app: App, checkBinding: (env: WorkerEnv) => void): void {
-  route(app, "/health", {
-    GET: (c) => health(c, [checkBinding, ...CHECKS]),
-  });
+  route(app, "/health", { GET: (c) => health(c, checkBinding) });
 }
 
-async function health(c: AppContext, checks: readonly ((env: WorkerEnv) => unknown)[]): Promise<Response> {
+/** Returns the variables that are missing or malformed. */
+export async function misconfiguredOf(env: WorkerEnv, checkBinding: (env: WorkerEnv) => void): Promise<string[]> {
+  return (await Promise.all([checkBinding, ...CHECKS].map((check) => faultOf(check, env)))).flat();
+}
+
+async function health(c: AppContext, checkBinding: (env: WorkerEnv) => void): Promise<Response> {
   c.header("cache-control", "no-store");
-  const misconfigured = (await Promise.all(checks.map((check) => faultOf(check, c.env)))).flat();
+  const misconfigured = await misconfiguredOf(c.env, checkBinding);
   if (misconfigured.length === 0) return c.json({ status: "ok", version: VERSION });
   return c.json({ status: "degraded", version: VERSION, misconfigured });
 }

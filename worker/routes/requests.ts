@@ -5,7 +5,7 @@ import { checkId } from "../../src/lib/validate.js";
 import type { RequestStatus } from "../../src/trackers/request/status.js";
 import { RequestWaitTracker } from "../../src/trackers/request-wait.js";
 import { readJson, readOptionalJson } from "../body.js";
-import { type App, type AppContext, pathSegment, route } from "../context.js";
+import { type App, type AppContext, pathSegment, route, traceOf } from "../context.js";
 import { eventsOf } from "../events.js";
 import { listOptions } from "../list-query.js";
 import { preferredWaitSec, waitMsOf } from "../prefer.js";
@@ -69,10 +69,9 @@ async function register(c: AppContext): Promise<Response> {
   const requestId = requestIdOf(c);
   const options = parse(requestBody, await readOptionalJson(c.req.raw));
   checkNamedTargets(c, options);
-  const status = await trackerOf(c).register(
-    requestId,
-    options as unknown as Parameters<RequestWaitTracker["register"]>[1],
-  );
+  const status = await trackerOf(c).register(requestId, { ...options, ...traceOf(c) } as unknown as Parameters<
+    RequestWaitTracker["register"]
+  >[1]);
   return c.json(shown(status));
 }
 
@@ -100,8 +99,8 @@ async function ack(c: AppContext): Promise<Response> {
   const tracker = trackerOf(c);
   const result =
     error === undefined
-      ? await tracker.ack(requestId, stage, taskId, done)
-      : await tracker.fail(requestId, stage, taskId, error);
+      ? await tracker.ack(requestId, stage, taskId, { ...done, ...traceOf(c) })
+      : await tracker.fail(requestId, stage, taskId, error, traceOf(c));
   return c.json(result);
 }
 

@@ -5,11 +5,12 @@ import type { InputOf } from "../../src/core/registry.js";
 import { CoordinationError } from "../../src/errors.js";
 import { Problem } from "../../src/http/problem.js";
 import { PROTOCOL } from "../../src/http/protocol.js";
+import { validTraceparent } from "../../src/lib/traceparent.js";
 import { isPaged, isWatchable, lostAnswer, type PublicTransition } from "../../src/runtime/access.js";
 import { isListed } from "../../src/runtime/listing.js";
 import { BatchAnswer, type OperationOutcome, problemOutcome } from "../batch-answer.js";
 import { readJson } from "../body.js";
-import { type App, type AppContext, pathSegment, route } from "../context.js";
+import { type App, type AppContext, pathSegment, route, traceOf } from "../context.js";
 import { isRegistration } from "../quotas/limited.js";
 import { batchBody, listBody, operationBody, runBody, watchBody } from "../schemas/bodies.js";
 import { parse } from "../schemas/parse.js";
@@ -52,10 +53,17 @@ async function runOne(
   { id, input }: z.output<typeof runBody>,
   pageBytes = MAX_PAGE_BYTES,
 ): Promise<object> {
-  const checked = inputOf(name, input);
+  const checked = traced(c, name, inputOf(name, input));
   checkTargets(c, targetsOf(name, checked));
   const bounded = isPaged(name) ? { ...checked, bytes: Math.min(pageBytes, bytesOf(checked)) } : checked;
   return c.var.coordinator.run(name, id, bounded, { signal: c.req.raw.signal, resend: false });
+}
+
+/** Returns the input with the trace context of the request, where it can have one and brings none of its own. */
+function traced<Input>(c: AppContext, name: PublicTransition, input: Input): Input {
+  if (!/^(completion|request)\.(register|ack|decrement)$/.test(name)) return input;
+  const traceparent = validTraceparent(traceOf(c).traceparent);
+  return traceparent === undefined ? input : { traceparent, ...input };
 }
 
 function bytesOf({ bytes = MAX_PAGE_BYTES }: { readonly bytes?: number }): number {

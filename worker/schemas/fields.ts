@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { validTraceparent } from "../../src/lib/traceparent.js";
 import { isId, isText, MAX_SEC, MAX_STAGE_BYTES } from "../../src/lib/validate.js";
 import { MAX_COUNT } from "../../src/trackers/request/calls.js";
 import { isStorableJson, MAX_DEPTH } from "../json.js";
@@ -112,6 +113,9 @@ export const count = whole(0, MAX_COUNT);
 export const generation = whole(0, Number.MAX_SAFE_INTEGER);
 export const version = whole(0, Number.MAX_SAFE_INTEGER);
 export const ttlMs = whole(1, MAX_SEC * 1000);
+
+/** A trace context. An invalid one is ignored, as W3C Trace Context says. */
+export const traceparent = z.pipe(z.unknown(), z.transform(validTraceparent));
 
 /** Returns whether a task has at most one of a result and an error. */
 export function notBoth(task: { readonly result?: unknown; readonly error?: unknown }): boolean {

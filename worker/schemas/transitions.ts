@@ -24,6 +24,7 @@ import {
   notBoth,
   stage,
   text,
+  traceparent,
   ttlMs,
   version,
   whole,
@@ -182,6 +183,7 @@ const registration = z
     restart: z.exactOptional(
       z.strictObject({ from: z.exactOptional(generation), keep: z.exactOptional(z.literal("succeeded")) }),
     ),
+    traceparent: z.exactOptional(traceparent),
   })
   .check(
     oneChildATask,
@@ -249,8 +251,14 @@ const GROUP_STEPS = {
     ...ofGeneration,
     earlyTtlMs: whole(0, MAX_SEC * 1000),
     view: z.exactOptional(z.boolean()),
+    traceparent: z.exactOptional(traceparent),
   }),
-  decrement: z.strictObject({ op: id, by: whole(1, MAX_TOTAL), ...ofGeneration }),
+  decrement: z.strictObject({
+    op: id,
+    by: whole(1, MAX_TOTAL),
+    ...ofGeneration,
+    traceparent: z.exactOptional(traceparent),
+  }),
   count: z
     .strictObject({
       op: id,

@@ -19,7 +19,14 @@ import type {
 } from "../../runtime/backend.js";
 import { Joined, type Outcome } from "../../runtime/batcher.js";
 import { type Limit, orAborted, within } from "../../runtime/deadline.js";
-import { answerOf, itemsOf, type ListAnswer, type ListedMachine, type ListQuery } from "../../runtime/listing.js";
+import {
+  answerOf,
+  type IndexCounts,
+  itemsOf,
+  type ListAnswer,
+  type ListedMachine,
+  type ListQuery,
+} from "../../runtime/listing.js";
 import { GRACE_MS, longPoll } from "../../runtime/long-poll.js";
 import { placeOf } from "../../runtime/placement.js";
 import { sizeOf } from "../../runtime/size.js";
@@ -146,15 +153,10 @@ export class DurableObjectBackend implements Backend {
   async list(query: ListQuery, { signal }: Pick<RunOptions, "signal"> = {}): Promise<ListAnswer> {
     const isOpen = query.order === "oldest";
     const asked = isOpen ? { ...query, limit: Math.min(query.limit, MAX_LIVE) } : query;
-    const limit: Limit = { limitMs: this.#callTimeoutMs, signal, clock: this.#clock };
-    const read = async (): Promise<IndexPage & { readonly asOfMs: number }> => {
-      try {
-        return outputOf(await this.#stub(INDEX_TAG).listIndex(asked));
-      } catch (error) {
-        throw error instanceof CoordinationError ? error : faultOf(error, "no");
-      }
-    };
-    const page = await within(limit, () => faultOf(noAnswer(), "no"), read);
+    const page = await this.#read<IndexPage & { readonly asOfMs: number }>(
+      () => this.#stub(INDEX_TAG).listIndex(asked),
+      signal,
+    );
     const items = isOpen
       ? await itemsOf({ ...page, lists: query.lists }, (id) => this.run(`${query.machine}.brief`, id, {}, { signal }))
       : page.lines.map(({ id, brief }) => ({ ...brief, id }));
@@ -163,15 +165,32 @@ export class DurableObjectBackend implements Backend {
 
   /** Tells the index of a record again. Returns false for an unknown record. */
   async reindex(machine: ListedMachine, id: string, { signal }: Pick<RunOptions, "signal"> = {}): Promise<boolean> {
+    const call = () => this.#stub(placeOf(machine, id)).reindex(machine, id);
+    return (await this.#read<Reindexed>(call, signal)).found;
+  }
+
+  /** Returns how many groups the index lists: open ones, and ended ones that owe a delivery. */
+  async counts({ signal }: Pick<RunOptions, "signal"> = {}): Promise<IndexCounts> {
+    return this.#read<IndexCounts>(() => this.#stub(INDEX_TAG).countIndex(), signal);
+  }
+
+  /** Makes one call of an object that may be made again, within the time of a call. */
+  async #read<Output extends object>(
+    call: () => ObjectReply | Promise<ObjectReply>,
+    signal: AbortSignal | undefined,
+  ): Promise<Output> {
     const limit: Limit = { limitMs: this.#callTimeoutMs, signal, clock: this.#clock };
-    const tell = async (): Promise<Reindexed> => {
-      try {
-        return outputOf(await this.#stub(placeOf(machine, id)).reindex(machine, id));
-      } catch (error) {
-        throw error instanceof CoordinationError ? error : faultOf(error, "no");
-      }
-    };
-    return (await within(limit, () => faultOf(noAnswer(), "no"), tell)).found;
+    return within(
+      limit,
+      () => faultOf(noAnswer(), "no"),
+      async () => {
+        try {
+          return outputOf<Output>(await call());
+        } catch (error) {
+          throw error instanceof CoordinationError ? error : faultOf(error, "no");
+        }
+      },
+    );
   }
 
   #source(question: Question): WaitSource {

@@ -1,6 +1,6 @@
 import { Coordinator } from "../../coordinator.js";
 import type { RunOptions } from "../../runtime/backend.js";
-import type { ListedMachine } from "../../runtime/listing.js";
+import type { IndexCounts, ListedMachine } from "../../runtime/listing.js";
 import { DurableObjectBackend } from "./backend.js";
 import type { DurableObjectOptions } from "./options.js";
 
@@ -18,13 +18,13 @@ import type { DurableObjectOptions } from "./options.js";
  * ```
  */
 export class DurableObjectCoordinator extends Coordinator {
-  readonly #backend: DurableObjectBackend;
+  readonly #objects: DurableObjectBackend;
 
   /** @throws {CoordinationError} `misconfigured` without a namespace, `invalid_input` for an option out of range. */
   constructor(options: DurableObjectOptions) {
     const backend = new DurableObjectBackend(options);
     super(backend, options);
-    this.#backend = backend;
+    this.#objects = backend;
   }
 
   /**
@@ -34,6 +34,17 @@ export class DurableObjectCoordinator extends Coordinator {
    * @throws {CoordinationError} `unsupported` where the objects keep no index.
    */
   reindex(machine: ListedMachine, id: string, options: Pick<RunOptions, "signal"> = {}): Promise<boolean> {
-    return this.#backend.reindex(machine, id, options);
+    return this.#objects.reindex(machine, id, options);
+  }
+
+  /**
+   * Returns how many groups and requests the index lists: open ones, and ended ones that owe a delivery. Counts at most 1,000
+   * of each list, so the cost is bounded. One call of the index object.
+   *
+   * @throws {CoordinationError} `unsupported` where the objects keep no index.
+   * @internal
+   */
+  indexCounts(options: Pick<RunOptions, "signal"> = {}): Promise<IndexCounts> {
+    return this.#objects.counts(options);
   }
 }

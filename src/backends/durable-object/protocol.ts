@@ -90,6 +90,11 @@ export interface ObjectMethods {
   listIndex(query: ListQuery): ObjectReply | Promise<ObjectReply>;
   /** Tells the index of the object's record again. Returns `Reindexed`, or `unsupported` without an index. */
   reindex(machine: ListedMachine, id: string): ObjectReply | Promise<ObjectReply>;
+  /**
+   * Returns `IndexCounts`, from the object that is the index: of the open groups, and of the ended ones that owe a delivery.
+   * Counts at most 1,000 of each list.
+   */
+  countIndex(): ObjectReply | Promise<ObjectReply>;
   /** Ends the wait with this ticket, after its client has disconnected. */
   leave(ticket: string): void | Promise<void>;
 }

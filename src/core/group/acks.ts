@@ -30,6 +30,8 @@ export interface AckInput {
   next?: Announcement;
   /** Also answer the status of the group. */
   view?: boolean;
+  /** The caller's trace context, a W3C traceparent. Stored only if the call ends the group. */
+  traceparent?: string | undefined;
 }
 
 export interface AckLine {
@@ -164,7 +166,8 @@ function earlyOf(task: TaskAck, input: AckInput, nexts: number): EarlyAck {
 /** Announces what follows, decides whether the group ends, and saves what has changed. */
 function finishCall(group: Group, call: AckCall): AckRefusal | undefined {
   const { store, head } = group;
-  const { next, op } = call.input;
+  const { input } = call;
+  const { next, op } = input;
   if (call.lastCounted === "" && !call.hasEarly) return undefined;
   if (next !== undefined && call.hasEarly) {
     head.nexts = (head.nexts ?? 0) + 1;
@@ -183,8 +186,14 @@ function finishCall(group: Group, call: AckCall): AckRefusal | undefined {
     applyPolicy(group, true, call.lastCounted);
   }
   touch(group);
+  traceEnd(group, input);
   save(group);
   return undefined;
+}
+
+/** Remembers the trace context of a call that ended the group, for its deliveries. */
+function traceEnd({ head }: Group, { traceparent }: { traceparent?: string | undefined }): void {
+  if (head.ending !== undefined && traceparent !== undefined) head.ending.traceparent = traceparent;
 }
 
 function lineOf(head: GroupHead, task: TaskAck, verdict: Verdict): AckLine {
@@ -241,7 +250,7 @@ const fullUntilMs = ({ early: { plain, bodies } }: EarlyHead): number => plain.f
 /** Counts tasks without ids. The operation alone keeps a copy of the call from counting twice. */
 export function decrement(
   store: Store,
-  input: { op: string; by: number; generation?: number },
+  input: { op: string; by: number; generation?: number; traceparent?: string | undefined },
 ): { remaining?: number; refused?: "named" } {
   const group = openGroup(store);
   if (group === undefined || isOther(group, input.generation)) return {};
@@ -254,6 +263,7 @@ export function decrement(
   rememberOp(store, operations, input.op, "", { most: MAX_DECREMENTS, keptMs: head.ttlMs });
   applyPolicy(group, true, "decrement");
   touch(group);
+  traceEnd(group, input);
   save(group);
   return { remaining: leftOf(head) };
 }

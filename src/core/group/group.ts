@@ -190,11 +190,17 @@ function keep({ store, head }: Group): void {
 /** How long the marks of a removed group turn late copies of its calls away. */
 export const REMOVED_MS = 60_000;
 
-function queueDeliveries({ store, head }: Group, { isParents, sparesChildren }: Ending): void {
-  const { targets, parent, deliveryId } = readRegistration(store);
+function queueDeliveries({ store, head }: Group, { isParents, sparesChildren, traceparent: endTrace }: Ending): void {
+  const { targets, parent, deliveryId, traceparent } = readRegistration(store);
   const target = targetOf(head, targets);
   const type = `${head.request === true ? "request" : "group"}.${head.state}`;
-  const delivery = { generation: head.generation, type, snapshot: encode(viewOf(store, head)) };
+  const delivery = {
+    generation: head.generation,
+    type,
+    snapshot: encode(viewOf(store, head)),
+    registerTrace: traceparent,
+    endTrace,
+  };
   if (target !== undefined) enqueue(store, head, { ...delivery, kind: "callback", id: deliveryId, target });
   if (parent !== undefined && isParents !== true) {
     enqueue(store, head, {

@@ -17,11 +17,15 @@ export const LISTED_DELIVERIES: readonly (OwedDelivery | "none")[] = ["none", "p
 export const listOf = (state: GroupState, delivery: OwedDelivery | "none"): number =>
   LISTED_STATES.indexOf(state) * LISTED_DELIVERIES.length + LISTED_DELIVERIES.indexOf(delivery);
 
+/** Returns the state and the delivery of a list. */
+export function placeOfList(list: number): { state: GroupState; delivery: OwedDelivery | "none" } {
+  const deliveries = LISTED_DELIVERIES.length;
+  return { state: LISTED_STATES[Math.floor(list / deliveries)]!, delivery: LISTED_DELIVERIES[list % deliveries]! };
+}
+
 /** Returns a list's name, such as `open` or `failed.dead`, for stores that name their lists. */
 export function nameOfList(list: number): string {
-  const deliveries = LISTED_DELIVERIES.length;
-  const delivery = LISTED_DELIVERIES[list % deliveries];
-  const state = LISTED_STATES[Math.floor(list / deliveries)];
+  const { state, delivery } = placeOfList(list);
   return delivery === "none" ? `${state}` : `${state}.${delivery}`;
 }
 

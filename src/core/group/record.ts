@@ -111,6 +111,8 @@ export interface Ending {
   isParents?: boolean;
   /** The child groups of open tasks stay as they are. */
   sparesChildren?: boolean;
+  /** The trace context of the ack that ended the group. */
+  traceparent?: string;
 }
 
 /** The early acks of a record. */
@@ -163,6 +165,8 @@ export interface Registration {
   deliveryId: string;
   targets?: Targets;
   parent?: Parent;
+  /** The trace context of the call that registered this generation. */
+  traceparent?: string;
 }
 
 /** The task of another group that this group settles when it ends. */

@@ -44,6 +44,8 @@ export interface RegisterInput extends Announcement {
   parent?: Parent;
   metadata?: string;
   restart?: Restart;
+  /** The caller's trace context, a W3C traceparent. Its deliveries name it. */
+  traceparent?: string | undefined;
 }
 
 /** `from`: only if this generation stands. `keep`: its successes count in the next one. */
@@ -298,6 +300,7 @@ function writeRegistration(store: Store, input: RegisterInput, before: Registrat
   if (input.restart?.from !== undefined) registration.from = input.restart.from;
   if (input.targets !== undefined) registration.targets = input.targets;
   if (input.parent !== undefined) registration.parent = input.parent;
+  if (input.traceparent !== undefined) registration.traceparent = input.traceparent;
   store.set("reg", encode(registration));
   if (input.metadata !== undefined) store.set("meta", input.metadata);
 }

@@ -49,6 +49,9 @@ export interface Claim {
   createdAtMs: number;
   /** The status at the end of the group, as text. */
   snapshot: string;
+  /** The trace contexts of the registration, and of the ack that ended the group. */
+  registerTrace?: string | undefined;
+  endTrace?: string | undefined;
 }
 
 /** A change that a drain made to a delivery without an attempt. The drain reports it as an event. */
@@ -183,6 +186,8 @@ function claimOf(store: Store, key: string, delivery: Delivery): Claim {
     body: delivery.body,
     createdAtMs: delivery.createdAtMs,
     snapshot: snapshotOf(store, key),
+    registerTrace: delivery.registerTrace,
+    endTrace: delivery.endTrace,
   };
 }
 

@@ -52,6 +52,9 @@ export interface Delivery {
   lastError?: string;
   /** Which lists of child groups it needs. */
   children?: ChildLists | undefined;
+  /** The trace contexts of the registration, and of the ack that ended the group. */
+  registerTrace?: string | undefined;
+  endTrace?: string | undefined;
 }
 
 /** The lists of child groups of one chain of generations: numbered from 1. */
@@ -157,6 +160,8 @@ export function enqueue(
     target: Target;
     snapshot: string;
     children?: ChildLists;
+    registerTrace: string | undefined;
+    endTrace: string | undefined;
   },
 ): void {
   const key = deliveryKey(delivery.generation, delivery.kind);
@@ -173,6 +178,8 @@ export function enqueue(
     createdAtMs: store.nowMs,
     queuedAtMs: store.nowMs,
     children: delivery.children,
+    registerTrace: delivery.registerTrace,
+    endTrace: delivery.endTrace,
   });
   store.set(snapshotName(key), delivery.snapshot);
   head.outbox ??= { due: [], dead: [] };

@@ -3,6 +3,7 @@ import { checkId, toJson } from "../../lib/validate.js";
 import { emit } from "../../runtime/events.js";
 import { statusAtEnd } from "../group-status.js";
 import type { GroupEventType, Handler, HandlerContext, HandlerEvent } from "../handler.js";
+import { linksOf } from "../trace-links.js";
 import type { Attempt, DeliveryHost, TargetKind } from "./target-kind.js";
 
 /** A function that the delivering instance registered under a name. */
@@ -37,6 +38,7 @@ async function send({ machine, id, claim, signal }: Attempt, host: DeliveryHost)
     reason: status.reason,
     payload: JSON.parse(claim.body),
     status,
+    trace: linksOf(claim),
   };
   await handler(event, contextOf({ machine, id, signal }, host));
   return undefined;

@@ -35,6 +35,8 @@ export interface Attempt {
   readonly backend: Backend;
   /** Aborted when the attempt times out. */
   readonly signal: AbortSignal;
+  /** The trace context of the attempt, where a tracer in this process has one. */
+  readonly traceparent?: string | undefined;
 }
 
 /** The consequences of a failed attempt for the next one. */

@@ -31,9 +31,11 @@ export const taskTarget: TargetKind = {
 };
 
 /** Acks the task when the group succeeded, and fails it otherwise. */
-async function send({ id, claim, signal }: Attempt, { groups }: DeliveryHost): Promise<undefined> {
+async function send({ id, claim, signal, traceparent }: Attempt, { groups }: DeliveryHost): Promise<undefined> {
   const task = JSON.parse(claim.body) as StoredTask;
   const { generation } = task;
+  // If this ack ends the parent, its deliveries link to what ended this group.
+  const cause = traceparent ?? claim.endTrace ?? claim.registerTrace;
   const error = failureAtEnd(id, JSON.parse(claim.snapshot) as GroupView);
   const input = {
     // The delivery's id is the idempotency key: of many attempts one counts.
@@ -41,6 +43,7 @@ async function send({ id, claim, signal }: Attempt, { groups }: DeliveryHost): P
     tasks: [{ id: task.taskId, ...(task.stage === undefined ? {} : { stage: task.stage }), ...errorOf(error) }],
     earlyTtlMs: 0,
     ...(generation === undefined ? {} : { generation }),
+    ...(cause === undefined ? {} : { traceparent: cause }),
   };
   const { results, refused } = await groups().run(`${task.machine}.ack`, task.id, input, { signal });
   if (refused !== undefined)

@@ -1,8 +1,10 @@
 import { isWebhook, WEBHOOK_ROUTE } from "../../core/outbox/routes.js";
 import { CoordinationError } from "../../errors.js";
+import { rootTraceparent } from "../../lib/traceparent.js";
 import { checkText } from "../../lib/validate.js";
 import { statusAtEnd } from "../group-status.js";
 import type { Webhooks } from "../handler.js";
+import { linksOf } from "../trace-links.js";
 import type { Attempt, DeliveryHost, TargetKind } from "./target-kind.js";
 
 const MAX_URL_BYTES = 2_048;
@@ -32,11 +34,16 @@ export const webhookTarget: TargetKind = {
   }),
 };
 
-async function send({ id, claim, signal }: Attempt, { webhooks }: DeliveryHost): Promise<undefined> {
+async function send({ id, claim, signal, traceparent }: Attempt, { webhooks }: DeliveryHost): Promise<undefined> {
   const timestamp = new Date(claim.createdAtMs).toISOString();
-  const body = JSON.stringify({ type: claim.type, timestamp, data: statusAtEnd(id, claim) });
+  // The header is about this attempt. The links are part of the message, and signed with it.
+  const links = linksOf(claim);
+  const { registered, ended } = links;
+  const trace = (registered ?? ended) && links;
+  const body = JSON.stringify({ type: claim.type, timestamp, data: statusAtEnd(id, claim), trace });
+  const own = traceparent ?? (trace && rootTraceparent([registered, ended]));
   // If this instance has no sender, the attempt must fail and not count as delivered. The cast hides that the call
   // throws.
-  await (webhooks as Webhooks).send({ url: claim.body, id: claim.deliveryId, body, signal });
+  await (webhooks as Webhooks).send({ url: claim.body, id: claim.deliveryId, body, traceparent: own, signal });
   return undefined;
 }

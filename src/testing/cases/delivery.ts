@@ -40,6 +40,25 @@ export const delivery: readonly ConformanceCase[] = [
     );
     equal((await t.deliveries(id)).length, 1, "deliveries");
   }),
+  aCase("a delivery names the traces of the registration and of the ack that ended the group", HANDLERS, async (t) => {
+    const [tracker, id, plain] = [t.tracker(), t.id(), t.id("plain")];
+    const [registered, ended] = [
+      `00-${"1".repeat(32)}-${"2".repeat(16)}-01`,
+      `00-${"3".repeat(32)}-${"4".repeat(16)}-00`,
+    ];
+    const onEnd = { handler: "record", payload: 1 } as const;
+    await tracker.register(id, ["a", "b"], { onEnd, traceparent: registered });
+    await tracker.ack(id, "a", { traceparent: registered });
+    await tracker.fail(id, "b", "broken", { traceparent: ended });
+    equal((await t.untilDelivered(id, 1))[0]?.event.trace, { registered, ended }, "the traces");
+    await tracker.register(plain, 1, { onEnd, traceparent: "no trace" });
+    await tracker.decrement(plain);
+    equal(
+      (await t.untilDelivered(plain, 1))[0]?.event.trace,
+      { registered: undefined, ended: undefined },
+      "without a trace context",
+    );
+  }),
   aCase("an end without errors is delivered with an empty list of them", HANDLERS, async (t) => {
     const [tracker, id] = [t.tracker(), t.id()];
     await ended(tracker, id, { onComplete: { handler: "record", payload: null } });

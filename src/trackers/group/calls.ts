@@ -1,11 +1,11 @@
 import type { GroupState } from "../../core/group/record.js";
 import type { GroupStatus } from "../../delivery/group-status.js";
 import type { Duration } from "../../lib/duration.js";
-import type { GenerationOptions } from "../call-options.js";
+import type { GenerationOptions, TraceOptions } from "../call-options.js";
 import type { AddedTask } from "./announcement.js";
 
 /** Options of an ack. */
-export interface AckOptions extends GenerationOptions {
+export interface AckOptions extends GenerationOptions, TraceOptions {
   /** Tasks that follow, up to 1,000. They are added in the same step, if a task of the call counts. */
   readonly next?: readonly AddedTask[] | undefined;
 }
@@ -17,7 +17,7 @@ export interface CancelOptions extends GenerationOptions {
 }
 
 /** Options of `decrement`. */
-export interface DecrementOptions extends GenerationOptions {
+export interface DecrementOptions extends GenerationOptions, TraceOptions {
   /** The id of the caller's message: another call with it counts nothing. @default a new one */
   readonly opId?: string | undefined;
 }

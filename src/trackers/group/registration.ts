@@ -9,7 +9,7 @@ import type { Duration } from "../../lib/duration.js";
 import { newOp } from "../../lib/ids.js";
 import { checkOptions, type Names } from "../../lib/known-options.js";
 import { checkInteger, checkTtlSec, toJson } from "../../lib/validate.js";
-import type { CallOptions } from "../call-options.js";
+import { type TraceOptions, traceOf } from "../call-options.js";
 import { type AddedTask, type Announced, announced, checkChildren, type GroupTasks } from "./announcement.js";
 import { type Fingerprinted, fingerprint } from "./fingerprint.js";
 import { type CompletionPolicy, checkPolicy } from "./policy.js";
@@ -17,7 +17,7 @@ import { refuse, refuseRegistration } from "./refusals.js";
 import type { CompletionTargets } from "./target.js";
 
 /** Options of a registration. */
-export interface RegisterOptions<T extends Payloads = Payloads> extends CompletionTargets<T>, CallOptions {
+export interface RegisterOptions<T extends Payloads = Payloads> extends CompletionTargets<T>, TraceOptions {
   /**
    * More tasks may come: by `add` until `seal`, and by the `next` of acks until the end. Only a list of tasks can be open; it
    * may be empty. @default false
@@ -69,6 +69,7 @@ export const REGISTER_OPTIONS: Names<RegisterOptions> = {
   ttlSec: true,
   parent: true,
   restart: true,
+  traceparent: true,
   signal: true,
 };
 
@@ -166,6 +167,7 @@ export async function registerInput(
     ...(restart === undefined ? {} : { restart }),
     ...(options.idleTimeoutSec === undefined ? {} : { idleMs: checkTtlSec(options.idleTimeoutSec, "idleTimeoutSec") }),
     ...(options.metadata === undefined ? {} : { metadata: toJson(options.metadata, "metadata", MAX_METADATA_BYTES) }),
+    ...traceOf(options),
   };
 }
 

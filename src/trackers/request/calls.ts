@@ -1,6 +1,6 @@
 import type { Verdict } from "../../core/group/acks.js";
 import type { Payloads } from "../../delivery/handler.js";
-import type { CallOptions } from "../call-options.js";
+import type { TraceOptions } from "../call-options.js";
 import type { AddResult } from "../group/calls.js";
 import type { RegisterOptions } from "../group/registration.js";
 import type { TaskId } from "../group/task.js";
@@ -13,7 +13,16 @@ export const MAX_COUNT = 1_000_000_000;
 export interface RequestRegisterOptions<T extends Payloads = Payloads>
   extends Pick<
     RegisterOptions<T>,
-    "timeoutSec" | "ttlSec" | "parent" | "metadata" | "onSuccess" | "onComplete" | "onTimeout" | "onEnd" | "signal"
+    | "timeoutSec"
+    | "ttlSec"
+    | "parent"
+    | "metadata"
+    | "onSuccess"
+    | "onComplete"
+    | "onTimeout"
+    | "onEnd"
+    | "traceparent"
+    | "signal"
   > {
   /** Names this call for `abandon`: 1 to 256 bytes, different for each call. @default a random name */
   readonly caller?: string | undefined;
@@ -34,7 +43,7 @@ export type AddedId =
 export type TaskIds = AddedId | readonly AddedId[];
 
 /** Options of a done task. */
-export interface TaskDoneOptions<S extends string = string> extends CallOptions {
+export interface TaskDoneOptions<S extends string = string> extends TraceOptions {
   /** How much was processed for the task: 0 to 10⁹. @default 1 */
   readonly processed?: number | undefined;
   /** Any JSON value of up to 16 KB. `results` returns it. */

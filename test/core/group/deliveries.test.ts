@@ -1,6 +1,49 @@
 import { describe, expect, it } from "vitest";
 import { MAX_OUTBOX, PENDING_MS } from "../../../src/core/outbox/deliveries.js";
-import { bench, registration, T0, TARGET } from "../bench.js";
+import { ack, bench, named, registration, T0, TARGET } from "../bench.js";
+
+const [ONE, TWO, THREE] = ["1", "2", "3"].map((n) => `00-${n.repeat(32)}-${n.repeat(16)}-01`) as [
+  string,
+  string,
+  string,
+];
+
+describe("the trace contexts of a group", () => {
+  const due = { routes: ["handler:x"], leaseMs: 40_000 };
+
+  it("come with its claims: those of the registration and of the ack that ended it", () => {
+    const { run, record } = bench();
+    run("completion.register", named(["a", "b"], { targets: { end: TARGET }, traceparent: ONE }));
+    run("completion.register", named(["a", "b"], { op: "again", targets: { end: TARGET }, traceparent: THREE }));
+    const before = JSON.stringify(record("completion")?.head);
+    run("completion.ack", { ...ack("x", "a"), traceparent: THREE });
+    // An ack that does not end the group stores nothing of it.
+    expect(JSON.stringify(record("completion"))).not.toContain(THREE);
+    expect(before).not.toContain(ONE);
+    run("completion.ack", { ...ack("y", "b"), traceparent: TWO });
+    run("completion.ack", { ...ack("z", "b"), traceparent: THREE });
+    expect(JSON.stringify(record("completion")?.head)).not.toContain(TWO);
+    expect(run("completion.woken", due).claims).toMatchObject([{ registerTrace: ONE, endTrace: TWO }]);
+  });
+
+  it("are those of the generation: a restart replaces them, and a deadline has none", () => {
+    const { run, pass } = bench();
+    run("completion.register", registration({ targets: { end: TARGET }, traceparent: ONE }));
+    run("completion.decrement", { op: "d", by: 2, traceparent: TWO });
+    const again = { op: "r", fingerprint: "t", targets: { end: TARGET }, restart: {}, timeoutMs: 1_000 };
+    run("completion.register", registration({ ...again, deliveryId: "msg_2", traceparent: THREE }));
+    pass(1_000);
+    const claims = [
+      { deliveryId: "msg_1", registerTrace: ONE, endTrace: TWO },
+      { deliveryId: "msg_2", registerTrace: THREE },
+    ];
+    const output = run("completion.woken", due);
+    expect(output.claims).toMatchObject(claims);
+    expect(output.claims[1]).not.toHaveProperty("endTrace");
+    run("completion.register", registration({ ...again, op: "s", fingerprint: "u", total: 0, deliveryId: "msg_3" }));
+    expect(run("completion.woken", { ...due, op: "w" }).claims[0]).not.toHaveProperty("registerTrace");
+  });
+});
 
 describe("the deliveries of a group", () => {
   it("arms its timer for the deadline or the outbox, whichever is first", () => {

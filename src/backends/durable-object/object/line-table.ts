@@ -1,5 +1,12 @@
+import { LISTED_DELIVERIES, LISTED_STATES, listOf } from "../../../core/group/listing.js";
 import { CoordinationError } from "../../../errors.js";
-import { compareLines, type ListedMachine, type ListQuery } from "../../../runtime/listing.js";
+import {
+  compareLines,
+  type ListCount,
+  type ListedMachine,
+  type ListQuery,
+  MAX_COUNTED,
+} from "../../../runtime/listing.js";
 import { recordName } from "../../../runtime/placement.js";
 import type { IndexMessage, IndexPage } from "../protocol.js";
 
@@ -15,6 +22,16 @@ const EXPIRED = "SELECT name FROM lines WHERE name > ? AND until <= ? ORDER BY n
 const SWEEP = "DELETE FROM lines WHERE name > ? AND name <= ? AND until <= ?";
 /** How many expired lines are removed at a time. */
 const MAX_SWEPT = 500;
+
+/** Reads no more lines than it counts. */
+const COUNT =
+  "SELECT COUNT(*) AS count, MIN(at) AS oldest FROM (SELECT at FROM lines WHERE list = ? AND until > ? ORDER BY at LIMIT ?)";
+/** The open groups, and the ended ones that owe a delivery. The number of all that ended says how long they are kept. */
+const COUNTED = LISTED_STATES.flatMap((state) =>
+  LISTED_DELIVERIES.filter((delivery) => state === "open" || delivery !== "none").map((delivery) =>
+    listOf(state, delivery),
+  ),
+);
 
 /** The lists of one machine have numbers of their own. */
 const LISTS_A_MACHINE = 100;
@@ -86,6 +103,20 @@ export class LineTable {
     );
     found.sort((a, b) => compareLines(a, b, order));
     return { lines: found.slice(0, limit), isCut: found.length > limit };
+  }
+
+  /** Returns how many lines the lists hold that need attention or may need it. */
+  counts(nowMs: number): ListCount[] {
+    if (!this.exists) return [];
+    return (["completion", "request"] as const).flatMap((machine) =>
+      COUNTED.flatMap((list): ListCount[] => {
+        const place = [numberOf(machine, list), nowMs, MAX_COUNTED];
+        const [row] = this.#select<{ count: number; oldest: number }>(COUNT, ...place);
+        return row === undefined || row.count === 0
+          ? []
+          : [{ machine, list, count: row.count, oldestAtMs: row.oldest }];
+      }),
+    );
   }
 
   /**

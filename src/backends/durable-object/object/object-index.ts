@@ -1,5 +1,5 @@
 import { CoordinationError } from "../../../errors.js";
-import type { ListQuery } from "../../../runtime/listing.js";
+import type { IndexCounts, ListQuery } from "../../../runtime/listing.js";
 import type { IndexHolds, IndexMessage } from "../protocol.js";
 import type { ObjectAlarm } from "./alarm.js";
 import { TELL_AFTER_MS } from "./index-news.js";
@@ -40,10 +40,20 @@ export class ObjectIndex {
 
   /** Returns a page, and as of when the index is complete. @throws {CoordinationError} `unsupported` without an index. */
   page(query: ListQuery) {
+    const nowMs = this.#readAtMs();
+    return { ...this.#lines.page(query, nowMs), asOfMs: nowMs - TELL_AFTER_MS };
+  }
+
+  /** Returns the counts, and as of when. @throws {CoordinationError} `unsupported` without an index. */
+  counts(): IndexCounts {
+    const nowMs = this.#readAtMs();
+    return { lists: this.#lines.counts(nowMs), asOfMs: nowMs - TELL_AFTER_MS };
+  }
+
+  #readAtMs(): number {
     const { now, isIndexed } = this.#options;
     if (!isIndexed()) throw noIndex();
-    const nowMs = now();
-    return { ...this.#lines.page(query, nowMs), asOfMs: nowMs - TELL_AFTER_MS };
+    return now();
   }
 
   /** Removes expired lines. An index without lines ceases to exist. */

@@ -231,6 +231,11 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     return answer((): Reindexed => ({ found }));
   }
 
+  /** Returns the counts of the index that this object is. Returns `unsupported` where the class has no `index`. */
+  countIndex(): ObjectReply {
+    return answer(() => this.#index.counts());
+  }
+
   /** Ends a wait whose client has disconnected. */
   leave(ticket: string): void {
     this.#open.get(ticket)?.abort();
