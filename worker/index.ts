@@ -160,7 +160,7 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
   semaphoreRoutes(app);
   limitRoutes(app);
   tenantRoutes(app);
-  reindexRoutes(app);
+  reindexRoutes(app, { whole });
   transitionRoutes(app);
   app.notFound(() => problemResponse(new Problem("not_found", "there is nothing under this path")));
   app.onError((error, c) => {

@@ -83,6 +83,8 @@ beforeAll(async () => {
         [ACME.operator]: { tenant: "acme", whileSuspended: true },
       }),
       COORDINATOR_SUSPENDED: "acme",
+      // The lines of two runbooks redeliver one group, at once.
+      COORDINATOR_QUOTAS: JSON.stringify({ redeliverPauseSec: "off" }),
     },
   });
   redis = await startRedis();
@@ -175,5 +177,9 @@ it("the alerts name events that exist", () => {
   const [, table = ""] = /^## Alerts\n([\s\S]*?)^## /m.exec(page) ?? [];
   const named = [...table.matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name);
   expect(named.length).toBeGreaterThan(7);
-  for (const name of named) expect([...events]).toContain(name);
+  const gauges = readFileSync(join(root, "worker/routes/metrics.ts"), "utf8");
+  for (const name of named) {
+    if (name?.startsWith("edge_coordinator_")) expect(gauges).toContain(`"${name}"`);
+    else expect([...events]).toContain(name);
+  }
 });

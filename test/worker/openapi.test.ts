@@ -35,6 +35,7 @@ function routed(): string[] {
   const quotasOf = (): never => {
     throw new Error("only the routes are read");
   };
+  reindexRoutes(app, { whole: () => ({}) as never });
   metricsRoutes(app, { whole: () => ({}) as never, misconfigured: async () => [] });
   callbackRoutes(app, { whole: () => new MemoryCoordinator(), quotasOf, tell: () => {} });
   for (const routes of [
@@ -45,7 +46,6 @@ function routed(): string[] {
     semaphoreRoutes,
     limitRoutes,
     tenantRoutes,
-    reindexRoutes,
     transitionRoutes,
   ])
     routes(app);
