@@ -1,4 +1,4 @@
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { MemoryCoordinator, RateLimiter } from "../../src/index.js";
 import { ManualClock } from "../../src/testing/index.js";
 import { endingWith, OpenWaits } from "../../worker/quotas/open-waits.js";
@@ -221,4 +221,35 @@ it("a binding that fails, and a limiter that cannot be reached, allow the call a
     { type: "quota_unchecked", quota: "requestsPerMinute", tenant: "a", error },
     { type: "quota_unchecked", quota: "registrationsPerMinute", tenant: "a" },
   ]);
+});
+
+describe("an event stream of a tenant with one open wait", () => {
+  const open = (isolate: IsolateQuotas) => {
+    const broken = (): never => {
+      throw new Error("no rate is counted");
+    };
+    const call = { method: "GET", path: "/" };
+    const caller = { env: {}, keyPrefix: "coord:a:", namespace: broken, call, nowMs: Date.now, tell: () => {} };
+    return (signal: AbortSignal, answer: () => Promise<Response>) => isolate.of(caller).stream(signal, answer);
+  };
+  const silent = async () => new Response(new ReadableStream(), { headers: EVENTS });
+
+  it("that the client left unread is over when the client is gone", async () => {
+    const isolate = new IsolateQuotas({ openWaits: 1 });
+    const stream = open(isolate);
+    const controller = new AbortController();
+    await stream(controller.signal, silent);
+    await expect(stream(new AbortController().signal, silent)).rejects.toMatchObject({ code: "rate_limited" });
+    controller.abort();
+    expect(isolate.waits.size).toBe(0);
+    await stream(controller.signal, silent);
+    expect(isolate.waits.size).toBe(0);
+  });
+
+  it("that could not begin is over", async () => {
+    const isolate = new IsolateQuotas({ openWaits: 1 });
+    const failed = open(isolate)(new AbortController().signal, () => Promise.reject(new Error("away")));
+    await expect(failed).rejects.toThrow("away");
+    expect(isolate.waits.size).toBe(0);
+  });
 });
