@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { CompletionTracker, CoordinationError, drainEvery, MemoryCoordinator } from "../src/index.js";
 import type { CoordinatorEvent } from "../src/runtime/events.js";
-import { hookOrWarning } from "../src/runtime/events.js";
+import { emit, hookOrWarning } from "../src/runtime/events.js";
 import { ManualClock } from "../src/testing/index.js";
 
 const delivery = (
@@ -145,4 +145,18 @@ describe("row 48: an instance without onEvent warns on the console", () => {
       warn.mockRestore();
     }
   });
+});
+
+it("a hook that throws, or whose promise rejects, stops nothing", async () => {
+  const unhandled = vi.fn();
+  process.on("unhandledRejection", unhandled);
+  emit(() => {
+    throw new Error("at once");
+  }, delivery("dead"));
+  emit(async () => {
+    throw new Error("later");
+  }, delivery("dead"));
+  await new Promise((resolve) => setTimeout(resolve, 1));
+  process.off("unhandledRejection", unhandled);
+  expect(unhandled).not.toHaveBeenCalled();
 });

@@ -17,6 +17,8 @@ describe("a traceparent", () => {
   it.each([
     ["nothing", undefined],
     ["no text", 5],
+    ["an object that has no text", { toString: 0 }],
+    ["a list of one", [`00-${TRACE}-${SPAN}-01`]],
     ["an empty text", ""],
     ["the version ff", `ff-${TRACE}-${SPAN}-01`],
     ["version 00 with more fields", `00-${TRACE}-${SPAN}-01-more`],

@@ -140,7 +140,7 @@ export function createWorker<Env extends WorkerEnv = WorkerEnv>(
     if (grant !== undefined) checkGrant(c, grant, tell);
     const quotas = quotasOf(c, keyPrefix);
     c.set("quotas", quotas);
-    await quotas.requests(1);
+    await quotas.request();
     const coordinator = limited(whole(c, keyPrefix), quotas);
     c.set("coordinator", grant === undefined ? coordinator : restricted(coordinator, grant));
     c.header("cache-control", "no-store");

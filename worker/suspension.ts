@@ -15,8 +15,15 @@ export function isSuspended(env: WorkerEnv, keyPrefix: string): boolean {
 }
 
 /** @throws {CoordinationError} `misconfigured`, naming the variable. */
-export function suspendedTenants({ COORDINATOR_SUSPENDED = "" }: WorkerEnv): readonly string[] {
-  const tenants = COORDINATOR_SUSPENDED.split(/[\s,]+/).filter((name) => name !== "");
+export function suspendedTenants({ COORDINATOR_SUSPENDED: text = "" }: WorkerEnv): readonly string[] {
+  // A list in wrangler.toml is an array here.
+  if (typeof text !== "string") {
+    throw new VariableError(
+      "COORDINATOR_SUSPENDED",
+      "COORDINATOR_SUSPENDED must be a text: tenants, separated by commas",
+    );
+  }
+  const tenants = text.split(/[\s,]+/).filter((name) => name !== "");
   const wrong = tenants.findIndex((name) => !isTenant(name));
   if (wrong < 0) return tenants;
   const message = `COORDINATOR_SUSPENDED: tenant ${wrong + 1} must be ${TENANT_FORM}`;

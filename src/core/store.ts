@@ -42,7 +42,7 @@ export interface Store {
   list(line: IndexLine | undefined): void;
   /** Notifies the waiters of this record. With `topic`, only those whose input has this `op`. */
   notify(topic?: string): void;
-  /** Reports a change of state to the owner of the data, once the writes of this transition are stored. */
+  /** Reports a change of state to the owner of the data, with the writes of this transition: not if they are refused. */
   tell(event: RecordEvent): void;
   /** Discards all writes of this transition, for one that refuses after it began to write. */
   discard(): void;

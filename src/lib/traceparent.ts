@@ -12,9 +12,9 @@ const LENGTH = 55;
  * @see https://www.w3.org/TR/trace-context/
  */
 export function validTraceparent(value: unknown): string | undefined {
-  const text = String(value);
-  const [, ids, flags] = FORM.exec(text) ?? [];
-  if (ids === undefined || (text.startsWith("00") && text.length > LENGTH)) return undefined;
+  if (typeof value !== "string") return undefined;
+  const [, ids, flags] = FORM.exec(value) ?? [];
+  if (ids === undefined || (value.startsWith("00") && value.length > LENGTH)) return undefined;
   return `00${ids}0${Number(`0x${flags}`) & 1}`;
 }
 

@@ -25,7 +25,8 @@ export type CoordinatorEvent =
     }
   /**
    * A group or a request has ended. Sent like `registered`, at most once an end: a lost answer or a crash loses it. Use
-   * a target of the registration for work that must be done.
+   * a target of the registration for work that must be done. Not sent for a generation that a restart replaces while it
+   * is open, nor for a record that expires unread.
    */
   | {
       readonly type: "ended";
@@ -92,7 +93,9 @@ export function emit<Event = CoordinatorEvent>(
   event: NoInfer<Event>,
 ): void {
   try {
-    onEvent?.(event);
+    // A hook may be an async function, whose rejection would end a process.
+    const result: unknown = onEvent?.(event);
+    if (result instanceof Promise) result.catch(() => {});
   } catch {
     // The hook is the only place to report to.
   }

@@ -31,7 +31,7 @@ const TENANTS = {
   batches: { requestsPerMinute: 6 },
   client: { requestsPerMinute: 3 },
   news: { registrationsPerMinute: 2 },
-  joined: { registrationsPerMinute: 3 },
+  joined: { registrationsPerMinute: 5 },
   urls: { requestsPerMinute: 4 },
   waits: { openWaits: 1 },
   lists: { tasksPerCall: 3 },
@@ -108,11 +108,13 @@ describe("requests", () => {
     const id = freshId();
     const batch = (count: number) =>
       call("batches", "POST", "/v1/batch", { body: { operations: Array.from({ length: count }, () => incr(id)) } });
-    expect((await batch(4)).status).toBe(200);
+    // Its request is counted, and it would never fit.
+    expect((await batch(5)).json).toMatchObject({ status: 422, code: "limit_exceeded" });
+    expect((await batch(3)).status).toBe(200);
     await expectRefused("batches", await batch(3), "requestsPerMinute");
     // One call was counted when the batch came.
     const read = await call("batches", "POST", "/v1/run/kv/getInt", { body: { id, input: {} } });
-    expect(read.json.output.result).toBe("4");
+    expect(read.json.output.result).toBe("3");
   });
 
   it("reach HttpCoordinator as rate_limited with the wait, where it is too long for a retry", async () => {
@@ -161,12 +163,19 @@ describe("registrations", () => {
     const within = await call("joined", "POST", "/v1/batch", { body: { operations } });
     const outcomes = (answer: Answer) => (answer.json as unknown as { outcomes: object[] }).outcomes;
     expect(outcomes(within).map((outcome) => Object.keys(outcome)[0])).toEqual(["output", "output", "output"]);
+    await call("joined", "POST", "/v1/batch", { body: { operations: [operation("b5"), operation("b6")] } });
     const over = await call("joined", "POST", "/v1/batch", {
       body: { operations: [operation("b3"), operation("b4"), incr("b")] },
     });
     const refused = { problem: { code: "rate_limited", "violated-policies": ["registrationsPerMinute"] } };
     expect(outcomes(over)).toMatchObject([refused, refused, { output: { result: "2" } }]);
     expect((await call("joined", "GET", "/v1/groups/b3")).status).toBe(404);
+    // More than half of the rate would never fit: waiting is of no use.
+    const large = await call("joined", "POST", "/v1/batch", {
+      body: { operations: [operation("c1"), operation("c2"), operation("c3"), incr("b")] },
+    });
+    const tooLarge = { problem: { code: "limit_exceeded", detail: expect.stringContaining("at most 2 calls") } };
+    expect(outcomes(large)).toMatchObject([tooLarge, tooLarge, tooLarge, { output: { result: "3" } }]);
   });
 });
 

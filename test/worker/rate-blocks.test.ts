@@ -3,7 +3,7 @@ import { MemoryCoordinator, RateLimiter } from "../../src/index.js";
 import { ManualClock } from "../../src/testing/index.js";
 import { endingWith, OpenWaits } from "../../worker/quotas/open-waits.js";
 import { IsolateQuotas } from "../../worker/quotas/quotas.js";
-import { RateBlocks } from "../../worker/quotas/rate-blocks.js";
+import { RateBlocks, type Taken } from "../../worker/quotas/rate-blocks.js";
 import { checkQuotaVariables, limitsOf, QUOTAS } from "../../worker/quotas/table.js";
 
 const LIMIT = 100;
@@ -15,9 +15,9 @@ function isolates(count: number) {
   const limiter = new RateLimiter(new MemoryCoordinator({ clock }), { limit: LIMIT, windowSec: 60 });
   const asked: number[] = [];
   const all = Array.from({ length: count }, () => new RateBlocks());
-  const ask = (cost: number) => {
+  const ask = async (cost: number) => {
     asked.push(cost);
-    return limiter.limit("a", cost);
+    return { ...(await limiter.limit("a", cost)), isUnchecked: false };
   };
   const take = (isolate: number, cost = 1) =>
     (all[isolate] as RateBlocks).take(RATE, { cost, nowMs: clock.now() }, ask);
@@ -77,44 +77,86 @@ it("requests that come together take a block once, and else their own cost", asy
   expect(asked).toEqual([5, ...Array.from({ length: 19 }, () => 1)]);
 });
 
-it("counts each operation of a batch; one that is larger than the limit takes all of it", async () => {
+it("counts each operation of a batch", async () => {
   const { clock, take } = isolates(1);
   expect(await take(0, 60)).toBe(0);
   expect(await take(0, 60)).toBeGreaterThan(0);
   // The denial of the large batch is none of a small one.
   expect(await take(0, 40)).toBe(0);
   await clock.advance(120_000);
-  expect(await take(0, 1_000)).toBe(0);
-  expect(await take(0)).toBeGreaterThan(0);
+  expect(await take(0, 50)).toBe(0);
 });
 
-it("remembers a thousand rates, and forgets the one that was used least lately", async () => {
+it("lets calls pass for a second after the limiter has not answered, without a further question", async () => {
+  const blocks = new RateBlocks();
+  let asked = 0;
+  const take = (nowMs: number, isUnchecked: boolean) =>
+    blocks.take(RATE, { cost: 1, nowMs }, async () => {
+      asked++;
+      return { allowed: true, remaining: 0, retryAfterMs: 0, isUnchecked };
+    });
+  for (const nowMs of [1_000, 1_500, 1_999]) expect(await take(nowMs, true)).toBe(0);
+  expect(asked).toBe(1);
+  await take(2_000, false);
+  await take(2_001, false);
+  expect(asked).toBe(2);
+});
+
+it("takes blocks again after a request that asked was dropped", async () => {
+  const { clock, take, asked } = isolates(1);
+  const blocks = new RateBlocks();
+  const at = (nowMs: number, ask: (cost: number) => Promise<Taken>) => blocks.take(RATE, { cost: 1, nowMs }, ask);
+  void at(1_000, () => new Promise(() => {}));
+  const costs: number[] = [];
+  const ask = async (cost: number) => {
+    costs.push(cost);
+    return { allowed: true, remaining: 0, retryAfterMs: 0, isUnchecked: false };
+  };
+  await at(3_999, ask);
+  await at(4_000, ask);
+  expect(costs).toEqual([1, 5]);
+  expect([await take(0), asked, clock.now() > 0]).toEqual([0, [5], true]);
+});
+
+it("remembers ten thousand rates, and forgets the one that was used least lately", async () => {
   const blocks = new RateBlocks();
   let asked = 0;
   const ask = async () => {
     asked++;
-    return { allowed: true, remaining: 0, retryAfterMs: 0 };
+    return { allowed: true, remaining: 0, retryAfterMs: 0, isUnchecked: false };
   };
   const take = (key: string) => blocks.take({ ...RATE, key }, { cost: 1, nowMs: 1_000 }, ask);
-  for (let i = 0; i < 3_000; i++) {
+  for (let i = 0; i < 12_000; i++) {
     await take(`key-${i}`);
     await take("often");
   }
-  expect(blocks.size).toBe(1_000);
+  expect(blocks.size).toBe(10_000);
   const before = asked;
-  await take("key-2999");
+  await take("key-11999");
   expect(asked).toBe(before);
 });
 
 it("open waits: each end counts once, and nothing is left of a tenant without waits", () => {
   const waits = new OpenWaits();
-  const [first, second] = [waits.begin("a", 2), waits.begin("a", 2)];
-  expect([waits.begin("a", 2), waits.begin("b", 1) === undefined]).toEqual([undefined, false]);
-  first?.();
-  first?.();
-  expect([waits.begin("a", 2) === undefined, waits.begin("a", 2)]).toEqual([false, undefined]);
-  second?.();
+  const begin = (key: string, most = 2) => waits.begin(key, most, 0);
+  const [first, second] = [begin("a"), begin("a")];
+  expect([begin("a"), begin("b", 1) === undefined]).toEqual([undefined, false]);
+  first?.end();
+  first?.end();
+  expect([begin("a") === undefined, begin("a")]).toEqual([false, undefined]);
+  second?.end();
   expect(waits.size).toBe(2);
+});
+
+it("open waits: one whose end never came counts for two minutes, and a stream that goes on counts on", () => {
+  const waits = new OpenWaits();
+  const [lost, stream] = [waits.begin("a", 2, 0), waits.begin("a", 2, 0)];
+  stream?.renew(100_000);
+  expect(waits.begin("a", 2, 120_000)).toBeUndefined();
+  expect(waits.begin("a", 2, 120_001)).toBeDefined();
+  lost?.end();
+  lost?.renew(120_001);
+  expect(waits.begin("a", 2, 120_001)).toBeUndefined();
 });
 
 const EVENTS = { "content-type": "text/event-stream" };
@@ -124,10 +166,10 @@ it.each<[string, (body: ReadableStream<Uint8Array>) => Promise<unknown>]>([
   ["is left by the client", (body) => body.cancel()],
 ])("a stream that %s ends its wait once", async (_, leave) => {
   let ends = 0;
-  const response = endingWith(
-    new Response("text", { headers: { ...EVENTS, "x-own": "1" }, status: 201 }),
-    () => void ends++,
-  );
+  const response = endingWith(new Response("text", { headers: { ...EVENTS, "x-own": "1" }, status: 201 }), {
+    end: () => void ends++,
+    sent: () => {},
+  });
   expect([ends, response.status, response.headers.get("x-own")]).toEqual([0, 201, "1"]);
   await leave(response.body as ReadableStream<Uint8Array>);
   expect(ends).toBe(1);
@@ -135,11 +177,12 @@ it.each<[string, (body: ReadableStream<Uint8Array>) => Promise<unknown>]>([
 
 it("a stream that breaks ends its wait, and an answer without a body ends it at once", async () => {
   let ends = 0;
+  const hooks = { end: () => void ends++, sent: () => {} };
   const pull = (controller: ReadableStreamDefaultController): void => controller.error(new Error("broken"));
-  const broken = endingWith(new Response(new ReadableStream({ pull }), { headers: EVENTS }), () => void ends++);
+  const broken = endingWith(new Response(new ReadableStream({ pull }), { headers: EVENTS }), hooks);
   await expect(broken.text()).rejects.toThrow("broken");
-  endingWith(new Response(null, { status: 204 }), () => void ends++);
-  endingWith(Response.json({}, { status: 404 }), () => void ends++);
+  endingWith(new Response(null, { status: 204 }), hooks);
+  endingWith(Response.json({}, { status: 404 }), hooks);
   expect(ends).toBe(3);
 });
 
@@ -169,6 +212,8 @@ it.each([
   '{"tenants":{"a":{"canary":1}}}',
   '{"tenants":{"a":null}}',
   '{"tenants":{"a":{"tenants":{}}}}',
+  // A table in wrangler.toml is an object.
+  { canary: 1 } as never,
 ])("the variable %s is refused by its name, and without its text", (COORDINATOR_QUOTAS) => {
   let message = "";
   try {
@@ -196,8 +241,32 @@ it("a malformed variable leaves the option's quotas, and is reported", async () 
   const env = { COORDINATOR_QUOTAS: "canary", COORDINATOR_RATE_LIMIT: "canary" as never };
   const quotas = isolate.of({ ...caller, env, tell, namespace });
   expect([quotas.limits.openWaits, quotas.limits.maxEarlySec]).toEqual([2, 3_600]);
-  await quotas.requests(1);
-  expect(events).toEqual([{ type: "misconfigured", variable: "COORDINATOR_QUOTAS", error: expect.any(Error) }]);
+  await quotas.request();
+  expect(events).toMatchObject([
+    { type: "misconfigured", variable: "COORDINATOR_RATE_LIMIT" },
+    { type: "misconfigured", variable: "COORDINATOR_QUOTAS" },
+  ]);
+  const denies = { limit: async () => ({ success: false }) };
+  const bound = isolate.of({ ...caller, env: { ...env, COORDINATOR_RATE_LIMIT: denies }, tell, namespace });
+  await expect(bound.request()).rejects.toMatchObject({ code: "rate_limited" });
+});
+
+it("the platform's rate limit counts a batch as one request", async () => {
+  let asked = 0;
+  const limit = async () => ({ success: ++asked <= 1 });
+  const caller = {
+    keyPrefix: "coord:a:",
+    call: { method: "POST", path: "/v1/batch" },
+    nowMs: Date.now,
+    tell: () => {},
+  };
+  const namespace = (): never => {
+    throw new Error("no rate is counted");
+  };
+  const quotas = new IsolateQuotas({}).of({ ...caller, namespace, env: { COORDINATOR_RATE_LIMIT: { limit } } });
+  await quotas.request();
+  await quotas.furtherCalls(99);
+  expect(asked).toBe(1);
 });
 
 it("a binding that fails, and a limiter that cannot be reached, allow the call and are reported", async () => {
@@ -215,7 +284,7 @@ it("a binding that fails, and a limiter that cannot be reached, allow the call a
     nowMs: Date.now,
     tell: (event) => void events.push(event),
   });
-  await quotas.requests(1);
+  await quotas.request();
   await quotas.registrations(1);
   expect(events).toMatchObject([
     { type: "quota_unchecked", quota: "requestsPerMinute", tenant: "a", error },
@@ -224,11 +293,11 @@ it("a binding that fails, and a limiter that cannot be reached, allow the call a
 });
 
 describe("an event stream of a tenant with one open wait", () => {
-  const open = (isolate: IsolateQuotas) => {
+  const open = (isolate: IsolateQuotas, method = "GET") => {
     const broken = (): never => {
       throw new Error("no rate is counted");
     };
-    const call = { method: "GET", path: "/" };
+    const call = { method, path: "/" };
     const caller = { env: {}, keyPrefix: "coord:a:", namespace: broken, call, nowMs: Date.now, tell: () => {} };
     return (signal: AbortSignal, answer: () => Promise<Response>) => isolate.of(caller).stream(signal, answer);
   };
@@ -243,6 +312,12 @@ describe("an event stream of a tenant with one open wait", () => {
     controller.abort();
     expect(isolate.waits.size).toBe(0);
     await stream(controller.signal, silent);
+    expect(isolate.waits.size).toBe(0);
+  });
+
+  it("of a HEAD is over at once: the platform neither reads nor cancels its body", async () => {
+    const isolate = new IsolateQuotas({ openWaits: 1 });
+    await open(isolate, "HEAD")(new AbortController().signal, silent);
     expect(isolate.waits.size).toBe(0);
   });
 

@@ -1,20 +1,37 @@
+/**
+ * How long a wait counts at most: longer than any wait lasts, and than the pause between two heartbeats of a stream. The
+ * platform may drop a request without a further line of its code, so that its wait has no end of its own.
+ */
+const LAPSE_MS = 120_000;
+
+/** A wait or an event stream that is open. */
+export interface OpenWait {
+  /** Ends it, however often it is called. */
+  end(): void;
+  /** Says that it is open still. */
+  renew(nowMs: number): void;
+}
+
 /** How many waits and event streams of each tenant are open in this isolate. */
 export class OpenWaits {
-  readonly #open = new Map<string, number>();
+  readonly #open = new Map<string, Map<OpenWait, number>>();
 
-  /** Returns a function that ends the wait, however often it is called; `undefined` when `most` waits are open. */
-  begin(key: string, most: number): (() => void) | undefined {
-    const open = this.#open.get(key) ?? 0;
-    if (open >= most) return undefined;
-    this.#open.set(key, open + 1);
-    let isOver = false;
-    return () => {
-      if (isOver) return;
-      isOver = true;
-      const left = (this.#open.get(key) ?? 1) - 1;
-      if (left === 0) this.#open.delete(key);
-      else this.#open.set(key, left);
+  /** Begins a wait. Returns `undefined` when `most` are open. */
+  begin(key: string, most: number, nowMs: number): OpenWait | undefined {
+    const open = this.#open.get(key) ?? new Map<OpenWait, number>();
+    if (open.size >= most) dropLapsed(open, nowMs);
+    if (open.size >= most) return undefined;
+    const wait: OpenWait = {
+      end: () => {
+        if (open.delete(wait) && open.size === 0) this.#open.delete(key);
+      },
+      renew: (atMs) => {
+        if (open.has(wait)) open.set(wait, atMs);
+      },
     };
+    open.set(wait, nowMs);
+    this.#open.set(key, open);
+    return wait;
   }
 
   /** How many tenants have one. */
@@ -23,11 +40,21 @@ export class OpenWaits {
   }
 }
 
-/**
- * Returns an event stream whose body calls `end` when it ends: closed, broken, or left by the client. Any other answer has
- * ended.
- */
-export function endingWith(response: Response, end: () => void): Response {
+/** Also drops those of a clock that was set back. */
+function dropLapsed(open: Map<OpenWait, number>, nowMs: number): void {
+  for (const [wait, seenAtMs] of open) if (Math.abs(nowMs - seenAtMs) > LAPSE_MS) open.delete(wait);
+}
+
+/** The reports of an event stream. */
+export interface StreamHooks {
+  /** The stream was closed, has broken, or was left by the client. */
+  end(): void;
+  /** Something of it was sent. */
+  sent(): void;
+}
+
+/** Returns an event stream that reports its end. Any other answer has ended. */
+export function endingWith(response: Response, { end, sent }: StreamHooks): Response {
   if (response.body === null || response.headers.get("content-type") !== "text/event-stream") {
     end();
     return response;
@@ -36,7 +63,10 @@ export function endingWith(response: Response, end: () => void): Response {
   const pull = async (controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> => {
     try {
       const { done, value } = await reader.read();
-      if (!done) return controller.enqueue(value);
+      if (!done) {
+        sent();
+        return controller.enqueue(value);
+      }
       end();
       controller.close();
     } catch (error) {

@@ -1,6 +1,6 @@
 import { CoordinationError } from "../../src/errors.js";
 import { MAX_SEC } from "../../src/lib/validate.js";
-import { isTenant, VariableError, type WorkerEnv } from "../env.js";
+import { isTenant, type RateLimitBinding, VariableError, type WorkerEnv } from "../env.js";
 
 /** A limit on what one tenant may do. */
 interface Quota {
@@ -61,10 +61,10 @@ let last: { readonly text: string; readonly settings: Settings } | undefined;
  * Returns the quotas of a tenant: those of its own entry in `COORDINATOR_QUOTAS`, then those for all, then the option's, then
  * the defaults.
  *
- * @throws {CoordinationError} `misconfigured`, naming the variable, when it or the binding is malformed.
+ * @throws {CoordinationError} `misconfigured`, naming the variable, when it is malformed.
  */
 export function limitsOf(env: WorkerEnv, option: QuotaSettings, tenant: string | undefined): Limits {
-  const { all, tenants } = settingsOf(env.COORDINATOR_QUOTAS ?? "");
+  const { all, tenants } = settingsOf(env);
   const own = tenant === undefined ? {} : (tenants.get(tenant) ?? {});
   const limits = NAMES.map((name) => {
     const value = own[name] ?? all[name] ?? option[name] ?? QUOTAS[name].byDefault;
@@ -75,12 +75,15 @@ export function limitsOf(env: WorkerEnv, option: QuotaSettings, tenant: string |
 
 /** @throws {CoordinationError} `misconfigured`, naming the variable or the binding. */
 export function checkQuotaVariables(env: WorkerEnv): void {
-  settingsOf(env.COORDINATOR_QUOTAS ?? "");
-  const { COORDINATOR_RATE_LIMIT: binding } = env;
-  if (binding !== undefined && typeof binding?.limit !== "function") {
-    const message = "COORDINATOR_RATE_LIMIT must be a rate limit binding: [[ratelimits]] in wrangler.toml";
-    throw new VariableError("COORDINATOR_RATE_LIMIT", message);
-  }
+  settingsOf(env);
+  rateLimitBinding(env);
+}
+
+/** Returns the platform's rate limit, where one is bound. @throws {CoordinationError} `misconfigured`, naming the binding. */
+export function rateLimitBinding({ COORDINATOR_RATE_LIMIT: binding }: WorkerEnv): RateLimitBinding | undefined {
+  if (binding === undefined || typeof binding?.limit === "function") return binding;
+  const message = "COORDINATOR_RATE_LIMIT must be a rate limit binding: [[ratelimits]] in wrangler.toml";
+  throw new VariableError("COORDINATOR_RATE_LIMIT", message);
 }
 
 /** @throws {CoordinationError} `misconfigured`, for the option `quotas` of `createWorker`. */
@@ -89,7 +92,9 @@ export function checkQuotaOption(quotas: QuotaSettings): void {
   if (fault !== undefined) throw new CoordinationError("misconfigured", `quotas: ${fault}`);
 }
 
-function settingsOf(text: string): Settings {
+function settingsOf({ COORDINATOR_QUOTAS: text = "" }: { readonly COORDINATOR_QUOTAS?: unknown }): Settings {
+  // A table in wrangler.toml is an object here.
+  if (typeof text !== "string") throw malformed("it must be a JSON object, as a text");
   if (last?.text !== text) last = { text, settings: read(text) };
   return last.settings;
 }

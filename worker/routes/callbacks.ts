@@ -34,7 +34,7 @@ export function callbackRoutes(app: App, host: CallbackHost): void {
       c.header("cache-control", "no-store");
       c.header("referrer-policy", "no-referrer");
       const { callback, keyPrefix } = await callbackOf(c, host);
-      await host.quotasOf(c, keyPrefix).requests(1);
+      await host.quotasOf(c, keyPrefix).request();
       const { effect, result, error } = await calledBack(c.req.raw, callback.effect);
       const coordinator = host.whole(c, keyPrefix);
       if (effect === "heartbeat") return c.json(await heartbeat(coordinator, callback, c.req.raw.signal));

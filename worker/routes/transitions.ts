@@ -80,7 +80,7 @@ async function batch(c: AppContext): Promise<Response> {
   const { operations } = parse(batchBody, await readJson(c.req.raw));
   const names = operations.map((operation) => String(Object(operation).transition));
   // The request itself is counted already.
-  await c.var.quotas.requests(operations.length - 1);
+  await c.var.quotas.furtherCalls(operations.length - 1);
   await c.var.quotas.reserve(names.filter(isRegistration).length);
   const pages = names.filter(isPaged).length;
   const pageBytes = Math.floor(MAX_ANSWER_BYTES / Math.max(1, pages));

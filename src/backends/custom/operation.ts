@@ -91,7 +91,9 @@ export class RecordOperations {
     // The callers have received a timeout error: nothing may be written after it.
     signal.throwIfAborted();
     this.#findLanded(seen);
-    const open = this.#open.filter((operation) => operation.signal?.aborted !== true);
+    // Their callers have left. Open, they would count as contention until the others' time is over.
+    for (const operation of this.#open) if (operation.signal?.aborted) this.#fail(operation, operation.signal.reason);
+    const open = this.#open;
     if (open.length === 0) return;
     const step = takeStep(seen, open, { stamp: newOp(), maxBytes: this.#settings.maxRecordBytes });
     for (const [operation, error] of step.failed) this.#fail(operation, error);

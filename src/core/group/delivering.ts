@@ -97,9 +97,8 @@ export function redeliver(store: Store, input: RedeliverInput): RedeliverOutput 
     // The clock may have been set back.
     const leftMs = Math.min((head.redeliveredAtMs ?? 0) + pauseMs - store.nowMs, pauseMs);
     if (leftMs > 0) return { view: viewOf(store, head), retryAfterMs: leftMs };
-    head.redeliveredAtMs = store.nowMs;
     store.set("redelivered", input.op);
-    redeliverAll(store, head, head.generation);
+    if (redeliverAll(store, head, head.generation)) head.redeliveredAtMs = store.nowMs;
     save(group);
   }
   return { view: viewOf(store, head) };

@@ -227,8 +227,8 @@ export function pendingUntilMs({ outbox }: OutboxHead): number | undefined {
 }
 
 /** Queues again this generation's deliveries, dead or delivered, and the dead letters of earlier generations. */
-export function redeliverAll(store: Store, { outbox }: OutboxHead, generation: number): void {
-  if (outbox === undefined) return;
+export function redeliverAll(store: Store, { outbox }: OutboxHead, generation: number): boolean {
+  if (outbox === undefined) return false;
   const keys: string[] = [];
   for (const { key } of outbox.dead) keys.push(key);
   outbox.dead = [];
@@ -236,18 +236,22 @@ export function redeliverAll(store: Store, { outbox }: OutboxHead, generation: n
     const key = deliveryKey(generation, kind);
     if (!keys.includes(key)) keys.push(key);
   }
-  for (const key of keys) requeue(store, outbox, key);
+  let queued = false;
+  for (const key of keys) {
+    if (requeue(store, outbox, key)) queued = true;
+  }
+  return queued;
 }
 
 /**
  * Queues a delivery again, with a full number of attempts. A delivery that waits for its next attempt becomes due now.
- * A delivery whose attempt is under way is left unchanged.
+ * A delivery whose attempt is under way is left unchanged. Returns whether it was queued.
  */
-function requeue(store: Store, outbox: Outbox, key: string): void {
+function requeue(store: Store, outbox: Outbox, key: string): boolean {
   const delivery = read(store, key);
-  if (delivery === undefined) return;
+  if (delivery === undefined) return false;
   for (const due of outbox.due) {
-    if (due.key === key && due.leased) return;
+    if (due.key === key && due.leased) return false;
   }
   close(outbox, key);
   delivery.state = "pending";
@@ -257,6 +261,7 @@ function requeue(store: Store, outbox: Outbox, key: string): void {
   delivery.queuedAtMs = store.nowMs;
   write(store, key, delivery);
   outbox.due.push({ key, atMs: store.nowMs, leased: false, passed: 0 });
+  return true;
 }
 
 /** Returns why drains postpone a delivery. */

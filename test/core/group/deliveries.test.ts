@@ -199,6 +199,14 @@ describe("the deliveries of a group", () => {
     expect(restart(20).outcome).toBe("created");
   });
 
+  it("begins no pause when nothing was queued, since the attempt is under way", () => {
+    const { run } = bench();
+    run("completion.register", registration({ total: 0, targets: { complete: TARGET } }));
+    run("completion.woken", { op: "w", routes: [TARGET.route], leaseMs: 30_000 });
+    const redeliver = (op: string) => run("completion.redeliver", { op, pauseMs: 60_000 }).retryAfterMs;
+    expect([redeliver("r1"), redeliver("r2")]).toEqual([undefined, undefined]);
+  });
+
   it("redelivers once a pause where the call names one; a copy of the last call is none", () => {
     const { run, pass } = bench();
     run("completion.register", registration({ total: 0, targets: { complete: TARGET } }));

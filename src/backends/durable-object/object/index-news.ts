@@ -45,13 +45,20 @@ export class IndexNews {
   readonly #options: IndexNewsOptions;
   /** How often telling has failed in a row. An object that is loaded anew counts from 0. */
   #failures = 0;
+  /** Two lines of one millisecond would have no order at the index. */
+  #told: Promise<void> = Promise.resolve();
 
   constructor(options: IndexNewsOptions) {
     this.#options = options;
   }
 
-  /** Sends the line, if the index waits for one. Never rejects. */
-  async tell(): Promise<void> {
+  /** Sends the line, if the index waits for one, after what is being sent. Never rejects. */
+  tell(): Promise<void> {
+    this.#told = this.#told.then(() => this.#tellOnce());
+    return this.#told;
+  }
+
+  async #tellOnce(): Promise<void> {
     const { records, now, isIndexed, onFailure } = this.#options;
     const record = records.marked;
     if (record === undefined) return;

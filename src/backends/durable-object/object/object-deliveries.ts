@@ -46,22 +46,23 @@ export class ObjectDeliveries {
   /** Starts on the first call. Events about invalid settings name the record with `id`. */
   start(id: string): void {
     if (this.#hasStarted) return;
-    const { local, settings, env, waitUntil, onEvent, coordinator, tenant, refusal } = this.#options;
+    const { local, settings, env, waitUntil, onEvent, coordinator, tenant } = this.#options;
     const { handlers, retry, attemptTimeoutSec } = settings();
     const { webhooks, noWebhooks } = this.#webhooks(id);
     const bare: DeliveryOptions = { waitUntil, onEvent };
-    const refusalOf = (handler: string | undefined) => (handler === undefined ? undefined : refusal(handler));
     const place: DeliveryPlace = {
       coordinator,
       sole: this.#incarnation,
       tenant: tenant(),
-      lacks: (route) => (isWebhook(route) ? noWebhooks : refusalOf(handlerOf(route))),
+      lacks: (route) => (isWebhook(route) ? noWebhooks : this.#refusal(handlerOf(route))),
     };
     try {
       const options: DeliveryOptions = {
         ...bare,
         handlers: Object.fromEntries(
-          Object.entries((handlers ?? {}) as Record<string, Handler>).filter(([name]) => refusal(name) === undefined),
+          Object.entries((handlers ?? {}) as Record<string, Handler>).filter(
+            ([name]) => this.#refusal(name) === undefined,
+          ),
         ),
         env,
         webhooks,
@@ -75,6 +76,16 @@ export class ObjectDeliveries {
       deliver(local, bare, place);
     }
     this.#hasStarted = true;
+  }
+
+  /** Returns why a handler must not be called. A rule that fails refuses its handler, and breaks no other. */
+  #refusal(handler: string | undefined): string | undefined {
+    if (handler === undefined) return undefined;
+    try {
+      return this.#options.refusal(handler);
+    } catch {
+      return "the rule for this handler failed: see handlerRefusal of the object";
+    }
   }
 
   /** Returns the sender. Invalid webhook settings do not break handlers and deadlines. */
