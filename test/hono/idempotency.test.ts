@@ -105,6 +105,7 @@ describe("the run of a key", () => {
     open();
     expect(await seen(await late)).toMatchObject({ status: 200, text: "payment 1" });
     expect(events).toMatchObject([
+      { type: "lease_lost", machine: "dedupe", reason: "taken" },
       { type: "followup_failed", transition: "dedupe.finish", error: { code: "conflict" } },
     ]);
     expect((await seen(await pay())).text).toBe("payment 2");

@@ -41,6 +41,7 @@ export class Oracle {
     const record = this.#record(name);
     if (step === "register") this.#traces.registered(name, input as never, output as never);
     if (step === "ack") this.#traces.acked(name, input as never, output as never);
+    else this.#traces.seen(name, output as never);
     if (step === "woken") this.#claimed(name, input as never, output as never);
     else if (step === "settle") this.#attempted(name, input as never, output as never);
     else if (step === "count") record.counted(input as never, output as never);

@@ -1,3 +1,4 @@
+import type { GroupView } from "../../src/core/group/view.js";
 import type { Claim } from "../../src/core/outbox/attempts.js";
 import type { InputOf, OutputOf } from "../../src/core/registry.js";
 import { Violation } from "./violation.js";
@@ -13,6 +14,12 @@ export class TraceOracle {
     { outcome, view }: OutputOf<"completion.register">,
   ): void {
     if (outcome === "created") this.#registered.set(`${name} ${view?.generation}`, traceparent);
+  }
+
+  /** Another call than an ack shows the group. If it has ended without an ack that said so, no ack ended it. */
+  seen(name: string, { view }: { readonly view?: GroupView }): void {
+    const key = `${name} ${view?.generation}`;
+    if (view !== undefined && view.state !== "open" && !this.#ended.has(key)) this.#ended.set(key, undefined);
   }
 
   /** The first ack that is told that it ended the generation. Later copies of another call may be told so too. */

@@ -5,7 +5,7 @@ import { build } from "esbuild";
 import { expect, test } from "vitest";
 import { PUBLISHED } from "./vectors.js";
 
-const MAX_GZIP_BYTES = 5_100;
+const MAX_GZIP_BYTES = 5_150;
 
 async function bundle(format: "esm" | "iife"): Promise<{ text: string; imports: readonly string[] }> {
   const { outputFiles, metafile } = await build({

@@ -33,7 +33,7 @@ export type QuotaName =
 export const QUOTAS: Readonly<Record<QuotaName, Quota>> = {
   requestsPerMinute: { byDefault: Number.POSITIVE_INFINITY, most: 1_000_000 },
   registrationsPerMinute: { byDefault: Number.POSITIVE_INFINITY, most: 1_000_000 },
-  openWaits: { byDefault: 1_000, most: 1_000_000 },
+  openWaits: { byDefault: 2_000, most: 1_000_000 },
   tasksPerCall: { byDefault: 10_000, most: 100_000 },
   maxTtlSec: { byDefault: Number.POSITIVE_INFINITY, most: MAX_SEC },
   maxEarlySec: { byDefault: 3_600, most: MAX_SEC },
