@@ -6,9 +6,7 @@ import {
   groupList,
   groupStatus,
   heartbeatAnswer,
-  resultPage,
   retryAnswer,
-  taskPage,
 } from "../schemas/answers.js";
 import {
   acksBody,
@@ -21,30 +19,28 @@ import {
   groupBody,
   groupsQuery,
   redeliverBody,
-  resultsQuery,
   retryBody,
-  tasksQuery,
 } from "../schemas/bodies.js";
-import type { Answer, Operation } from "./operation.js";
+import type { Operation } from "./operation.js";
+import { type SharedRoutes, sharedRoutes, statusAnswer } from "./shared.js";
 
 const PATH = "/v1/groups/{id}";
-const STATUS: Answer = { description: "The group's status.", schema: groupStatus };
+const SHARED: SharedRoutes = {
+  noun: "group",
+  prefix: "",
+  status: groupStatus,
+  list: groupList,
+  query: groupsQuery,
+  read: "Read a group's status, or wait for its end",
+  removal: "An open group",
+  order: "In the order of their registration.",
+};
+const STATUS = statusAnswer(SHARED);
 const UNKNOWN = [404] as const;
 
 /** The routes of `/v1/groups`. */
 export const GROUPS: readonly Operation[] = [
-  {
-    method: "GET",
-    path: "/v1/groups",
-    operationId: "listGroups",
-    summary: "Find groups by state and by delivery",
-    description:
-      "Open ones come oldest first, ended ones newest first. `state=stuck` lists open ones without an ack for `olderThan`, " +
-      "300 seconds by default. A page looks at up to 100 lines, so it may hold fewer items, and still have a `next`.",
-    query: groupsQuery,
-    answer: { description: "A page of groups.", schema: groupList },
-    problems: [501],
-  },
+  ...sharedRoutes(SHARED),
   {
     method: "PUT",
     path: PATH,
@@ -60,25 +56,6 @@ export const GROUPS: readonly Operation[] = [
     traces: true,
     answer: STATUS,
     problems: [409, 501],
-  },
-  {
-    method: "GET",
-    path: PATH,
-    operationId: "getGroup",
-    summary: "Read a group's status, or wait for its end",
-    description:
-      "With `Prefer: wait=20` the answer comes at the end, or with the status as it stands after 20 seconds.",
-    answer: STATUS,
-    waits: true,
-    problems: UNKNOWN,
-  },
-  {
-    method: "DELETE",
-    path: PATH,
-    operationId: "removeGroup",
-    summary: "Remove a group",
-    description: "An open group is cancelled first. Answers 204 whether or not the group existed.",
-    answer: { description: "The group is gone." },
   },
   {
     method: "POST",
@@ -102,16 +79,6 @@ export const GROUPS: readonly Operation[] = [
     body: { schema: addBody, example: { tasks: ["chunk-3", { id: "chunk-4", stage: "embed" }] } },
     answer: { description: "Which tasks are new.", schema: addAnswer },
     problems: [409],
-  },
-  {
-    method: "GET",
-    path: `${PATH}/tasks`,
-    operationId: "listTasks",
-    summary: "List a group's tasks",
-    description: "In the order of their registration. A page holds at most 1 MB.",
-    query: tasksQuery,
-    answer: { description: "A page of tasks.", schema: taskPage },
-    problems: [404, 501],
   },
   {
     method: "GET",
@@ -184,27 +151,6 @@ export const GROUPS: readonly Operation[] = [
     summary: "Deliver a dead letter again",
     body: { schema: redeliverBody, isOptional: true, example: {} },
     answer: STATUS,
-    problems: UNKNOWN,
-  },
-  {
-    method: "GET",
-    path: `${PATH}/results`,
-    operationId: "listResults",
-    summary: "List the results of a group's tasks",
-    description: "A page holds at most 1 MB.",
-    query: resultsQuery,
-    answer: { description: "A page of results.", schema: resultPage },
-    problems: [404, 501],
-  },
-  {
-    method: "GET",
-    path: `${PATH}/events`,
-    operationId: "streamGroup",
-    summary: "Follow a group",
-    description:
-      "Server-sent events: `progress` with the status at the beginning and after changes, then one named like the state " +
-      "at the end. `Last-Event-ID` continues after an event.",
-    answer: { description: "A stream of events.", isStream: true },
     problems: UNKNOWN,
   },
 ];

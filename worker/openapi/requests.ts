@@ -1,11 +1,4 @@
-import {
-  requestAddAnswer,
-  requestList,
-  requestResult,
-  requestStatus,
-  resultPage,
-  taskPage,
-} from "../schemas/answers.js";
+import { requestAddAnswer, requestList, requestResult, requestStatus } from "../schemas/answers.js";
 import {
   requestAckBody,
   requestBody,
@@ -13,29 +6,27 @@ import {
   requestCountBody,
   requestsQuery,
   requestTasksBody,
-  resultsQuery,
-  tasksQuery,
 } from "../schemas/bodies.js";
-import type { Answer, Operation } from "./operation.js";
+import type { Operation } from "./operation.js";
+import { type SharedRoutes, sharedRoutes, statusAnswer } from "./shared.js";
 
 const PATH = "/v1/requests/{id}";
-const STATUS: Answer = { description: "The request's status.", schema: requestStatus };
+const SHARED: SharedRoutes = {
+  noun: "request",
+  prefix: "Request",
+  status: requestStatus,
+  list: requestList,
+  query: requestsQuery,
+  read: "Read a request's status, or wait until it is complete",
+  removal: "A pending request",
+  order: "In the order in which they were added.",
+};
+const STATUS = statusAnswer(SHARED);
 const UNKNOWN = [404] as const;
 
 /** The routes of `/v1/requests`. */
 export const REQUESTS: readonly Operation[] = [
-  {
-    method: "GET",
-    path: "/v1/requests",
-    operationId: "listRequests",
-    summary: "Find requests by state and by delivery",
-    description:
-      "Open ones come oldest first, ended ones newest first. `state=stuck` lists open ones without an ack for `olderThan`, " +
-      "300 seconds by default. A page looks at up to 100 lines, so it may hold fewer items, and still have a `next`.",
-    query: requestsQuery,
-    answer: { description: "A page of requests.", schema: requestList },
-    problems: [501],
-  },
+  ...sharedRoutes(SHARED),
   {
     method: "PUT",
     path: PATH,
@@ -48,41 +39,12 @@ export const REQUESTS: readonly Operation[] = [
     problems: [409, 501],
   },
   {
-    method: "GET",
-    path: PATH,
-    operationId: "getRequest",
-    summary: "Read a request's status, or wait until it is complete",
-    description:
-      "With `Prefer: wait=20` the answer comes at the end, or with the status as it stands after 20 seconds.",
-    answer: STATUS,
-    waits: true,
-    problems: UNKNOWN,
-  },
-  {
-    method: "DELETE",
-    path: PATH,
-    operationId: "removeRequest",
-    summary: "Remove a request",
-    description: "A pending request is cancelled first. Answers 204 whether or not the request existed.",
-    answer: { description: "The request is gone." },
-  },
-  {
     method: "POST",
     path: `${PATH}/tasks`,
     operationId: "addRequestTasks",
     summary: "Add tasks of a stage",
     body: { schema: requestTasksBody, example: { stage: "parse", taskIds: ["document-1"] } },
     answer: { description: "Which tasks are new.", schema: requestAddAnswer },
-  },
-  {
-    method: "GET",
-    path: `${PATH}/tasks`,
-    operationId: "listRequestTasks",
-    summary: "List a request's tasks",
-    description: "In the order in which they were added. A page holds at most 1 MB.",
-    query: tasksQuery,
-    answer: { description: "A page of tasks.", schema: taskPage },
-    problems: [404, 501],
   },
   {
     method: "POST",
@@ -120,27 +82,6 @@ export const REQUESTS: readonly Operation[] = [
     summary: "Cancel a request",
     body: { schema: requestCancelBody, example: { reason: "the client left" } },
     answer: STATUS,
-    problems: UNKNOWN,
-  },
-  {
-    method: "GET",
-    path: `${PATH}/results`,
-    operationId: "listRequestResults",
-    summary: "List the results of a request's tasks",
-    description: "A page holds at most 1 MB.",
-    query: resultsQuery,
-    answer: { description: "A page of results.", schema: resultPage },
-    problems: [404, 501],
-  },
-  {
-    method: "GET",
-    path: `${PATH}/events`,
-    operationId: "streamRequest",
-    summary: "Follow a request",
-    description:
-      "Server-sent events: `progress` with the status at the beginning and after changes, then one named like the state " +
-      "at the end. `Last-Event-ID` continues after an event.",
-    answer: { description: "A stream of events.", isStream: true },
     problems: UNKNOWN,
   },
 ];
