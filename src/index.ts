@@ -68,7 +68,7 @@ export type { CoordinatorEvent, OnEvent } from "./runtime/events.js";
 export type { ListAnswer, ListedMachine, ListedRecord, ListPosition, ListQuery } from "./runtime/listing.js";
 export type { CallOptions, GenerationOptions, TraceOptions } from "./trackers/call-options.js";
 export { type CoalesceOptions, CoalesceTracker } from "./trackers/coalesce.js";
-export { CompletionTracker, type CompletionTrackerOptions } from "./trackers/completion.js";
+export { CompletionTracker } from "./trackers/completion.js";
 export { type DedupeOptions, DedupeWindow } from "./trackers/dedupe.js";
 export { defineHandlers } from "./trackers/define-handlers.js";
 export type { Denial } from "./trackers/denials.js";
@@ -98,6 +98,7 @@ export type {
   TaskResult,
 } from "./trackers/group/reader.js";
 export type { RegisterOptions, Tasks } from "./trackers/group/registration.js";
+export type { CompletionTrackerOptions } from "./trackers/group/settings.js";
 export type {
   CompletionTarget,
   CompletionTargets,

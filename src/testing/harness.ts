@@ -1,6 +1,7 @@
 import type { Coordinator } from "../coordinator.js";
 import type { GroupStatus } from "../delivery/group-status.js";
-import { CompletionTracker, type CompletionTrackerOptions } from "../trackers/completion.js";
+import { CompletionTracker } from "../trackers/completion.js";
+import type { CompletionTrackerOptions } from "../trackers/group/settings.js";
 import { ConformanceFailure, present } from "./assert.js";
 import { settle } from "./manual-clock.js";
 import { type CasePayloads, caseHandlers, type RecordedDelivery } from "./recording.js";

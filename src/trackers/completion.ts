@@ -2,10 +2,10 @@ import type { Coordinator } from "../coordinator.js";
 import type { GroupStatus } from "../delivery/group-status.js";
 import type { Payloads, Webhooks } from "../delivery/handler.js";
 import { CoordinationError } from "../errors.js";
-import { type Duration, inSeconds } from "../lib/duration.js";
+import { inSeconds } from "../lib/duration.js";
 import { newOp } from "../lib/ids.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
-import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, shortText } from "../lib/validate.js";
+import { checkId, checkInteger, checkTtlSec, shortText } from "../lib/validate.js";
 import { hookOrWarning } from "../runtime/events.js";
 import { type CallOptions, callOptions, type GenerationOptions, traceOf } from "./call-options.js";
 import { checkCoordinator } from "./check-coordinator.js";
@@ -45,40 +45,12 @@ import {
   registerInput,
   type Tasks,
 } from "./group/registration.js";
+import { type CompletionTrackerOptions, checkTimeout, type GroupSettings, groupSettings } from "./group/settings.js";
 import { splitTargets } from "./group/target.js";
 import { MAX_ERROR_BYTES, type Task, type TaskRef, taskAcks, taskKey } from "./group/task.js";
 
-/** Options of a `CompletionTracker`. */
-export interface CompletionTrackerOptions<T extends Payloads = Payloads, Env = unknown>
-  extends DeliveryOptions<T, Env> {
-  /** The deadline of groups that set none, in seconds, at most a year; 0 for none. Default: the coordinator's, else 1800. */
-  readonly timeoutSec?: Duration;
-  /**
-   * How long an ended group stays readable and refuses late acks, in seconds. An open group without a deadline ends as
-   * `timed_out` when no call changes it or waits for it for this time. Default: the coordinator's `ttlSec`, else 3600.
-   */
-  readonly ttlSec?: Duration;
-  /** How long an ack that arrives before its group's registration is kept, in seconds. Default 300. */
-  readonly earlyTtlSec?: Duration;
-}
-
-const TRACKER_OPTIONS: Names<CompletionTrackerOptions> = {
-  handlers: true,
-  env: true,
-  waitUntil: true,
-  webhooks: true,
-  retry: true,
-  attemptTimeoutSec: true,
-  onEvent: true,
-  timeoutSec: true,
-  ttlSec: true,
-  earlyTtlSec: true,
-};
 const ACK_OPTIONS: Names<AckOptions> = { generation: true, next: true, traceparent: true, signal: true };
 const DECREMENT_OPTIONS: Names<DecrementOptions> = { generation: true, opId: true, traceparent: true, signal: true };
-const DEFAULT_TTL_SEC = 3_600;
-const DEFAULT_TIMEOUT_SEC = 1_800;
-const DEFAULT_EARLY_TTL_SEC = 300;
 
 /**
  * A durable WaitGroup for a fan-out: detects when all tasks of a group are done, in any instance. It then runs the
@@ -106,9 +78,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   readonly #coordinator: Coordinator;
   readonly #reader: GroupReader;
   readonly #webhooks: Webhooks | undefined;
-  readonly #timeoutSec: number;
-  readonly #ttlSec: Duration;
-  readonly #earlyTtlMs: number;
+  readonly #settings: GroupSettings;
   readonly #local: LocalCallbacks;
   readonly #operations: GroupOperations;
   readonly #stop: () => void;
@@ -120,17 +90,11 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
    */
   constructor(coordinator: Coordinator, options: CompletionTrackerOptions<T, Env> = {}) {
     checkCoordinator(coordinator);
-    checkOptions(options, TRACKER_OPTIONS);
+    this.#settings = groupSettings(coordinator, options);
     this.#coordinator = coordinator;
     this.#reader = new GroupReader(coordinator, "completion");
     this.#operations = new GroupOperations({ coordinator, machine: "completion", waitUntil: options.waitUntil });
     this.#webhooks = options.webhooks;
-    this.#timeoutSec = checkTimeout(
-      inSeconds(options.timeoutSec, "timeoutSec") ?? coordinator.completionTimeoutSec ?? DEFAULT_TIMEOUT_SEC,
-    );
-    this.#ttlSec = options.ttlSec ?? (coordinator.defaultTtlSec || DEFAULT_TTL_SEC);
-    checkTtlSec(this.#ttlSec, "ttlSec");
-    this.#earlyTtlMs = checkTtlSec(options.earlyTtlSec ?? DEFAULT_EARLY_TTL_SEC, "earlyTtlSec");
     const onEvent = hookOrWarning(options.onEvent);
     this.#local = new LocalCallbacks(coordinator, options.waitUntil, onEvent);
     this.#stop = deliver(coordinator, { ...(options as DeliveryOptions), onEvent });
@@ -159,7 +123,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
     const given = checkTasks(tasks, options.open === true);
     const { durable, local } = splitTargets(options, this.#webhooks && ((url) => this.#webhooks?.check(url)));
     this.#local.check(local);
-    const timeoutSec = checkTimeout(inSeconds(options.timeoutSec, "timeoutSec") ?? this.#timeoutSec);
+    const timeoutSec = checkTimeout(inSeconds(options.timeoutSec, "timeoutSec") ?? this.#settings.timeoutSec);
     const input = await registerInput(
       {
         machine: "completion",
@@ -167,7 +131,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
         tasks: given,
         targets: durable,
         timeoutMs: Math.ceil(timeoutSec * 1000),
-        ttlMs: checkTtlSec(options.ttlSec ?? this.#ttlSec, "ttlSec"),
+        ttlMs: checkTtlSec(options.ttlSec ?? this.#settings.ttlSec, "ttlSec"),
       },
       options as RegisterOptions,
     );
@@ -251,7 +215,7 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
     const input = {
       op: newOp(),
       tasks: taskAcks(tasks),
-      earlyTtlMs: this.#earlyTtlMs,
+      earlyTtlMs: this.#settings.earlyTtlMs,
       ...generation,
       ...next,
       ...(view ? { view } : {}),
@@ -489,9 +453,4 @@ export class CompletionTracker<T extends Payloads = Payloads, Env = unknown> {
   async redeliver(groupId: string, options: GenerationOptions = {}): Promise<GroupStatus | null> {
     return this.#operations.redeliver(groupId, options);
   }
-}
-
-function checkTimeout(timeoutSec: number): number {
-  checkNumber(timeoutSec, "timeoutSec", 0, MAX_SEC);
-  return timeoutSec;
 }
