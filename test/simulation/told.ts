@@ -6,7 +6,7 @@ interface Life {
   readonly isOpen: boolean;
 }
 
-/** Follows groups by their events, and compares that with what is stored: each beginning and each end is told once. */
+/** Follows groups by their events, and compares these with the stored state: one event for each beginning and each end. */
 export class Told {
   readonly #lives = new Map<string, Life>();
 
@@ -21,7 +21,7 @@ export class Told {
         if (life !== undefined && generation <= life.generation) throw new Violation(`${name} is registered twice`);
         life = { generation, isOpen: true };
       } else if (life?.isOpen !== true || life.generation !== generation) {
-        throw new Violation(`an end of ${name} is told twice, or of another generation`);
+        throw new Violation(`an end of ${name} has two events, or one of another generation`);
       } else life = { generation, isOpen: false };
     }
     if (life === undefined && head === undefined) return;

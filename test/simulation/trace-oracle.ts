@@ -22,7 +22,7 @@ export class TraceOracle {
     if (view !== undefined && view.state !== "open" && !this.#ended.has(key)) this.#ended.set(key, undefined);
   }
 
-  /** The first ack that is told that it ended the generation. Later copies of another call may be told so too. */
+  /** Keeps the first ack whose answer says that it ended the generation. Copies of another call may say so later. */
   acked(name: string, { traceparent }: InputOf<"completion.ack">, { results }: OutputOf<"completion.ack">): void {
     for (const { ended, generation } of results) {
       const key = `${name} ${generation}`;

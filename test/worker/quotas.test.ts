@@ -70,7 +70,7 @@ async function told(): Promise<readonly object[]> {
   return (await client("GET", "/told")).json as unknown as readonly object[];
 }
 
-/** The refusal by a quota, in every form in which it is told. */
+/** The refusal by a quota, in every form. */
 async function expectRefused(tenant: Tenant, answer: Answer, quota: string): Promise<void> {
   const { status, json, headers } = answer;
   expect([status, json]).toEqual([
