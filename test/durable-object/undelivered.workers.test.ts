@@ -26,6 +26,22 @@ async function pass(stub: Stub, ms: number, stepMs = 600_000): Promise<void> {
 
 const outcomes = () => bench.events.map((event) => (event.type === "delivery" ? event.outcome : event.type));
 
+it("an object whose rule fails for one handler refuses that one, and calls the others", async () => {
+  bench.handlerRule = (handler) => {
+    if (handler === "call") throw new Error("the rule is broken");
+    return undefined;
+  };
+  for (const [id, handler] of [
+    ["refused", "call"],
+    ["called", "record"],
+  ] as const) {
+    await tracker.register(id, 0, { onEnd: { handler } });
+    await groupObject(id).ring();
+  }
+  expect(bench.deliveries).toHaveLength(1);
+  expect(outcomes()).toEqual(["unhandled", "delivered"]);
+});
+
 describe("row 48: an object", () => {
   it.each([
     ["a handler that was renamed", { handler: "renamed" }, "no running instance has handler:renamed"],

@@ -50,6 +50,8 @@ export const bench = {
   handler: undefined as TestHandler | undefined,
   /** What the alarm clock is made with. */
   drains: undefined as DrainPlan | undefined,
+  /** The rule of the objects for their handlers. */
+  handlerRule: undefined as ((handler: string) => string | undefined) | undefined,
   deliveries: [] as HandlerEvent[],
   events: [] as CoordinatorEvent[],
   /** The beginnings and ends of groups, which most tests do not look at. */
@@ -61,6 +63,7 @@ export const bench = {
     bench.isIndexed = false;
     bench.handler = undefined;
     bench.drains = undefined;
+    bench.handlerRule = undefined;
     bench.deliveries = [];
     bench.events = [];
     bench.changes = [];
@@ -99,6 +102,10 @@ export class TestCoordinatorObject extends CoordinatorObject<Cloudflare.Env> {
     for (let at = await storage.getAlarm(); at !== null && at <= bench.now() + 1; at = await storage.getAlarm()) {
       await this.alarm();
     }
+  }
+
+  protected override handlerRefusal(handler: string): string | undefined {
+    return bench.handlerRule?.(handler);
   }
 
   openWatches(): number {

@@ -189,7 +189,7 @@ describe("a suspended tenant", () => {
     const told = { code: "unauthorized", retryable: false, message: expect.stringContaining("is suspended") };
     await expect(client.incr("a")).rejects.toMatchObject(told);
     // A stranger learns nothing of it.
-    expect((await call("GET", path, { token: "token-of-nobody-at-all" })).status).toBe(401);
+    expect((await call("GET", path, { token: "token-of-no-tenant-at-all" })).status).toBe(401);
     expect((await call("POST", "/c/a.b.c", { token: null, body: {} })).status).toBe(410);
   });
 

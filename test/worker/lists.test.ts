@@ -62,7 +62,7 @@ describe("GET /metrics", () => {
     });
     expect(Object.keys(empty).filter((name) => name.includes("oldest"))).toEqual([]);
     // No handler has this name: its delivery is `unhandled`.
-    const onEnd = { handler: "nobody" };
+    const onEnd = { handler: "missing" };
     for (const id of ["x", "y"]) await as.metrics("PUT", `/v1/groups/${id}`, { body: { tasks: ["x"] } });
     await as.metrics("PUT", "/v1/groups/owed", { body: { total: 0, onEnd } });
     await as.metrics("PUT", "/v1/groups/ended", { body: { total: 0 } });
