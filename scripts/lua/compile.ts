@@ -1,17 +1,32 @@
 import { writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import * as tstl from "typescript-to-lua";
 import { failOn, options } from "./options.js";
 
-const ENDING = /\n____exports\.reply = (.*)\nreturn ____exports\s*$/;
+/** A top-level statement of the Lua. */
+export interface LuaStatement {
+  readonly lua: string;
+  /** The names that it declares, as the source has them. */
+  readonly declares: readonly string[];
+}
 
-/** Compiles files, each of which exports its `reply`, to one Lua script each, in its top-level statements. */
-export function compile(sources: ReadonlyMap<string, string>, folder: string): Map<string, string[]> {
-  const fileOf = (name: string): string => name.replace(".", "_");
-  for (const [name, text] of sources) writeFileSync(join(folder, `${fileOf(name)}.ts`), text);
-  const compiled = new Map<string, string>();
+/** The Lua of one file. */
+export interface CompiledFile {
+  readonly statements: readonly LuaStatement[];
+  /** The expression of each export, by the export's name. */
+  readonly exported: ReadonlyMap<string, string>;
+}
+
+const DECLARATION = /^local (?:function )?([\w, ]+)/;
+const EXPORT = /^____exports\.(\w+) = (.*)$/;
+
+/** Compiles a TypeScript file without imports to Lua. What it exports must be expressions of one line. */
+export function compile(source: string, folder: string): CompiledFile {
+  const file = join(folder, "all-scripts.ts");
+  writeFileSync(file, source);
+  let lua = "";
   const { diagnostics } = tstl.transpileFiles(
-    [...sources.keys()].map((name) => join(folder, `${fileOf(name)}.ts`)),
+    [file],
     {
       ...options,
       rootDir: folder,
@@ -22,23 +37,29 @@ export function compile(sources: ReadonlyMap<string, string>, folder: string): M
       noHeader: true,
       removeComments: true,
     },
-    (path, text) => compiled.set(basename(path, ".lua"), text),
+    (path, text) => {
+      if (path.endsWith("all-scripts.lua")) lua = text;
+    },
   );
   failOn(diagnostics, "the machines do not compile to Lua");
-  return new Map(
-    [...sources.keys()].map((name) => {
-      const lua = compiled.get(fileOf(name));
-      if (lua === undefined) throw new Error(`nothing came of ${name}`);
-      return [name, statementsOf(asScript(lua))];
-    }),
-  );
+  const exported = new Map<string, string>();
+  const statements: LuaStatement[] = [];
+  for (const text of statementsOf(lua)) {
+    const [, name, value] = EXPORT.exec(text) ?? [];
+    if (name !== undefined && value !== undefined) exported.set(name, value);
+    else if (!/^(local ____exports = \{\}|return ____exports)$/.test(text)) statements.push(statement(text, statements));
+  }
+  return { statements, exported };
 }
 
-/** Makes a script out of a module: Redis wants the reply returned. */
-function asScript(lua: string): string {
-  const script = lua.replace("local ____exports = {}\n", "").replace(ENDING, "\nreturn $1");
-  if (script.includes("____exports")) throw new Error("the Lua has another form than expected");
-  return script;
+function statement(lua: string, before: readonly LuaStatement[]): LuaStatement {
+  const [, names] = DECLARATION.exec(lua) ?? [];
+  // The compiler writes ____ before a name that is a word of Lua.
+  if (names !== undefined) return { lua, declares: names.split(",").map((name) => name.trim().replace(/^____/, "")) };
+  // The compiler's library declares its errors, and gives them their values in a block after that.
+  const last = before.at(-1);
+  if (!lua.startsWith("do\n") || last === undefined) throw new Error(`the Lua has another form than expected: ${lua}`);
+  return { lua, declares: last.declares };
 }
 
 /** A statement begins where a line is not indented and closes nothing. No text in the Lua goes over a line. */
@@ -46,14 +67,15 @@ function statementsOf(lua: string): string[] {
   return lua
     .split(/\n(?=[^\s})\]])(?!end\b|else\b|elseif\b|until\b)/)
     .filter((text) => !text.startsWith("--"))
-    .map((text) => renumbered(text.replace(/^\s+/gm, "").trimEnd()));
+    .map((text) => renumbered(text.replace(/^\s+/gm, "").trimEnd()))
+    .filter((text) => text !== "");
 }
 
-/** The compiler numbers its own variables through a file; here from one on in each statement, whatever stands before it. */
+/** The compiler numbers its own names through a file; here from one on in each statement, whatever stands before it. */
 function renumbered(statement: string): string {
   const names = new Map<string, string>();
-  return statement.replace(/\b(____\w+?)_(\d+)\b/g, (name, stem: string) => {
-    if (!names.has(name)) names.set(name, `${stem}_${names.size + 1}`);
+  return statement.replace(/\b(____\w+?_|__continue)(\d+)\b/g, (name, stem: string) => {
+    if (!names.has(name)) names.set(name, `${stem}${names.size + 1}`);
     return names.get(name) ?? name;
   });
 }

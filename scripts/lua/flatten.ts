@@ -16,8 +16,17 @@ interface Use {
   readonly symbol: ts.Symbol;
 }
 
+/** One file without imports. */
+export interface FlatFile {
+  readonly text: string;
+  /** Returns what a declaration is called in the file. */
+  nameOf(symbol: ts.Symbol): string;
+  /** Returns the names of all values in the file that these declarations need, and their own. */
+  neededBy(symbols: readonly ts.Symbol[]): string[];
+}
+
 /**
- * Takes the sources apart into their top-level statements, and puts together what a single function needs: one file
+ * Takes the sources apart into their top-level statements, and puts together what functions need: one file
  * without imports, each declaration once. Two of one name get names of their own.
  */
 export class Sources {
@@ -94,11 +103,21 @@ export class Sources {
     throw new Error(`${file} declares no ${name}`);
   }
 
-  /**
-   * One file with all that these declarations need; `nameOf` says what they are called in it. What is used stands before what
-   * uses it, so that a statement compiles to the same Lua wherever it is needed.
-   */
-  flatten(wanted: readonly ts.Symbol[]): { text: string; nameOf: (symbol: ts.Symbol) => string } {
+  /** One file with all that these declarations need. What is used stands before what uses it. */
+  flatten(wanted: readonly ts.Symbol[]): FlatFile {
+    const units = this.#unitsOf(wanted);
+    const names = namesOf(units.flatMap(({ symbols }) => symbols));
+    const nameOf = (symbol: ts.Symbol): string => literalOf(symbol) ?? names.get(symbol) ?? symbol.name;
+    const declared = (unit: Unit) => unit.symbols.map(nameOf);
+    return {
+      text: units.map((unit) => textOf(unit, nameOf)).join("\n"),
+      nameOf,
+      neededBy: (some) => this.#unitsOf(some).filter(hasValue).flatMap(declared),
+    };
+  }
+
+  /** Returns all units that these declarations need. */
+  #unitsOf(wanted: readonly ts.Symbol[]): Unit[] {
     const units: Unit[] = [];
     const met = new Set<Unit>();
     const need = (symbol: ts.Symbol): void => {
@@ -109,9 +128,7 @@ export class Sources {
       units.push(unit);
     };
     for (const symbol of wanted) need(symbol);
-    const names = namesOf(units.flatMap(({ symbols }) => symbols));
-    const nameOf = (symbol: ts.Symbol): string => literalOf(symbol) ?? names.get(symbol) ?? symbol.name;
-    return { text: units.map((unit) => textOf(unit, nameOf)).join("\n"), nameOf };
+    return units;
   }
 
   #symbolsOf(statement: ts.Statement): ts.Symbol[] {
@@ -156,6 +173,13 @@ function literalOf({ valueDeclaration }: ts.Symbol): string | undefined {
   const isConstant = ts.isVariableDeclarationList(parent) && (parent.flags & ts.NodeFlags.Const) !== 0;
   if (!isConstant || initializer === undefined || parent.declarations.length > 1) return undefined;
   return ts.isNumericLiteral(initializer) || ts.isStringLiteral(initializer) ? initializer.getText() : undefined;
+}
+
+/** Whether something of a unit is left when types are gone. */
+function hasValue({ statement }: Unit): boolean {
+  if (ts.isInterfaceDeclaration(statement) || ts.isTypeAliasDeclaration(statement)) return false;
+  const modifiers = ts.canHaveModifiers(statement) ? (ts.getModifiers(statement) ?? []) : [];
+  return modifiers.every(({ kind }) => kind !== ts.SyntaxKind.DeclareKeyword);
 }
 
 /** Its own name for each; the second of a name is numbered. */

@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import ts from "typescript";
 import { machines } from "../../src/core/registry.js";
-import { compile } from "./compile.js";
+import { compile, type LuaStatement } from "./compile.js";
 import { Sources } from "./flatten.js";
 import { failOn, options } from "./options.js";
 import { stageSources } from "./stage.js";
@@ -17,32 +17,67 @@ function machineFiles(stage: string): string[] {
   });
 }
 
-/** Returns one text for each transition: the function with all that it needs. */
-function flattened(stage: string): Map<string, string> {
+/** A script before it is compiled: what it runs, and the declarations that it needs for that. */
+interface ScriptPlan {
+  /** The transitions that it is for. Groups and requests share most of their steps. */
+  readonly names: readonly string[];
+  readonly reply: string;
+  readonly needs: ReadonlySet<string>;
+}
+
+/** Returns one file with what all transitions need, and a script for each. */
+function planned(stage: string): { text: string; plans: readonly ScriptPlan[] } {
   const program = ts.createProgram([join(stage, "script.ts"), ...machineFiles(stage)], { ...options, noEmit: true });
   failOn(ts.getPreEmitDiagnostics(program), "the staged sources are wrong");
   const sources = new Sources(program, (file) => file.fileName.startsWith(stage));
   const run = sources.find("script.ts", "run");
-  const flat = new Map<string, string>();
+  const parts = new Map<string, readonly (ts.Symbol | undefined)[]>();
   for (const machine of Object.keys(machines)) {
     const steps = sources.steps(machine);
-    const wait = steps.get("wait");
     for (const [step, symbol] of steps) {
-      const parts = [symbol, wait, sources.expected(machine).get(step)];
-      const { text, nameOf } = sources.flatten([run, ...parts.filter((part) => part !== undefined)]);
-      const args = parts.map((part) => (part === undefined ? "undefined" : `${nameOf(part)} as never`));
-      flat.set(`${machine}.${step}`, `${text}\nexport const reply = ${nameOf(run)}(${args});\n`);
+      parts.set(`${machine}.${step}`, [symbol, steps.get("wait"), sources.expected(machine).get(step)]);
     }
   }
-  return flat;
+  const flat = sources.flatten([run, ...[...parts.values()].flat().filter((part) => part !== undefined)]);
+  const plans = new Map<string, ScriptPlan>();
+  for (const [name, symbols] of parts) {
+    const args = symbols.map((symbol) => (symbol === undefined ? "undefined" : `${flat.nameOf(symbol)} as never`));
+    const reply = `${flat.nameOf(run)}(${args.join(", ")})`;
+    const needs = new Set(flat.neededBy([run, ...symbols.filter((symbol) => symbol !== undefined)]));
+    plans.set(reply, { names: [...(plans.get(reply)?.names ?? []), name], reply, needs });
+  }
+  return { text: flat.text, plans: [...plans.values()] };
 }
 
-/** Returns the statements of each transition. Groups and requests have the same steps: each text is compiled once. */
+/** Returns the statements of each transition: those that it needs, with what they need of the compiler's own library. */
 function compiled(stage: string): Map<string, readonly string[]> {
-  const flat = flattened(stage);
-  const byText = new Map([...flat].map(([name, text]) => [text, name] as const));
-  const statements = new Map(compile(new Map([...byText].map(([text, name]) => [name, text] as const)), stage));
-  return new Map([...flat].map(([name, text]) => [name, statements.get(byText.get(text) ?? name) ?? []] as const));
+  const { text, plans } = planned(stage);
+  const replies = plans.map(({ reply }, i) => `export const reply${i} = ${reply};`);
+  const { statements, exported } = compile(`${text}\n${replies.join("\n")}\n`, stage);
+  const ours = new Set(plans.flatMap(({ needs }) => [...needs]));
+  const library = statements.filter(({ declares }) => !declares.some((name) => ours.has(name)));
+  const scripts = new Map<string, readonly string[]>();
+  for (const [i, { names, needs }] of plans.entries()) {
+    const own = statements.filter(({ declares }) => declares.some((name) => needs.has(name)));
+    for (const name of needs) {
+      if (!own.some(({ declares }) => declares.includes(name))) throw new Error(`no Lua declares ${name}`);
+    }
+    const used = withLibrary(own, library);
+    const lua = statements.filter((statement) => used.has(statement)).map((statement) => statement.lua);
+    for (const name of names) scripts.set(name, [...lua, `return ${exported.get(`reply${i}`)}`]);
+  }
+  return scripts;
+}
+
+/** Returns these statements, and all of the library that they name. */
+function withLibrary(own: readonly LuaStatement[], library: readonly LuaStatement[]): Set<LuaStatement> {
+  const used = new Set(own);
+  for (const { lua } of used) {
+    const words = new Set(lua.match(/\w+/g));
+    // The set's iterator goes on to what is added here.
+    for (const statement of library) if (statement.declares.some((name) => words.has(name))) used.add(statement);
+  }
+  return used;
 }
 
 /** Compiles every transition of the tree at `root`, and writes the scripts to `target`. */

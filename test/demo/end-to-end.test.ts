@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { BACKENDS } from "../../demo/args.js";
 import { ROOT } from "../../demo/bundle.js";
@@ -14,9 +15,21 @@ import { IndexFile } from "../../demo/index-file.js";
 const TOPICS = ["alarms", "leases", "queues"];
 const CHUNKS_EACH = 50;
 const states: string[] = [];
+/** The demo as one file: to load its sources takes a second for each process. It finds the project from where it lies. */
+const PROGRAM = join(ROOT, ".demo", `test-${process.pid}.mjs`);
 let folder: string;
 
 beforeAll(async () => {
+  await build({
+    entryPoints: [join(ROOT, "demo/index.ts")],
+    outfile: PROGRAM,
+    bundle: true,
+    packages: "external",
+    platform: "node",
+    format: "esm",
+    target: "node20",
+    logLevel: "error",
+  });
   folder = await mkdtemp(join(tmpdir(), "demo-texts-"));
   for (const topic of TOPICS) {
     const paragraph = `This text is about ${topic}. ${"It goes on and on. ".repeat(50)}`;
@@ -24,7 +37,7 @@ beforeAll(async () => {
   }
 });
 afterAll(async () => {
-  for (const path of [folder, ...states]) await rm(path, { recursive: true, force: true });
+  for (const path of [folder, PROGRAM, ...states]) await rm(path, { recursive: true, force: true });
 });
 
 /** A folder for the state of one run; the programs of that run have its name in their command lines. */
@@ -41,7 +54,7 @@ class Demo {
   readonly #exited: Promise<unknown[]>;
 
   constructor(...args: readonly string[]) {
-    this.#process = spawn(process.execPath, ["--import", "tsx", "demo/index.ts", ...args], { cwd: ROOT });
+    this.#process = spawn(process.execPath, [PROGRAM, ...args], { cwd: ROOT });
     for (const stream of [this.#process.stdout, this.#process.stderr]) {
       stream?.on("data", (text: Buffer) => {
         this.output += text.toString();

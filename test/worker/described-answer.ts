@@ -4,15 +4,14 @@ import { OPERATIONS, openApiDocument } from "../../worker/openapi/document.js";
 import type { Operation } from "../../worker/openapi/operation.js";
 import { problem } from "../../worker/schemas/answers.js";
 
-const ALL = Object.values(OPERATIONS).flat();
+const ALL = Object.values(OPERATIONS)
+  .flat()
+  .map((operation) => ({ operation, path: new RegExp(`^${operation.path.replace(/\{\w+\}/g, "[^/]*")}$`) }));
 
 /** Returns the operation that `/openapi.json` describes for a call; `undefined` where it describes none. */
-export function operationOf(method: string, path: string): Operation | undefined {
-  const [bare = ""] = path.split("?");
-  return ALL.find(
-    (operation) =>
-      operation.method === method && new RegExp(`^${operation.path.replace(/\{\w+\}/g, "[^/]*")}$`).test(bare),
-  );
+export function operationOf(method: string, called: string): Operation | undefined {
+  const [bare = ""] = called.split("?");
+  return ALL.find(({ operation, path }) => operation.method === method && path.test(bare))?.operation;
 }
 
 interface Document {

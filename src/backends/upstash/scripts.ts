@@ -60,8 +60,21 @@ export function scriptOf(name: ScriptName): string {
 }
 
 interface Script {
-  readonly lua: string;
   readonly sha: string;
+  /** Made when the server lacks it: a digest is all that most calls need. */
+  lua(): string;
+}
+
+/** The digests of all scripts that were run, by their flag and name. Scripts are the same for every coordinator. */
+const digests = new Map<string, string>();
+
+async function scriptWith(flags: string, name: ScriptName): Promise<Script> {
+  const lua = (): string => flags + scriptOf(name);
+  const key = flags + name;
+  // Caches a result, not a promise: requests that share an isolate must not wait for each other's promises.
+  const sha = digests.get(key) ?? (await hexDigest("SHA-1", lua()));
+  digests.set(key, sha);
+  return { sha, lua };
 }
 
 /** One run of a script. */
@@ -81,8 +94,6 @@ const MAX_ROUNDS = 4;
 export class Scripts {
   readonly #isAuto: boolean;
   #locksKeys: boolean;
-  /** The scripts that were run, by their flag and name. */
-  readonly #made = new Map<string, Script>();
   /** The digests that the server knows. */
   readonly #known = new Set<string>();
 
@@ -144,25 +155,14 @@ export class Scripts {
       const { lua, sha } = scripts[i] as Script;
       const rest = [keys.length, ...keys, ...args];
       // The first call sends the text, for all later ones.
-      return lacking.delete(sha) ? ["eval", lua, ...rest] : ["evalsha", sha, ...rest];
+      return lacking.delete(sha) ? ["eval", lua(), ...rest] : ["evalsha", sha, ...rest];
     });
   }
 
   async #scriptsOf(calls: readonly ScriptCall[]): Promise<Script[]> {
     const flags = this.#locksKeys ? KEY_LOCKING : "";
     const scripts: Script[] = [];
-    for (const { transition } of calls) scripts.push(await this.#script(flags, transition));
+    for (const { transition } of calls) scripts.push(await scriptWith(flags, transition));
     return scripts;
-  }
-
-  async #script(flags: string, transition: ScriptName): Promise<Script> {
-    const name = flags + transition;
-    const made = this.#made.get(name);
-    if (made !== undefined) return made;
-    const lua = flags + scriptOf(transition);
-    // Caches a result, not a promise: requests that share a coordinator must not wait for each other's promises.
-    const script = { lua, sha: await hexDigest("SHA-1", lua) };
-    this.#made.set(name, script);
-    return script;
   }
 }

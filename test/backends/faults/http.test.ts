@@ -3,6 +3,7 @@ import { startWorker, type WorkerHost } from "../../../dev/worker-host.js";
 import { HttpCoordinator, type HttpOptions } from "../../../src/backends/http/index.js";
 import { CompletionTracker } from "../../../src/index.js";
 import { type FaultProxy, type Lane, startFaultProxy } from "../../support/fault-proxy.js";
+import { leanFetch } from "../../support/lean-fetch.js";
 import { SILENCE_MS, Silence } from "../../support/silence.js";
 import { type Receiver, startReceiver } from "../../webhook/receiver.js";
 import { describeJoinedFaults } from "./describe-joined.js";
@@ -33,10 +34,8 @@ afterAll(async () => {
   await receiver.close();
 });
 
-/** A connection for each request: the Worker's server closes idle ones, and may do so while the next request is sent. */
-const alone = (url: string, init: RequestInit): Promise<Response> =>
-  fetch(url, { ...init, headers: { ...Object.fromEntries(new Headers(init.headers)), connection: "close" } });
-const client = (options: Partial<HttpOptions> = { fetch: alone }) =>
+/** Requests that no fault meets. Those through the proxy use the platform's own `fetch`. */
+const client = (options: Partial<HttpOptions> = { fetch: leanFetch }) =>
   new HttpCoordinator({ url: worker.url, token: TOKEN, ...options });
 const through = (lane: Lane) => ({
   url: lane.url,
