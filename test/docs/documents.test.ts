@@ -1,13 +1,13 @@
 import { execFile } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { ENTRIES } from "../../scripts/entries.js";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
+const TSC = join(root, "node_modules/@typescript/native/bin/tsc");
 const readme = readFileSync(join(root, "README.md"), "utf8");
 const pages = readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md"));
 /** Every whole example of the docstrings: those that begin with their imports. */
@@ -58,24 +58,43 @@ function write(name: string, block: string): string {
 }
 
 /** What the compiler says of each example; the globals of Node and of Workers clash, so there are two programs. */
-function problemsOf(examples: typeof blocks, globals: string, lib: string[]): Map<string, string[]> {
-  const found = new Map(examples.map(({ name, block }) => [write(`${name}.ts`, block), [] as string[]]));
-  const program = ts.createProgram([...found.keys(), write("at-hand.d.ts", `export {};${AT_HAND}`), globals], {
-    target: ts.ScriptTarget.ES2022,
-    module: ts.ModuleKind.NodeNext,
-    moduleResolution: ts.ModuleResolutionKind.NodeNext,
-    lib,
-    types: [],
-    strict: true,
-    noEmit: true,
-    skipLibCheck: true,
-    exactOptionalPropertyTypes: true,
+async function problemsOf(examples: typeof blocks, globals: string, lib: string[]): Promise<Map<string, string[]>> {
+  const files = examples.map(({ name, block }) => write(`${name}.ts`, block));
+  const config = write(
+    `tsconfig-${examples.length}.json`,
+    JSON.stringify({
+      compilerOptions: {
+        target: "es2022",
+        module: "nodenext",
+        moduleResolution: "nodenext",
+        lib,
+        types: [],
+        strict: true,
+        noEmit: true,
+        skipLibCheck: true,
+        exactOptionalPropertyTypes: true,
+      },
+      files: [...files, write("at-hand.d.ts", `export {};${AT_HAND}`), globals],
+    }),
+  );
+  const listed = await output(TSC, "-p", config, "--pretty", "false", "--listFiles");
+  return new Map(files.map((file, i) => [examples[i]?.name ?? "", said(file, listed)]));
+}
+
+/** The errors of a file, and those of no file. A file that the compiler did not read has one as well. */
+function said(file: string, listed: readonly string[]): string[] {
+  const name = basename(file);
+  if (!listed.some((line) => line.endsWith(`/${name}`))) return ["it was not compiled"];
+  return listed.filter((line) => line.includes(`${name}(`) || line.startsWith("error "));
+}
+
+/** The lines that a program prints, however it ends. */
+function output(...args: readonly string[]): Promise<string[]> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, args, { cwd: root, maxBuffer: 2 ** 26 }, (_, stdout, stderr) => {
+      resolve((stdout + stderr).split("\n"));
+    });
   });
-  for (const { file, messageText } of ts.getPreEmitDiagnostics(program)) {
-    const text = ts.flattenDiagnosticMessageText(messageText, "\n");
-    for (const [path, said] of found) if (file === undefined || file.fileName === path) said.push(text);
-  }
-  return new Map(examples.map(({ name }) => [name, found.get(join(folder, `${name}.ts`)) ?? ["it was not compiled"]]));
 }
 
 const isWorker = ({ block }: (typeof blocks)[number]): boolean =>
@@ -83,12 +102,12 @@ const isWorker = ({ block }: (typeof blocks)[number]): boolean =>
 const modules = join(root, "node_modules");
 const problems = new Map<string, string[]>();
 
-beforeAll(() => {
+beforeAll(async () => {
   const workers = join(modules, "@cloudflare/workers-types/2023-07-01/index.d.ts");
   const node = join(modules, "@types/node/index.d.ts");
-  const inWorkers = problemsOf(blocks.filter(isWorker), workers, ["lib.es2022.d.ts"]);
+  const inWorkers = await problemsOf(blocks.filter(isWorker), workers, ["es2022"]);
   const elsewhere = blocks.filter((example) => !isWorker(example));
-  const inNode = problemsOf(elsewhere, node, ["lib.es2022.d.ts", "lib.dom.d.ts", "lib.dom.iterable.d.ts"]);
+  const inNode = await problemsOf(elsewhere, node, ["es2022", "dom", "dom.iterable"]);
   for (const [name, said] of [...inWorkers, ...inNode]) problems.set(name, said);
 });
 
