@@ -2,6 +2,7 @@ import { afterAll, beforeAll } from "vitest";
 import { CompletionTracker } from "../../../src/index.js";
 import { webhookSender } from "../../../src/webhook/index.js";
 import type { Lane } from "../../support/fault-proxy.js";
+import { leanFetch } from "../../support/lean-fetch.js";
 import { SILENCE_MS, Silence } from "../../support/silence.js";
 import { type Receiver, startReceiver } from "../../webhook/receiver.js";
 import { SkewedCoordinator, TOKEN, useLab } from "../upstash/support.js";
@@ -24,7 +25,13 @@ const hook = (id: string): string => `${receiver.url}/${id}`;
 
 /** Drains until nothing is left, ahead of all pauses. */
 async function settle(id: string): Promise<void> {
-  const coordinator = new SkewedCoordinator({ url: lab.rest.url, token: TOKEN, keyPrefix: `${id}:` });
+  const coordinator = new SkewedCoordinator({
+    url: lab.rest.url,
+    token: TOKEN,
+    keyPrefix: `${id}:`,
+    keyLocking: false,
+    fetch: leanFetch,
+  });
   const secrets = `whsec_${btoa("the secret of the fault matrix")}`;
   const webhooks = webhookSender({ secrets, allowedHosts: receiver.host, allowHttp: true });
   const tracker = new CompletionTracker(coordinator, { webhooks });
@@ -41,7 +48,8 @@ const through = (lane: Lane) => ({
 
 const world = (): World => ({
   proxy: lab.proxy,
-  client: (id, lane) => lab.coordinator({ keyPrefix: `${id}:`, ...(lane && through(lane)) }),
+  // Those through the proxy use the platform's own `fetch`.
+  client: (id, lane) => lab.coordinator({ keyPrefix: `${id}:`, ...(lane ? through(lane) : { fetch: leanFetch }) }),
   settle,
   hook,
   hooked: (id) => receiver.received.filter(({ path }) => path === new URL(hook(id)).pathname).length,
