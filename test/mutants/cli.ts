@@ -5,9 +5,8 @@ import { dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { type Evidence, MUTANTS_FILE } from "../guarantees/evidence.js";
-import { BUGS, type Bug } from "./bugs.js";
-import { INDEX_BUGS } from "./index-bugs.js";
-import { TRACE_BUGS } from "./trace-bugs.js";
+import { ALL_BUGS } from "./all-bugs.js";
+import type { Bug } from "./bugs.js";
 import { TURN_BUGS } from "./turn-bugs.js";
 
 // `npm run mutants [-- NAME]`: plants each bug in a copy of the sources, and has a simulator look for it.
@@ -53,7 +52,7 @@ async function look(folder: string, cli: string): Promise<Verdict> {
 
 const wanted = process.argv.slice(2).join(" ");
 const survivors: string[] = [];
-const planted = [...BUGS, ...INDEX_BUGS, ...TRACE_BUGS, ...TURN_BUGS].filter(({ name }) => name.includes(wanted));
+const planted = ALL_BUGS.filter(({ name }) => name.includes(wanted));
 for (const bug of planted) {
   // Below node_modules, so that the copy resolves packages.
   mkdirSync(join(ROOT, "node_modules/.cache"), { recursive: true });

@@ -196,6 +196,16 @@ export class Actors {
     yield* this.#network.call(`${machine}.cancel`, id, { reason: "enough", ...spares });
   }
 
+  /** Queues deliveries again, by the same call until an answer comes. */
+  *redeliver({ machine, id }: Place): Process {
+    const call = { op: this.#op(), pauseMs: this.#world.pick([0, 60_000]) };
+    for (let tries = 0; tries < 5; tries++) {
+      const { output } = yield* this.#network.call(`${machine}.redeliver`, id, call);
+      if (output !== undefined) return;
+      yield { sleepMs: 1_000 };
+    }
+  }
+
   *remove({ machine, id }: Place): Process {
     yield* this.#network.call(`${machine}.remove`, id, { op: this.#op() });
   }
@@ -221,13 +231,16 @@ export class Actors {
     const { output } = yield* this.#network.call(`${machine}.woken`, id, woken);
     for (const claim of Array.isArray(output?.claims) ? output.claims : []) {
       yield { sleepMs: world.below(40_000) };
-      const outcome = isCalm || world.chance(0.6) ? yield* this.#deliver(place, claim) : "broken";
+      const failure = world.chance(0.1) ? "final" : "broken";
+      const outcome = isCalm || world.chance(0.6) ? yield* this.#deliver(place, claim) : failure;
       if (outcome === "delivered") this.#around.oracle.delivered(`${machine}:${id}`, claim);
       yield { sleepMs: world.below(2_000) };
       const { key, fence } = claim;
       const settled = { key, fence, retry: RETRY, random: world.random() };
       const failed = { error: outcome, ...(outcome === "final" ? { final: true } : {}) };
       yield* this.#network.call(`${machine}.settle`, id, outcome === "delivered" ? settled : { ...settled, ...failed });
+      // While copies of the settlement may still be on their way.
+      if (!isCalm && world.chance(0.1)) yield* this.redeliver(place);
     }
   }
 

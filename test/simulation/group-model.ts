@@ -44,7 +44,12 @@ export type EndState = "completed" | "failed" | "timed_out" | "cancelled";
 export interface ModelDelivery {
   readonly type: string;
   readonly route: string;
+  /** Since it was queued, or queued again. */
   effects: number;
+  /** The number of the last attempt, and of the last one before it was queued again. */
+  attempts: number;
+  base: number;
+  isDelivered: boolean;
   isDead: boolean;
 }
 
@@ -155,7 +160,16 @@ export class ModelGroup {
     const { targets, parent, request } = this.setup;
     const type = `${request ? "request" : "group"}.${this.state}`;
     const owed = (kind: string, route: string | undefined): void => {
-      if (route !== undefined) this.deliveries.set(kind, { type, route, effects: 0, isDead: false });
+      if (route === undefined) return;
+      this.deliveries.set(kind, {
+        type,
+        route,
+        effects: 0,
+        attempts: 0,
+        base: 0,
+        isDelivered: false,
+        isDead: false,
+      });
     };
     owed("callback", this.#routeOf(targets));
     owed("parent", parent !== undefined && !this.isEndOfParent ? "task" : undefined);

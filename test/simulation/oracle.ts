@@ -29,6 +29,8 @@ export class Oracle {
   readonly #told = new Set<string>();
   /** Requests that were removed: a later registration may wait for messages that are done. */
   readonly #removed = new Set<string>();
+  /** The call that last queued a record's deliveries again. */
+  readonly #redelivered = new Map<string, string>();
 
   constructor(world: World) {
     this.#world = world;
@@ -44,6 +46,7 @@ export class Oracle {
     else this.#traces.seen(name, output as never);
     if (step === "woken") this.#claimed(name, input as never, output as never);
     else if (step === "settle") this.#attempted(name, input as never, output as never);
+    else if (step === "redeliver") this.#requeued(name, input as never, output as never);
     else if (step === "count") record.counted(input as never, output as never);
     else if (step !== "children") record[step as Watched](input as never, output as never);
     if (machine !== "request") return;
@@ -107,7 +110,8 @@ export class Oracle {
     for (const claim of claims) {
       const owed = this.#owed(name, claim);
       this.#traces.claimed(name, claim);
-      if (claim.attempt >= ATTEMPTS) owed.isDead = true;
+      owed.attempts = claim.attempt;
+      if (claim.attempt >= owed.base + ATTEMPTS) owed.isDead = true;
       const key = `${name} ${claim.key}`;
       const lease = this.#leases.get(key);
       const isAgain = lease !== undefined && lease.op === input.op;
@@ -126,10 +130,36 @@ export class Oracle {
     if (!settled || lease === undefined || lease.settledFence === input.fence) return;
     if (input.fence < lease.fence) throw new Violation("an attempt settles under another's lease");
     this.#leases.set(key, { ...lease, untilMs: 0, settledFence: input.fence });
-    if (input.final !== true) return;
     const [number = "", kind = "callback"] = input.key.split("-");
     const owed = this.#record(name).generations.get(Number(number))?.deliveries.get(kind);
-    if (owed !== undefined) owed.isDead = true;
+    if (owed === undefined) return;
+    owed.isDelivered = input.error === undefined;
+    if (owed.isDelivered) owed.isDead = false;
+    else if (input.final === true) owed.isDead = true;
+  }
+
+  /** What was delivered, or given up, is owed again. An attempt that is under way goes on. A copy of the call does nothing. */
+  #requeued(name: string, input: InputOf<"completion.redeliver">, output: OutputOf<"completion.redeliver">): void {
+    const { retryAfterMs, view } = output;
+    const record = this.#record(name);
+    const group = record.any;
+    if (retryAfterMs !== undefined && !(retryAfterMs > 0 && retryAfterMs <= (input.pauseMs ?? 0)))
+      throw new Violation(`a pause of ${retryAfterMs} ms before another redelivery`);
+    if (view === undefined || group === undefined || retryAfterMs !== undefined) return;
+    const generations = [...record.generations];
+    const hasOutbox = generations.some(([, { deliveries }]) => deliveries.size > 0);
+    if (!hasOutbox || this.#redelivered.get(name) === input.op) return;
+    this.#redelivered.set(name, input.op);
+    for (const [number, { deliveries }] of generations) {
+      for (const [kind, owed] of deliveries) {
+        const lease = this.#leases.get(`${name} ${number}${kind === "callback" ? "" : `-${kind}`}`);
+        const isUnderWay = lease !== undefined && lease.settledFence !== lease.fence;
+        if (isUnderWay || (number !== group.number && !owed.isDead)) continue;
+        const isOver = owed.isDelivered || owed.isDead;
+        Object.assign(owed, { base: owed.attempts, isDelivered: false, isDead: false });
+        if (isOver) owed.effects = 0;
+      }
+    }
   }
 }
 

@@ -161,6 +161,7 @@ export class Scenario {
     if (this.#isPlain) return;
     if (world.chance(0.2)) this.#later(200_000, () => actors.heartbeat(place));
     if (world.chance(0.2)) this.#later(60_000, () => actors.extend(place));
+    for (let calls = world.below(3); calls > 0; calls--) this.#later(STORM_MS, () => actors.redeliver(place));
     if (world.chance(0.06)) this.#later(STORM_MS, () => actors.remove(place));
   }
 
