@@ -47,7 +47,8 @@ export function compile(source: string, folder: string): CompiledFile {
   for (const text of statementsOf(lua)) {
     const [, name, value] = EXPORT.exec(text) ?? [];
     if (name !== undefined && value !== undefined) exported.set(name, value);
-    else if (!/^(local ____exports = \{\}|return ____exports)$/.test(text)) statements.push(statement(text, statements));
+    else if (!/^(local ____exports = \{\}|return ____exports)$/.test(text))
+      statements.push(statement(text, statements));
   }
   return { statements, exported };
 }
