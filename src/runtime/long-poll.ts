@@ -1,8 +1,8 @@
 import type { Clock } from "../lib/clock.js";
 import type { Watched } from "./backend.js";
 import { pause } from "./deadline.js";
-import type { Listening, Notified } from "./wait-loop.js";
 import { WaitPauses } from "./wait-pauses.js";
+import type { Listening, Notified } from "./wait-source.js";
 
 export interface LongPollOptions {
   readonly clock: Clock;

@@ -23,7 +23,7 @@ import { drainQueue } from "../../runtime/drain.js";
 import { emit, emitChanges, hookOrWarning, type OnEvent } from "../../runtime/events.js";
 import { answerOf, itemsOf, type ListAnswer, type ListQuery } from "../../runtime/listing.js";
 import { recordName } from "../../runtime/placement.js";
-import type { Listening, Notified, WaitSource } from "../../runtime/wait-loop.js";
+import type { Listening, Notified, WaitSource } from "../../runtime/wait-source.js";
 import { type Question, Waiters } from "../../runtime/waiters.js";
 import { Wakers } from "../../runtime/wakers.js";
 import type { Operation } from "./call.js";

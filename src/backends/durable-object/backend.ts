@@ -30,7 +30,7 @@ import {
 import { GRACE_MS, longPoll } from "../../runtime/long-poll.js";
 import { placeOf } from "../../runtime/placement.js";
 import { sizeOf } from "../../runtime/size.js";
-import type { WaitSource } from "../../runtime/wait-loop.js";
+import type { WaitSource } from "../../runtime/wait-source.js";
 import { type Question, Waiters } from "../../runtime/waiters.js";
 import { callObject, failureOf, type JoinableCall, outputOf } from "./object-calls.js";
 import type { DurableObjectOptions } from "./options.js";

@@ -22,7 +22,7 @@ import { type Carrier, HTTP_LANES, type Joinable, Joined, type Outcome } from ".
 import { type Limit, within } from "../../runtime/deadline.js";
 import type { ListAnswer, ListQuery } from "../../runtime/listing.js";
 import { GRACE_MS, longPoll } from "../../runtime/long-poll.js";
-import type { WaitSource } from "../../runtime/wait-loop.js";
+import type { WaitSource } from "../../runtime/wait-source.js";
 import { type Question, Waiters } from "../../runtime/waiters.js";
 import { type Asked, readAnswer, readOutcomes, unexpectedAnswer } from "./answer.js";
 import type { HttpFetch, HttpOptions } from "./options.js";

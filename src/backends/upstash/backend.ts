@@ -26,7 +26,7 @@ import { drainQueue } from "../../runtime/drain.js";
 import { emitChanges, hookOrWarning } from "../../runtime/events.js";
 import { answerOf, type FoundLine, itemsOf, type ListAnswer, type ListQuery } from "../../runtime/listing.js";
 import { recordName } from "../../runtime/placement.js";
-import type { WaitSource } from "../../runtime/wait-loop.js";
+import type { WaitSource } from "../../runtime/wait-source.js";
 import { isMeant, type Question, topicOf, Waiters } from "../../runtime/waiters.js";
 import { Wakers } from "../../runtime/wakers.js";
 import { Client } from "./client.js";
