@@ -20,7 +20,7 @@ import { numberFrom, refusalOfKey } from "./runtime/key-reply.js";
 import type { ListAnswer, ListQuery } from "./runtime/listing.js";
 
 /** How many members, items or keys one call may carry. */
-const MAX_BATCH = 10_000;
+export const MAX_BATCH = 10_000;
 
 /** Workers open at most six connections at a time. */
 const DELETES_AT_ONCE = 6;
@@ -248,7 +248,7 @@ export class Coordinator implements Backend {
       values = goesOn ? values.concat(page.values) : page.values;
       if (page.next === undefined) return values;
     }
-    const message = "the list was deleted and made anew while it was read";
+    const message = "the list was recreated while it was read";
     throw new CoordinationError("conflict", message, { retryable: true });
   }
 

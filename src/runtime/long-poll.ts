@@ -16,6 +16,9 @@ export interface LongPollOptions {
   hop(hopMs: number, signal: AbortSignal): Promise<Watched | undefined>;
 }
 
+/** The longest time that one request waits at the Worker, and one call inside an object. */
+export const MAX_HOP_MS = 25_000;
+
 /** How long after its timeout a wait still takes an answer that is on its way. */
 export const GRACE_MS = 50;
 

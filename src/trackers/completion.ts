@@ -1,4 +1,5 @@
 import type { Coordinator } from "../coordinator.js";
+import { MAX_ERROR_BYTES } from "../core/limits.js";
 import type { GroupStatus } from "../delivery/group-status.js";
 import type { Payloads, Webhooks } from "../delivery/handler.js";
 import { CoordinationError } from "../errors.js";
@@ -40,7 +41,6 @@ import {
 import { refuse } from "./group/refusals.js";
 import {
   checkTasks,
-  MAX_TOTAL,
   REGISTER_OPTIONS,
   type RegisterOptions,
   registered,
@@ -49,7 +49,7 @@ import {
 } from "./group/registration.js";
 import { type CompletionTrackerOptions, checkTimeout, type GroupSettings, groupSettings } from "./group/settings.js";
 import { splitTargets } from "./group/target.js";
-import { MAX_ERROR_BYTES, type Task, type TaskRef, taskAcks, taskKey } from "./group/task.js";
+import { MAX_TOTAL, type Task, type TaskRef, taskAcks, taskKey } from "./group/task.js";
 
 /**
  * A durable WaitGroup for a fan-out: detects when all tasks of a group are done, in any instance. It then runs the

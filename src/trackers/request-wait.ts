@@ -1,5 +1,6 @@
 import type { Coordinator } from "../coordinator.js";
 import type { GroupState, TaskAck } from "../core/group/record.js";
+import { MAX_ERROR_BYTES } from "../core/limits.js";
 import type { GroupStatus } from "../delivery/group-status.js";
 import type { Payloads, Webhooks } from "../delivery/handler.js";
 import { CoordinationError } from "../errors.js";
@@ -27,7 +28,7 @@ import {
 import { refuse } from "./group/refusals.js";
 import { checkTasks, type RegisterOptions, registered, registerInput } from "./group/registration.js";
 import { splitTargets } from "./group/target.js";
-import { checkStage, errorFields, MAX_ERROR_BYTES, MAX_RESULT_BYTES, type TaskId, taskKey } from "./group/task.js";
+import { checkStage, errorFields, MAX_RESULT_BYTES, type TaskId, taskKey } from "./group/task.js";
 import { tasksOf } from "./request/added-tasks.js";
 import {
   type AbandonResult,
@@ -387,7 +388,8 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
     );
     refuse(refused);
     const [result] = results;
-    if (result === undefined) throw new CoordinationError("backend_rejected", "an ack came without its verdict");
+    if (result === undefined)
+      throw new CoordinationError("backend_rejected", "unexpected response: an ack without its verdict");
     const { verdict, state, complete = false } = result;
     return { verdict, state: state === "unregistered" ? "unknown" : stateAfter({ state, complete }) };
   }

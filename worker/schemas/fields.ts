@@ -8,9 +8,6 @@ import { described, withItems } from "./described.js";
 
 /** Limits and fields that both transitions and bodies use. */
 
-export const MAX_TOTAL = 1_000_000_000;
-export const MAX_METADATA_BYTES = 16_384;
-export const MAX_URL_BYTES = 2_048;
 /** The most results of one page. */
 export const MAX_PAGE = 1_000;
 

@@ -1,10 +1,13 @@
 import * as z from "zod/mini";
 import { LIST_SIZE, MAX_INDEXED, MAX_TASKS, type Parent } from "../../src/core/group/record.js";
+import { MAX_BRIEF_BYTES, MAX_ERROR_BYTES } from "../../src/core/limits.js";
 import { handlerOf, isWebhook, TASK_ROUTE } from "../../src/core/outbox/routes.js";
 import { parentOf, type StoredTask } from "../../src/delivery/targets/parent-task.js";
+import { MAX_URL_BYTES } from "../../src/delivery/targets/webhook.js";
 import { newOp } from "../../src/lib/ids.js";
 import { MAX_SEC, MAX_VALUE_BYTES } from "../../src/lib/validate.js";
-import { MAX_BRIEF_BYTES, MAX_ERROR_BYTES, MAX_RESULT_BYTES, MAX_TASKS_A_CALL } from "../../src/trackers/group/task.js";
+import { MAX_METADATA_BYTES } from "../../src/trackers/group/registration.js";
+import { MAX_RESULT_BYTES, MAX_TASKS_A_CALL, MAX_TOTAL } from "../../src/trackers/group/task.js";
 import { isStorableJson } from "../json.js";
 import {
   byOp,
@@ -13,10 +16,7 @@ import {
   id,
   jsonText,
   list,
-  MAX_METADATA_BYTES,
   MAX_PAGE,
-  MAX_TOTAL,
-  MAX_URL_BYTES,
   matching,
   notBoth,
   nothing,
@@ -173,7 +173,7 @@ const registration = z
     oneChildATask,
     z.refine(({ kind, total, lists }) => (kind === "named" ? total === 0 : lists.length === 0), {
       path: ["total"],
-      error: "must be 0 with lists, and stands alone without them",
+      error: "must be 0 with lists; without lists it is the number of tasks",
     }),
     z.refine(({ kind, total }) => kind !== "indexed" || total <= MAX_INDEXED, {
       path: ["total"],

@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { MAX_BATCH } from "../../src/coordinator.js";
 import { MAX_ITEMS } from "../../src/core/kv.js";
 import type { InputOf } from "../../src/core/registry.js";
 import { MAX_ID_BYTES, MAX_ITEM_BYTES } from "../../src/lib/validate.js";
@@ -7,8 +8,6 @@ import { byOp, count, id, list, nothing, pageBytes, text, ttlMs, version, whole,
 import { GROUPS } from "./groups.js";
 import { TURNS } from "./turns.js";
 
-/** The most members or items of one write of a raw key. */
-const MAX_BATCH = 10_000;
 /** The most ids that a record of counts may track. */
 const MAX_TRACKED = 64_000;
 

@@ -213,7 +213,10 @@ export class CustomBackend implements Backend {
       return undefined;
     }
     if (typeof unsubscribe !== "function") {
-      throw new CoordinationError("backend_rejected", "the backend's subscribe must give a function that ends it");
+      throw new CoordinationError(
+        "backend_rejected",
+        "subscribe of defineBackend must return a function that ends the subscription",
+      );
     }
     const leave = (): void => {
       try {

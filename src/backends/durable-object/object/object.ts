@@ -7,9 +7,11 @@ import { CoordinationError } from "../../../errors.js";
 import type { RetryPolicy } from "../../../lib/backoff.js";
 import type { Duration } from "../../../lib/duration.js";
 import { isInternal, isWatchable } from "../../../runtime/access.js";
+import { PUT_OFF_MS } from "../../../runtime/drain.js";
 import type { CoordinatorEvent } from "../../../runtime/events.js";
 import { emit, hookOrWarning } from "../../../runtime/events.js";
 import type { ListedMachine, ListQuery } from "../../../runtime/listing.js";
+import { MAX_HOP_MS } from "../../../runtime/long-poll.js";
 import { partsOfRecord, recordName } from "../../../runtime/placement.js";
 import { sizeOf } from "../../../runtime/size.js";
 import { DurableObjectCoordinator } from "../client.js";
@@ -19,7 +21,6 @@ import {
   INDEX_TAG,
   type IndexHolds,
   type IndexMessage,
-  MAX_HOP_MS,
   type ObjectCall,
   type ObjectMethods,
   type ObjectReply,
@@ -28,7 +29,7 @@ import {
   type WatchReply,
 } from "../protocol.js";
 import { ObjectAlarm } from "./alarm.js";
-import { AlarmRound, PUT_OFF_MS } from "./alarm-round.js";
+import { AlarmRound } from "./alarm-round.js";
 import { ClientWaits } from "./client-waits.js";
 import { IndexNews } from "./index-news.js";
 import { KeyPrefix } from "./key-prefix.js";
