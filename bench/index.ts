@@ -6,7 +6,7 @@ import { chartOf } from "./chart.js";
 import { Lab } from "./lab.js";
 import { machineOf } from "./machine.js";
 import { MEASURES } from "./measures/index.js";
-import { fill, type Run, type Section } from "./report.js";
+import { fill, type Run, type Section, targetsOf } from "./report.js";
 import { isMet } from "./result.js";
 
 // `npm run bench`: all arms side by side, and what they reached, in this folder.
@@ -30,7 +30,7 @@ try {
     sections.push(section);
   }
   const minutes = Math.round((performance.now() - startedMs) / 6_000) / 10;
-  console.log(`\n${minutes} minutes.`);
+  console.log(`\n${minutes} minutes. ${targetsOf({ sections })}`);
   if (args.only.length === 0 && !args.isQuick) {
     write({ machine, seed: args.seed, rounds: scale.rounds, minutes, sections });
   }

@@ -51,7 +51,8 @@ function tableOf({ name, title, chart, results }: Section): string {
   return `### ${title}\n\n${image}${head}\n${results.map(row).join("\n")}`;
 }
 
-function countOf({ sections }: Run): string {
+/** How many targets are met, and each that is missed. */
+export function targetsOf({ sections }: Pick<Run, "sections">): string {
   const judged = sections.flatMap(({ results }) => results).filter(({ target }) => target !== undefined);
   const missed = judged.filter((result) => !isMet(result));
   const list = missed.map(
@@ -76,7 +77,7 @@ function machineText({ machine, seed, rounds, minutes }: Run): string {
 export function fill(template: string, run: Run): string {
   const parts: Record<string, string> = {
     machine: machineText(run),
-    targets: countOf(run),
+    targets: targetsOf(run),
     tables: run.sections.map(tableOf).join("\n\n"),
   };
   return template.replace(/\{\{(\w+)\}\}/g, (_, name: string) => {

@@ -15,21 +15,18 @@ import type {
   WatchableTransition,
   WatchOptions,
 } from "./runtime/backend.js";
+import type { EveryMethod } from "./runtime/forwarding-backend.js";
+import { numberFrom, refusalOfKey } from "./runtime/key-reply.js";
 import type { ListAnswer, ListQuery } from "./runtime/listing.js";
 
 /** How many members, items or keys one call may carry. */
-const MAX_BATCH = 10_000;
+export const MAX_BATCH = 10_000;
 
 /** Workers open at most six connections at a time. */
 const DELETES_AT_ONCE = 6;
 
 /** How often a list is read again from its beginning, because it was deleted and recreated between two pages. */
 const MAX_RESTARTS = 10;
-
-interface KeyReply {
-  readonly result?: string;
-  readonly refused?: "wrong_kind" | "out_of_range" | "full";
-}
 
 /** Options of a coordinator over any backend. */
 export interface CoordinatorOptions {
@@ -244,14 +241,14 @@ export class Coordinator implements Backend {
     for (let restarts = 0; restarts <= MAX_RESTARTS; ) {
       const { life, next: from = 0 } = page;
       page = await this.run("kv.lrange", key, life === undefined ? {} : { from, life });
-      if (page.values === undefined) throw refusal(page.refused);
+      if (page.values === undefined) throw refusalOfKey(page.refused);
       // Pages with the same `life` belong to the same list, which only grows at its end.
       const goesOn = life === undefined || page.life === life;
       if (!goesOn) restarts++;
       values = goesOn ? values.concat(page.values) : page.values;
       if (page.next === undefined) return values;
     }
-    const message = "the list was deleted and made anew while it was read";
+    const message = "the list was recreated while it was read";
     throw new CoordinationError("conflict", message, { retryable: true });
   }
 
@@ -326,6 +323,17 @@ export function isDrainable(coordinator: Coordinator): coordinator is DrainableC
   return coordinator instanceof DrainableCoordinator;
 }
 
+/**
+ * Returns a coordinator over a wrapper of `inner`, with the settings of `inner`. It can be drained if the wrapper can.
+ * A wrapper that forgets a method of `Backend` does not compile.
+ */
+export function coordinatorOver(wrapper: EveryMethod, inner: Coordinator): Coordinator {
+  const { isDistributed, defaultTtlSec: ttlSec, completionTimeoutSec } = inner;
+  const settings = { isDistributed, ttlSec, completionTimeoutSec };
+  if (wrapper.drain === undefined) return new Coordinator(wrapper as Backend, settings);
+  return new DrainableCoordinator(wrapper as Backend & Drainable, settings);
+}
+
 function checkTexts(values: readonly string[], field: string): void {
   if (values.length > MAX_BATCH) {
     throw new CoordinationError("invalid_input", `${field} must hold at most ${MAX_BATCH}`);
@@ -336,17 +344,4 @@ function checkTexts(values: readonly string[], field: string): void {
 /** Returns the failure of one call of several, when others were applied. */
 function inDoubt(error: unknown): unknown {
   return error instanceof CoordinationError ? withApplied(error, "unknown") : error;
-}
-
-function numberFrom(reply: KeyReply): number {
-  if (reply.result === undefined) throw refusal(reply.refused);
-  return Number(reply.result);
-}
-
-function refusal(refused: KeyReply["refused"]): CoordinationError {
-  if (refused === "wrong_kind") return new CoordinationError("conflict", "the key holds another kind of value");
-  if (refused === "out_of_range") {
-    return new CoordinationError("limit_exceeded", "the sum would leave the range of safe integers");
-  }
-  return new CoordinationError("limit_exceeded", "the key holds as many members or items as a key may have");
 }

@@ -121,8 +121,9 @@ export type {
   TaskIds,
 } from "./trackers/request/calls.js";
 export type { ListedRequest, RequestListOptions } from "./trackers/request/list.js";
+export type { RequestWaitOptions } from "./trackers/request/settings.js";
 export type { RequestState, RequestStatus, StageStatus } from "./trackers/request/status.js";
-export { type RequestWaitOptions, RequestWaitTracker } from "./trackers/request-wait.js";
+export { RequestWaitTracker } from "./trackers/request-wait.js";
 export type { DedupeOutcome, RunContext, RunOnceOptions } from "./trackers/run-once.js";
 export {
   type AcquireOptions,

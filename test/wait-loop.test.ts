@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { CoordinationError } from "../src/index.js";
 import { AbortListeners } from "../src/lib/abort-listeners.js";
 import type { Watched } from "../src/runtime/backend.js";
-import { type Notified, WaitLoop, type WaitSource } from "../src/runtime/wait-loop.js";
+import { WaitLoop } from "../src/runtime/wait-loop.js";
+import type { Notified, WaitSource } from "../src/runtime/wait-source.js";
 import { ManualClock, settle } from "../src/testing/index.js";
 
 const POLLING = { minMs: 500, maxMs: 5_000, notifiedMaxMs: 5_000 };

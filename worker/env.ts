@@ -1,5 +1,6 @@
 import type { ObjectNamespace } from "../src/backends/durable-object/options.js";
 import { CoordinationError } from "../src/errors.js";
+import { DEFAULT_KEY_PREFIX } from "../src/runtime/placement.js";
 
 /** A rate limit binding. @see https://developers.cloudflare.com/workers/runtime-apis/bindings/rate-limit/ */
 export interface RateLimitBinding {
@@ -58,7 +59,6 @@ export interface WorkerEnv {
   readonly DASHBOARD?: string;
 }
 
-const KEY_PREFIX = "coord:";
 const TENANT = /^[A-Za-z0-9_.-]{1,64}$/;
 /** The form of a tenant's name, in words. */
 export const TENANT_FORM = "1 to 64 of A-Z, a-z, 0-9, full stop, hyphen and underscore";
@@ -85,7 +85,7 @@ export class VariableError extends CoordinationError {
 
 /** Returns the key prefix of a tenant; of `COORDINATOR_TOKEN` without one. */
 export function keyPrefixOf(tenant?: string): string {
-  return tenant === undefined ? KEY_PREFIX : `${KEY_PREFIX}${tenant}:`;
+  return tenant === undefined ? DEFAULT_KEY_PREFIX : `${DEFAULT_KEY_PREFIX}${tenant}:`;
 }
 
 /**
@@ -102,8 +102,8 @@ export function isDashboardOn({ DASHBOARD = "on" }: WorkerEnv): boolean {
 
 /** Returns the tenant of a key prefix; `undefined` for that of `COORDINATOR_TOKEN`, and for a malformed one. */
 export function tenantOf(keyPrefix: string): string | undefined {
-  if (!keyPrefix.startsWith(KEY_PREFIX) || !keyPrefix.endsWith(":")) return undefined;
-  const tenant = keyPrefix.slice(KEY_PREFIX.length, -1);
+  if (!keyPrefix.startsWith(DEFAULT_KEY_PREFIX) || !keyPrefix.endsWith(":")) return undefined;
+  const tenant = keyPrefix.slice(DEFAULT_KEY_PREFIX.length, -1);
   return isTenant(tenant) ? tenant : undefined;
 }
 

@@ -1,5 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
-import { rowsWritten } from "../../test/support/rows-written.js";
+import { rowsWritten } from "../../test/support/row-counts.js";
 import { lateness } from "./lateness.js";
 
 /** The least that an object can do: count in one row, and ring once. */

@@ -1,12 +1,14 @@
 import type { ObjectReply } from "../../src/backends/durable-object/object/index.js";
 import type { HandlerEvent } from "../../src/delivery/handler.js";
 import { announced } from "../../src/trackers/group/announcement.js";
-import { rowsWritten } from "../../test/support/rows-written.js";
+import { countRows, rowsWritten } from "../../test/support/row-counts.js";
 import { CoordinatorWorkerObject } from "../../worker/index.js";
 import { lateness } from "./lateness.js";
 
 /** The library's object, which can be asked what its work costs. */
 export class BenchCoordinator extends CoordinatorWorkerObject {
+  /** As the Worker has it. */
+  override index = true;
   override readonly handlers = {
     /** Called at a deadline. */
     bell: ({ status }: HandlerEvent): void => {
@@ -24,8 +26,12 @@ export class BenchCoordinator extends CoordinatorWorkerObject {
     return rowsWritten(this.ctx.storage.sql, () => this.#ack(group, task));
   }
 
-  /** The rows that a whole group writes, from its registration to its end: its tasks by name, acked one by one. */
-  rowsOfGroup(group: string, tasks: string[]): { registration: number; rows: number } {
+  /**
+   * The rows that a whole group writes, from its registration to its end: its tasks by name, acked one by one. With an index,
+   * they include the marks of what the index is told later.
+   */
+  rowsOfGroup(group: string, tasks: string[], isIndexed: boolean): { registration: number; rows: number } {
+    this.index = isIndexed;
     const { lists } = announced(tasks, "tasks", tasks.length).announcement;
     const named = { op: "register", fingerprint: "s", kind: "named" as const, total: 0, lists };
     const given = { ...named, timeoutMs: 0, ttlMs: 60_000, deliveryId: "msg_register" };
@@ -54,6 +60,19 @@ export class BenchCoordinator extends CoordinatorWorkerObject {
     lock("first")();
     const allowed = rowsWritten(sql, take(2));
     return { allowed, denied: rowsWritten(sql, take(10)), lock: rowsWritten(sql, lock("second")) };
+  }
+
+  /** The rows that a call reads and writes in an object that holds so many other records. */
+  rowsAmong(records: number): number {
+    const { sql } = this.ctx.storage;
+    const claim = (key: string): void => {
+      this.#done(this.run("dedupe.claim", key, { op: `op-${key}`, ttlMs: 3_600_000 }));
+    };
+    for (let n = 0; n < records; n++) claim(`other-${n}`);
+    const end = countRows(sql);
+    claim("one more");
+    const { read, written } = end();
+    return read + written;
   }
 
   databaseBytes(): number {

@@ -48,7 +48,10 @@ const jobs: JobTable = {
     return {};
   },
   rowsWritten: async (env, { group, task }) => ({ rows: await groupObject(env, group).rowsWritten(group, task) }),
-  rowsOfGroup: async (env, { group, tasks }) => groupObject(env, group).rowsOfGroup(group, tasks),
+  rowsOfGroup: async (env, { group, tasks, isIndexed }) => groupObject(env, group).rowsOfGroup(group, tasks, isIndexed),
+  rowsAmong: async (env, { records }) => ({
+    rows: await groupObject(env, `among-${crypto.randomUUID()}`).rowsAmong(records),
+  }),
   limits: async (env, load) => {
     const coordinator = coordinatorOf(env);
     await concurrently(load, () => limitOnce(coordinator));

@@ -12,7 +12,12 @@ export interface Jobs {
   /** One ack, and what the storage's cursors say that it wrote. */
   rowsWritten: { takes: { group: string; task: string }; gives: { rows: number } };
   /** A whole group by the names of its tasks, in a new object: what its registration wrote, and that with its acks. */
-  rowsOfGroup: { takes: { group: string; tasks: string[] }; gives: { registration: number; rows: number } };
+  rowsOfGroup: {
+    takes: { group: string; tasks: string[]; isIndexed: boolean };
+    gives: { registration: number; rows: number };
+  };
+  /** One call in a new object that holds so many other records: the rows that it reads and writes. */
+  rowsAmong: { takes: { records: number }; gives: { rows: number } };
   /** Calls of one user's rate limit, by calls from the Worker to the object. */
   limits: { takes: Load; gives: object };
   /** Acquires and releases of free locks: a key for each client. */

@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { CompletionTracker, type ListedGroup, type ListedRequest, RequestWaitTracker } from "../../src/index.js";
+import { MAX_LIMIT, OWED, STATES } from "../../src/trackers/group/list.js";
 import { connect } from "../connect.js";
 import { type Printer, printerOf, type SubjectFlags } from "../context.js";
 import { oldestDueMs } from "../due.js";
@@ -20,19 +21,15 @@ interface LsOptions extends SubjectFlags {
   readonly limit?: number;
 }
 
-const STATES = ["open", "stuck", "ended", "completed", "failed", "timed_out", "cancelled"];
-const DELIVERIES = ["pending", "unhandled", "dead"];
-const LARGEST_PAGE = 100;
-
 export function addLs(program: Command, cli: Cli): void {
   const command = program
     .command("ls")
     .description("Lists groups by their state, or by the callback that they owe.")
     .option("--request", "requests, not groups")
     .addOption(new Option("--state <state>", "stuck: open, and no ack for a while (default: open)").choices(STATES))
-    .addOption(new Option("--delivery <state>", "only groups that owe such a callback").choices(DELIVERIES))
+    .addOption(new Option("--delivery <state>", "only groups that owe such a callback").choices(OWED))
     .option("--older-than <duration>", "in their state for so long; stuck: without an ack for so long (5m)", seconds)
-    .option("--limit <number>", "how many to look at: 1 to 100", wholeNumber(1, LARGEST_PAGE))
+    .option("--limit <number>", "how many to look at: 1 to 100", wholeNumber(1, MAX_LIMIT))
     .option("--after <position>", "the position that the page before named");
   command.action(async () => {
     const options = command.optsWithGlobals<LsOptions>();

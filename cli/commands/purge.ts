@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { DEFAULT_KEY_PREFIX } from "../../src/runtime/placement.js";
 import { confirm } from "../confirm.js";
 import { connect } from "../connect.js";
 import { type GlobalOptions, type Printer, printerOf } from "../context.js";
@@ -17,7 +18,6 @@ interface PurgeFlags extends GlobalOptions {
 
 /** The most walks over the index: a tenant whose callers register faster than this command removes must be suspended first. */
 const MOST_WALKS = 10;
-const DEFAULT_PREFIX = "coord:";
 
 export function addPurge(program: Command, cli: Cli): void {
   const command = program
@@ -57,7 +57,7 @@ export function addPurge(program: Command, cli: Cli): void {
  */
 async function checkName(cli: Cli, settings: Settings, name: string): Promise<boolean> {
   if (settings.backend === "upstash") {
-    const { keyPrefix = DEFAULT_PREFIX } = settings;
+    const { keyPrefix = DEFAULT_KEY_PREFIX } = settings;
     if (name !== keyPrefix)
       throw new Failure(EXIT.usage, `the key prefix is ${printable(keyPrefix)}, not ${printable(name)}`);
     return false;

@@ -28,7 +28,7 @@ export function deliveryHeadline(snapshot: Snapshot): { readonly headline: strin
   }
 }
 
-/** The delivery id of a parent's task ends so. */
+/** Returns whether a delivery id is that of a parent's task. */
 function isToParent(deliveryId: string | null): boolean {
   return deliveryId?.endsWith("-parent") === true;
 }

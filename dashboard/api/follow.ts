@@ -51,8 +51,7 @@ async function followEvents(api: ApiClient, id: string, follower: Follower, sign
       }
     } catch (error) {
       if (signal.aborted) return false;
-      // The connection is lost, or the Worker is busy. Any other refusal would come again.
-      if (error instanceof ApiFault && error.status > 0 && error.status < 500 && error.status !== 429) throw error;
+      if (!mayPass(error)) throw error;
       failures += 1;
     }
     if (failures > 0) follower.onLink("reconnecting");
@@ -72,12 +71,18 @@ async function followDelivery(api: ApiClient, id: string, follower: Follower, si
       follower.onLink("live");
     } catch (error) {
       if (signal.aborted) return;
-      if (error instanceof ApiFault && error.status > 0 && error.status < 500 && error.status !== 429) throw error;
+      if (!mayPass(error)) throw error;
       follower.onLink("reconnecting");
     }
     await pause(pauseMs, signal);
     pauseMs = Math.min(MAX_PAUSE_MS, pauseMs * 1.5);
   }
+}
+
+/** Returns whether a further call may succeed: the connection was lost, or the Worker is busy. */
+function mayPass(error: unknown): boolean {
+  if (!(error instanceof ApiFault)) return true;
+  return error.status === 0 || error.status >= 500 || error.status === 429;
 }
 
 /** Resolves after a time, or when the signal aborts. */

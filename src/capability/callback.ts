@@ -1,12 +1,11 @@
 import type { Duration } from "../lib/duration.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
-import { checkText } from "../lib/validate.js";
+import { checkText, invalid } from "../lib/validate.js";
 import type { TaskRef } from "../trackers/group/task.js";
 import {
   checkGeneration,
   checkLifetime,
   claimsOf,
-  invalid,
   lifetimeOf,
   type RecordId,
   recordClaim,

@@ -1,10 +1,10 @@
 import type { Duration } from "../lib/duration.js";
+import { invalid } from "../lib/validate.js";
 import type { TaskRef } from "../trackers/group/task.js";
 import {
   checkGeneration,
   checkLifetime,
   claimsOf,
-  invalid,
   lifetimeOf,
   type RecordId,
   recordClaim,

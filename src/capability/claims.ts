@@ -1,7 +1,6 @@
-import { CoordinationError } from "../errors.js";
 import { type Duration, inSeconds } from "../lib/duration.js";
 import { checkOptions } from "../lib/known-options.js";
-import { checkId, checkInteger } from "../lib/validate.js";
+import { checkId, checkInteger, invalid } from "../lib/validate.js";
 import { type TaskRef, taskKey } from "../trackers/group/task.js";
 import type { Lifetime } from "./token.js";
 
@@ -27,7 +26,7 @@ export interface TaskKey {
 
 /** @throws {CoordinationError} `invalid_input` unless there is either a group or a request. */
 export function recordOf({ groupId, requestId }: RecordNames): RecordId {
-  if ((groupId === undefined) === (requestId === undefined)) throw invalid("either groupId or requestId is required");
+  if ((groupId === undefined) === (requestId === undefined)) throw invalid("either groupId or requestId must be given");
   const [machine, id, field] =
     requestId === undefined
       ? (["completion", groupId, "groupId"] as const)
@@ -102,8 +101,4 @@ export function taskIn(claim: unknown, record: RecordId): TaskKey {
 export function claimsOf(payload: unknown): Readonly<Record<string, unknown>> {
   if (typeof payload !== "object" || payload === null) throw invalid("the payload must be an object");
   return payload as Readonly<Record<string, unknown>>;
-}
-
-export function invalid(message: string): CoordinationError {
-  return new CoordinationError("invalid_input", message);
 }

@@ -2,11 +2,11 @@ import type { ObjectNamespace } from "../backends/durable-object/options.js";
 import type { UpstashRedis } from "../backends/upstash/index.js";
 import type { Coordinator, DrainableCoordinator } from "../coordinator.js";
 import { CoordinationError } from "../errors.js";
+import { misconfigured } from "../lib/misconfigured.js";
 import type { OnEvent } from "../runtime/events.js";
 import type { CoordinatorConfig, ParsedConfig } from "./config.js";
 import { type CustomBackends, checkNames, fromCustom } from "./custom.js";
 import { environmentOf, settingOf } from "./environment.js";
-import { misconfigured } from "./misconfigured.js";
 import { parseConfig } from "./parse.js";
 
 /** A client of @upstash/redis, described without its types, so that users of other backends need not install them. */

@@ -1,6 +1,6 @@
 import type { Coordinator } from "../coordinator.js";
+import { misconfigured } from "../lib/misconfigured.js";
 import type { BuiltInBackend, ParsedConfig } from "./config.js";
-import { misconfigured } from "./misconfigured.js";
 
 /** A custom backend: a class with this static method, a module that exports it, or a plain object. */
 export interface CustomBackend {

@@ -1,4 +1,4 @@
-import { misconfigured } from "./misconfigured.js";
+import { misconfigured } from "../lib/misconfigured.js";
 
 /** Variables and bindings by name: the `env` of a Worker, `process.env`. */
 type Variables = Readonly<Record<string, unknown>>;

@@ -1,8 +1,8 @@
 import * as z from "zod/mini";
 import { type Duration, inMillis, inSeconds } from "../lib/duration.js";
+import { misconfigured } from "../lib/misconfigured.js";
 import { checkKeyPrefix, MAX_SEC } from "../lib/validate.js";
 import type { CoordinatorConfig, ParsedConfig } from "./config.js";
-import { misconfigured } from "./misconfigured.js";
 import { describeIssue } from "./zod-issue.js";
 
 const text = z.string().check(z.refine((value) => value !== "", { error: "must not be empty" }));

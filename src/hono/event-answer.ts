@@ -7,6 +7,8 @@ import { refusal } from "./coordination-errors.js";
 import { answered } from "./end-in-time.js";
 import { type ProgressSource, progressStream, retryText, unknownAgain } from "./progress-stream.js";
 
+/** How long a wait may exceed its timeout, when a message announced the end and the read was late. */
+export const LATE_LOOK_MS = 2_000;
 /** How long one read may take. */
 export const LOOK_MS = 10_000;
 export const NO_STORE = { "cache-control": "no-store" };

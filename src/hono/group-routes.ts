@@ -11,9 +11,9 @@ import { CompletionTracker } from "../trackers/completion.js";
 import { RETRY_AFTER_SEC } from "./answer.js";
 import { withOwnErrors } from "./coordination-errors.js";
 import { answered } from "./end-in-time.js";
-import { answerEvents, LOOK_MS, NO_STORE, notFound } from "./event-answer.js";
+import { answerEvents, LATE_LOOK_MS, LOOK_MS, NO_STORE, notFound } from "./event-answer.js";
 import { groupEvents } from "./group-events.js";
-import { coordinatorOf } from "./settings.js";
+import { coordinatorOf, MAX_STREAM_MS, MAX_WAIT_MS, MIN_STREAM_MS } from "./settings.js";
 import { wishOf } from "./wish.js";
 
 /** Options of `groupRoutes`. */
@@ -45,11 +45,6 @@ const OPTIONS: Names<GroupRoutesOptions> = {
   clock: true,
 };
 const PARAM = "edgeCoordinatorGroupId";
-const MAX_WAIT_MS = 600_000;
-const MIN_STREAM_MS = 1_000;
-const MAX_STREAM_MS = 3_600_000;
-/** How long a wait may exceed its timeout, when its last read was late. */
-const LATE_LOOK_MS = 2_000;
 
 /**
  * Returns routes that show groups to clients.

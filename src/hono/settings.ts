@@ -12,9 +12,10 @@ import type { Guard } from "./guard.js";
 import type { RequestOptions } from "./options.js";
 import { type Identification, idempotencyKey } from "./request-id.js";
 
-const MAX_WAIT_MS = 600_000;
-const MIN_STREAM_MS = 1_000;
-const MAX_STREAM_MS = 3_600_000;
+/** The bounds of `maxWaitMs` and `maxStreamMs`. */
+export const MAX_WAIT_MS = 600_000;
+export const MIN_STREAM_MS = 1_000;
+export const MAX_STREAM_MS = 3_600_000;
 
 /** The checked options of requests, with defaults. */
 export interface Settings<S extends string> extends Identification {

@@ -4,7 +4,7 @@ import type { RequestWaitTracker } from "../trackers/request-wait.js";
 import { RETRY_AFTER_SEC } from "./answer.js";
 import { withOwnErrors } from "./coordination-errors.js";
 import { answered } from "./end-in-time.js";
-import { answerEvents, LOOK_MS, NO_STORE, notFound } from "./event-answer.js";
+import { answerEvents, LATE_LOOK_MS, LOOK_MS, NO_STORE, notFound } from "./event-answer.js";
 import type { RequestOptions } from "./options.js";
 import type { ProgressSource } from "./progress-stream.js";
 import { publicStatus, requestEvents } from "./request-events.js";
@@ -23,8 +23,6 @@ interface Asked<S extends string> {
 /** The name of the path's parameter. A common name would hide a parameter of the application's own path. */
 const PARAM = "edgeCoordinatorRequestId";
 
-/** How long a wait may exceed its timeout, when a message announced the end and the read was late. */
-const LATE_LOOK_MS = 2_000;
 /**
  * Returns routes for the status of requests. Mount them at `statusPath`, with the options of `requestWait`.
  *

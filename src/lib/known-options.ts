@@ -1,4 +1,4 @@
-import { CoordinationError } from "../errors.js";
+import { invalid } from "./validate.js";
 
 /** The names of an interface's fields. The compiler reports a name that is missing or unknown. */
 export type Names<Options> = { readonly [Name in keyof Options]-?: true };
@@ -18,10 +18,6 @@ export function checkOptions(options: unknown, known: Readonly<Record<string, tr
     const near = nearest(name, Object.keys(known));
     throw invalid(`${field} has an unknown field: ${name}${near === undefined ? "" : `; did you mean ${near}?`}`);
   }
-}
-
-function invalid(message: string): CoordinationError {
-  return new CoordinationError("invalid_input", message);
 }
 
 /** Returns the name with the fewest edits, or `undefined` when half of the name or more would have to change. */

@@ -12,7 +12,8 @@ export const MAX_ITEM_BYTES = 2_048;
 
 const encoder = new TextEncoder();
 
-function invalid(message: string): CoordinationError {
+/** Returns the error of an argument that is wrong. */
+export function invalid(message: string): CoordinationError {
   return new CoordinationError("invalid_input", message);
 }
 

@@ -3,15 +3,8 @@ import type { Coordinator } from "../coordinator.js";
 import type { AckInput, AckOutput } from "../core/group/acks.js";
 import type { RegisterOutput } from "../core/group/registration.js";
 import type { InputOf, OutputOf, TransitionName } from "../core/registry.js";
-import type {
-  Backend,
-  RunOptions,
-  Wake,
-  WakingMachine,
-  WatchableTransition,
-  WatchOptions,
-} from "../runtime/backend.js";
-import type { ListAnswer, ListQuery } from "../runtime/listing.js";
+import type { RunOptions, Wake, WakingMachine, WatchableTransition, WatchOptions } from "../runtime/backend.js";
+import { ForwardingBackend } from "../runtime/forwarding-backend.js";
 import { refusalOf } from "./failure.js";
 import type { Operation, Telemetry } from "./telemetry.js";
 import { continued } from "./trace-context.js";
@@ -21,16 +14,15 @@ import { tracedWake } from "./traced-wake.js";
 const SENDING: Readonly<Record<string, "register" | "ack">> = { register: "register", ack: "ack", decrement: "ack" };
 
 /** A coordinator's calls, with a span for each registration, ack, wait and delivery. */
-export class TracedBackend implements Backend {
-  readonly #whole: Coordinator;
+export class TracedBackend extends ForwardingBackend {
   readonly #telemetry: Telemetry;
 
   constructor(whole: Coordinator, telemetry: Telemetry) {
-    this.#whole = whole;
+    super(whole);
     this.#telemetry = telemetry;
   }
 
-  async run<N extends TransitionName>(
+  override async run<N extends TransitionName>(
     name: N,
     id: string,
     input: InputOf<N>,
@@ -38,7 +30,7 @@ export class TracedBackend implements Backend {
   ): Promise<OutputOf<N>> {
     const [machine = "", step = ""] = name.split(".");
     const operation = isJoin(machine) && Object.hasOwn(SENDING, step) ? SENDING[step] : undefined;
-    if (operation === undefined) return this.#whole.run(name, id, input, options);
+    if (operation === undefined) return super.run(name, id, input, options);
     const sent = input as Sent;
     const described: Operation = {
       name: operation,
@@ -55,7 +47,7 @@ export class TracedBackend implements Backend {
     return this.#telemetry.observe(described, async (observed) => {
       const { traceparent } = observed;
       const traced = traceparent === undefined ? input : ({ ...sent, traceparent } as InputOf<N>);
-      const output = await this.#whole.run(name, id, traced, options);
+      const output = await super.run(name, id, traced, options);
       observed.set(outcomeOf(output as object));
       const refusal = refusalOf(output as object);
       if (refusal !== undefined) observed.failed(refusal);
@@ -64,14 +56,14 @@ export class TracedBackend implements Backend {
   }
 
   /** A watch in the background belongs to no caller that waits. */
-  async watch<N extends WatchableTransition>(
+  override async watch<N extends WatchableTransition>(
     name: N,
     id: string,
     input: InputOf<N>,
     options: WatchOptions,
   ): Promise<OutputOf<N>> {
     const [machine = "", step] = name.split(".");
-    const watch = (): Promise<OutputOf<N>> => this.#whole.watch(name, id, input, options);
+    const watch = (): Promise<OutputOf<N>> => super.watch(name, id, input, options);
     if (!isJoin(machine) || step !== "wait" || options.background === true) return watch();
     const described: Operation = {
       name: "wait",
@@ -85,12 +77,8 @@ export class TracedBackend implements Backend {
     return this.#telemetry.observe(described, watch);
   }
 
-  onWake<M extends WakingMachine>(machine: M, wake: Wake<M>): () => void {
-    return this.#whole.onWake(machine, tracedWake(wake, this.#telemetry));
-  }
-
-  list(query: ListQuery, options?: Pick<RunOptions, "signal">): Promise<ListAnswer> {
-    return this.#whole.list(query, options);
+  override onWake<M extends WakingMachine>(machine: M, wake: Wake<M>): () => void {
+    return super.onWake(machine, tracedWake(wake, this.#telemetry));
   }
 }
 

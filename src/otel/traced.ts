@@ -1,4 +1,4 @@
-import { Coordinator, DrainableCoordinator, isDrainable } from "../coordinator.js";
+import { type Coordinator, coordinatorOver, type DrainableCoordinator } from "../coordinator.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkCoordinator } from "../trackers/check-coordinator.js";
 import { Telemetry, type TracingOptions } from "./telemetry.js";
@@ -39,9 +39,5 @@ export function traced(coordinator: Coordinator, options?: TracingOptions): Coor
 export function traced(coordinator: Coordinator, options: TracingOptions = {}): Coordinator {
   checkCoordinator(coordinator);
   checkOptions(options, TRACING_OPTIONS);
-  const backend = new TracedBackend(coordinator, new Telemetry(options));
-  const { isDistributed, defaultTtlSec: ttlSec, completionTimeoutSec } = coordinator;
-  const same = { isDistributed, ttlSec, completionTimeoutSec };
-  if (!isDrainable(coordinator)) return new Coordinator(backend, same);
-  return new DrainableCoordinator(Object.assign(backend, { drain: coordinator.drain.bind(coordinator) }), same);
+  return coordinatorOver(new TracedBackend(coordinator, new Telemetry(options)), coordinator);
 }

@@ -48,7 +48,10 @@ export function drainOf(coordinator: Drainable): Drainable["drain"] {
   const { drain, run } = Object(coordinator) as { readonly drain?: unknown; readonly run?: unknown };
   if (typeof drain === "function") return (options) => coordinator.drain(options);
   if (typeof run !== "function") {
-    throw new CoordinationError("misconfigured", "what is to be drained must be a coordinator");
+    throw new CoordinationError(
+      "misconfigured",
+      "coordinator must be a coordinator that can be drained, such as an UpstashCoordinator",
+    );
   }
   const why = "its backend wakes records by itself, or is a custom backend that defines no `due`";
   throw new CoordinationError("unsupported", `this coordinator has no drain: ${why}`);

@@ -46,6 +46,9 @@ export interface DrainPace {
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 }
 
+/** How long a record that could not be woken is skipped. */
+export const PUT_OFF_MS = 30_000;
+
 /** How many entries one page of a queue holds at most. */
 const PAGE = 128;
 

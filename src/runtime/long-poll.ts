@@ -1,8 +1,8 @@
 import type { Clock } from "../lib/clock.js";
 import type { Watched } from "./backend.js";
 import { pause } from "./deadline.js";
-import type { Listening, Notified } from "./wait-loop.js";
 import { WaitPauses } from "./wait-pauses.js";
+import type { Listening, Notified } from "./wait-source.js";
 
 export interface LongPollOptions {
   readonly clock: Clock;
@@ -15,6 +15,9 @@ export interface LongPollOptions {
    */
   hop(hopMs: number, signal: AbortSignal): Promise<Watched | undefined>;
 }
+
+/** The longest time that one request waits at the Worker, and one call inside an object. */
+export const MAX_HOP_MS = 25_000;
 
 /** How long after its timeout a wait still takes an answer that is on its way. */
 export const GRACE_MS = 50;

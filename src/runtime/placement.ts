@@ -1,3 +1,6 @@
+/** The prefix of the keys, or of the objects' names, where none is set. */
+export const DEFAULT_KEY_PREFIX = "coord:";
+
 /** How many shards hold the Redis keys and due queues. Fixed: with another number, stored records are not found. */
 export const SHARDS = 64;
 

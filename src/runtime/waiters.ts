@@ -6,7 +6,8 @@ import { isEphemeral } from "../lib/ephemeral.js";
 import { checkId, checkNumber, MAX_SEC } from "../lib/validate.js";
 import type { WatchableTransition, Watched } from "./backend.js";
 import { recordName } from "./placement.js";
-import { timedOut, type WaiterOptions, WaitLoop, type WaitSource } from "./wait-loop.js";
+import { timedOut, type WaiterOptions, WaitLoop } from "./wait-loop.js";
+import type { WaitSource } from "./wait-source.js";
 
 /** The question of a wait: is the transition's output on this record ready? */
 export interface Question<N extends WatchableTransition = WatchableTransition> {

@@ -1,8 +1,9 @@
-import { Coordinator, DrainableCoordinator, isDrainable } from "../coordinator.js";
+import { type Coordinator, coordinatorOver } from "../coordinator.js";
 import type { InputOf, OutputOf, TransitionName } from "../core/registry.js";
 import { CoordinationError } from "../errors.js";
 import { checkInteger } from "../lib/validate.js";
-import type { Backend, RunOptions } from "../runtime/backend.js";
+import type { RunOptions } from "../runtime/backend.js";
+import { ForwardingBackend } from "../runtime/forwarding-backend.js";
 
 /** Which calls a fault hits: every n-th, or by a chance that a seed makes repeatable. Default: every call. */
 export type FaultPlan = FaultScope &
@@ -84,25 +85,28 @@ type Fault = <Reply>(send: () => Promise<Reply>, resend: boolean) => Promise<Rep
 
 /** Returns a coordinator that calls another one through a faulty network. */
 function faulty(inner: Coordinator, plan: FaultPlan, fault: Fault): Coordinator {
-  const isHit = hits(plan);
-  const backend: Backend = {
-    run<N extends TransitionName>(
-      transition: N,
-      id: string,
-      input: InputOf<N>,
-      options: RunOptions = {},
-    ): Promise<OutputOf<N>> {
-      const send = (): Promise<OutputOf<N>> => inner.run(transition, id, structuredClone(input), options);
-      return isHit(transition) ? fault(send, options.resend !== false) : send();
-    },
-    watch: (transition, id, input, options) => inner.watch(transition, id, input, options),
-    onWake: (machine, wake) => inner.onWake(machine, wake),
-    list: (query, options) => inner.list(query, options),
-  };
-  const { isDistributed, defaultTtlSec: ttlSec, completionTimeoutSec } = inner;
-  const settings = { isDistributed, ttlSec, completionTimeoutSec };
-  if (!isDrainable(inner)) return new Coordinator(backend, settings);
-  return new DrainableCoordinator({ ...backend, drain: (options) => inner.drain(options) }, settings);
+  return coordinatorOver(new FaultyBackend(inner, hits(plan), fault), inner);
+}
+
+class FaultyBackend extends ForwardingBackend {
+  readonly #isHit: (transition: TransitionName) => boolean;
+  readonly #fault: Fault;
+
+  constructor(inner: Coordinator, isHit: (transition: TransitionName) => boolean, fault: Fault) {
+    super(inner);
+    this.#isHit = isHit;
+    this.#fault = fault;
+  }
+
+  override run<N extends TransitionName>(
+    transition: N,
+    id: string,
+    input: InputOf<N>,
+    options: RunOptions = {},
+  ): Promise<OutputOf<N>> {
+    const send = (): Promise<OutputOf<N>> => super.run(transition, id, structuredClone(input), options);
+    return this.#isHit(transition) ? this.#fault(send, options.resend !== false) : send();
+  }
 }
 
 function hits(plan: FaultPlan): (transition: TransitionName) => boolean {

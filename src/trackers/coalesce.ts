@@ -7,6 +7,7 @@ import type { OnEvent } from "../runtime/events.js";
 import { emit } from "../runtime/events.js";
 import { type CallOptions, callOptions } from "./call-options.js";
 import { checkCoordinator } from "./check-coordinator.js";
+import { ttlSecOf } from "./default-ttl.js";
 import { checkNamespace, smallId } from "./small-key.js";
 
 /** Options of a `CoalesceTracker`. */
@@ -22,7 +23,6 @@ export interface CoalesceOptions {
 }
 
 const TRACKER_OPTIONS: Names<CoalesceOptions> = { namespace: true, ttlSec: true, onEvent: true };
-const DEFAULT_TTL_SEC = 3_600;
 
 /**
  * Latest wins: of several messages about one thing only the newest counts. A worker with an older message may drop it. It
@@ -57,7 +57,7 @@ export class CoalesceTracker {
   constructor(coordinator: Coordinator, options: CoalesceOptions = {}) {
     checkCoordinator(coordinator);
     checkOptions(options, TRACKER_OPTIONS);
-    const { namespace = "default", ttlSec = coordinator.defaultTtlSec || DEFAULT_TTL_SEC } = options;
+    const { namespace = "default", ttlSec = ttlSecOf(coordinator) } = options;
     checkNamespace(namespace);
     this.#coordinator = coordinator;
     this.#namespace = namespace;

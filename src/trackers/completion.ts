@@ -1,10 +1,11 @@
 import type { Coordinator } from "../coordinator.js";
+import { MAX_ERROR_BYTES } from "../core/limits.js";
 import type { GroupStatus } from "../delivery/group-status.js";
 import type { Payloads, Webhooks } from "../delivery/handler.js";
 import { CoordinationError } from "../errors.js";
 import { inSeconds } from "../lib/duration.js";
 import { newOp } from "../lib/ids.js";
-import { checkOptions, type Names } from "../lib/known-options.js";
+import { checkOptions } from "../lib/known-options.js";
 import { checkId, checkInteger, checkTtlSec, shortText } from "../lib/validate.js";
 import { hookOrWarning } from "../runtime/events.js";
 import { type CallOptions, callOptions, type GenerationOptions, traceOf } from "./call-options.js";
@@ -13,14 +14,16 @@ import { type DeliveryOptions, deliver } from "./deliver.js";
 import type { WaitCallOptions } from "./end-or-look.js";
 import { type AckResult, ackResult } from "./group/ack-result.js";
 import { type AddedTask, announced } from "./group/announcement.js";
-import type {
-  AckOptions,
-  AddResult,
-  CancelOptions,
-  DecrementOptions,
-  ExtendOptions,
-  Heartbeat,
-  RetryResult,
+import {
+  ACK_OPTIONS,
+  type AckOptions,
+  type AddResult,
+  type CancelOptions,
+  DECREMENT_OPTIONS,
+  type DecrementOptions,
+  type ExtendOptions,
+  type Heartbeat,
+  type RetryResult,
 } from "./group/calls.js";
 import { type GroupSignal, groupSignal } from "./group/group-signal.js";
 import { type GroupList, type ListOptions, listGroups } from "./group/list.js";
@@ -38,7 +41,6 @@ import {
 import { refuse } from "./group/refusals.js";
 import {
   checkTasks,
-  MAX_TOTAL,
   REGISTER_OPTIONS,
   type RegisterOptions,
   registered,
@@ -47,10 +49,7 @@ import {
 } from "./group/registration.js";
 import { type CompletionTrackerOptions, checkTimeout, type GroupSettings, groupSettings } from "./group/settings.js";
 import { splitTargets } from "./group/target.js";
-import { MAX_ERROR_BYTES, type Task, type TaskRef, taskAcks, taskKey } from "./group/task.js";
-
-const ACK_OPTIONS: Names<AckOptions> = { generation: true, next: true, traceparent: true, signal: true };
-const DECREMENT_OPTIONS: Names<DecrementOptions> = { generation: true, opId: true, traceparent: true, signal: true };
+import { MAX_TOTAL, type Task, type TaskRef, taskAcks, taskKey } from "./group/task.js";
 
 /**
  * A durable WaitGroup for a fan-out: detects when all tasks of a group are done, in any instance. It then runs the

@@ -27,7 +27,7 @@ export interface EndAndLook<Output> {
 
 const WAIT_OPTIONS: Names<WaitCallOptions> = { timeoutMs: true, signal: true };
 const DEFAULT_WAIT_MS = 30_000;
-const MAX_WAIT_MS = 86_400_000;
+export const MAX_WAIT_MS = 86_400_000;
 /** When a wait reads the status: this share of its time before the end, and at most this many milliseconds before it. */
 const LOOK_SHARE = 1 / 4;
 const LOOK_MS = 500;

@@ -1,5 +1,7 @@
 import { CoordinationError } from "../errors.js";
 import { systemClock } from "../lib/clock.js";
+import { type Duration, inSeconds } from "../lib/duration.js";
+import { checkNumber } from "../lib/validate.js";
 import { within } from "../runtime/deadline.js";
 
 /** A lease on a record. */
@@ -13,6 +15,17 @@ export interface Lease {
   renew(signal: AbortSignal): Promise<boolean>;
   /** Called once, when the lease is lost while the work runs. */
   onLost(reason: "taken" | "unconfirmed"): void;
+}
+
+export const DEFAULT_LEASE_SEC = 30;
+export const MIN_LEASE_SEC = 1;
+export const MAX_LEASE_SEC = 86_400;
+
+/** @throws {CoordinationError} `invalid_input` unless it is 1 second to a day. Default: 30 seconds. */
+export function checkLeaseSec(lease: Duration | undefined): number {
+  const leaseSec = inSeconds(lease, "leaseSec") ?? DEFAULT_LEASE_SEC;
+  checkNumber(leaseSec, "leaseSec", MIN_LEASE_SEC, MAX_LEASE_SEC);
+  return leaseSec;
 }
 
 /** How long a caller waits for a last call that only frees what its lease frees anyway. */

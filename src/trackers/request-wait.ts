@@ -1,12 +1,13 @@
 import type { Coordinator } from "../coordinator.js";
 import type { GroupState, TaskAck } from "../core/group/record.js";
+import { MAX_ERROR_BYTES } from "../core/limits.js";
 import type { GroupStatus } from "../delivery/group-status.js";
 import type { Payloads, Webhooks } from "../delivery/handler.js";
 import { CoordinationError } from "../errors.js";
 import { type Duration, inSeconds } from "../lib/duration.js";
 import { newOp } from "../lib/ids.js";
-import { checkOptions, type Names } from "../lib/known-options.js";
-import { checkId, checkInteger, checkNumber, checkTtlSec, MAX_SEC, shortText, toJson } from "../lib/validate.js";
+import { checkOptions } from "../lib/known-options.js";
+import { checkId, checkInteger, checkNumber, MAX_SEC, shortText, toJson } from "../lib/validate.js";
 import { hookOrWarning } from "../runtime/events.js";
 import { type CallOptions, callOptions, type GenerationOptions, type TraceOptions, traceOf } from "./call-options.js";
 import { checkCoordinator } from "./check-coordinator.js";
@@ -27,13 +28,19 @@ import {
 import { refuse } from "./group/refusals.js";
 import { checkTasks, type RegisterOptions, registered, registerInput } from "./group/registration.js";
 import { splitTargets } from "./group/target.js";
-import { checkStage, errorFields, MAX_ERROR_BYTES, MAX_RESULT_BYTES, type TaskId, taskKey } from "./group/task.js";
+import { checkStage, errorFields, MAX_RESULT_BYTES, type TaskId, taskKey } from "./group/task.js";
 import { tasksOf } from "./request/added-tasks.js";
 import {
   type AbandonResult,
   type AddTasksResult,
+  COUNT,
+  DONE_OPTIONS,
+  FAIL_OPTIONS,
+  FAILURE,
   MAX_COUNT,
+  NEXT,
   type NextTasks,
+  REGISTER_OPTIONS,
   type RequestRegisterOptions,
   type RequestResult,
   type StageCount,
@@ -41,63 +48,11 @@ import {
   type TaskIds,
 } from "./request/calls.js";
 import { type ListedRequest, listRequests, type RequestListOptions } from "./request/list.js";
+import { checkRequestTtl, type RequestWaitOptions, requestTtl } from "./request/settings.js";
 import { checkStages } from "./request/stages.js";
 import { type RequestState, type RequestStatus, requestStateOf, requestStatus } from "./request/status.js";
 
-/** Options of a `RequestWaitTracker`. */
-export interface RequestWaitOptions<S extends string = string, T extends Payloads = Payloads, Env = unknown>
-  extends DeliveryOptions<T, Env> {
-  /**
-   * The stages that work passes through: 1 to 64, each of 1 to 64 bytes. `"any"`: calls may name any stage, and a status shows
-   * the stages that calls have named.
-   */
-  readonly stages: readonly S[] | "any";
-  /**
-   * How long a request is kept after its end, in seconds: 1 to a year. A pending request without a deadline ends as `timed_out`
-   * when no call changes it or waits for it for this time. Default: the coordinator's `ttlSec`, else 3,600.
-   */
-  readonly ttlSec?: Duration;
-}
-
-const MIN_TTL_SEC = 1;
-const DEFAULT_TTL_SEC = 3_600;
 const EARLY_TTL_MS = 300_000;
-
-const TRACKER_OPTIONS: Names<RequestWaitOptions> = {
-  stages: true,
-  ttlSec: true,
-  handlers: true,
-  env: true,
-  waitUntil: true,
-  webhooks: true,
-  retry: true,
-  attemptTimeoutSec: true,
-  onEvent: true,
-};
-const REGISTER_OPTIONS: Names<RequestRegisterOptions> = {
-  timeoutSec: true,
-  ttlSec: true,
-  parent: true,
-  metadata: true,
-  onSuccess: true,
-  onComplete: true,
-  onTimeout: true,
-  onEnd: true,
-  caller: true,
-  traceparent: true,
-  signal: true,
-};
-const DONE_OPTIONS: Names<TaskDoneOptions> = {
-  processed: true,
-  result: true,
-  next: true,
-  traceparent: true,
-  signal: true,
-};
-const FAIL_OPTIONS: Names<TraceOptions> = { traceparent: true, signal: true };
-const COUNT: Names<StageCount> = { processed: true, requeued: true, error: true };
-const FAILURE = { caller: true, message: true } as const;
-const NEXT: Names<NextTasks> = { stage: true, taskIds: true };
 
 /**
  * Lets an HTTP request, or any other caller, wait until all work that it started is done: an open group whose tasks have
@@ -139,14 +94,12 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
   /** @throws {CoordinationError} `invalid_input` for an option out of range, `misconfigured` without a coordinator. */
   constructor(coordinator: Coordinator, options: RequestWaitOptions<S, T, Env>) {
     checkCoordinator(coordinator);
-    checkOptions(options, TRACKER_OPTIONS);
+    this.#ttlSec = requestTtl(coordinator, options);
     this.#coordinator = coordinator;
     this.#reader = new GroupReader(coordinator, "request");
     this.#operations = new GroupOperations({ coordinator, machine: "request", waitUntil: options.waitUntil });
-    this.#isAnyStage = options?.stages === "any";
-    this.stages = options?.stages === "any" ? [] : checkStages(options?.stages);
-    this.#ttlSec = options.ttlSec ?? Math.max(MIN_TTL_SEC, coordinator.defaultTtlSec || DEFAULT_TTL_SEC);
-    checkRequestTtl(this.#ttlSec);
+    this.#isAnyStage = options.stages === "any";
+    this.stages = options.stages === "any" ? [] : checkStages(options.stages);
     this.#webhooks = options.webhooks;
     const onEvent = hookOrWarning(options.onEvent);
     this.#stop = deliver(coordinator, { ...(options as DeliveryOptions), onEvent });
@@ -435,7 +388,8 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
     );
     refuse(refused);
     const [result] = results;
-    if (result === undefined) throw new CoordinationError("backend_rejected", "an ack came without its verdict");
+    if (result === undefined)
+      throw new CoordinationError("backend_rejected", "unexpected response: an ack without its verdict");
     const { verdict, state, complete = false } = result;
     return { verdict, state: state === "unregistered" ? "unknown" : stateAfter({ state, complete }) };
   }
@@ -466,12 +420,6 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
   #ofGroup(status: GroupStatus | null): RequestStatus<S> | null {
     return status === null ? null : requestStatus(this.stages, status);
   }
-}
-
-/** A shorter TTL would expire between two looks of a waiter, which keeps the request alive. */
-function checkRequestTtl(ttl: Duration): number {
-  checkNumber(inSeconds(ttl, "ttlSec"), "ttlSec", MIN_TTL_SEC, MAX_SEC);
-  return checkTtlSec(ttl, "ttlSec");
 }
 
 /** Returns the request's state after a call, from the group's state and whether no task is open. */

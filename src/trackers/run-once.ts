@@ -1,14 +1,15 @@
 import type { Coordinator } from "../coordinator.js";
 import type { BeginOutput } from "../core/dedupe.js";
 import { CoordinationError } from "../errors.js";
-import { type Duration, inMillis, inSeconds } from "../lib/duration.js";
+import { type Duration, inMillis } from "../lib/duration.js";
 import { newOp } from "../lib/ids.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkNumber, checkText, checkTtlSec, isText } from "../lib/validate.js";
 import type { WatchOptions } from "../runtime/backend.js";
 import { emit, type OnEvent } from "../runtime/events.js";
 import type { CallOptions } from "./call-options.js";
-import { briefly, type Lease, monotonicMs, whileHeld } from "./held-lease.js";
+import { MAX_WAIT_MS } from "./end-or-look.js";
+import { briefly, checkLeaseSec, type Lease, monotonicMs, whileHeld } from "./held-lease.js";
 import { keyText } from "./small-key.js";
 
 /** Options of `DedupeWindow.run`. */
@@ -79,10 +80,7 @@ const MAX_RETURNED_BYTES = 16_384;
  * Backends store it in one row or field. It fits into a request to the Worker (256 KB).
  */
 export const MAX_RUN_VALUE_BYTES = 98_304;
-const DEFAULT_LEASE_SEC = 30;
-const MAX_LEASE_SEC = 86_400;
 const DEFAULT_WAIT_MS = 25_000;
-const MAX_WAIT_MS = 86_400_000;
 const DEFAULT_WINDOW_SEC = 86_400;
 /** When to try again where the holder does not say how long it holds the key. */
 const UNKNOWN_END_MS = 1_000;
@@ -111,10 +109,9 @@ export interface RunSettings {
 export function checkRun(options: RunOnceOptions, ownWindowMs: number | undefined): RunSettings {
   checkOptions(options, OPTIONS);
   const { fingerprint, onInFlight = "skip", signal } = options;
-  const leaseSec = inSeconds(options.leaseSec, "leaseSec") ?? DEFAULT_LEASE_SEC;
+  const leaseSec = checkLeaseSec(options.leaseSec);
   const waitMs = inMillis(options.waitMs, "waitMs") ?? DEFAULT_WAIT_MS;
   if (fingerprint !== undefined) checkText(fingerprint, "fingerprint", MAX_FINGERPRINT_BYTES);
-  checkNumber(leaseSec, "leaseSec", 1, MAX_LEASE_SEC);
   checkNumber(waitMs, "waitMs", 0, MAX_WAIT_MS);
   if (onInFlight !== "skip" && onInFlight !== "wait") {
     throw new CoordinationError("invalid_input", 'onInFlight must be "skip" or "wait"');

@@ -1,14 +1,15 @@
 import type { Coordinator } from "../coordinator.js";
 import { MAX_PERMITS } from "../core/semaphore.js";
 import { CoordinationError } from "../errors.js";
-import { type Duration, inMillis, inSeconds } from "../lib/duration.js";
+import { type Duration, inMillis } from "../lib/duration.js";
 import { newOp } from "../lib/ids.js";
 import { checkOptions, type Names } from "../lib/known-options.js";
 import { checkId, checkInteger, checkNumber } from "../lib/validate.js";
 import { emit, type OnEvent } from "../runtime/events.js";
 import { type CallOptions, callOptions } from "./call-options.js";
 import { checkCoordinator } from "./check-coordinator.js";
-import { briefly, type Lease, whileHeld } from "./held-lease.js";
+import { MAX_WAIT_MS } from "./end-or-look.js";
+import { briefly, checkLeaseSec, type Lease, whileHeld } from "./held-lease.js";
 import { checkNamespace, keyText, smallId } from "./small-key.js";
 import { takePermit } from "./take-permit.js";
 
@@ -90,11 +91,7 @@ export interface PermitContext {
 
 const OPTIONS: Names<SemaphoreOptions> = { permits: true, leaseSec: true, namespace: true, onEvent: true };
 const ACQUIRE: Names<AcquireOptions> = { waitMs: true, signal: true };
-export const DEFAULT_LEASE_SEC = 30;
-export const MIN_LEASE_SEC = 1;
-export const MAX_LEASE_SEC = 86_400;
 const DEFAULT_WAIT_MS = 30_000;
-const MAX_WAIT_MS = 86_400_000;
 
 /** A permit, its record, and when its lease is over by `monotonicMs`. */
 interface Granted {
@@ -142,9 +139,8 @@ export class Semaphore {
     checkCoordinator(coordinator);
     checkOptions(options, OPTIONS);
     const { permits, namespace = "default", onEvent } = Object(options) as SemaphoreOptions;
-    const leaseSec = inSeconds(options?.leaseSec, "leaseSec") ?? DEFAULT_LEASE_SEC;
+    const leaseSec = checkLeaseSec(options?.leaseSec);
     checkInteger(permits, "permits", 1, MAX_PERMITS);
-    checkNumber(leaseSec, "leaseSec", MIN_LEASE_SEC, MAX_LEASE_SEC);
     checkNamespace(namespace);
     this.#coordinator = coordinator;
     this.#permits = permits;

@@ -8,6 +8,7 @@ import { checkId, checkInteger, checkTtlSec } from "../lib/validate.js";
 import { joinParts, shardOf } from "../runtime/placement.js";
 import { type CallOptions, callOptions } from "./call-options.js";
 import { checkCoordinator } from "./check-coordinator.js";
+import { ttlSecOf } from "./default-ttl.js";
 import { checkNamespace } from "./small-key.js";
 
 /** Options of a `RequestStatsAccumulator`. */
@@ -28,7 +29,6 @@ export interface Stats {
 const TRACKER_OPTIONS: Names<StatsOptions> = { maxTracked: true, ttlSec: true };
 const COUNTS: Names<Stats> = { processed: true, requeueCount: true, errorCount: true };
 const DEFAULT_MAX_TRACKED = 1_000;
-const DEFAULT_TTL_SEC = 3_600;
 const MAX_ADDED = 1_000_000_000;
 /** How many ids one shard holds. Up to twice as many stay in one record; more are spread over several shards. */
 const IDS_PER_SHARD = 1_000;
@@ -68,7 +68,7 @@ export class RequestStatsAccumulator {
     checkCoordinator(coordinator);
     checkOptions(options, TRACKER_OPTIONS);
     checkNamespace(namespace);
-    const { maxTracked = DEFAULT_MAX_TRACKED, ttlSec = coordinator.defaultTtlSec || DEFAULT_TTL_SEC } = options;
+    const { maxTracked = DEFAULT_MAX_TRACKED, ttlSec = ttlSecOf(coordinator) } = options;
     checkInteger(maxTracked, "maxTracked", 1, MAX_SHARDS * IDS_PER_SHARD);
     this.#coordinator = coordinator;
     this.#namespace = namespace;

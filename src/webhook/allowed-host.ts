@@ -1,4 +1,4 @@
-import { CoordinationError } from "../errors.js";
+import { misconfigured } from "../lib/misconfigured.js";
 import { OPTION_NAMES, type OptionNames } from "./option-names.js";
 
 /** One entry of the allow list. Without a port it allows only the default port of the URL's scheme. */
@@ -75,8 +75,4 @@ function normalise(host: string): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-function misconfigured(message: string): CoordinationError {
-  return new CoordinationError("misconfigured", message);
 }

@@ -1,4 +1,4 @@
-import { CoordinationError } from "../errors.js";
+import { misconfigured } from "../lib/misconfigured.js";
 import { separated } from "../lib/separated.js";
 import { OPTION_NAMES, type OptionNames } from "./option-names.js";
 
@@ -74,8 +74,4 @@ function decodeBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
   } catch {
     return undefined;
   }
-}
-
-function misconfigured(message: string): CoordinationError {
-  return new CoordinationError("misconfigured", message);
 }

@@ -252,7 +252,7 @@ describe("upstash", () => {
       /^upstash\.url must be https, or http to this/,
     ],
     ["such an address in env", {}, { env: { ...env, UPSTASH_REDIS_REST_URL: "canary" } }, /^upstash\.url must be/],
-    ["a token that no header holds", { url, token: "canary\nb" }, {}, /^upstash\.token holds/],
+    ["a token that no header holds", { url, token: "canary\nb" }, {}, /^upstash\.token must hold/],
     [
       "a client and an address",
       { url },

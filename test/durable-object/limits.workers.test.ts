@@ -1,6 +1,7 @@
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, expect, it, vi } from "vitest";
+import { countRows } from "../support/row-counts.js";
 import { alarmOf, bench, inside, outputOf, resetAll, type Stub } from "../support/test-worker.js";
 
 afterEach(resetAll);
@@ -20,22 +21,6 @@ function addKeys({ sql }: DurableObjectStorage, count: number): void {
   sql.exec(`${numbers} INSERT INTO records (name, until, head) SELECT 'limiter:' || i, ${until}, ${head} FROM n`);
 }
 
-/** The rows that the work reads and writes, by the storage's own count. */
-async function rowsOf({ sql }: DurableObjectStorage, work: () => void | Promise<void>) {
-  const exec = sql.exec.bind(sql);
-  const cursors: ReturnType<typeof exec>[] = [];
-  const counted = (...args: Parameters<typeof exec>) => {
-    const cursor = exec(...args);
-    cursors.push(cursor);
-    return cursor;
-  };
-  Object.defineProperty(sql, "exec", { value: counted, configurable: true });
-  await work();
-  Reflect.deleteProperty(sql, "exec");
-  const sum = (rows: "rowsRead" | "rowsWritten") => cursors.reduce((all, cursor) => all + cursor[rows], 0);
-  return { read: sum("rowsRead"), written: sum("rowsWritten") };
-}
-
 it("a check costs the same however many keys share its object, and brings no alarm", async () => {
   bench.frozenAtMs = Date.now() + HOUR_MS;
   const stub = shared();
@@ -50,14 +35,13 @@ it("a check costs the same however many keys share its object, and brings no ala
 
   const { checks, alarms } = await inside(stub, async (object, { storage }) => {
     const set = vi.spyOn(storage, "setAlarm");
-    const checks = await rowsOf(storage, () => {
-      for (let i = 0; i < 100; i++) {
-        bench.aheadMs += 700;
-        outputOf(object.run("limiter.take", "user", TAKE));
-        outputOf(object.run("limiter.take", `new ${i}`, TAKE));
-      }
-    });
-    return { checks, alarms: set.mock.calls.length };
+    const end = countRows(storage.sql);
+    for (let i = 0; i < 100; i++) {
+      bench.aheadMs += 700;
+      outputOf(object.run("limiter.take", "user", TAKE));
+      outputOf(object.run("limiter.take", `new ${i}`, TAKE));
+    }
+    return { checks: end(), alarms: set.mock.calls.length };
   });
   expect(alarms).toBe(0);
   expect(await alarmOf(stub)).toBe(pausedUntilMs);
@@ -65,7 +49,11 @@ it("a check costs the same however many keys share its object, and brings no ala
   expect(checks.read).toBeLessThanOrEqual(300);
 
   bench.aheadMs = (pausedUntilMs ?? 0) - (bench.frozenAtMs ?? 0);
-  const alarm = await inside(stub, (object, { storage }) => rowsOf(storage, () => object.alarm()));
+  const alarm = await inside(stub, async (object, { storage }) => {
+    const end = countRows(storage.sql);
+    await object.alarm();
+    return end();
+  });
   // Two scans, and what removing a quarter of the rows reads.
   expect(alarm.read).toBeLessThan(3.2 * KEYS);
 });

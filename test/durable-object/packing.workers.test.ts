@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { SqliteRecords } from "../../src/backends/durable-object/object/records.js";
 import type { Store } from "../../src/core/store.js";
 import { openDraft } from "../../src/core/transaction.js";
-import { rowsWritten } from "../support/rows-written.js";
+import { rowsWritten } from "../support/row-counts.js";
 import { packedOf, rowsOf, storedMembers } from "../support/stored-members.js";
 import { inside, resetAll } from "../support/test-worker.js";
 

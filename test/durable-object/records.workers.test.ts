@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { DurableObjectCoordinator } from "../../src/backends/durable-object/object/index.js";
 import { lineOf } from "../../src/runtime/member-text.js";
 import { announced } from "../../src/trackers/group/announcement.js";
-import { rowsWritten } from "../support/rows-written.js";
+import { rowsWritten } from "../support/row-counts.js";
 import { storedMembers } from "../support/stored-members.js";
 import {
   alarmOf,

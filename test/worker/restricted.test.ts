@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { CAPABILITY_VERBS, type CapabilityVerb, type Grant } from "../../src/capability/capability.js";
-import type { Coordinator } from "../../src/coordinator.js";
+import { type Coordinator, isDrainable } from "../../src/coordinator.js";
 import type { TransitionName } from "../../src/core/registry.js";
 import { CompletionTracker, MemoryCoordinator } from "../../src/index.js";
 import { isWatchable } from "../../src/runtime/access.js";
@@ -65,12 +65,15 @@ describe.each(["completion", "request"] as const)("a coordinator that a capabili
 });
 
 describe("a restricted coordinator", () => {
-  it("refuses wakers and raw keys", async () => {
+  it("refuses wakers, raw keys, lists and drains", async () => {
     const coordinator = restricted(new MemoryCoordinator(), grant({}));
     expect(() => coordinator.onWake("completion", { input: () => ({}) as never, act: async () => {} })).toThrow(
       /deliver/,
     );
     await expect(coordinator.incr("g")).rejects.toMatchObject({ code: "forbidden" });
+    const query = { machine: "completion", lists: [0], order: "oldest", olderThanMs: 0, limit: 1 } as const;
+    await expect(coordinator.list(query)).rejects.toMatchObject({ code: "forbidden" });
+    expect(isDrainable(coordinator)).toBe(false);
   });
 
   it("puts its generation into every input, and shows no other one", async () => {

@@ -1,12 +1,13 @@
 import type { Grant } from "../../src/capability/capability.js";
 import { taskText } from "../../src/capability/claims.js";
-import { Coordinator } from "../../src/coordinator.js";
+import { type Coordinator, coordinatorOver } from "../../src/coordinator.js";
 import type { AckInput, AckLine, AckOutput } from "../../src/core/group/acks.js";
 import type { TaskAck } from "../../src/core/group/record.js";
 import type { InputOf, OutputOf, TransitionName } from "../../src/core/registry.js";
 import { forbidden } from "../../src/http/bearer.js";
 import { Problem } from "../../src/http/problem.js";
-import type { Backend, RunOptions, WatchableTransition, WatchOptions } from "../../src/runtime/backend.js";
+import type { RunOptions, WatchableTransition, WatchOptions } from "../../src/runtime/backend.js";
+import type { EveryMethod } from "../../src/runtime/forwarding-backend.js";
 import { REALM } from "../auth.js";
 
 /** The verb that each step needs. A step that is missing here is refused. */
@@ -27,10 +28,12 @@ const OF_GENERATION: readonly string[] = ["wait", "tasks", "results", "ack", "ca
  * again what the routes refuse, so that a route that is added later opens nothing.
  */
 export function restricted(whole: Coordinator, grant: Grant): Coordinator {
-  return new Coordinator(new RestrictedBackend(whole, grant), { isDistributed: whole.isDistributed });
+  return coordinatorOver(new RestrictedBackend(whole, grant), whole);
 }
 
-class RestrictedBackend implements Backend {
+/** Forwards nothing by itself: a new method of backends is refused here until this class names it. */
+class RestrictedBackend implements EveryMethod {
+  readonly drain = undefined;
   readonly #whole: Coordinator;
   readonly #grant: Grant;
 
@@ -61,6 +64,10 @@ class RestrictedBackend implements Backend {
 
   onWake(): never {
     throw refusal("deliver");
+  }
+
+  async list(): Promise<never> {
+    throw refusal("list groups or requests");
   }
 }
 

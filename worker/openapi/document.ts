@@ -12,7 +12,7 @@ import { REQUESTS } from "./requests.js";
 import { TRANSITIONS } from "./transitions.js";
 import { TURNS } from "./turns.js";
 
-/** Every route of the Worker, with the heading that it stands under. */
+/** Every route of the Worker, with its heading. */
 export const OPERATIONS: Readonly<Record<string, readonly Operation[]>> = {
   groups: GROUPS,
   requests: REQUESTS,

@@ -45,8 +45,7 @@ export function sharedRoutes(routes: SharedRoutes): Operation[] {
       path,
       operationId: `get${name}`,
       summary: read,
-      description:
-        "With `Prefer: wait=20` the answer comes at the end, or with the status as it stands after 20 seconds.",
+      description: "With `Prefer: wait=20` the answer comes at the end, or with the current status after 20 seconds.",
       answer: statusAnswer(routes),
       waits: true,
       problems: [404],

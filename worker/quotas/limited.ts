@@ -1,8 +1,8 @@
-import { Coordinator } from "../../src/coordinator.js";
+import { type Coordinator, coordinatorOver } from "../../src/coordinator.js";
 import type { InputOf, OutputOf, TransitionName } from "../../src/core/registry.js";
 import { CoordinationError } from "../../src/errors.js";
-import type { Backend, RunOptions, WatchableTransition, WatchOptions } from "../../src/runtime/backend.js";
-import type { ListAnswer, ListQuery } from "../../src/runtime/listing.js";
+import type { RunOptions, WatchableTransition, WatchOptions } from "../../src/runtime/backend.js";
+import { ForwardingBackend } from "../../src/runtime/forwarding-backend.js";
 import { QuotaExceeded } from "./exceeded.js";
 import type { TenantQuotas } from "./quotas.js";
 import type { Limits } from "./table.js";
@@ -21,19 +21,18 @@ const TIMES: readonly (readonly [field: string, name: string, quota: "maxTtlSec"
  * operation of a batch goes through it.
  */
 export function limited(whole: Coordinator, quotas: TenantQuotas): Coordinator {
-  return new Coordinator(new LimitedBackend(whole, quotas), { isDistributed: whole.isDistributed });
+  return coordinatorOver(new LimitedBackend(whole, quotas), whole);
 }
 
-class LimitedBackend implements Backend {
-  readonly #whole: Coordinator;
+class LimitedBackend extends ForwardingBackend {
   readonly #quotas: TenantQuotas;
 
   constructor(whole: Coordinator, quotas: TenantQuotas) {
-    this.#whole = whole;
+    super(whole);
     this.#quotas = quotas;
   }
 
-  async run<N extends TransitionName>(
+  override async run<N extends TransitionName>(
     name: N,
     id: string,
     input: InputOf<N>,
@@ -47,36 +46,23 @@ class LimitedBackend implements Backend {
     }
     const pauseSec = limits.redeliverPauseSec;
     if (!name.endsWith(".redeliver") || pauseSec === Number.POSITIVE_INFINITY) {
-      return this.#whole.run(name, id, input, options);
+      return super.run(name, id, input, options);
     }
-    const output = await this.#whole.run(
-      name,
-      id,
-      { ...(input as object), pauseMs: pauseSec * 1000 } as InputOf<N>,
-      options,
-    );
+    const output = await super.run(name, id, { ...(input as object), pauseMs: pauseSec * 1000 } as InputOf<N>, options);
     const { retryAfterMs } = output as OutputOf<"completion.redeliver">;
     if (retryAfterMs === undefined) return output;
     const policy = { quota: "redeliverPauseSec", limit: 1, windowSec: pauseSec } as const;
     throw this.#quotas.exceeded(new QuotaExceeded(policy, "the group was redelivered a moment ago", retryAfterMs));
   }
 
-  async watch<N extends WatchableTransition>(
+  override async watch<N extends WatchableTransition>(
     name: N,
     id: string,
     input: InputOf<N>,
     options: WatchOptions,
   ): Promise<OutputOf<N>> {
-    const watch = () => this.#whole.watch(name, id, input, options);
+    const watch = () => super.watch(name, id, input, options);
     return options.timeoutMs > 0 ? this.#quotas.wait(watch) : watch();
-  }
-
-  list(query: ListQuery, options?: Pick<RunOptions, "signal">): Promise<ListAnswer> {
-    return this.#whole.list(query, options);
-  }
-
-  onWake(...wake: Parameters<Backend["onWake"]>): () => void {
-    return this.#whole.onWake(...wake);
   }
 }
 

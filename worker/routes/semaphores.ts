@@ -1,5 +1,6 @@
 import { newOp } from "../../src/lib/ids.js";
-import { DEFAULT_LEASE_SEC, Semaphore } from "../../src/trackers/semaphore.js";
+import { DEFAULT_LEASE_SEC } from "../../src/trackers/held-lease.js";
+import { Semaphore } from "../../src/trackers/semaphore.js";
 import { smallId } from "../../src/trackers/small-key.js";
 import { type PermitAnswer, type PermitCall, takePermit } from "../../src/trackers/take-permit.js";
 import { readJson } from "../body.js";

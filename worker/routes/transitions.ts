@@ -8,6 +8,7 @@ import { PROTOCOL } from "../../src/http/protocol.js";
 import { validTraceparent } from "../../src/lib/traceparent.js";
 import { isPaged, isWatchable, lostAnswer, type PublicTransition } from "../../src/runtime/access.js";
 import { isListed } from "../../src/runtime/listing.js";
+import { MAX_HOP_MS } from "../../src/runtime/long-poll.js";
 import { BatchAnswer, type OperationOutcome, problemOutcome } from "../batch-answer.js";
 import { readJson } from "../body.js";
 import { type App, type AppContext, pathSegment, route, traceOf } from "../context.js";
@@ -16,9 +17,6 @@ import { batchBody, listBody, operationBody, runBody, watchBody } from "../schem
 import { parse } from "../schemas/parse.js";
 import { INPUTS } from "../schemas/transitions.js";
 import { checkTargets, type NamedTargets } from "../targets.js";
-
-/** The default and the longest time of a watch. */
-const MAX_HOP_MS = 25_000;
 
 /**
  * The routes of `/v1/run`, `/v1/batch`, `/v1/watch` and `/v1/list`, which `HttpCoordinator` calls. They run public transitions only,

@@ -1,8 +1,9 @@
 import * as z from "zod/mini";
 import { MAX_INDEXED, MAX_TASKS } from "../../src/core/group/record.js";
 import { MAX_STAGES } from "../../src/core/group/stages.js";
+import { MAX_URL_BYTES } from "../../src/delivery/targets/webhook.js";
 import { MAX_SEC } from "../../src/lib/validate.js";
-import { MAX_TASKS_A_CALL } from "../../src/trackers/group/task.js";
+import { MAX_TASKS_A_CALL, MAX_TOTAL } from "../../src/trackers/group/task.js";
 import { accepting, described } from "./described.js";
 import {
   count,
@@ -10,8 +11,6 @@ import {
   id,
   list,
   MAX_PAGE,
-  MAX_TOTAL,
-  MAX_URL_BYTES,
   matching,
   notBoth,
   parentTask,

@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { MAX_PAGE_BYTES } from "../../src/core/limits.js";
 import { validTraceparent } from "../../src/lib/traceparent.js";
 import { isId, isText, MAX_SEC, MAX_STAGE_BYTES } from "../../src/lib/validate.js";
 import { MAX_COUNT } from "../../src/trackers/request/calls.js";
@@ -7,9 +8,6 @@ import { described, withItems } from "./described.js";
 
 /** Limits and fields that both transitions and bodies use. */
 
-export const MAX_TOTAL = 1_000_000_000;
-export const MAX_METADATA_BYTES = 16_384;
-export const MAX_URL_BYTES = 2_048;
 /** The most results of one page. */
 export const MAX_PAGE = 1_000;
 
@@ -113,6 +111,13 @@ export const count = whole(0, MAX_COUNT);
 export const generation = whole(0, Number.MAX_SAFE_INTEGER);
 export const version = whole(0, Number.MAX_SAFE_INTEGER);
 export const ttlMs = whole(1, MAX_SEC * 1000);
+
+/** The fields of a write that is known by its operation id. */
+export const write = { op: id, ttlMs };
+export const byOp = z.strictObject({ op: id });
+export const nothing = z.strictObject({});
+/** The largest size of a page, in bytes. */
+export const pageBytes = z.exactOptional(whole(1, MAX_PAGE_BYTES));
 
 /** A trace context. An invalid one is ignored, as W3C Trace Context says. */
 export const traceparent = z.pipe(z.unknown(), z.transform(validTraceparent));

@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
 import { MAX_LIMIT, MAX_WINDOW_MS } from "../../src/core/limiter.js";
 import { MAX_PERMITS } from "../../src/core/semaphore.js";
-import { MAX_LEASE_SEC, MIN_LEASE_SEC } from "../../src/trackers/semaphore.js";
+import { MAX_LEASE_SEC, MIN_LEASE_SEC } from "../../src/trackers/held-lease.js";
 import { MAX_NAMESPACE_BYTES } from "../../src/trackers/small-key.js";
 import { described } from "./described.js";
 import { id, text, whole } from "./fields.js";

@@ -2,9 +2,7 @@ import * as z from "zod/mini";
 import { MAX_LIMIT, MAX_REFILL_MS, MAX_WINDOW_MS } from "../../src/core/limiter.js";
 import { MAX_PERMITS } from "../../src/core/semaphore.js";
 import { MAX_FINGERPRINT_BYTES, MAX_RUN_VALUE_BYTES } from "../../src/trackers/run-once.js";
-import { id, text, ttlMs, whole } from "./fields.js";
-
-const byOp = z.strictObject({ op: id });
+import { byOp, id, text, ttlMs, whole } from "./fields.js";
 
 const take = z
   .strictObject({

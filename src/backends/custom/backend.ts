@@ -23,7 +23,7 @@ import { drainQueue } from "../../runtime/drain.js";
 import { emit, emitChanges, hookOrWarning, type OnEvent } from "../../runtime/events.js";
 import { answerOf, itemsOf, type ListAnswer, type ListQuery } from "../../runtime/listing.js";
 import { recordName } from "../../runtime/placement.js";
-import type { Listening, Notified, WaitSource } from "../../runtime/wait-loop.js";
+import type { Listening, Notified, WaitSource } from "../../runtime/wait-source.js";
 import { type Question, Waiters } from "../../runtime/waiters.js";
 import { Wakers } from "../../runtime/wakers.js";
 import type { Operation } from "./call.js";
@@ -213,7 +213,10 @@ export class CustomBackend implements Backend {
       return undefined;
     }
     if (typeof unsubscribe !== "function") {
-      throw new CoordinationError("backend_rejected", "the backend's subscribe must give a function that ends it");
+      throw new CoordinationError(
+        "backend_rejected",
+        "subscribe of defineBackend must return a function that ends the subscription",
+      );
     }
     const leave = (): void => {
       try {

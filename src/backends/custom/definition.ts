@@ -1,7 +1,7 @@
-import { CoordinationError } from "../../errors.js";
 import type { RetryPolicy } from "../../lib/backoff.js";
 import type { Clock } from "../../lib/clock.js";
 import { type Duration, inMillis, inSeconds } from "../../lib/duration.js";
+import { misconfigured } from "../../lib/misconfigured.js";
 import { checkInteger, checkNumber, MAX_SEC } from "../../lib/validate.js";
 import type { OnEvent } from "../../runtime/events.js";
 
@@ -182,10 +182,6 @@ export function checkDefinition(definition: BackendDefinition): void {
   checkInteger(contention.maxAttempts, "contention.maxAttempts", 1, 10_000);
   checkNumber(contention.baseDelayMs, "contention.baseDelayMs", 0, 60_000);
   checkNumber(contention.maxDelayMs, "contention.maxDelayMs", contention.baseDelayMs, 60_000);
-}
-
-function misconfigured(message: string): CoordinationError {
-  return new CoordinationError("misconfigured", message);
 }
 
 /** Returns how long an operation may take, in milliseconds. */

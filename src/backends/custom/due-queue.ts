@@ -1,14 +1,12 @@
 import { findTransition } from "../../core/registry.js";
 import { CoordinationError } from "../../errors.js";
 import type { WakingMachine } from "../../runtime/backend.js";
-import type { DueLine, DueQueue } from "../../runtime/drain.js";
+import { type DueLine, type DueQueue, PUT_OFF_MS } from "../../runtime/drain.js";
 import type { DueRecord } from "./definition.js";
 import { partsOfName } from "./names.js";
 
 /** How many entries of the store's list one drain reads at most. */
 const MAX_LINES = 20_000;
-/** How long a record that could not be woken is skipped. */
-const PUT_OFF_MS = 30_000;
 
 /** An entry of the store's due list. */
 export interface StoreLine extends DueLine {
@@ -120,7 +118,7 @@ export class StoreDueQueue implements DueQueue<StoreLine> {
   /** Reports at most once a drain. */
   #tell(what: string): void {
     if (!this.#isTold)
-      this.#options.onFailure(new CoordinationError("backend_rejected", `the backend's due gave ${what}`));
+      this.#options.onFailure(new CoordinationError("backend_rejected", `due of defineBackend returned ${what}`));
     this.#isTold = true;
   }
 }

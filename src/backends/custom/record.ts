@@ -116,7 +116,7 @@ export function bytesOf(text: string): number {
 }
 
 function foreign(): CoordinationError {
-  return rejected("load gave a data that compareAndSet was never given");
+  return rejected("load returned data that compareAndSet never stored");
 }
 
 function rejected(message: string): CoordinationError {

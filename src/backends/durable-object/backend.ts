@@ -27,17 +27,16 @@ import {
   type ListedMachine,
   type ListQuery,
 } from "../../runtime/listing.js";
-import { GRACE_MS, longPoll } from "../../runtime/long-poll.js";
-import { placeOf } from "../../runtime/placement.js";
+import { GRACE_MS, longPoll, MAX_HOP_MS } from "../../runtime/long-poll.js";
+import { DEFAULT_KEY_PREFIX, placeOf } from "../../runtime/placement.js";
 import { sizeOf } from "../../runtime/size.js";
-import type { WaitSource } from "../../runtime/wait-loop.js";
+import type { WaitSource } from "../../runtime/wait-source.js";
 import { type Question, Waiters } from "../../runtime/waiters.js";
 import { callObject, failureOf, type JoinableCall, outputOf } from "./object-calls.js";
 import type { DurableObjectOptions } from "./options.js";
 import {
   INDEX_TAG,
   type IndexPage,
-  MAX_HOP_MS,
   type ObjectMethods,
   type ObjectReply,
   type Reindexed,
@@ -66,7 +65,7 @@ export class DurableObjectBackend implements Backend {
   readonly #waiters: Waiters;
 
   constructor(options: DurableObjectOptions) {
-    const { namespace, keyPrefix = "coord:" } = options;
+    const { namespace, keyPrefix = DEFAULT_KEY_PREFIX } = options;
     const callTimeoutMs = inMillis(options.callTimeoutMs, "callTimeoutMs") ?? 10_000;
     if (typeof namespace?.idFromName !== "function") {
       throw new CoordinationError("misconfigured", "namespace must be a Durable Object binding of the Worker");
@@ -256,7 +255,10 @@ export class DurableObjectBackend implements Backend {
       const stub = place.get(place.idFromName(name), locationHint === undefined ? {} : { locationHint });
       return stub as ObjectMethods;
     } catch {
-      throw new CoordinationError("misconfigured", "the namespace gave no object: check jurisdiction and locationHint");
+      throw new CoordinationError(
+        "misconfigured",
+        "namespace.get returned no object: check jurisdiction and locationHint",
+      );
     }
   }
 }

@@ -7,9 +7,6 @@ import type { FoundLine, ListedMachine, ListQuery } from "../../runtime/listing.
 /** The tag in the name of the object that is a key prefix's index. No record's place has it: a place names its machine. */
 export const INDEX_TAG = "{index}";
 
-/** The longest time that one call waits inside the object. */
-export const MAX_HOP_MS = 25_000;
-
 /** The object's reply. Errors are values: an error that is thrown over RPC loses its class and its fields. */
 export type ObjectReply =
   | { readonly ok: true; readonly output: object }

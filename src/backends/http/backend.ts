@@ -21,8 +21,8 @@ import type {
 import { type Carrier, HTTP_LANES, type Joinable, Joined, type Outcome } from "../../runtime/batcher.js";
 import { type Limit, within } from "../../runtime/deadline.js";
 import type { ListAnswer, ListQuery } from "../../runtime/listing.js";
-import { GRACE_MS, longPoll } from "../../runtime/long-poll.js";
-import type { WaitSource } from "../../runtime/wait-loop.js";
+import { GRACE_MS, longPoll, MAX_HOP_MS } from "../../runtime/long-poll.js";
+import type { WaitSource } from "../../runtime/wait-source.js";
 import { type Question, Waiters } from "../../runtime/waiters.js";
 import { type Asked, readAnswer, readOutcomes, unexpectedAnswer } from "./answer.js";
 import type { HttpFetch, HttpOptions } from "./options.js";
@@ -34,8 +34,6 @@ interface Operation extends Joinable {
   readonly body: string;
 }
 
-/** The longest time that one request waits at the Worker. */
-const MAX_HOP_MS = 25_000;
 /** How long after its timeout a long poll may still answer, before it counts as lost. */
 const HOP_SLACK_MS = 5_000;
 

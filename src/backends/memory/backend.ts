@@ -14,7 +14,7 @@ import type {
   WatchableTransition,
   WatchOptions,
 } from "../../runtime/backend.js";
-import { type DueLine, drainQueue } from "../../runtime/drain.js";
+import { type DueLine, drainQueue, PUT_OFF_MS } from "../../runtime/drain.js";
 import { type Evaluation, evaluate, evaluationFailed } from "../../runtime/evaluate.js";
 import { emitChanges, hookOrWarning, type OnEvent } from "../../runtime/events.js";
 import { answerOf, itemsOf, type ListAnswer, type ListQuery } from "../../runtime/listing.js";
@@ -45,8 +45,6 @@ const WAKES_AT_ONCE = 32;
 /** How many records are woken in one turn of the event loop, and how many lines are read for that. */
 const WAKES_A_TURN = 64;
 const LOOKS_A_TURN = 2_000;
-/** How long a record that could not be woken is skipped. */
-const PUT_OFF_MS = 30_000;
 
 /** Runs transitions in this process, wakes due records with one timer, and keeps records in a map. */
 export class MemoryBackend implements Backend {

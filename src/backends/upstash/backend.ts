@@ -25,8 +25,8 @@ import { type Carrier, HTTP_LANES, type Joinable, Joined, type Outcome } from ".
 import { drainQueue } from "../../runtime/drain.js";
 import { emitChanges, hookOrWarning } from "../../runtime/events.js";
 import { answerOf, type FoundLine, itemsOf, type ListAnswer, type ListQuery } from "../../runtime/listing.js";
-import { recordName } from "../../runtime/placement.js";
-import type { WaitSource } from "../../runtime/wait-loop.js";
+import { DEFAULT_KEY_PREFIX, recordName } from "../../runtime/placement.js";
+import type { WaitSource } from "../../runtime/wait-source.js";
 import { isMeant, type Question, topicOf, Waiters } from "../../runtime/waiters.js";
 import { Wakers } from "../../runtime/wakers.js";
 import { Client } from "./client.js";
@@ -69,7 +69,7 @@ export class UpstashBackend implements Backend, Drainable {
    * `invalid_input` for an option out of range.
    */
   constructor(options: UpstashOptions, clockSkewMs: () => number) {
-    const { keyPrefix = "coord:", keyLocking = "auto" } = options;
+    const { keyPrefix = DEFAULT_KEY_PREFIX, keyLocking = "auto" } = options;
     const { clock = systemClock } = options;
     const requestTimeoutMs = inMillis(options.requestTimeoutMs, "requestTimeoutMs") ?? 10_000;
     const onEvent = hookOrWarning(options.onEvent);

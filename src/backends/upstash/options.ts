@@ -1,9 +1,9 @@
 import type { Redis } from "@upstash/redis/cloudflare";
-import { CoordinationError } from "../../errors.js";
 import { baseUrl } from "../../http/base-url.js";
 import type { FetchFunction as UpstashFetch } from "../../http/fetch.js";
 import type { Clock } from "../../lib/clock.js";
 import type { Duration } from "../../lib/duration.js";
+import { misconfigured } from "../../lib/misconfigured.js";
 import type { OnEvent } from "../../runtime/events.js";
 
 /** A client of @upstash/redis, from any of its entry points. */
@@ -52,10 +52,6 @@ export interface Endpoint {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-function misconfigured(message: string): CoordinationError {
-  return new CoordinationError("misconfigured", message);
-}
-
 /** @throws {CoordinationError} `misconfigured` when there is no usable address or token. */
 export function endpointOf({ redis, url, token, allowHttp }: UpstashOptions): Endpoint {
   if (redis !== undefined && (url !== undefined || token !== undefined)) {
@@ -89,7 +85,7 @@ function checked(url: string, headers: Record<string, string>, allowHttp: boolea
   try {
     new Headers(headers);
   } catch {
-    throw misconfigured("token holds what no header may hold, such as a line break");
+    throw misconfigured("token must hold only characters of a header: no line break, for example");
   }
   return { url: base, headers: { ...headers, "content-type": "application/json" } };
 }

@@ -2,7 +2,7 @@ import { fullJitterMs } from "../../lib/backoff.js";
 import { systemClock } from "../../lib/clock.js";
 import { isEphemeral } from "../../lib/ephemeral.js";
 import { pause } from "../../runtime/deadline.js";
-import type { Listening } from "../../runtime/wait-loop.js";
+import type { Listening } from "../../runtime/wait-source.js";
 import type { Client } from "./client.js";
 
 const RECONNECT = { maxAttempts: 1, baseDelayMs: 500, maxDelayMs: 15_000 };

@@ -135,7 +135,7 @@ function isOfChain(head: GroupHead, generation: number, task: TaskAck): boolean 
   return isEarlier && task.error === undefined;
 }
 
-/** A recent operation has settled this task, though its mark does not say so any more. */
+/** Returns whether a recent operation has settled this task, though its mark does not say so any more. */
 function hasCounted(store: Store, op: string, id: string): boolean {
   const answer = recallOp(store, op);
   return answer !== undefined && answer.includes(listed(id)) === answer.startsWith(ONLY);

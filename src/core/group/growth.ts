@@ -199,6 +199,6 @@ export function seal(store: Store, input: { op: string; generation?: number }): 
   return { outcome: "sealed", view: viewOf(store, head) };
 }
 
-/** The call names another generation than the one that stands. */
+/** Returns whether the call names another generation than the current one. */
 export const isOther = ({ head }: Group, generation: number | undefined): boolean =>
   generation !== undefined && generation !== head.generation;

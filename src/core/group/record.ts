@@ -25,7 +25,7 @@ import type { Store } from "../store.js";
  * | `d:…` `s:…`  | the outbox                                                                   |
  */
 
-/** How a group stands. Every state but `open` is final. */
+/** The state of a group. Every state but `open` is final. */
 export type GroupState = "open" | "completed" | "failed" | "timed_out" | "cancelled";
 
 /** Why a group ended before or after all of its tasks settled, in the words of AWS Step Functions and Durable Execution. */

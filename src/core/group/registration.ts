@@ -48,7 +48,7 @@ export interface RegisterInput extends Announcement {
   traceparent?: string | undefined;
 }
 
-/** `from`: only if this generation stands. `keep`: its successes count in the next one. */
+/** `from`: only if this generation is the current one. `keep`: its successes count in the next one. */
 export interface Restart {
   from?: number;
   keep?: "succeeded";
@@ -115,7 +115,7 @@ function join(group: Group, op: string): void {
   arm(group);
 }
 
-/** A new generation: its head stands, and nothing of it is announced or counted yet. */
+/** A new generation: its head is made, and nothing of it is announced or counted yet. */
 interface Beginning {
   group: Group;
   /** Early acks in the order of their arrival, with the tasks that follow them. */

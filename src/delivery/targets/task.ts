@@ -1,12 +1,10 @@
 import type { GroupView } from "../../core/group/view.js";
+import { MAX_BRIEF_BYTES, MAX_ERROR_BYTES } from "../../core/limits.js";
 import { TASK_ROUTE } from "../../core/outbox/routes.js";
 import { CoordinationError } from "../../errors.js";
 import { shortText } from "../../lib/validate.js";
 import { type StoredTask, storedTask } from "./parent-task.js";
 import type { Attempt, DeliveryHost, TargetKind } from "./target-kind.js";
-
-const MAX_ERROR_BYTES = 1_024;
-const MAX_BRIEF_BYTES = 256;
 
 /** A task of another group or request, which the end of the group settles. */
 export const taskTarget: TargetKind = {

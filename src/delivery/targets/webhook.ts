@@ -7,7 +7,7 @@ import type { Webhooks } from "../handler.js";
 import { linksOf } from "../trace-links.js";
 import type { Attempt, DeliveryHost, TargetKind } from "./target-kind.js";
 
-const MAX_URL_BYTES = 2_048;
+export const MAX_URL_BYTES = 2_048;
 
 /** A signed HTTP request to a URL. */
 export const webhookTarget: TargetKind = {

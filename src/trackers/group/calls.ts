@@ -1,6 +1,7 @@
 import type { GroupState } from "../../core/group/record.js";
 import type { GroupStatus } from "../../delivery/group-status.js";
 import type { Duration } from "../../lib/duration.js";
+import type { Names } from "../../lib/known-options.js";
 import type { GenerationOptions, TraceOptions } from "../call-options.js";
 import type { AddedTask } from "./announcement.js";
 
@@ -60,3 +61,12 @@ export interface Heartbeat {
   readonly alive: boolean;
   readonly state: GroupState | "unregistered";
 }
+
+/** The names of the options, by which unknown ones are refused. */
+export const ACK_OPTIONS: Names<AckOptions> = { generation: true, next: true, traceparent: true, signal: true };
+export const DECREMENT_OPTIONS: Names<DecrementOptions> = {
+  generation: true,
+  opId: true,
+  traceparent: true,
+  signal: true,
+};

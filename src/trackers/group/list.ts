@@ -72,11 +72,11 @@ const LIST_OPTIONS: Names<ListOptions> = {
   limit: true,
   signal: true,
 };
-const MAX_LIMIT = 100;
+export const MAX_LIMIT = 100;
 const STUCK_SEC = 300;
 // Written out: a bundler keeps a list that is computed, also where it is unused.
-const STATES = ["open", "stuck", "ended", "completed", "failed", "timed_out", "cancelled"];
-const OWED = ["pending", "unhandled", "dead"];
+export const STATES = ["open", "stuck", "ended", "completed", "failed", "timed_out", "cancelled"];
+export const OWED = ["pending", "unhandled", "dead"];
 
 /** Reads one page of an index. `states` are the names that the tracker takes as `state`. */
 export async function listRecords(

@@ -2,6 +2,7 @@ import type { Coordinator } from "../../coordinator.js";
 import type { Announcement } from "../../core/group/growth.js";
 import type { TaskRef as TaskKey } from "../../core/group/record.js";
 import type { GroupView } from "../../core/group/view.js";
+import { MAX_ERROR_BYTES } from "../../core/limits.js";
 import { type GroupStatus, groupStatus } from "../../delivery/group-status.js";
 import { newOp } from "../../lib/ids.js";
 import { checkOptions, type Names } from "../../lib/known-options.js";
@@ -11,7 +12,7 @@ import type { CallOptions, GenerationOptions } from "../call-options.js";
 import { type Announced, checkChildren } from "./announcement.js";
 import type { AddResult, CancelOptions, ExtendOptions, Heartbeat, NamedTask, RetryResult } from "./calls.js";
 import { refuse } from "./refusals.js";
-import { MAX_ERROR_BYTES, type TaskRef, taskKeys } from "./task.js";
+import { type TaskRef, taskKeys } from "./task.js";
 
 const GENERATION_OPTIONS: Names<GenerationOptions> = { generation: true, signal: true };
 const CANCEL_OPTIONS: Names<CancelOptions> = { generation: true, cascade: true, signal: true };

@@ -2,6 +2,7 @@ import type { Policy } from "../../core/group/record.js";
 import { CoordinationError } from "../../errors.js";
 import { checkOptions, type Names } from "../../lib/known-options.js";
 import { checkInteger, checkNumber } from "../../lib/validate.js";
+import { MAX_TOTAL } from "./task.js";
 
 /**
  * When a group ends before all of its tasks are done. The first limit that is reached decides. Without a policy the group
@@ -28,7 +29,6 @@ const FIELDS: Names<CompletionPolicy> = {
   toleratedFailureCount: true,
   toleratedFailurePercentage: true,
 };
-const MAX_TOTAL = 1_000_000_000;
 /** A percentage is stored as an integer: 1 percent is 10,000. */
 const PARTS = 10_000;
 

@@ -99,7 +99,7 @@ export class GroupReader {
         const lastReadMs = this.#machine === "request" ? LAST_READ_MS : 0;
         const output = await this.#coordinator.watch(`${this.#machine}.wait`, id, input, { ...watching, lastReadMs });
         if (output.view !== undefined || this.#machine === "request") return output;
-        throw new CoordinationError("backend_rejected", "a group that has ended came without its status");
+        throw new CoordinationError("backend_rejected", "unexpected response: an ended group without its status");
       },
       look: (signal) => this.#coordinator.run(`${this.#machine}.status`, id, {}, { signal }),
     });

@@ -15,6 +15,7 @@ import { type Fingerprinted, fingerprint } from "./fingerprint.js";
 import { type CompletionPolicy, checkPolicy } from "./policy.js";
 import { refuse, refuseRegistration } from "./refusals.js";
 import type { CompletionTargets } from "./target.js";
+import { MAX_TOTAL } from "./task.js";
 
 /** Options of a registration. */
 export interface RegisterOptions<T extends Payloads = Payloads> extends CompletionTargets<T>, TraceOptions {
@@ -82,7 +83,6 @@ export const REGISTER_OPTIONS: Names<RegisterOptions> = {
  */
 export type Tasks = readonly AddedTask[] | number | { readonly indexed: number };
 
-export const MAX_TOTAL = 1_000_000_000;
 export const MAX_METADATA_BYTES = 16_384;
 
 const UNLISTED: Announced = { announcement: { lists: [] }, tasks: [] };
@@ -195,6 +195,7 @@ export function registered(groupId: string, { outcome, refused, view }: Register
     if (outcome === "refused") refuse(refused);
     else refuseRegistration(outcome);
   }
-  if (view === undefined) throw new CoordinationError("backend_rejected", "a registration came without its status");
+  if (view === undefined)
+    throw new CoordinationError("backend_rejected", "unexpected response: a registration without its status");
   return groupStatus(groupId, view);
 }

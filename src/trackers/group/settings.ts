@@ -3,6 +3,7 @@ import type { Payloads } from "../../delivery/handler.js";
 import { type Duration, inSeconds } from "../../lib/duration.js";
 import { checkOptions, type Names } from "../../lib/known-options.js";
 import { checkNumber, checkTtlSec, MAX_SEC } from "../../lib/validate.js";
+import { ttlSecOf } from "../default-ttl.js";
 import type { DeliveryOptions } from "../deliver.js";
 
 /** Options of a `CompletionTracker`. */
@@ -31,7 +32,6 @@ const TRACKER_OPTIONS: Names<CompletionTrackerOptions> = {
   ttlSec: true,
   earlyTtlSec: true,
 };
-const DEFAULT_TTL_SEC = 3_600;
 const DEFAULT_TIMEOUT_SEC = 1_800;
 const DEFAULT_EARLY_TTL_SEC = 300;
 
@@ -44,12 +44,13 @@ export interface GroupSettings {
 
 /** @throws {CoordinationError} `invalid_input` for an option that is unknown or out of range. */
 export function groupSettings<T extends Payloads, Env>(
-  { completionTimeoutSec, defaultTtlSec }: Coordinator,
+  coordinator: Coordinator,
   options: CompletionTrackerOptions<T, Env>,
 ): GroupSettings {
   checkOptions(options, TRACKER_OPTIONS);
-  const timeoutSec = inSeconds(options.timeoutSec, "timeoutSec") ?? completionTimeoutSec ?? DEFAULT_TIMEOUT_SEC;
-  const ttlSec = options.ttlSec ?? (defaultTtlSec || DEFAULT_TTL_SEC);
+  const timeoutSec =
+    inSeconds(options.timeoutSec, "timeoutSec") ?? coordinator.completionTimeoutSec ?? DEFAULT_TIMEOUT_SEC;
+  const ttlSec = options.ttlSec ?? ttlSecOf(coordinator);
   checkTtlSec(ttlSec, "ttlSec");
   return {
     timeoutSec: checkTimeout(timeoutSec),

@@ -1,4 +1,5 @@
 import type { TaskAck, TaskRef as TaskKey } from "../../core/group/record.js";
+import { MAX_BRIEF_BYTES, MAX_ERROR_BYTES } from "../../core/limits.js";
 import { CoordinationError } from "../../errors.js";
 import { checkOptions } from "../../lib/known-options.js";
 import { checkId, checkInteger, checkText, MAX_STAGE_BYTES, shortText, toJson } from "../../lib/validate.js";
@@ -19,9 +20,8 @@ export type Task =
 export const MAX_TASKS_A_CALL = 1_000;
 /** The largest result, in bytes of JSON. */
 export const MAX_RESULT_BYTES = 16_384;
-/** How much of an error message is kept, and how much of it a status shows, in bytes of UTF-8. */
-export const MAX_ERROR_BYTES = 1_024;
-export const MAX_BRIEF_BYTES = 256;
+/** The most tasks of a group that has no list of them. */
+export const MAX_TOTAL = 1_000_000_000;
 
 const REF_FIELDS = { stage: true, id: true } as const;
 const TASK_FIELDS = { stage: true, id: true, result: true, error: true } as const;
@@ -69,7 +69,7 @@ export function taskKeys(tasks: TaskRef | readonly TaskRef[], field: string): Ta
 /** Checks the identity of a task. */
 export function taskKey(task: TaskRef, field: string): TaskKey {
   if (typeof task !== "object") return { id: checkTaskId(task, field) };
-  if (task === null) throw new CoordinationError("invalid_input", `${field} must be an id or an object with one`);
+  if (task === null) throw new CoordinationError("invalid_input", `${field} must be an id, or an object with an id`);
   const id = checkTaskId(task.id, `${field}.id`);
   if (task.stage === undefined) return { id };
   checkStage(task.stage, `${field}.stage`);

@@ -1,5 +1,6 @@
 import type { Verdict } from "../../core/group/acks.js";
 import type { Payloads } from "../../delivery/handler.js";
+import type { Names } from "../../lib/known-options.js";
 import type { TraceOptions } from "../call-options.js";
 import type { AddResult } from "../group/calls.js";
 import type { RegisterOptions } from "../group/registration.js";
@@ -93,3 +94,29 @@ export interface AbandonResult<S extends string = string> {
   readonly outcome: "cancelled" | "joined" | "late" | "unknown";
   readonly status: RequestStatus<S> | null;
 }
+
+/** The names of the options, by which unknown ones are refused. */
+export const REGISTER_OPTIONS: Names<RequestRegisterOptions> = {
+  timeoutSec: true,
+  ttlSec: true,
+  parent: true,
+  metadata: true,
+  onSuccess: true,
+  onComplete: true,
+  onTimeout: true,
+  onEnd: true,
+  caller: true,
+  traceparent: true,
+  signal: true,
+};
+export const DONE_OPTIONS: Names<TaskDoneOptions> = {
+  processed: true,
+  result: true,
+  next: true,
+  traceparent: true,
+  signal: true,
+};
+export const FAIL_OPTIONS: Names<TraceOptions> = { traceparent: true, signal: true };
+export const COUNT: Names<StageCount> = { processed: true, requeued: true, error: true };
+export const FAILURE = { caller: true, message: true } as const;
+export const NEXT: Names<NextTasks> = { stage: true, taskIds: true };

@@ -1,4 +1,6 @@
-import { type Backend, Coordinator, DrainableCoordinator, isDrainable } from "../../../src/index.js";
+import { coordinatorOver } from "../../../src/coordinator.js";
+import { type Coordinator, isDrainable } from "../../../src/index.js";
+import type { EveryMethod } from "../../../src/runtime/forwarding-backend.js";
 
 /** What every call is made with. */
 interface Bounds {
@@ -10,13 +12,12 @@ interface Bounds {
 /** A coordinator whose every call has the caller's bounds, so that any public operation can be left in its middle. */
 export function bounded(inner: Coordinator, bounds: Bounds): Coordinator {
   const { signal } = bounds;
-  const backend: Backend = {
+  const backend: EveryMethod = {
     run: (transition, id, input, options) => inner.run(transition, id, input, { ...options, ...bounds }),
     watch: (transition, id, input, options) => inner.watch(transition, id, input, { ...options, signal }),
     onWake: (machine, wake) => inner.onWake(machine, wake),
     list: (query, options) => inner.list(query, { ...options, signal }),
+    drain: isDrainable(inner) ? (options) => inner.drain({ ...options, signal }) : undefined,
   };
-  const settings = { isDistributed: inner.isDistributed, ttlSec: inner.defaultTtlSec };
-  if (!isDrainable(inner)) return new Coordinator(backend, settings);
-  return new DrainableCoordinator({ ...backend, drain: (options) => inner.drain({ ...options, signal }) }, settings);
+  return coordinatorOver(backend, inner);
 }

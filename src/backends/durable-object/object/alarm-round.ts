@@ -1,6 +1,6 @@
 import { systemClock } from "../../../lib/clock.js";
 import type { WakingMachine } from "../../../runtime/backend.js";
-import { type DueLine, type DueQueue, drainQueue } from "../../../runtime/drain.js";
+import { type DueLine, type DueQueue, drainQueue, PUT_OFF_MS } from "../../../runtime/drain.js";
 import { partsOfRecord, recordName } from "../../../runtime/placement.js";
 import type { Wakers } from "../../../runtime/wakers.js";
 import type { ObjectAlarm } from "./alarm.js";
@@ -24,8 +24,6 @@ const WAKES_AT_ONCE = 6;
 const WAKES_A_TURN = 64;
 /** When the alarm fires again if the object crashes during its work. Alarms of a running object never overlap. */
 const GUARD_MS = 2_000;
-/** When a record that could not be woken is tried again. */
-export const PUT_OFF_MS = 30_000;
 
 export interface AlarmRoundOptions {
   readonly records: SqliteRecords;

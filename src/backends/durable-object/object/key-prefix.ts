@@ -1,6 +1,5 @@
+import { DEFAULT_KEY_PREFIX } from "../../../runtime/placement.js";
 import type { SqliteRecords } from "./records.js";
-
-const DEFAULT_KEY_PREFIX = "coord:";
 
 /** The part of the object's name that the client put before the tag. */
 export class KeyPrefix {

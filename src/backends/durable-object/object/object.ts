@@ -7,9 +7,11 @@ import { CoordinationError } from "../../../errors.js";
 import type { RetryPolicy } from "../../../lib/backoff.js";
 import type { Duration } from "../../../lib/duration.js";
 import { isInternal, isWatchable } from "../../../runtime/access.js";
+import { PUT_OFF_MS } from "../../../runtime/drain.js";
 import type { CoordinatorEvent } from "../../../runtime/events.js";
 import { emit, hookOrWarning } from "../../../runtime/events.js";
 import type { ListedMachine, ListQuery } from "../../../runtime/listing.js";
+import { MAX_HOP_MS } from "../../../runtime/long-poll.js";
 import { partsOfRecord, recordName } from "../../../runtime/placement.js";
 import { sizeOf } from "../../../runtime/size.js";
 import { DurableObjectCoordinator } from "../client.js";
@@ -19,7 +21,6 @@ import {
   INDEX_TAG,
   type IndexHolds,
   type IndexMessage,
-  MAX_HOP_MS,
   type ObjectCall,
   type ObjectMethods,
   type ObjectReply,
@@ -28,10 +29,10 @@ import {
   type WatchReply,
 } from "../protocol.js";
 import { ObjectAlarm } from "./alarm.js";
-import { AlarmRound, PUT_OFF_MS } from "./alarm-round.js";
+import { AlarmRound } from "./alarm-round.js";
+import { ClientWaits } from "./client-waits.js";
 import { IndexNews } from "./index-news.js";
 import { KeyPrefix } from "./key-prefix.js";
-import { LargeReplies } from "./large-replies.js";
 import { LocalBackend } from "./local-backend.js";
 import { ObjectDeliveries } from "./object-deliveries.js";
 import { noIndex, ObjectIndex } from "./object-index.js";
@@ -103,9 +104,7 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
   readonly #deliveries: ObjectDeliveries;
   readonly #round: AlarmRound;
   readonly #warn = hookOrWarning(undefined, () => this.now());
-  readonly #replies = new LargeReplies();
-  /** The open waits by the tickets with which a client ends them. */
-  readonly #open = new Map<string, AbortController>();
+  readonly #waits = new ClientWaits();
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -196,21 +195,15 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     timeoutMs: number,
     client?: WatchClient,
   ): Promise<WatchReply> {
-    const left = new AbortController();
     try {
       const name = publicTransition(transition);
       if (!isWatchable(name)) throw new CoordinationError("unsupported", "the transition cannot be watched");
-      if (client !== undefined) this.#open.set(client.ticket, left);
       const limitMs = Math.min(timeoutMs > 0 ? timeoutMs : 0, MAX_HOP_MS);
-      const options = { timeoutMs: limitMs, signal: left.signal, resolvesLate: true };
-      const output = await this.#local.watch(name, id, input as never, options);
-      if (client === undefined || !this.#replies.isLarge(output)) return { ok: true, output };
-      await this.#replies.send(async () => client.take({ ok: true, output }));
-      return { ok: true, isTaken: true };
+      const wait = (signal: AbortSignal) =>
+        this.#local.watch(name, id, input as never, { timeoutMs: limitMs, signal, resolvesLate: true });
+      return await this.#waits.open(client, wait);
     } catch (error) {
       return faultReply(error);
-    } finally {
-      if (client !== undefined) this.#open.delete(client.ticket);
     }
   }
 
@@ -238,7 +231,7 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
 
   /** Ends a wait whose client has disconnected. */
   leave(ticket: string): void {
-    this.#open.get(ticket)?.abort();
+    this.#waits.leave(ticket);
   }
 
   /**
