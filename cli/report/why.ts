@@ -1,4 +1,4 @@
-import type { GroupTask } from "../../src/index.js";
+import type { GroupParent, GroupTask } from "../../src/index.js";
 import type { BackendName } from "../settings.js";
 import type { Snapshot } from "../snapshot.js";
 import { printable, quoted } from "../text/printable.js";
@@ -21,13 +21,14 @@ export function explain(input: WhyInput): Why {
   return {
     headline: openHeadline(snapshot),
     findings: [
+      ...parentFindings(snapshot),
       ...taskFindings(input),
       ...failureFindings(snapshot),
       lastAck(input),
       sealed(snapshot),
       ...clocks(input),
       deliverer(input),
-      ...input.relatives.map((relative) => childFinding(relative)),
+      ...input.relatives.map((relative) => childFinding(relative, snapshot)),
     ],
     remedies: openRemedies(input),
   };
@@ -67,7 +68,7 @@ export function explainUnknown(
   };
 }
 
-const nameOf = ({ kind, id }: Snapshot): string => `${kind} ${printable(id)}`;
+const nameOf = ({ kind, id }: Pick<Snapshot, "kind" | "id">): string => `${kind} ${printable(id)}`;
 
 function openHeadline(snapshot: Snapshot): string {
   const { remaining, total, sealed: isSealed } = snapshot.status;
@@ -86,6 +87,20 @@ const allOf = (total: number): string => (total === 1 ? "its one task has" : `al
 export function taskName({ stage, taskId }: Pick<GroupTask, "stage" | "taskId">): string {
   return stage === null ? printable(taskId) : `${printable(stage)}/${printable(taskId)}`;
 }
+
+/** Returns the name of the task that waits for a group or a request: `the task images of group report-7`. */
+export function parentWords(parent: GroupParent): string {
+  const { groupId, requestId, generation } = parent;
+  const owner = groupId === null ? `request ${printable(requestId)}` : `group ${printable(groupId)}`;
+  return `the task ${taskName(parent)} of ${owner}${generation === null ? "" : `, generation ${generation}`}`;
+}
+
+function parentFindings({ status: { parent } }: Snapshot): Finding[] {
+  if (parent === null) return [];
+  return [{ topic: "parent", text: `${capital(parentWords(parent))} waits for it.` }];
+}
+
+const capital = (text: string): string => text[0]?.toUpperCase() + text.slice(1);
 
 function taskFindings({ snapshot, open }: WhyInput): Finding[] {
   const { remaining } = snapshot.status;
@@ -146,11 +161,26 @@ function deliverer({ backend }: WhyInput): Finding {
   return { topic: "callback", text };
 }
 
-function childFinding({ taskId, snapshot }: Relative): Finding {
-  const { remaining, total } = snapshot.status;
-  const progress = `${grouped(remaining)} of ${count(total, "task")} open`;
-  const text = `The open task ${printable(taskId)} may be the child ${nameOf(snapshot)}: ${snapshot.state}, ${progress}.`;
+function childFinding(relative: Relative, parent: Snapshot): Finding {
+  const { taskId, snapshot } = relative;
+  const verb = snapshot === null || settles(snapshot, taskId, parent) ? "waits for" : "may be";
+  const text = `The open task ${printable(taskId)} ${verb} the child ${nameOf(relative)}: ${childState(snapshot)}.`;
   return { topic: "child", text };
+}
+
+/** Returns whether the end of a group or request settles a task of another one. */
+export function settles({ status }: Snapshot, taskId: string, { kind, id }: Pick<Snapshot, "kind" | "id">): boolean {
+  const { parent } = status;
+  return parent !== null && parent.taskId === taskId && (kind === "group" ? parent.groupId : parent.requestId) === id;
+}
+
+function childState(snapshot: Snapshot | null): string {
+  if (snapshot === null) return "not registered yet, or expired";
+  const { remaining, total, state, delivery } = snapshot.status;
+  const progress = `${snapshot.state}, ${grouped(remaining)} of ${count(total, "task")} open`;
+  return state === "open"
+    ? progress
+    : `${progress}, delivery ${delivery.state === "dead" ? "dead letter" : delivery.state}`;
 }
 
 /** How far `why` offers to move a deadline. A deadline that is later stays where it is. */
@@ -159,7 +189,7 @@ const EXTENSION_MS = 1_800_000;
 function openRemedies({ snapshot, open, relatives, nowMs }: WhyInput): Remedy[] {
   const { remaining, failed, deadlineAtMs, sealed: isSealed } = snapshot.status;
   const subject = (...flags: readonly string[]): string => subjectOf(snapshot, ...flags);
-  const remedies: Remedy[] = relatives.map(({ snapshot: child }) => ({
+  const remedies: Remedy[] = relatives.map((child) => ({
     command: `why ${subjectOf(child)}`,
     effect: "ask the same of the child",
   }));

@@ -108,18 +108,20 @@ describe("at 3 a.m., with the command line alone", () => {
   it("a child group hangs: it is found by the parent's task, and its end completes the parent", async () => {
     const { coordinator, cli } = worker;
     const tracker = new CompletionTracker(coordinator);
-    await tracker.register("book", ["text", { id: "images", group: "book/images" }]);
-    await tracker.register("book/images", ["1", "2"], { parent: { groupId: "book", taskId: "images" } });
+    await tracker.register("book", ["text", { id: "images", group: "pictures" }]);
+    await tracker.register("pictures", ["1", "2"], { parent: { groupId: "book", taskId: "images" } });
     await tracker.ack("book", "text");
-    await tracker.ack("book/images", "1");
+    await tracker.ack("pictures", "1");
 
     const why = await cli("why", "book");
-    expect(why.stdout).toContain("The open task images may be the child group book/images: open, 1 of 2 tasks open.");
-    expect(why.stdout).toContain("npx edge-coordinator why book/images");
-    expect((await cli("why", "book/images")).stdout).toContain("Open: 2.");
+    expect(why.stdout).toContain("The open task images waits for the child group pictures: open, 1 of 2 tasks open.");
+    expect(why.stdout).toContain("npx edge-coordinator why pictures");
+    const below = await cli("why", "pictures");
+    expect(below.stdout).toContain("The task images of group book waits for it.");
+    expect(below.stdout).toContain("Open: 2.");
 
-    const cancelled = await cli("cancel", "book/images", "--reason", "page 2 is missing", "--yes");
-    expect(cancelled).toMatchObject({ code: 0, stdout: 'group book/images is cancelled: "page 2 is missing"\n' });
+    const cancelled = await cli("cancel", "pictures", "--reason", "page 2 is missing", "--yes");
+    expect(cancelled).toMatchObject({ code: 0, stdout: 'group pictures is cancelled: "page 2 is missing"\n' });
     const end = await cli("watch", "book");
     expect(end).toMatchObject({
       code: 0,
