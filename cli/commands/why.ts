@@ -65,7 +65,7 @@ async function relativesOf({ subject, another }: SubjectContext, open: readonly 
   const others = [...declared, ...named].filter(({ kind, id }) => kind !== subject.kind || id !== subject.id);
   const looks = others.map(async (child): Promise<Relative[]> => {
     const snapshot = await another(child.id, child.kind).snapshot();
-    const isChild = declared.includes(child) || (snapshot !== null && settles(snapshot, child.taskId, subject));
+    const isChild = declared.includes(child) || (snapshot !== null && settles(snapshot.status, child.taskId, subject));
     return isChild || snapshot?.status.state === "open" ? [{ ...child, snapshot }] : [];
   });
   return (await Promise.all(looks)).flat();

@@ -1,4 +1,4 @@
-import type { GroupParent, GroupTask } from "../../src/index.js";
+import type { GroupParent, GroupStatus, GroupTask } from "../../src/index.js";
 import type { BackendName } from "../settings.js";
 import type { Snapshot } from "../snapshot.js";
 import { printable, quoted } from "../text/printable.js";
@@ -163,14 +163,13 @@ function deliverer({ backend }: WhyInput): Finding {
 
 function childFinding(relative: Relative, parent: Snapshot): Finding {
   const { taskId, snapshot } = relative;
-  const verb = snapshot === null || settles(snapshot, taskId, parent) ? "waits for" : "may be";
+  const verb = snapshot === null || settles(snapshot.status, taskId, parent) ? "waits for" : "may be";
   const text = `The open task ${printable(taskId)} ${verb} the child ${nameOf(relative)}: ${childState(snapshot)}.`;
   return { topic: "child", text };
 }
 
 /** Returns whether the end of a group or request settles a task of another one. */
-export function settles({ status }: Snapshot, taskId: string, { kind, id }: Pick<Snapshot, "kind" | "id">): boolean {
-  const { parent } = status;
+export function settles({ parent }: GroupStatus, taskId: string, { kind, id }: Pick<Snapshot, "kind" | "id">): boolean {
   return parent !== null && parent.taskId === taskId && (kind === "group" ? parent.groupId : parent.requestId) === id;
 }
 
