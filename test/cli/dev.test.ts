@@ -27,6 +27,9 @@ describe.each([
     await expect.poll(() => why("unhandled-1")).toContain('named "publish"');
     await expect.poll(() => why("dead-1")).toContain("dead letter: it is not tried again");
 
+    const request = await cli("why", "request-1", "--request");
+    expect(request.stdout).toContain("waits for the child group request-1/a");
+
     dev.kill("SIGINT");
     expect(await dev.ended()).toMatchObject({ code: 130 });
     expect((await cli("show", "open-1")).code).toBe(4);
