@@ -16,7 +16,11 @@ export function explain(input: WhyInput): Why {
   if (snapshot.status.state !== "open") {
     const { headline, isOver } = deliveryHeadline(snapshot);
     const { findings, remedies } = deliveryFindings(input);
-    return { headline, findings: [...endFindings(input), ...findings], remedies: isOver ? [] : remedies };
+    return {
+      headline,
+      findings: [...endFindings(input), ...parentFindings(snapshot), ...findings],
+      remedies: isOver ? [] : remedies,
+    };
   }
   return {
     headline: openHeadline(snapshot),
@@ -95,12 +99,11 @@ export function parentWords(parent: GroupParent): string {
   return `the task ${taskName(parent)} of ${owner}${generation === null ? "" : `, generation ${generation}`}`;
 }
 
-function parentFindings({ status: { parent } }: Snapshot): Finding[] {
+function parentFindings({ status: { parent, state } }: Snapshot): Finding[] {
   if (parent === null) return [];
-  return [{ topic: "parent", text: `${capital(parentWords(parent))} waits for it.` }];
+  const text = `Its end ${state === "open" ? "will settle" : "settles"} ${parentWords(parent)}.`;
+  return [{ topic: "parent", text }];
 }
-
-const capital = (text: string): string => text[0]?.toUpperCase() + text.slice(1);
 
 function taskFindings({ snapshot, open }: WhyInput): Finding[] {
   const { remaining } = snapshot.status;
@@ -134,10 +137,11 @@ function lastAck({ snapshot: { status }, nowMs }: WhyInput): Finding {
   return { topic: "last ack", text };
 }
 
-function sealed({ status }: Snapshot): Finding {
+function sealed({ kind, status }: Snapshot): Finding {
+  const until = kind === "group" ? "it does not complete before its seal" : "it is not final before its seal";
   const text = status.sealed
     ? "It is sealed: no more tasks are added."
-    : "It is not sealed: more tasks may be added, and it does not complete before its seal.";
+    : `It is not sealed: more tasks may be added, and ${until}.`;
   return { topic: "sealed", text };
 }
 

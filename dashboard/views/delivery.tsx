@@ -43,7 +43,8 @@ export function Delivery({
   );
 }
 
-function Line({ name, children }: { readonly name: string; readonly children?: unknown }) {
+/** A name and its value, in a list of facts. */
+export function Line({ name, children }: { readonly name: string; readonly children?: unknown }) {
   return (
     <div>
       <dt>{name}</dt>

@@ -72,8 +72,8 @@ function Value({ value }: { readonly value: unknown }) {
 /** The longest result on one line. */
 const LINE = 80;
 
-/** Line breaks of the JSON text stay; all other characters that could reorder a line are escaped. */
-function textOf(value: unknown): string {
+/** Returns a value as JSON text. Line breaks of the JSON text stay; all other characters that could reorder a line are escaped. */
+export function textOf(value: unknown): string {
   const line = JSON.stringify(value) ?? "null";
   const text = line.length <= LINE ? line : JSON.stringify(value, null, 2);
   return text.split("\n").map(printable).join("\n");

@@ -14,6 +14,7 @@ import { overviewAddress, type SubjectId, subjectAddress } from "../place.js";
 import { Actions } from "./actions.js";
 import { Delivery } from "./delivery.js";
 import { Facts } from "./facts.js";
+import { Registration } from "./registration.js";
 import { Results } from "./results.js";
 import { Stages } from "./stages.js";
 import { Tasks, useTasks } from "./tasks.js";
@@ -142,6 +143,7 @@ function Known({ api, subject, status, link, apply }: KnownProps) {
       <Errors status={status} />
       <Results api={api} subject={subject} status={status} version={version} />
       <Delivery kind={subject.kind} status={status} nowMs={nowMs} />
+      <Registration status={status} nowMs={nowMs} />
     </>
   );
 }

@@ -117,7 +117,7 @@ describe("at 3 a.m., with the command line alone", () => {
     expect(why.stdout).toContain("The open task images waits for the child group pictures: open, 1 of 2 tasks open.");
     expect(why.stdout).toContain("npx edge-coordinator why pictures");
     const below = await cli("why", "pictures");
-    expect(below.stdout).toContain("The task images of group book waits for it.");
+    expect(below.stdout).toContain("Its end will settle the task images of group book.");
     expect(below.stdout).toContain("Open: 2.");
 
     const cancelled = await cli("cancel", "pictures", "--reason", "page 2 is missing", "--yes");

@@ -198,7 +198,7 @@ describe("why an open group waits", () => {
   it("names the task that waits for it", () => {
     const parent = { groupId: null, requestId: "upload-7", stage: "parse", taskId: "a.pdf", generation: 3 };
     expect(why({ parent }).of("parent")).toEqual([
-      "The task parse/a.pdf of request upload-7, generation 3 waits for it.",
+      "Its end will settle the task parse/a.pdf of request upload-7, generation 3.",
     ]);
   });
 });

@@ -46,6 +46,7 @@ export function requests(begin: (options?: VisitOptions) => Promise<Visit>): voi
         .getByRole("link", { name: /^upload-31/ })
         .click();
       await visit.sees("request upload-31 waits for 1 of 4 tasks.");
+      await page.getByRole("region", { name: "Registration" }).getByText('{"user":"ada"}').waitFor();
       await page.getByRole("row", { name: "embed 4 1 2 2 1" }).waitFor();
       await page.getByRole("region", { name: "Errors" }).getByText("the model is overloaded").waitFor();
       await visit.confirm("Extend");
@@ -77,7 +78,7 @@ export function requests(begin: (options?: VisitOptions) => Promise<Visit>): voi
       await visit.sees("Open: scan/scan-34.");
       await visit.button("Look for such groups").click();
       await page.getByRole("link", { name: /^scan-34.*look here/ }).click();
-      await visit.sees("The task scan/scan-34 of request upload-34 waits for it.");
+      await visit.sees("Its end will settle the task scan/scan-34 of request upload-34.");
       await visit.button("Cancel group").click();
       await visit
         .dialog()
