@@ -1,11 +1,10 @@
 import type { Command } from "commander";
 import { CoordinationError, type GroupTask } from "../../src/index.js";
-import { isId } from "../../src/lib/validate.js";
 import { type SubjectContext, subjectCommand, subjectContext } from "../context.js";
 import { EXIT } from "../exit.js";
 import type { Relative, Why } from "../report/explanation.js";
 import { whyText } from "../report/sentences.js";
-import { explain, explainUnknown, NAMED_TASKS, settles } from "../report/why.js";
+import { childIds, explain, explainUnknown, NAMED_TASKS, settles } from "../report/why.js";
 import { backendWords } from "../settings.js";
 import type { Snapshot } from "../snapshot.js";
 import { allTasks, type ChildTask, type Subject } from "../subject.js";
@@ -59,8 +58,7 @@ async function relativesOf({ subject, another }: SubjectContext, open: readonly 
   const declared = await subject.children(NAMED_TASKS);
   const named = open.flatMap(({ taskId }): ChildTask[] => {
     if (declared.some((child) => child.taskId === taskId)) return [];
-    const ids = [taskId, `${subject.id}/${taskId}`].filter((id) => isId(id));
-    return ids.map((id) => ({ taskId, kind: "group", id }));
+    return childIds(subject.id, taskId).map((id) => ({ taskId, kind: "group", id }));
   });
   const others = [...declared, ...named].filter(({ kind, id }) => kind !== subject.kind || id !== subject.id);
   const looks = others.map(async (child): Promise<Relative[]> => {

@@ -1,4 +1,5 @@
 import type { GroupParent, GroupStatus, GroupTask } from "../../src/index.js";
+import { isId } from "../../src/lib/validate.js";
 import type { BackendName } from "../settings.js";
 import type { Snapshot } from "../snapshot.js";
 import { printable, quoted } from "../text/printable.js";
@@ -175,6 +176,11 @@ function childFinding(relative: Relative, parent: Snapshot): Finding {
 /** Returns whether the end of a group or request settles a task of another one. */
 export function settles({ parent }: GroupStatus, taskId: string, { kind, id }: Pick<Snapshot, "kind" | "id">): boolean {
   return parent !== null && parent.taskId === taskId && (kind === "group" ? parent.groupId : parent.requestId) === id;
+}
+
+/** Returns the ids that an undeclared child of a task may have: `TASK`, and `GROUP/TASK`. */
+export function childIds(parentId: string, taskId: string): string[] {
+  return [taskId, `${parentId}/${taskId}`].filter((id) => isId(id));
 }
 
 function childState(snapshot: Snapshot | null): string {

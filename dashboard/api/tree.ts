@@ -1,6 +1,5 @@
-import { settles } from "../../cli/report/why.js";
+import { childIds, settles } from "../../cli/report/why.js";
 import type { GroupStatus } from "../../src/delivery/group-status.js";
-import { isId } from "../../src/lib/validate.js";
 import type { GroupTask } from "../../src/trackers/group/reader.js";
 import type { SubjectId } from "../place.js";
 import type { ApiClient, ChildTask } from "./client.js";
@@ -60,8 +59,7 @@ export async function findChildren(
   open: readonly GroupTask[],
 ): Promise<TreeNode[]> {
   const candidates = open.slice(0, NAMED_TASKS).flatMap(({ taskId, stage }) => {
-    const ids = [taskId, `${subject.id}/${taskId}`].filter((id) => isId(id));
-    return ids.map((id) => ({ kind: "group", id, taskId, stage }) as const);
+    return childIds(subject.id, taskId).map((id) => ({ kind: "group", id, taskId, stage }) as const);
   });
   const statuses = await api.statuses(candidates);
   return candidates.flatMap((child, i) => {
