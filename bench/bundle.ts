@@ -26,21 +26,21 @@ export const USES: readonly Use[] = [
   {
     what: "`.`, all of it: memory, custom backends and their machines too",
     source: all("index.ts"),
-    most: 53_000,
+    most: 53_100,
     target: 8_000,
   },
   { what: "`./upstash`, with its scripts", source: all("backends/upstash/index.ts"), most: 55_700, target: 10_000 },
   { what: "`./http`", source: all("backends/http/index.ts"), most: 9_900, target: 4_000 },
-  { what: "`./hono`", source: all("hono/index.ts"), most: 29_000, target: 4_000 },
+  { what: "`./hono`", source: all("hono/index.ts"), most: 29_100, target: 4_000 },
   {
     what: "`requestWait` of `./hono`, without `idempotency`",
     source: `export { requestWait } from "./src/hono/index.ts"`,
-    most: 18_000,
+    most: 18_050,
   },
   { what: "`idempotency` of `./hono`", source: `export { idempotency } from "./src/hono/index.ts"`, most: 8_100 },
   { what: "`./webhook`", source: all("webhook/index.ts"), most: 5_150, target: 4_000 },
   { what: "`./otel`", source: all("otel/index.ts"), most: 5_300 },
-  { what: "`./durable-object`", source: all("backends/durable-object/object/index.ts"), most: 42_700, target: 12_000 },
+  { what: "`./durable-object`", source: all("backends/durable-object/object/index.ts"), most: 42_750, target: 12_000 },
 ];
 
 /** The minified bundle of a module, as an application's tools make it. */

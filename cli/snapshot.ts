@@ -20,6 +20,10 @@ export interface Snapshot {
 
 export function snapshotOf(kind: Kind, id: string, view: View): Snapshot {
   const status = groupStatus(id, view);
-  const state = kind === "group" ? status.state : requestStateOf(status);
-  return { kind, id, status, state, hasPolicy: view.hasPolicy === true };
+  return { kind, id, status, state: stateOf(kind, status), hasPolicy: view.hasPolicy === true };
+}
+
+/** Returns the state in the words of the kind: a request is `pending`, `complete`, … */
+export function stateOf(kind: Kind, status: GroupStatus): string {
+  return kind === "group" ? status.state : requestStateOf(status);
 }

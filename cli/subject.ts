@@ -19,6 +19,13 @@ export interface TaskQuery {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A task, and the group or request that does it. */
+export interface ChildTask {
+  readonly taskId: string;
+  readonly kind: Kind;
+  readonly id: string;
+}
+
 /** A group or a request that a command is about. */
 export interface Subject {
   readonly kind: Kind;
@@ -28,6 +35,8 @@ export interface Subject {
   /** Returns the status in the form that texts are made from. */
   snapshot(): Promise<Snapshot | null>;
   tasks(query: TaskQuery): Promise<TaskPage | null>;
+  /** Returns the first children of open tasks, as the tasks were added with them. */
+  children(limit: number): Promise<ChildTask[]>;
   progress(after: string | undefined): AsyncIterable<Status>;
   seal(generation: number | undefined): Promise<Status | null>;
   redeliver(generation: number | undefined): Promise<Status | null>;
@@ -57,6 +66,13 @@ export function subjectOf(coordinator: Coordinator, { id, kind, signal }: Subjec
       return view === undefined ? null : snapshotOf(kind, id, view);
     },
     tasks: (query) => tracker.tasks(id, { signal, ...query }),
+    async children(limit) {
+      const step = isGroup ? "completion.children" : "request.children";
+      const { items } = await coordinator.run(step, id, { after: 0, limit }, { signal });
+      return items.map((line) => {
+        return { taskId: line.id, kind: line.machine === "request" ? "request" : "group", id: line.groupId };
+      });
+    },
     progress: (after) => tracker.progress(id, { after, signal }),
     seal: (generation) => (isGroup ? groups.seal(id, { generation, signal }) : requests.seal(id, { signal })),
     redeliver: (generation) => tracker.redeliver(id, { generation, signal }),

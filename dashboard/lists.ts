@@ -1,7 +1,9 @@
-/** A list of groups that the page shows. */
+import type { Kind } from "../cli/snapshot.js";
+
+/** A list of groups or requests that the page shows. */
 export interface ListKind {
   readonly title: string;
-  /** The query of `GET /v1/groups`. */
+  /** The query of `GET /v1/groups` or `GET /v1/requests`. */
   readonly query: string;
   /** One sentence: which groups are in it. */
   readonly about: string;
@@ -40,11 +42,18 @@ export const LISTS = {
 
 export type ListName = keyof typeof LISTS;
 
-export const LIST_NAMES = Object.keys(LISTS) as readonly ListName[];
+/** Requests take no policy: none is listed as failed, and one that is complete is open or ended. */
+const OF_GROUPS: readonly ListName[] = ["completed", "failed"];
+
+/** The lists of a kind, in the order of their urgency. */
+export function listNames(kind: Kind): ListName[] {
+  const all = Object.keys(LISTS) as ListName[];
+  return kind === "group" ? all : all.filter((name) => !OF_GROUPS.includes(name));
+}
 
 /** The lists that a person needs first. */
 export const TROUBLE = ["stuck", "dead", "unhandled"] as const satisfies readonly ListName[];
 
-export function isListName(name: string): name is ListName {
-  return Object.hasOwn(LISTS, name);
+export function isListName(kind: Kind, name: string): name is ListName {
+  return (listNames(kind) as readonly string[]).includes(name);
 }

@@ -1,32 +1,41 @@
+import type { Kind } from "../cli/snapshot.js";
 import { pathSegment } from "./api/path-segment.js";
 import { isListName, type ListName } from "./lists.js";
 
+/** A group or a request. A group and a request with the same id are two records. */
+export interface SubjectId {
+  readonly kind: Kind;
+  readonly id: string;
+}
+
 /** The view that the page shows. It is in the fragment of the address, which no server receives. */
 export type Place =
-  | { readonly view: "overview" }
-  | { readonly view: "list"; readonly list: ListName }
-  | { readonly view: "group"; readonly id: string; readonly parent: string | null };
+  | { readonly view: "overview"; readonly kind: Kind }
+  | { readonly view: "list"; readonly kind: Kind; readonly list: ListName }
+  | ({ readonly view: "subject" } & SubjectId);
 
-/** Returns the place of a fragment. A fragment that names none is the overview. */
+/** Returns the place of a fragment. A fragment that names none is the overview of the groups. */
 export function placeOf(fragment: string): Place {
-  const [view, first = "", within, second = ""] = fragment.replace(/^#?\/?/, "").split("/");
-  if (view === "list" && isListName(first)) return { view, list: first };
-  const id = decoded(first);
-  if (view !== "groups" || id === "") return { view: "overview" };
-  const parent = within === "in" ? decoded(second) : "";
-  return { view: "group", id, parent: parent === "" ? null : parent };
+  const [first, second = "", third] = fragment.replace(/^#?\/?/, "").split("/");
+  if (first === "list") {
+    const kind = third === "requests" ? "request" : "group";
+    if (isListName(kind, second)) return { view: "list", kind, list: second };
+  }
+  const kind = first === "requests" ? "request" : "group";
+  const id = first === "groups" || first === "requests" ? decoded(second) : "";
+  return id === "" ? { view: "overview", kind } : { view: "subject", kind, id };
 }
 
-export const OVERVIEW = "#/";
-
-export function listAddress(list: ListName): string {
-  return `#/list/${list}`;
+export function overviewAddress(kind: Kind): string {
+  return kind === "group" ? "#/" : "#/requests";
 }
 
-/** @param parent the group that led here: the page links back to it. */
-export function groupAddress(id: string, parent?: string): string {
-  const address = `#/groups/${pathSegment(id)}`;
-  return parent === undefined ? address : `${address}/in/${pathSegment(parent)}`;
+export function listAddress(list: ListName, kind: Kind): string {
+  return `#/list/${list}${kind === "group" ? "" : "/requests"}`;
+}
+
+export function subjectAddress({ kind, id }: SubjectId): string {
+  return `#/${kind}s/${pathSegment(id)}`;
 }
 
 function decoded(text: string): string {

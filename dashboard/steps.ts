@@ -1,10 +1,13 @@
 import { taskName } from "../cli/report/why.js";
 import { printable } from "../cli/text/printable.js";
 import { count, fromNow, inWords } from "../cli/text/time.js";
+import type { TaskRef } from "../src/core/group/record.js";
+import type { RetryOutput } from "../src/core/group/repair.js";
+import type { GroupView } from "../src/core/group/view.js";
 import type { GroupStatus } from "../src/delivery/group-status.js";
-import type { RetryResult } from "../src/trackers/group/calls.js";
 import type { GroupTask } from "../src/trackers/group/reader.js";
-import type { ApiClient } from "./api/client.js";
+import { type ApiClient, statusOf } from "./api/client.js";
+import type { SubjectId } from "./place.js";
 
 /** The fields that a person filled in, in the dialog of an action. */
 export interface Entered {
@@ -19,7 +22,7 @@ export interface Outcome {
   readonly status: GroupStatus | null;
 }
 
-/** An action on a group, and the words of its confirmation. */
+/** An action on a group or a request, and the words of its confirmation. */
 export interface Action {
   /** The label of its button. */
   readonly label: string;
@@ -32,17 +35,17 @@ export interface Action {
   run(api: ApiClient, entered: Entered): Promise<Outcome>;
 }
 
-/** Returns the actions that a group takes now: first those that mend. */
-export function actionsOf(status: GroupStatus, nowMs: number): Action[] {
-  if (status.state !== "open") return status.delivery.state === "none" ? [] : [redeliver(status)];
+/** Returns the actions that a group or a request takes now: first those that mend. */
+export function actionsOf(subject: SubjectId, status: GroupStatus, nowMs: number): Action[] {
+  if (status.state !== "open") return status.delivery.state === "none" ? [] : [redeliver(subject, status)];
   const actions: Action[] = [];
-  if (status.failed > 0) actions.push(retryAll(status));
-  if (status.deadlineAtMs !== null) actions.push(extend(status, nowMs));
-  if (!status.sealed) actions.push(seal(status));
-  return [...actions, cancel(status)];
+  if (status.failed > 0) actions.push(retryAll(subject, status));
+  if (status.deadlineAtMs !== null) actions.push(extend(subject, status, nowMs));
+  if (!status.sealed) actions.push(seal(subject, status));
+  return [...actions, cancel(subject, status)];
 }
 
-function redeliver({ groupId, generation, delivery }: GroupStatus): Action {
+function redeliver(subject: SubjectId, { generation, delivery }: GroupStatus): Action {
   const effects = [
     "The callback is queued again at once, with a full set of attempts.",
     `It keeps its delivery id ${printable(delivery.deliveryId ?? "")}, so that a receiver recognises a repeat.`,
@@ -56,10 +59,10 @@ function redeliver({ groupId, generation, delivery }: GroupStatus): Action {
     label: "Redeliver",
     title: "Make the callback again?",
     effects,
-    run: async (api) => ({
-      text: "The callback is queued.",
-      status: await api.step<GroupStatus>(groupId, "redeliver", { generation }),
-    }),
+    async run(api) {
+      const output = await api.run(subject, "redeliver", { op: newOp(), generation });
+      return outcomeOf(subject, output, "The callback is queued.");
+    },
   };
 }
 
@@ -69,90 +72,109 @@ const RETRY_EFFECTS = [
 ];
 
 /** Opens one failed task again. */
-export function retryOf({ groupId, generation }: GroupStatus, task: GroupTask): Action {
+export function retryOf(subject: SubjectId, { generation }: GroupStatus, task: GroupTask): Action {
   return {
     label: "Retry",
     title: `Open the task ${taskName(task)} again?`,
     effects: RETRY_EFFECTS,
-    run: async (api) => reopened([await api.step<RetryResult>(groupId, "retry", { tasks: [refOf(task)], generation })]),
+    run: async (api) => {
+      const input = { op: newOp(), tasks: [refOf(task)], generation };
+      return reopened(subject, [await api.run(subject, "retry", input)]);
+    },
   };
 }
 
 /** The largest page of tasks, and the most of one call. */
 const MOST_TASKS = 1_000;
 
-function retryAll({ groupId, generation, failed }: GroupStatus): Action {
+function retryAll(subject: SubjectId, { generation, failed }: GroupStatus): Action {
   return {
     label: "Retry failed tasks",
     title: `Open ${failed === 1 ? "the failed task" : `all ${count(failed, "failed task")}`} again?`,
     effects: RETRY_EFFECTS,
     run: async (api) => {
-      const answers: RetryResult[] = [];
+      const answers: RetryOutput[] = [];
       for (let after: number | null = 0; after !== null; ) {
-        const page = await api.tasks(groupId, { state: "failed", after, limit: MOST_TASKS });
+        const page = await api.tasks(subject, { state: "failed", after, limit: MOST_TASKS });
         const tasks = (page?.items ?? []).map(refOf);
-        if (tasks.length > 0) answers.push(await api.step<RetryResult>(groupId, "retry", { tasks, generation }));
+        if (tasks.length > 0) answers.push(await api.run(subject, "retry", { op: newOp(), tasks, generation }));
         after = page?.next ?? null;
       }
-      return reopened(answers);
+      return reopened(subject, answers);
     },
   };
 }
 
-function refOf({ taskId, stage }: GroupTask): object {
+function refOf({ taskId, stage }: GroupTask): TaskRef {
   return stage === null ? { id: taskId } : { stage, id: taskId };
 }
 
-function reopened(answers: readonly RetryResult[]): Outcome {
-  const number = answers.reduce((sum, answer) => sum + answer.reopened.length, 0);
+function reopened(subject: SubjectId, answers: readonly RetryOutput[]): Outcome {
+  // A letter for each task: "r" for one that is open again.
+  const number = answers.reduce((sum, { letters = "" }) => sum + letters.split("r").length - 1, 0);
   const last = answers.at(-1);
   if (last === undefined) return { text: "Nothing was opened: no failed task is listed.", status: null };
   const text = {
     retried: `${count(number, "task")} opened again.`,
-    late: "Nothing was opened: the group has ended meanwhile.",
-    unknown: "Nothing was opened: the group is gone, or was registered anew.",
+    late: `Nothing was opened: the ${subject.kind} has ended meanwhile.`,
+    unknown: `Nothing was opened: the ${subject.kind} is gone, or was registered anew.`,
   }[last.outcome];
-  return { text, status: last.status };
+  return { text, status: statusOf(subject.id, last) };
 }
 
-function extend({ groupId, generation, deadlineAtMs }: GroupStatus, nowMs: number): Action {
+function extend(subject: SubjectId, { generation, deadlineAtMs }: GroupStatus, nowMs: number): Action {
   const due = deadlineAtMs === null ? "" : ` It times out ${fromNow(deadlineAtMs, nowMs)} now.`;
   return {
     label: "Extend",
     title: "Move the deadline?",
-    effects: [`The group gets more time, counted from now.${due}`, "A deadline that is later already stays."],
+    effects: [`The ${subject.kind} gets more time, counted from now.${due}`, "A deadline that is later already stays."],
     asks: "duration",
-    run: async (api, { seconds: timeoutSec }) => ({
-      text: `The deadline is in ${inWords(timeoutSec * 1_000)}, or later where it was later.`,
-      status: await api.step<GroupStatus>(groupId, "extend", { timeoutSec, generation }),
-    }),
+    async run(api, { seconds }) {
+      const timeoutMs = seconds * 1_000;
+      const output = await api.run(subject, "extend", { op: newOp(), timeoutMs, generation });
+      return outcomeOf(subject, output, `The deadline is in ${inWords(timeoutMs)}, or later where it was later.`);
+    },
   };
 }
 
-function seal({ groupId, generation, remaining }: GroupStatus): Action {
+function seal(subject: SubjectId, { generation, remaining }: GroupStatus): Action {
+  const { kind } = subject;
   const then =
-    remaining === 0 ? "No task is open, so the group completes." : "The group completes after its open tasks.";
+    remaining === 0 ? `No task is open, so the ${kind} completes.` : `The ${kind} completes after its open tasks.`;
   return {
     label: "Seal",
     title: "Say that no more tasks come?",
     effects: [then, "Calls that add tasks are refused from then on. This cannot be undone."],
-    run: async (api) => ({
-      text: "The group is sealed.",
-      status: await api.step<GroupStatus>(groupId, "seal", { generation }),
-    }),
+    async run(api) {
+      const output = await api.run(subject, "seal", { op: newOp(), generation });
+      return outcomeOf(subject, output, `The ${kind} is sealed.`);
+    },
   };
 }
 
-function cancel({ groupId, generation, remaining }: GroupStatus): Action {
+function cancel(subject: SubjectId, { generation, remaining }: GroupStatus): Action {
+  const { kind } = subject;
   return {
-    label: "Cancel group",
-    title: "End this group now?",
+    label: `Cancel ${kind}`,
+    title: `End this ${kind} now?`,
     effects: [`${count(remaining, "open task")} will not count any more. This cannot be undone.`],
     asks: "reason",
     isDangerous: true,
-    run: async (api, { reason, cascade }) => ({
-      text: "The group is cancelled.",
-      status: await api.step<GroupStatus>(groupId, "cancel", { reason, cascade, generation }),
-    }),
+    async run(api, { reason, cascade }) {
+      const spares = cascade ? {} : { sparesChildren: true };
+      const output = await api.run(subject, "cancel", { reason, generation, ...spares });
+      return outcomeOf(subject, output, `The ${kind} is cancelled.`);
+    },
   };
+}
+
+/** Returns the outcome of a step. A step without a view found nothing to change. */
+function outcomeOf({ kind, id }: SubjectId, output: { readonly view?: GroupView }, text: string): Outcome {
+  const status = statusOf(id, output);
+  return { text: status === null ? `Nothing was changed: the ${kind} is gone.` : text, status };
+}
+
+/** Returns a new operation id. Without https the browser has no `crypto.randomUUID`. */
+function newOp(): string {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

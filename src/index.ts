@@ -22,6 +22,7 @@ export type {
   DeliveryStatus,
   FailedGroup,
   GroupError,
+  GroupParent,
   GroupStage,
   GroupStatus,
   OpenGroup,

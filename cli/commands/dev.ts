@@ -73,7 +73,8 @@ async function serve(running: Running, options: DevOptions, cli: Cli): Promise<v
   const coordinator = await connect({ backend, url, token, keyPrefix: undefined, allowHttp: false, other: undefined });
   const seeded = options.seed ? await seed(coordinator) : [];
   const print = printerOf(cli, options);
-  if (print.isJson) print.json({ backend, url, token, groups: seeded.map(({ id }) => id) });
+  if (print.isJson)
+    print.json({ backend, url, token, groups: idsOf(seeded, "group"), requests: idsOf(seeded, "request") });
   else print.text(devText(running, seeded));
   // Redis has no timers: without a drain, no deadline and no retry would come.
   const stop = isDrainable(coordinator) ? drainEvery(coordinator, { everyMs: DRAIN_MS, onEvent: () => {} }) : undefined;
@@ -83,13 +84,19 @@ async function serve(running: Running, options: DevOptions, cli: Cli): Promise<v
   cli.exitWith(EXIT.interrupted);
 }
 
+function idsOf(seeded: readonly Seeded[], kind: Seeded["kind"]): string[] {
+  return seeded.filter((each) => each.kind === kind).map(({ id }) => id);
+}
+
 function devText({ server: { url }, backend, token }: Running, seeded: readonly Seeded[]): string {
   const [what, variables] =
     backend === "http"
       ? ["The Worker runs", ["COORDINATOR_URL", "COORDINATOR_TOKEN"]]
       : ["A local Redis runs", ["UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"]];
   const lines = [`export ${variables[0]}=${url}`, `export ${variables[1]}=${token}`];
-  const groups = table(seeded.map(({ id, shows }) => [`  ${id}`, shows]));
+  const groups = table(
+    seeded.map(({ kind, id, shows }) => [`  ${id}${kind === "request" ? " --request" : ""}`, shows]),
+  );
   const look = "npx edge-coordinator why stuck-1";
   const examples = seeded.length === 0 ? "" : `\nGroups to look at, in another terminal:\n${groups}\n  ${look}\n`;
   return `${what} at ${url}. It keeps nothing. Ctrl-C ends it.\n\n${lines.join("\n")}\n${examples}`;

@@ -1,14 +1,13 @@
 import type { Command } from "commander";
 import { CoordinationError, type GroupTask } from "../../src/index.js";
-import { isId } from "../../src/lib/validate.js";
 import { type SubjectContext, subjectCommand, subjectContext } from "../context.js";
 import { EXIT } from "../exit.js";
 import type { Relative, Why } from "../report/explanation.js";
 import { whyText } from "../report/sentences.js";
-import { explain, explainUnknown, NAMED_TASKS } from "../report/why.js";
+import { childIds, explain, explainUnknown, NAMED_TASKS, settles } from "../report/why.js";
 import { backendWords } from "../settings.js";
 import type { Snapshot } from "../snapshot.js";
-import { allTasks, type Subject } from "../subject.js";
+import { allTasks, type ChildTask, type Subject } from "../subject.js";
 import type { Cli } from "../terminal.js";
 
 /** The largest page, since a page with a state may hold few of the tasks that it looks at. */
@@ -51,16 +50,21 @@ async function openTasks(subject: Subject): Promise<GroupTask[] | null> {
 }
 
 /**
- * Returns open groups and requests that are named like an open task: `TASK`, or `GROUP/TASK`. No status says which group a
- * task waits for, so only the name tells.
+ * Returns the children that the open tasks were added with. Further, groups that are named like an open task, `TASK` or
+ * `GROUP/TASK`, if they are open or name this task as their parent's.
  */
 async function relativesOf({ subject, another }: SubjectContext, open: readonly GroupTask[]): Promise<Relative[]> {
-  const looks = open.flatMap(({ taskId }) => {
-    const ids = [taskId, `${subject.id}/${taskId}`].filter((id) => id !== subject.id && isId(id));
-    return ids.map(async (id): Promise<Relative | null> => {
-      const snapshot = await another(id, "group").snapshot();
-      return snapshot?.status.state === "open" ? { taskId, snapshot } : null;
-    });
+  if (open.length === 0) return [];
+  const declared = await subject.children(NAMED_TASKS);
+  const named = open.flatMap(({ taskId }): ChildTask[] => {
+    if (declared.some((child) => child.taskId === taskId)) return [];
+    return childIds(subject.id, taskId).map((id) => ({ taskId, kind: "group", id }));
   });
-  return (await Promise.all(looks)).filter((relative) => relative !== null);
+  const others = [...declared, ...named].filter(({ kind, id }) => kind !== subject.kind || id !== subject.id);
+  const looks = others.map(async (child): Promise<Relative[]> => {
+    const snapshot = await another(child.id, child.kind).snapshot();
+    const isChild = declared.includes(child) || (snapshot !== null && settles(snapshot.status, child.taskId, subject));
+    return isChild || snapshot?.status.state === "open" ? [{ ...child, snapshot }] : [];
+  });
+  return (await Promise.all(looks)).flat();
 }

@@ -1,14 +1,16 @@
-import { CompletionTracker, type Coordinator } from "../../src/index.js";
+import { CompletionTracker, type Coordinator, RequestWaitTracker } from "../../src/index.js";
+import type { Kind } from "../snapshot.js";
 
-/** A seeded group, and what it shows. */
+/** A seeded group or request, and what it shows. */
 export interface Seeded {
+  readonly kind: Kind;
   readonly id: string;
   readonly shows: string;
 }
 
 const DAY_SEC = 86_400;
 
-/** Registers one group of each kind that an operator meets. A group that exists already is left as it is. */
+/** Registers what an operator meets. A group or request that exists already is left as it is. */
 export async function seed(coordinator: Coordinator): Promise<Seeded[]> {
   const tracker = new CompletionTracker(coordinator, { onEvent: () => {} });
   const options = { timeoutSec: DAY_SEC, ttlSec: DAY_SEC };
@@ -36,11 +38,23 @@ export async function seed(coordinator: Coordinator): Promise<Seeded[]> {
   await tracker.register("dead-1", ["chunk-1"], { ...options, parent: { groupId: "ended-1", taskId: "no-such-task" } });
   await tracker.ack("dead-1", "chunk-1");
 
+  // It is not sealed, and waits for a group that it does not name.
+  const requests = new RequestWaitTracker(coordinator, { stages: ["parse", "embed"], onEvent: () => {} });
+  await requests.register("request-1", { timeoutSec: DAY_SEC, ttlSec: DAY_SEC });
+  await requests.add("request-1", "parse", ["a.pdf", "b.pdf"]);
+  await requests.ack("request-1", "parse", "a.pdf", { next: [{ stage: "embed", taskIds: "request-1/a" }] });
+  await requests.fail("request-1", "parse", "b.pdf", "the file is encrypted");
+  await tracker.register("request-1/a", ["chunk-1", "chunk-2"], {
+    ...options,
+    parent: { requestId: "request-1", stage: "embed", taskId: "request-1/a" },
+  });
+
   return [
-    { id: "open-1", shows: "two of three tasks are open" },
-    { id: "ended-1", shows: "all tasks are done" },
-    { id: "stuck-1", shows: "waits for a child group, and for its seal" },
-    { id: "unhandled-1", shows: "no running instance has the handler of its callback" },
-    { id: "dead-1", shows: "its callback is a dead letter" },
+    { kind: "group", id: "open-1", shows: "two of three tasks are open" },
+    { kind: "group", id: "ended-1", shows: "all tasks are done" },
+    { kind: "group", id: "stuck-1", shows: "waits for a child group, and for its seal" },
+    { kind: "group", id: "unhandled-1", shows: "no running instance has the handler of its callback" },
+    { kind: "group", id: "dead-1", shows: "its callback is a dead letter" },
+    { kind: "request", id: "request-1", shows: "a request with a failed task, which waits for a group" },
   ];
 }

@@ -7,21 +7,22 @@ export interface WhyInput {
   readonly snapshot: Snapshot;
   /** The first open tasks; null where the group has a number of tasks and no list. */
   readonly open: readonly GroupTask[] | null;
-  /** Groups and requests that are named like an open task, and may be its children. */
+  /** The children of open tasks, and open groups that are named like one. */
   readonly relatives: readonly Relative[];
   readonly backend: BackendName;
   readonly nowMs: number;
 }
 
-/** A group or a request that an open task may wait for. */
-export interface Relative {
+/** A group or a request that an open task waits for, or may wait for. */
+export interface Relative extends Pick<Snapshot, "kind" | "id"> {
   readonly taskId: string;
-  readonly snapshot: Snapshot;
+  /** Null for a child that is not registered yet, or has expired. */
+  readonly snapshot: Snapshot | null;
 }
 
 /** One fact. */
 export interface Finding {
-  readonly topic: "tasks" | "failed" | "last ack" | "sealed" | "ends" | "end" | "child" | "callback";
+  readonly topic: "parent" | "tasks" | "failed" | "last ack" | "sealed" | "ends" | "end" | "child" | "callback";
   readonly text: string;
 }
 

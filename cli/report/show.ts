@@ -3,7 +3,7 @@ import { colourOf, type Paint } from "../text/paint.js";
 import { printable, printableJson, quoted } from "../text/printable.js";
 import { table } from "../text/table.js";
 import { count, grouped, when } from "../text/time.js";
-import { taskName } from "./why.js";
+import { parentWords, taskName } from "./why.js";
 
 /** Returns a status as lines of names and values. */
 export function showText({ kind, id, status, state, hasPolicy }: Snapshot, paint: Paint, nowMs: number): string {
@@ -29,6 +29,7 @@ export function showText({ kind, id, status, state, hasPolicy }: Snapshot, paint
   if (delivery.attempts > 0) rows.push(["attempts", String(delivery.attempts)]);
   if (delivery.lastError !== null) rows.push(["last error", quoted(delivery.lastError, 300)]);
   if (delivery.nextAttemptAtMs !== null) rows.push(["next attempt", when(delivery.nextAttemptAtMs, nowMs)]);
+  if (status.parent !== null) rows.push(["parent", parentWords(status.parent)]);
   if (metadata !== null) rows.push(["metadata", printableJson(metadata)]);
   const title = paint("bold", `${kind} ${printable(id)}`);
   return `${title}\n${table(rows.map(([name, value]) => [`  ${name}`, value]))}${stagesText(status)}${errorsText(status)}`;

@@ -1,4 +1,5 @@
-import type { GroupTask } from "../../src/index.js";
+import type { GroupParent, GroupStatus, GroupTask } from "../../src/index.js";
+import { isId } from "../../src/lib/validate.js";
 import type { BackendName } from "../settings.js";
 import type { Snapshot } from "../snapshot.js";
 import { printable, quoted } from "../text/printable.js";
@@ -16,18 +17,23 @@ export function explain(input: WhyInput): Why {
   if (snapshot.status.state !== "open") {
     const { headline, isOver } = deliveryHeadline(snapshot);
     const { findings, remedies } = deliveryFindings(input);
-    return { headline, findings: [...endFindings(input), ...findings], remedies: isOver ? [] : remedies };
+    return {
+      headline,
+      findings: [...endFindings(input), ...parentFindings(snapshot), ...findings],
+      remedies: isOver ? [] : remedies,
+    };
   }
   return {
     headline: openHeadline(snapshot),
     findings: [
+      ...parentFindings(snapshot),
       ...taskFindings(input),
       ...failureFindings(snapshot),
       lastAck(input),
       sealed(snapshot),
       ...clocks(input),
       deliverer(input),
-      ...input.relatives.map((relative) => childFinding(relative)),
+      ...input.relatives.map((relative) => childFinding(relative, snapshot)),
     ],
     remedies: openRemedies(input),
   };
@@ -67,7 +73,7 @@ export function explainUnknown(
   };
 }
 
-const nameOf = ({ kind, id }: Snapshot): string => `${kind} ${printable(id)}`;
+const nameOf = ({ kind, id }: Pick<Snapshot, "kind" | "id">): string => `${kind} ${printable(id)}`;
 
 function openHeadline(snapshot: Snapshot): string {
   const { remaining, total, sealed: isSealed } = snapshot.status;
@@ -85,6 +91,19 @@ const allOf = (total: number): string => (total === 1 ? "its one task has" : `al
 /** Returns a task's name: its id, after its stage where it has one. */
 export function taskName({ stage, taskId }: Pick<GroupTask, "stage" | "taskId">): string {
   return stage === null ? printable(taskId) : `${printable(stage)}/${printable(taskId)}`;
+}
+
+/** Returns the name of the task that waits for a group or a request: `the task images of group report-7`. */
+export function parentWords(parent: GroupParent): string {
+  const { groupId, requestId, generation } = parent;
+  const owner = groupId === null ? `request ${printable(requestId)}` : `group ${printable(groupId)}`;
+  return `the task ${taskName(parent)} of ${owner}${generation === null ? "" : `, generation ${generation}`}`;
+}
+
+function parentFindings({ status: { parent, state } }: Snapshot): Finding[] {
+  if (parent === null) return [];
+  const text = `Its end ${state === "open" ? "will settle" : "settles"} ${parentWords(parent)}.`;
+  return [{ topic: "parent", text }];
 }
 
 function taskFindings({ snapshot, open }: WhyInput): Finding[] {
@@ -119,10 +138,11 @@ function lastAck({ snapshot: { status }, nowMs }: WhyInput): Finding {
   return { topic: "last ack", text };
 }
 
-function sealed({ status }: Snapshot): Finding {
+function sealed({ kind, status }: Snapshot): Finding {
+  const until = kind === "group" ? "it does not complete before its seal" : "it is not final before its seal";
   const text = status.sealed
     ? "It is sealed: no more tasks are added."
-    : "It is not sealed: more tasks may be added, and it does not complete before its seal.";
+    : `It is not sealed: more tasks may be added, and ${until}.`;
   return { topic: "sealed", text };
 }
 
@@ -146,11 +166,30 @@ function deliverer({ backend }: WhyInput): Finding {
   return { topic: "callback", text };
 }
 
-function childFinding({ taskId, snapshot }: Relative): Finding {
-  const { remaining, total } = snapshot.status;
-  const progress = `${grouped(remaining)} of ${count(total, "task")} open`;
-  const text = `The open task ${printable(taskId)} may be the child ${nameOf(snapshot)}: ${snapshot.state}, ${progress}.`;
+function childFinding(relative: Relative, parent: Snapshot): Finding {
+  const { taskId, snapshot } = relative;
+  const verb = snapshot === null || settles(snapshot.status, taskId, parent) ? "waits for" : "may be";
+  const text = `The open task ${printable(taskId)} ${verb} the child ${nameOf(relative)}: ${childState(snapshot)}.`;
   return { topic: "child", text };
+}
+
+/** Returns whether the end of a group or request settles a task of another one. */
+export function settles({ parent }: GroupStatus, taskId: string, { kind, id }: Pick<Snapshot, "kind" | "id">): boolean {
+  return parent !== null && parent.taskId === taskId && (kind === "group" ? parent.groupId : parent.requestId) === id;
+}
+
+/** Returns the ids that an undeclared child of a task may have: `TASK`, and `GROUP/TASK`. */
+export function childIds(parentId: string, taskId: string): string[] {
+  return [taskId, `${parentId}/${taskId}`].filter((id) => isId(id));
+}
+
+function childState(snapshot: Snapshot | null): string {
+  if (snapshot === null) return "not registered yet, or expired";
+  const { remaining, total, state, delivery } = snapshot.status;
+  const progress = `${snapshot.state}, ${grouped(remaining)} of ${count(total, "task")} open`;
+  return state === "open"
+    ? progress
+    : `${progress}, delivery ${delivery.state === "dead" ? "dead letter" : delivery.state}`;
 }
 
 /** How far `why` offers to move a deadline. A deadline that is later stays where it is. */
@@ -159,7 +198,7 @@ const EXTENSION_MS = 1_800_000;
 function openRemedies({ snapshot, open, relatives, nowMs }: WhyInput): Remedy[] {
   const { remaining, failed, deadlineAtMs, sealed: isSealed } = snapshot.status;
   const subject = (...flags: readonly string[]): string => subjectOf(snapshot, ...flags);
-  const remedies: Remedy[] = relatives.map(({ snapshot: child }) => ({
+  const remedies: Remedy[] = relatives.map((child) => ({
     command: `why ${subjectOf(child)}`,
     effect: "ask the same of the child",
   }));

@@ -1,8 +1,11 @@
-import type { TasksOutput } from "../../src/core/group/looks.js";
+import type { Kind } from "../../cli/snapshot.js";
 import type { GroupView } from "../../src/core/group/view.js";
+import type { InputOf, OutputOf } from "../../src/core/registry.js";
 import { type GroupStatus, groupStatus } from "../../src/delivery/group-status.js";
-import type { GroupList } from "../../src/trackers/group/list.js";
+import type { ListedGroup } from "../../src/trackers/group/list.js";
 import type { ResultPage, TaskPage } from "../../src/trackers/group/reader.js";
+import type { ListedRequest } from "../../src/trackers/request/list.js";
+import type { SubjectId } from "../place.js";
 import { ApiFault, faultOf } from "./faults.js";
 import { pathSegment } from "./path-segment.js";
 
@@ -10,22 +13,27 @@ import { pathSegment } from "./path-segment.js";
 const ANSWER_MS = 30_000;
 
 /** A task that another group or request does. */
-export interface ChildTask {
+export interface ChildTask extends SubjectId {
   readonly taskId: string;
   readonly stage: string | null;
-  readonly groupId: string | null;
-  readonly requestId: string | null;
 }
 
-export interface ChildPage {
-  readonly items: readonly ChildTask[];
+/** Items, and where the next page begins; null after the last one. */
+interface Page<Item> {
+  readonly items: readonly Item[];
   readonly next: number | null;
 }
 
-/** A group or a request. */
-export interface Subject {
-  readonly kind: "group" | "request";
+/** A group or a request as a list shows it. */
+export interface Listed extends Omit<ListedGroup, "groupId" | "state"> {
   readonly id: string;
+  readonly state: string;
+}
+
+export interface List {
+  readonly items: readonly Listed[];
+  readonly next: string | null;
+  readonly asOfMs: number;
 }
 
 /** The answer to a batch. */
@@ -36,8 +44,8 @@ interface Outcomes<Output> {
   )[];
 }
 
-/** The steps that change a group. */
-export type Step = "redeliver" | "retry" | "extend" | "seal" | "cancel";
+/** The steps that the page runs. */
+type Step = "status" | "tasks" | "results" | "children" | "redeliver" | "retry" | "extend" | "seal" | "cancel";
 
 export type TaskState = "open" | "succeeded" | "failed";
 
@@ -52,13 +60,18 @@ export class ApiClient {
     this.#onRefused = onRefused;
   }
 
-  list(query: string, signal: AbortSignal): Promise<GroupList> {
-    return this.#json(`/v1/groups?${query}`, { signal });
+  async list(kind: Kind, query: string, signal: AbortSignal): Promise<List> {
+    type Answer = Omit<List, "items"> & { readonly items: readonly (ListedGroup | ListedRequest)[] };
+    const { items, ...page } = await this.#json<Answer>(`/v1/${kind}s?${query}`, { signal });
+    return {
+      items: items.map((item) => ({ ...item, id: "groupId" in item ? item.groupId : item.requestId })),
+      ...page,
+    };
   }
 
-  /** Returns null for a group that is not registered, or has expired. */
-  status(id: string, signal?: AbortSignal): Promise<GroupStatus | null> {
-    return this.#known(groupPath(id), signal);
+  /** Returns null for an id that is not registered, or has expired. */
+  async status(subject: SubjectId, signal?: AbortSignal): Promise<GroupStatus | null> {
+    return statusOf(subject.id, await this.run(subject, "status", {}, signal));
   }
 
   /**
@@ -68,48 +81,66 @@ export class ApiClient {
    * @param query how many tasks to look at: a page may hold fewer.
    */
   async tasks(
-    id: string,
+    subject: SubjectId,
     { state, after, limit = PAGE }: { readonly state: TaskState; readonly after: number; readonly limit?: number },
   ): Promise<TaskPage | null> {
-    const [output] = await this.#batch<TasksOutput>([
-      { transition: "completion.tasks", id, input: { state, after, limit } },
-    ]);
-    if (output?.found !== true || output.refused !== undefined) return null;
+    const output = await this.run(subject, "tasks", { state, after, limit });
+    if (!output.found || output.refused !== undefined) return null;
     const items = output.items.map((line) => {
       return { taskId: line.id, stage: line.stage ?? null, state: line.state, error: line.error ?? null };
     });
     return { items, next: output.next ?? null };
   }
 
-  results(id: string, after: number): Promise<ResultPage | null> {
-    return this.#known(`${groupPath(id)}/results?after=${after}&limit=20`);
+  /** Returns null for an unknown id. */
+  async results(subject: SubjectId, after: number): Promise<ResultPage | null> {
+    const output = await this.run(subject, "results", { after, limit: 20 });
+    if (!output.found) return null;
+    const items = output.items.map(({ id, stage = null, result }) => ({
+      taskId: id,
+      stage,
+      result: JSON.parse(result),
+    }));
+    return { items, next: output.next ?? null };
   }
 
-  children(id: string, after: number): Promise<ChildPage | null> {
-    return this.#known(`${groupPath(id)}/children?after=${after}&limit=20`);
+  /** Returns the children of open tasks. */
+  async children(subject: SubjectId, after: number): Promise<Page<ChildTask>> {
+    const { items, next } = await this.run(subject, "children", { after, limit: 20 });
+    const children = items.map(({ id, stage, machine, groupId }): ChildTask => {
+      return { kind: machine === "request" ? "request" : "group", id: groupId, taskId: id, stage: stage ?? null };
+    });
+    return { items: children, next: next ?? null };
   }
 
   /** Returns the statuses of up to 100 groups and requests in one call; null for an unknown one. */
-  async statuses(subjects: readonly Subject[]): Promise<(GroupStatus | null)[]> {
-    const operations = subjects.map(({ kind, id }) => {
-      return { transition: kind === "group" ? "completion.status" : "request.status", id, input: {} };
-    });
-    const outputs = await this.#batch<{ readonly view?: GroupView }>(operations);
-    return subjects.map(({ id }, i) => {
-      const view = outputs[i]?.view;
-      return view === undefined ? null : groupStatus(id, view);
-    });
+  async statuses(subjects: readonly SubjectId[]): Promise<(GroupStatus | null)[]> {
+    const operations = subjects.map((subject) => ({
+      transition: `${machineOf(subject)}.status`,
+      id: subject.id,
+      input: {},
+    }));
+    const outputs = await this.#batch<OutputOf<"completion.status">>(operations);
+    return subjects.map(({ id }, i) => statusOf(id, outputs[i] ?? {}));
   }
 
-  /** Runs a step. Returns what the Worker answers. */
-  step<Answer>(id: string, step: Step, body: object): Promise<Answer> {
-    return this.#json(`${groupPath(id)}/${step}`, { method: "POST", body: JSON.stringify(body) });
+  /** Runs a step of a group or a request: they are one machine. */
+  async run<S extends Step>(
+    subject: SubjectId,
+    step: S,
+    input: InputOf<`completion.${S}`>,
+    signal?: AbortSignal,
+  ): Promise<OutputOf<`completion.${S}`>> {
+    type Answer = { readonly output: OutputOf<`completion.${S}`> };
+    const body = JSON.stringify({ id: subject.id, input });
+    const init = { method: "POST", body, ...(signal === undefined ? {} : { signal }) };
+    return (await this.#json<Answer>(`/v1/run/${machineOf(subject)}/${step}`, init)).output;
   }
 
-  /** Returns the stream of a group's events, after the event that was received last. */
-  async events(id: string, after: string, signal: AbortSignal): Promise<Response> {
+  /** Returns the stream of events, after the event that was received last. */
+  async events({ kind, id }: SubjectId, after: string, signal: AbortSignal): Promise<Response> {
     const headers = { accept: "text/event-stream", ...(after === "" ? {} : { "last-event-id": after }) };
-    return this.#fetch(`${groupPath(id)}/events`, { headers, signal });
+    return this.#fetch(`/v1/${kind}s/${pathSegment(id)}/events`, { headers, signal });
   }
 
   /** Runs reads in one call. Throws the first fault. */
@@ -121,15 +152,6 @@ export class ApiClient {
       const { status, code, detail } = outcome.problem;
       throw new ApiFault(status, code, detail);
     });
-  }
-
-  async #known<Answer>(path: string, signal?: AbortSignal): Promise<Answer | null> {
-    try {
-      return await this.#json<Answer>(path, signal === undefined ? {} : { signal });
-    } catch (error) {
-      if (error instanceof ApiFault && error.status === 404) return null;
-      throw error;
-    }
   }
 
   async #json<Answer>(path: string, init: RequestInit): Promise<Answer> {
@@ -163,6 +185,11 @@ export class ApiClient {
 /** How many tasks a page looks at. */
 const PAGE = 100;
 
-function groupPath(id: string): string {
-  return `/v1/groups/${pathSegment(id)}`;
+function machineOf({ kind }: SubjectId): "completion" | "request" {
+  return kind === "group" ? "completion" : "request";
+}
+
+/** Returns the status that an output carries. */
+export function statusOf(id: string, { view }: { readonly view?: GroupView }): GroupStatus | null {
+  return view === undefined ? null : groupStatus(id, view);
 }

@@ -1,4 +1,5 @@
 import type { TaskPage } from "../../src/trackers/group/reader.js";
+import type { SubjectId } from "../place.js";
 import type { ApiClient, TaskState } from "./client.js";
 
 /** How many tasks the first call looks at, and each further one. */
@@ -13,12 +14,12 @@ const MAX_CALLS = 20;
  */
 export async function findTasks(
   api: ApiClient,
-  id: string,
+  subject: SubjectId,
   { state, after }: { readonly state: TaskState; readonly after: number },
 ): Promise<TaskPage | null> {
   let at = after;
   for (let call = 1; ; call++) {
-    const page = await api.tasks(id, { state, after: at, limit: call === 1 ? FIRST : FURTHER });
+    const page = await api.tasks(subject, { state, after: at, limit: call === 1 ? FIRST : FURTHER });
     if (page === null || page.items.length > 0 || page.next === null || call === MAX_CALLS) return page;
     at = page.next;
   }

@@ -1,13 +1,14 @@
 import type { GroupStatus } from "../../src/delivery/group-status.js";
+import type { SubjectId } from "../place.js";
 import type { ApiClient } from "./client.js";
 import { serverEvents } from "./events.js";
 import { ApiFault } from "./faults.js";
 
-/** How the page receives a group's changes. `ended`: no more come. */
+/** How the page receives changes. `ended`: no more come. */
 export type Link = "connecting" | "live" | "reconnecting" | "ended";
 
 export interface Follower {
-  /** Receives each newer status; null when the Worker does not know the group. */
+  /** Receives each newer status; null when the Worker does not know the id. */
   onStatus(status: GroupStatus | null): void;
   onLink(link: Link): void;
   /** Receives a fault that a further call would get again. */
@@ -18,23 +19,33 @@ const MAX_PAUSE_MS = 15_000;
 /** How soon the delivery of an ended group is looked at again, ever later: the stream ends with the group. */
 const DELIVERY_MS = 500;
 
-/** Follows a group to the end of its delivery, or until the signal aborts. Never rejects. */
-export async function followGroup(api: ApiClient, id: string, follower: Follower, signal: AbortSignal): Promise<void> {
+/** Follows a group or a request to the end of its delivery, or until the signal aborts. Never rejects. */
+export async function follow(
+  api: ApiClient,
+  subject: SubjectId,
+  follower: Follower,
+  signal: AbortSignal,
+): Promise<void> {
   try {
-    const isKnown = await followEvents(api, id, follower, signal);
-    if (isKnown) await followDelivery(api, id, follower, signal);
+    const isKnown = await followEvents(api, subject, follower, signal);
+    if (isKnown) await followDelivery(api, subject, follower, signal);
   } catch (error) {
     if (!signal.aborted) follower.onFault(error);
   }
 }
 
 /** Follows the events. Returns whether the group has ended, and not gone. */
-async function followEvents(api: ApiClient, id: string, follower: Follower, signal: AbortSignal): Promise<boolean> {
+async function followEvents(
+  api: ApiClient,
+  subject: SubjectId,
+  follower: Follower,
+  signal: AbortSignal,
+): Promise<boolean> {
   let after = "";
   let failures = 0;
   while (!signal.aborted) {
     try {
-      const { body, status } = await api.events(id, after, signal);
+      const { body, status } = await api.events(subject, after, signal);
       // 204: the last event was received.
       if (body === null || status === 204) return true;
       follower.onLink("live");
@@ -46,7 +57,9 @@ async function followEvents(api: ApiClient, id: string, follower: Follower, sign
           return false;
         }
         after = event.id;
-        follower.onStatus(JSON.parse(event.data) as GroupStatus);
+        // The event of a request holds what its clients may read: the status has the rest.
+        const isWhole = subject.kind === "group";
+        follower.onStatus(isWhole ? (JSON.parse(event.data) as GroupStatus) : await api.status(subject, signal));
         if (event.name !== "progress") return true;
       }
     } catch (error) {
@@ -61,11 +74,16 @@ async function followEvents(api: ApiClient, id: string, follower: Follower, sign
 }
 
 /** Looks at an ended group until its delivery is made or given up. */
-async function followDelivery(api: ApiClient, id: string, follower: Follower, signal: AbortSignal): Promise<void> {
+async function followDelivery(
+  api: ApiClient,
+  subject: SubjectId,
+  follower: Follower,
+  signal: AbortSignal,
+): Promise<void> {
   let pauseMs = DELIVERY_MS;
   while (!signal.aborted) {
     try {
-      const status = await api.status(id, signal);
+      const status = await api.status(subject, signal);
       follower.onStatus(status);
       if (status?.delivery.state !== "pending") return follower.onLink("ended");
       follower.onLink("live");

@@ -1,10 +1,11 @@
+import { childIds, settles } from "../../cli/report/why.js";
 import type { GroupStatus } from "../../src/delivery/group-status.js";
-import type { ApiClient, ChildTask, Subject } from "./client.js";
+import type { GroupTask } from "../../src/trackers/group/reader.js";
+import type { SubjectId } from "../place.js";
+import type { ApiClient, ChildTask } from "./client.js";
 
-/** A child of a group: the task that it settles, and what is known of it. */
-export interface TreeNode extends Subject {
-  readonly taskId: string;
-  readonly stage: string | null;
+/** A child: the task that it settles, and what is known of it. */
+export interface TreeNode extends ChildTask {
   /** Null: it is not registered yet, or has expired. */
   readonly status: GroupStatus | null;
   readonly children: readonly TreeNode[];
@@ -22,30 +23,50 @@ const MAX_DEPTH = 6;
 const MAX_NODES = 60;
 
 /**
- * Reads the children of a group's open tasks, and theirs: one call for each open group, and one for the statuses of each
- * generation. A child that leads to itself again is shown once.
+ * Reads the children of open tasks, and theirs: one call for each open group, and one for the statuses of each generation. A
+ * child that leads to itself again is shown once.
  */
-export async function readTree(api: ApiClient, id: string): Promise<Tree> {
-  const seen = new Set([id]);
-  const read = async (groupId: string, depth: number): Promise<Tree> => {
-    const page = await api.children(groupId, 0);
-    const named = (page?.items ?? []).flatMap(subjectOf).filter((child) => !seen.has(child.id));
+export async function readTree(api: ApiClient, root: SubjectId): Promise<Tree> {
+  const seen = new Set([nameOf(root)]);
+  const read = async (parent: SubjectId, depth: number): Promise<Tree> => {
+    const { items, next } = await api.children(parent, 0);
+    const named = items.filter((child) => !seen.has(nameOf(child)));
     const shown = named.slice(0, Math.max(0, MAX_NODES - seen.size));
-    for (const child of shown) seen.add(child.id);
+    for (const child of shown) seen.add(nameOf(child));
     const statuses = shown.length === 0 ? [] : await api.statuses(shown);
     const children: TreeNode[] = [];
     for (const [i, child] of shown.entries()) {
       const status = statuses[i] ?? null;
-      const mayHaveMore = child.kind === "group" && status?.state === "open" && depth < MAX_DEPTH;
-      const below = mayHaveMore ? await read(child.id, depth + 1) : { children: [], isCut: false };
+      const mayHaveMore = status?.state === "open" && depth < MAX_DEPTH;
+      const below = mayHaveMore ? await read(child, depth + 1) : { children: [], isCut: false };
       children.push({ ...child, status, ...below });
     }
-    return { children, isCut: shown.length < named.length || (page?.next ?? null) !== null };
+    return { children, isCut: shown.length < named.length || next !== null };
   };
-  return read(id, 1);
+  return read(root, 1);
 }
 
-function subjectOf({ taskId, stage, groupId, requestId }: ChildTask): (Subject & Pick<TreeNode, "taskId" | "stage">)[] {
-  if (groupId !== null) return [{ kind: "group", id: groupId, taskId, stage }];
-  return requestId === null ? [] : [{ kind: "request", id: requestId, taskId, stage }];
+/** How many tasks `findChildren` takes: it reads two statuses for each. */
+const NAMED_TASKS = 20;
+
+/**
+ * Returns the groups that settle an open task and have its name, as `TASK` or `ID/TASK`. The end of a group settles the task that
+ * its `parent` names.
+ */
+export async function findChildren(
+  api: ApiClient,
+  subject: SubjectId,
+  open: readonly GroupTask[],
+): Promise<TreeNode[]> {
+  const candidates = open.slice(0, NAMED_TASKS).flatMap(({ taskId, stage }) => {
+    return childIds(subject.id, taskId).map((id) => ({ kind: "group", id, taskId, stage }) as const);
+  });
+  const statuses = await api.statuses(candidates);
+  return candidates.flatMap((child, i) => {
+    const status = statuses[i] ?? null;
+    const isChild = status !== null && settles(status, child.taskId, subject);
+    return isChild ? [{ ...child, status, children: [], isCut: false }] : [];
+  });
 }
+
+const nameOf = ({ kind, id }: SubjectId): string => `${kind} ${id}`;

@@ -1,17 +1,24 @@
+import type { Kind } from "../../cli/snapshot.js";
 import { printable } from "../../cli/text/printable.js";
 import { count, fromNow, grouped } from "../../cli/text/time.js";
-import type { ListedGroup } from "../../src/trackers/group/list.js";
-import { groupAddress } from "../place.js";
+import type { Listed } from "../api/client.js";
+import { subjectAddress } from "../place.js";
 import { Badge } from "./badge.js";
 
-/** Groups as links, one a line. */
-export function GroupRows({ items, nowMs }: { readonly items: readonly ListedGroup[]; readonly nowMs: number }) {
+interface Props {
+  readonly kind: Kind;
+  readonly items: readonly Listed[];
+  readonly nowMs: number;
+}
+
+/** Groups or requests as links, one a line. */
+export function Rows({ kind, items, nowMs }: Props) {
   return (
     <ul class="rows">
       {items.map((item) => (
-        <li key={item.groupId}>
-          <a href={groupAddress(item.groupId)}>
-            <span class="id">{printable(item.groupId)}</span>
+        <li key={item.id}>
+          <a href={subjectAddress({ kind, id: item.id })}>
+            <span class="id">{printable(item.id)}</span>
             <span class="badges">
               <Badge state={item.state} />
               {item.delivery === null ? null : (
@@ -32,7 +39,7 @@ const DELIVERY_LABELS: Readonly<Record<string, string>> = {
   pending: "callback pending",
 };
 
-function factsOf(item: ListedGroup, nowMs: number): string {
+function factsOf(item: Listed, nowMs: number): string {
   const { total, succeeded, failed, registeredAtMs, lastAckAtMs, endedAtMs, deadlineAtMs } = item;
   const parts = [`${grouped(succeeded + failed)} of ${count(total, "task")}`];
   if (failed > 0) parts.push(`${grouped(failed)} failed`);

@@ -1,18 +1,20 @@
 import type { GroupStatus } from "../../src/delivery/group-status.js";
 import type { ApiClient } from "../api/client.js";
+import type { SubjectId } from "../place.js";
 import { actionsOf } from "../steps.js";
 import { StepButton } from "./step-button.js";
 
 interface Props {
   readonly api: ApiClient;
+  readonly subject: SubjectId;
   readonly status: GroupStatus;
   readonly apply: (status: GroupStatus | null) => void;
   readonly nowMs: number;
 }
 
-/** The actions that the group takes now. Each button asks for a confirmation. */
-export function Actions({ api, status, apply, nowMs }: Props) {
-  const actions = actionsOf(status, nowMs);
+/** The actions that the group or request takes now. Each button asks for a confirmation. */
+export function Actions({ api, subject, status, apply, nowMs }: Props) {
+  const actions = actionsOf(subject, status, nowMs);
   if (actions.length === 0) return null;
   return (
     <fieldset class="actions">

@@ -1,10 +1,11 @@
 import { useEffect, useRef, useState } from "hono/jsx/dom";
-import { groupAddress, OVERVIEW } from "../place.js";
+import type { Kind } from "../../cli/snapshot.js";
+import { overviewAddress, placeOf, subjectAddress } from "../place.js";
 import { type Store, useStore } from "../store.js";
-import { Group } from "./group.js";
 import { List } from "./list.js";
 import { Overview } from "./overview.js";
 import { SignIn } from "./sign-in.js";
+import { Subject } from "./subject.js";
 
 /** The page: its head, the view of the address, and the keys. */
 export function App({ store }: { readonly store: Store }) {
@@ -26,16 +27,18 @@ export function App({ store }: { readonly store: Store }) {
         Skip to the content
       </button>
       <Head>
-        <Search field={search} wanted={wanted} setWanted={setWanted} hasKeys={hasKeys} />
+        <Search kind={place.kind} field={search} wanted={wanted} setWanted={setWanted} hasKeys={hasKeys} />
         <button type="button" onClick={() => store.signOut("You have signed out. The token is gone from this page.")}>
           Sign out
         </button>
       </Head>
       <p id="said" class="said" role="status" />
       <div id="content">
-        {place.view === "overview" ? <Overview api={api} wanted={wanted} /> : null}
-        {place.view === "list" ? <List key={place.list} api={api} list={place.list} wanted={wanted} /> : null}
-        {place.view === "group" ? <Group key={place.id} api={api} id={place.id} parent={place.parent} /> : null}
+        {place.view === "overview" ? <Overview key={place.kind} api={api} kind={place.kind} wanted={wanted} /> : null}
+        {place.view === "list" ? (
+          <List key={`${place.kind} ${place.list}`} api={api} kind={place.kind} list={place.list} wanted={wanted} />
+        ) : null}
+        {place.view === "subject" ? <Subject key={`${place.kind} ${place.id}`} api={api} subject={place} /> : null}
       </div>
       <Keys hasKeys={hasKeys} setKeys={(next) => store.setKeys(next)} />
     </>
@@ -45,7 +48,7 @@ export function App({ store }: { readonly store: Store }) {
 function Head({ children }: { readonly children?: unknown }) {
   return (
     <header class="head">
-      <a class="brand" href={OVERVIEW}>
+      <a class="brand" href={overviewAddress("group")}>
         edge-coordinator
       </a>
       {children as string}
@@ -54,34 +57,35 @@ function Head({ children }: { readonly children?: unknown }) {
 }
 
 interface SearchProps {
+  readonly kind: Kind;
   readonly field: { current: HTMLInputElement | null };
   readonly wanted: string;
   readonly setWanted: (text: string) => void;
   readonly hasKeys: boolean;
 }
 
-/** Narrows the lists while a person types. Enter opens the group with exactly this id. */
-function Search({ field, wanted, setWanted, hasKeys }: SearchProps) {
+/** Narrows the lists while a person types. Enter opens the group or request with exactly this id. */
+function Search({ kind, field, wanted, setWanted, hasKeys }: SearchProps) {
   const submit = (event: Event): void => {
     event.preventDefault();
     const id = (field.current?.value ?? "").trim();
     if (id === "") return;
     setWanted("");
     if (field.current !== null) field.current.value = "";
-    location.hash = groupAddress(id);
+    location.hash = subjectAddress({ kind, id });
   };
   return (
     <search>
       <form onSubmit={submit}>
         <label for="search" class="hidden">
-          Id of a group
+          {`Id of a ${kind}`}
         </label>
         <input
           id="search"
           type="search"
           ref={field}
           value={wanted}
-          placeholder={hasKeys ? "Id of a group  ( / )" : "Id of a group"}
+          placeholder={`Id of a ${kind}${hasKeys ? "  ( / )" : ""}`}
           autocomplete="off"
           autocapitalize="off"
           onInput={(event: Event) => setWanted((event.currentTarget as HTMLInputElement).value.trim())}
@@ -110,8 +114,8 @@ function useKeys(search: { current: HTMLInputElement | null }, isOn: boolean): v
         field?.select();
       } else if (event.key === "Escape" && event.target === field) {
         document.querySelector<HTMLElement>("h1")?.focus();
-      } else if (event.key === "Escape" && !isTyping && location.hash.length > 2) {
-        location.hash = OVERVIEW;
+      } else if (event.key === "Escape" && !isTyping && placeOf(location.hash).view !== "overview") {
+        location.hash = overviewAddress(placeOf(location.hash).kind);
       }
     };
     addEventListener("keydown", pressed);

@@ -1,10 +1,19 @@
+import type { Kind } from "../../cli/snapshot.js";
 import { printable } from "../../cli/text/printable.js";
 import { grouped, when } from "../../cli/text/time.js";
 import type { GroupStatus } from "../../src/delivery/group-status.js";
 import { Badge } from "../parts/badge.js";
 
-/** The group's callback, and its attempts. */
-export function Delivery({ status, nowMs }: { readonly status: GroupStatus; readonly nowMs: number }) {
+/** The callback of a group or request, and its attempts. */
+export function Delivery({
+  kind,
+  status,
+  nowMs,
+}: {
+  readonly kind: Kind;
+  readonly status: GroupStatus;
+  readonly nowMs: number;
+}) {
   const { state, deliveryId, attempts, lastError, nextAttemptAtMs } = status.delivery;
   return (
     <section aria-labelledby="delivery">
@@ -12,7 +21,7 @@ export function Delivery({ status, nowMs }: { readonly status: GroupStatus; read
       {state === "none" ? (
         <p>
           {status.state === "open"
-            ? "None yet: it is queued when the group ends, if the registration has one."
+            ? `None yet: it is queued when the ${kind} ends, if the registration has one.`
             : "The registration has no durable callback for this end."}
         </p>
       ) : (
@@ -34,7 +43,8 @@ export function Delivery({ status, nowMs }: { readonly status: GroupStatus; read
   );
 }
 
-function Line({ name, children }: { readonly name: string; readonly children?: unknown }) {
+/** A name and its value, in a list of facts. */
+export function Line({ name, children }: { readonly name: string; readonly children?: unknown }) {
   return (
     <div>
       <dt>{name}</dt>

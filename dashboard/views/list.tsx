@@ -1,48 +1,56 @@
+import type { Kind } from "../../cli/snapshot.js";
 import { fromNow } from "../../cli/text/time.js";
-import type { ListedGroup } from "../../src/trackers/group/list.js";
-import type { ApiClient } from "../api/client.js";
+import type { ApiClient, Listed } from "../api/client.js";
 import { ApiFault } from "../api/faults.js";
 import { useNow, usePages } from "../hooks.js";
-import { LIST_NAMES, LISTS, type ListName } from "../lists.js";
+import { isListName, LISTS, type ListName, listNames } from "../lists.js";
 import { Heading } from "../parts/heading.js";
 import { Loading, More } from "../parts/notices.js";
-import { GroupRows } from "../parts/rows.js";
-import { listAddress, OVERVIEW } from "../place.js";
+import { Rows } from "../parts/rows.js";
+import { listAddress, overviewAddress } from "../place.js";
+import { KindSwitch } from "./kind-switch.js";
 import { NoIndex, noneText } from "./overview.js";
 
 /** One list, page by page. */
 export function List({
   api,
+  kind,
   list,
   wanted,
 }: {
   readonly api: ApiClient;
+  readonly kind: Kind;
   readonly list: ListName;
   readonly wanted: string;
 }) {
   const nowMs = useNow(5_000);
   const { title, query, about, hint } = LISTS[list];
-  const pages = usePages<ListedGroup, string>(
+  const pages = usePages<Listed, string>(
     (after) => {
       const position = after === undefined ? "" : `&after=${encodeURIComponent(after)}`;
-      return api.list(query + position, AbortSignal.timeout(30_000));
+      return api.list(kind, query + position, AbortSignal.timeout(30_000));
     },
     { list },
   );
-  if (pages.fault instanceof ApiFault && pages.fault.code === "unsupported") return <NoIndex />;
-  const matching = pages.items.filter(({ groupId }) => groupId.includes(wanted));
+  if (pages.fault instanceof ApiFault && pages.fault.code === "unsupported") return <NoIndex kind={kind} />;
+  const matching = pages.items.filter(({ id }) => id.includes(wanted));
   const isEmpty = pages.first !== undefined && matching.length === 0;
   return (
     <main>
       <nav aria-label="Way back" class="trail">
-        <a href={OVERVIEW}>All lists</a>
+        <a href={overviewAddress(kind)}>All lists</a>
       </nav>
-      <Heading name={title} />
-      <nav aria-label="Lists of groups">
+      <Heading name={`${title} ${kind}s`}>{title}</Heading>
+      <KindSwitch
+        api={api}
+        kind={kind}
+        addressOf={(other) => (isListName(other, list) ? listAddress(list, other) : overviewAddress(other))}
+      />
+      <nav aria-label={`Lists of ${kind}s`}>
         <ul class="chips">
-          {LIST_NAMES.map((name) => (
+          {listNames(kind).map((name) => (
             <li key={name}>
-              <a href={listAddress(name)} aria-current={name === list ? "page" : undefined}>
+              <a href={listAddress(name, kind)} aria-current={name === list ? "page" : undefined}>
                 {LISTS[name].title}
               </a>
             </li>
@@ -53,10 +61,10 @@ export function List({
       {pages.first?.asOfMs === undefined ? null : (
         <p class="quiet">{`As of ${fromNow(Math.min(pages.first.asOfMs, nowMs), nowMs)} at best.`}</p>
       )}
-      {pages.first === undefined && pages.fault === undefined ? <Loading what="groups" /> : null}
-      <GroupRows items={matching} nowMs={nowMs} />
-      {isEmpty ? <p>{noneText(wanted, pages)}</p> : null}
-      <More pages={pages} what="groups" />
+      {pages.first === undefined && pages.fault === undefined ? <Loading what={`${kind}s`} /> : null}
+      <Rows kind={kind} items={matching} nowMs={nowMs} />
+      {isEmpty ? <p>{noneText(kind, wanted, pages)}</p> : null}
+      <More pages={pages} what={`${kind}s`} />
     </main>
   );
 }

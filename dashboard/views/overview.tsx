@@ -1,34 +1,43 @@
+import type { Kind } from "../../cli/snapshot.js";
 import { count, fromNow } from "../../cli/text/time.js";
-import type { GroupList } from "../../src/trackers/group/list.js";
-import type { ApiClient } from "../api/client.js";
+import type { ApiClient, List } from "../api/client.js";
 import { ApiFault } from "../api/faults.js";
 import { type Loaded, useLoaded, useNow } from "../hooks.js";
 import { LISTS, type ListName, TROUBLE } from "../lists.js";
 import { Heading } from "../parts/heading.js";
 import { Fault, Loading } from "../parts/notices.js";
-import { GroupRows } from "../parts/rows.js";
-import { listAddress } from "../place.js";
+import { Rows } from "../parts/rows.js";
+import { listAddress, overviewAddress } from "../place.js";
+import { KindSwitch } from "./kind-switch.js";
 
 const SHOWN: readonly ListName[] = [...TROUBLE, "open", "ended"];
-/** How many groups of each list the overview shows. */
+/** How many items of each list the overview shows. */
 const FEW = 5;
 /** Each list is one call of the index. */
 const EVERY_MS = 15_000;
 
-type Lists = Loaded<GroupList>;
+type Lists = Loaded<List>;
 
 /** The first view: what needs a person, then what is open, then what has ended. */
-export function Overview({ api, wanted }: { readonly api: ApiClient; readonly wanted: string }) {
+export function Overview({
+  api,
+  kind,
+  wanted,
+}: {
+  readonly api: ApiClient;
+  readonly kind: Kind;
+  readonly wanted: string;
+}) {
   const nowMs = useNow(5_000);
   const lists = Object.fromEntries(
     SHOWN.map((name) => {
-      const load = (signal: AbortSignal) => api.list(LISTS[name].query, signal);
+      const load = (signal: AbortSignal) => api.list(kind, LISTS[name].query, signal);
       return [name, useLoaded(load, { key: name, everyMs: EVERY_MS })];
     }),
   ) as Readonly<Record<ListName, Lists>>;
   const all = SHOWN.map((name) => lists[name]);
   const fault = all.find((list) => list.fault !== undefined)?.fault;
-  if (fault instanceof ApiFault && fault.code === "unsupported") return <NoIndex />;
+  if (fault instanceof ApiFault && fault.code === "unsupported") return <NoIndex kind={kind} />;
   const isTold = TROUBLE.every((name) => lists[name].value !== undefined);
   const isWell = isTold && TROUBLE.every((name) => isEmpty(lists[name].value));
   const reload = (): void => {
@@ -36,12 +45,13 @@ export function Overview({ api, wanted }: { readonly api: ApiClient; readonly wa
   };
   return (
     <main>
-      <Heading name="Groups" />
-      <nav aria-label="Lists of groups">
+      <Heading name={titleOf(kind)} />
+      <KindSwitch api={api} kind={kind} addressOf={overviewAddress} />
+      <nav aria-label={`Lists of ${kind}s`}>
         <ul class="cards">
           {SHOWN.map((name) => (
             <li key={name}>
-              <Card name={name} list={lists[name].value} />
+              <Card kind={kind} name={name} list={lists[name].value} />
             </li>
           ))}
         </ul>
@@ -54,6 +64,7 @@ export function Overview({ api, wanted }: { readonly api: ApiClient; readonly wa
       {SHOWN.map((name) => (
         <Section
           key={name}
+          kind={kind}
           name={name}
           list={name === "open" ? withoutStuck(lists) : lists[name]}
           wanted={wanted}
@@ -67,24 +78,30 @@ export function Overview({ api, wanted }: { readonly api: ApiClient; readonly wa
 /** The stuck ones are open too, and are above. */
 function withoutStuck({ open, stuck }: Readonly<Record<ListName, Lists>>): Lists {
   if (open.value === undefined) return open;
-  const above = new Set(stuck.value?.items.map(({ groupId }) => groupId));
-  return { ...open, value: { ...open.value, items: open.value.items.filter(({ groupId }) => !above.has(groupId)) } };
+  const above = new Set(stuck.value?.items.map(({ id }) => id));
+  return { ...open, value: { ...open.value, items: open.value.items.filter(({ id }) => !above.has(id)) } };
 }
 
-function isEmpty(list: GroupList | undefined): boolean {
+function isEmpty(list: List | undefined): boolean {
   return list !== undefined && list.items.length === 0 && list.next === null;
 }
 
-/** Returns how many groups a list has, as far as its first page says. */
-export function countText({ items, next }: GroupList): string {
+/** Returns how many items a list has, as far as its first page says. */
+export function countText({ items, next }: List): string {
   return `${items.length}${next === null ? "" : "+"}`;
 }
 
-function Card({ name, list }: { readonly name: ListName; readonly list: GroupList | undefined }) {
+interface CardProps {
+  readonly kind: Kind;
+  readonly name: ListName;
+  readonly list: List | undefined;
+}
+
+function Card({ kind, name, list }: CardProps) {
   const isTrouble = (TROUBLE as readonly ListName[]).includes(name);
   const tone = isTrouble && list !== undefined && !isEmpty(list) ? " bad" : "";
   return (
-    <a class={`card${tone}`} href={listAddress(name)}>
+    <a class={`card${tone}`} href={listAddress(name, kind)}>
       <span class="number">{list === undefined ? "…" : countText(list)}</span>
       <span>{LISTS[name].title}</span>
     </a>
@@ -92,18 +109,19 @@ function Card({ name, list }: { readonly name: ListName; readonly list: GroupLis
 }
 
 interface SectionProps {
+  readonly kind: Kind;
   readonly name: ListName;
   readonly list: Lists;
   readonly wanted: string;
   readonly nowMs: number;
 }
 
-function Section({ name, list: { value }, wanted, nowMs }: SectionProps) {
+function Section({ kind, name, list: { value }, wanted, nowMs }: SectionProps) {
   const isTrouble = (TROUBLE as readonly ListName[]).includes(name);
   if (isTrouble && (value === undefined || isEmpty(value))) return null;
   const { title, about, hint } = LISTS[name];
   const heading = name === "open" ? "Open, and not stuck" : title;
-  const matching = (value?.items ?? []).filter(({ groupId }) => groupId.includes(wanted));
+  const matching = (value?.items ?? []).filter(({ id }) => id.includes(wanted));
   const shown = matching.slice(0, FEW);
   const hasMore = value !== undefined && (matching.length > shown.length || value.next !== null);
   return (
@@ -112,17 +130,17 @@ function Section({ name, list: { value }, wanted, nowMs }: SectionProps) {
         {heading} {value === undefined ? null : <span class="quiet">{countText(value)}</span>}
       </h2>
       <p class="quiet">{`${about} ${hint}`}</p>
-      {value === undefined ? <Loading what="groups" /> : null}
-      <GroupRows items={shown} nowMs={nowMs} />
-      {value !== undefined && shown.length === 0 ? <p>{noneText(wanted, value)}</p> : null}
-      {hasMore ? <a class="all" href={listAddress(name)}>{`All: ${title}`}</a> : null}
+      {value === undefined ? <Loading what={`${kind}s`} /> : null}
+      <Rows kind={kind} items={shown} nowMs={nowMs} />
+      {value !== undefined && shown.length === 0 ? <p>{noneText(kind, wanted, value)}</p> : null}
+      {hasMore ? <a class="all" href={listAddress(name, kind)}>{`All: ${title}`}</a> : null}
     </section>
   );
 }
 
-export function noneText(wanted: string, { next }: Pick<GroupList, "next">): string {
+export function noneText(kind: Kind, wanted: string, { next }: Pick<List, "next">): string {
   if (wanted !== "") return "No id in this part of the list contains that text. Press Enter to open the id itself.";
-  return next === null ? "No groups." : "None on the first page.";
+  return next === null ? `No ${kind}s.` : "None on the first page.";
 }
 
 /** The oldest of the lists decides: nothing after it is known of all. Groups that could not tell the index lag further. */
@@ -133,14 +151,16 @@ function asOf(lists: readonly Lists[], nowMs: number): string {
   return `These lists are as of ${fromNow(Math.min(oldestMs, nowMs), nowMs)} at best. They are read again every ${count(EVERY_MS / 1_000, "second")}.`;
 }
 
+const titleOf = (kind: Kind): string => (kind === "group" ? "Groups" : "Requests");
+
 /** The view of a Worker whose index is off. */
-export function NoIndex() {
+export function NoIndex({ kind }: { readonly kind: Kind }) {
   return (
     <main>
-      <Heading name="Groups" />
+      <Heading name={titleOf(kind)} />
       <p class="notice">
-        This Worker keeps no index of its groups, so there are no lists. Search for an id to open its group. The field
-        `index` of the object's class turns the index on.
+        {`This Worker keeps no index of its ${kind}s, so there are no lists. Search for an id to open its ${kind}.`} The
+        field `index` of the object's class turns the index on.
       </p>
     </main>
   );

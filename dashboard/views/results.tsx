@@ -6,15 +6,17 @@ import type { TaskResult } from "../../src/trackers/group/reader.js";
 import type { ApiClient } from "../api/client.js";
 import { usePages } from "../hooks.js";
 import { More } from "../parts/notices.js";
+import type { SubjectId } from "../place.js";
 
 interface Props {
   readonly api: ApiClient;
+  readonly subject: SubjectId;
   readonly status: GroupStatus;
   readonly version: string;
 }
 
-/** The results of the group's tasks, in the order of their acks. They are read when a person opens the section. */
-export function Results({ api, status, version }: Props) {
+/** The results of the tasks, in the order of their acks. They are read when a person opens the section. */
+export function Results({ api, subject, status, version }: Props) {
   const [isOpen, setOpen] = useState(false);
   if (status.succeeded === 0) return null;
   return (
@@ -22,14 +24,14 @@ export function Results({ api, status, version }: Props) {
       <summary>
         <h2>Results</h2>
       </summary>
-      {isOpen ? <ResultLines api={api} status={status} version={version} /> : null}
+      {isOpen ? <ResultLines api={api} subject={subject} version={version} /> : null}
     </details>
   );
 }
 
-function ResultLines({ api, status: { groupId }, version }: Props) {
-  const pages = usePages<TaskResult, number>((after) => api.results(groupId, after ?? 0), {
-    list: groupId,
+function ResultLines({ api, subject, version }: Omit<Props, "status">) {
+  const pages = usePages<TaskResult, number>((after) => api.results(subject, after ?? 0), {
+    list: subject.id,
     version,
   });
   return (
@@ -70,8 +72,8 @@ function Value({ value }: { readonly value: unknown }) {
 /** The longest result on one line. */
 const LINE = 80;
 
-/** Line breaks of the JSON text stay; all other characters that could reorder a line are escaped. */
-function textOf(value: unknown): string {
+/** Returns a value as JSON text. Line breaks of the JSON text stay; all other characters that could reorder a line are escaped. */
+export function textOf(value: unknown): string {
   const line = JSON.stringify(value) ?? "null";
   const text = line.length <= LINE ? line : JSON.stringify(value, null, 2);
   return text.split("\n").map(printable).join("\n");

@@ -54,7 +54,7 @@ async function tried(store: Store, token: string): Promise<string | undefined> {
   if (!/^[\x21-\x7e]+$/.test(token)) return "A token has only letters, digits and - . _ ~ + / =.";
   const api = store.signIn(token);
   try {
-    await api.list("state=open&limit=1", AbortSignal.timeout(30_000));
+    await api.list("group", "state=open&limit=1", AbortSignal.timeout(30_000));
   } catch (error) {
     if (error instanceof ApiFault && error.status === 401) return "This Worker does not accept the token.";
     // Without an index there are no lists, but each group is there.

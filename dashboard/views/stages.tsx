@@ -1,8 +1,21 @@
+import type { Kind } from "../../cli/snapshot.js";
 import { printable } from "../../cli/text/printable.js";
 import { grouped } from "../../cli/text/time.js";
-import type { GroupStatus } from "../../src/delivery/group-status.js";
+import type { GroupStage, GroupStatus } from "../../src/delivery/group-status.js";
 
-export function Stages({ status: { stages } }: { readonly status: GroupStatus }) {
+type Column = readonly [title: string, field: keyof GroupStage];
+
+const ALWAYS: readonly Column[] = [
+  ["total", "total"],
+  ["open", "open"],
+];
+/** A request counts its work also without tasks. */
+const COLUMNS: Readonly<Record<Kind, readonly Column[]>> = {
+  group: [...ALWAYS, ["succeeded", "succeeded"], ["failed", "failed"], ["requeued", "requeueCount"]],
+  request: [...ALWAYS, ["processed", "processed"], ["requeued", "requeueCount"], ["errors", "errorCount"]],
+};
+
+export function Stages({ kind, status: { stages } }: { readonly kind: Kind; readonly status: GroupStatus }) {
   const lines = Object.entries(stages);
   if (lines.length === 0) return null;
   return (
@@ -14,22 +27,18 @@ export function Stages({ status: { stages } }: { readonly status: GroupStatus })
         <thead>
           <tr>
             <th scope="col">stage</th>
-            <th scope="col">total</th>
-            <th scope="col">open</th>
-            <th scope="col">succeeded</th>
-            <th scope="col">failed</th>
-            <th scope="col">requeued</th>
+            {COLUMNS[kind].map(([title]) => (
+              <th scope="col">{title}</th>
+            ))}
           </tr>
         </thead>
         <tbody>
-          {lines.map(([stage, { total, open, succeeded, failed, requeueCount }]) => (
+          {lines.map(([stage, counts]) => (
             <tr key={stage}>
               <th scope="row">{printable(stage)}</th>
-              <td>{grouped(total)}</td>
-              <td>{grouped(open)}</td>
-              <td>{grouped(succeeded)}</td>
-              <td>{grouped(failed)}</td>
-              <td>{grouped(requeueCount)}</td>
+              {COLUMNS[kind].map(([, field]) => (
+                <td>{grouped(counts[field])}</td>
+              ))}
             </tr>
           ))}
         </tbody>

@@ -7,6 +7,7 @@ import type { ApiClient, TaskState } from "../api/client.js";
 import { findTasks } from "../api/find-tasks.js";
 import { type Pages, usePages } from "../hooks.js";
 import { Loading, More } from "../parts/notices.js";
+import type { SubjectId } from "../place.js";
 import { retryOf } from "../steps.js";
 import { StepButton } from "./step-button.js";
 
@@ -21,20 +22,21 @@ export type TaskPages = Pages<GroupTask, number>;
 
 interface Props {
   readonly api: ApiClient;
+  readonly subject: SubjectId;
   readonly status: GroupStatus;
   readonly version: string;
   readonly apply: (status: GroupStatus | null) => void;
 }
 
-/** Returns a group's tasks in a state, anew for each version. */
-export function useTasks({ api, status: { groupId }, version }: Omit<Props, "apply">, state: TaskState): TaskPages {
-  return usePages<GroupTask, number>((after) => findTasks(api, groupId, { state, after: after ?? 0 }), {
+/** Returns the tasks in a state, anew for each version. */
+export function useTasks({ api, subject, version }: Omit<Props, "apply" | "status">, state: TaskState): TaskPages {
+  return usePages<GroupTask, number>((after) => findTasks(api, subject, { state, after: after ?? 0 }), {
     list: state,
     version,
   });
 }
 
-/** The group's tasks by state: first those that are missing, which the view has read already. */
+/** The tasks by state: first those that are missing, which the view has read already. */
 export function Tasks({ open, ...props }: Props & { readonly open: TaskPages }) {
   const [state, setState] = useState<TaskState>("open");
   if (props.status.total === 0) return null;
@@ -78,7 +80,7 @@ interface ListProps extends Props {
   readonly pages: TaskPages;
 }
 
-function TaskList({ api, status, apply, state, pages }: ListProps) {
+function TaskList({ api, subject, status, apply, state, pages }: ListProps) {
   const { none } = STATES.find((each) => each.state === state) ?? { none: "" };
   return (
     <>
@@ -89,7 +91,7 @@ function TaskList({ api, status, apply, state, pages }: ListProps) {
             <span class="id">{taskName(task)}</span>
             {task.error === null ? null : <span class="message">{printable(task.error)}</span>}
             {state === "failed" && status.state === "open" ? (
-              <StepButton api={api} action={retryOf(status, task)} apply={apply} />
+              <StepButton api={api} action={retryOf(subject, status, task)} apply={apply} />
             ) : null}
           </li>
         ))}

@@ -1,43 +1,84 @@
+import { useState } from "hono/jsx/dom";
 import { taskName } from "../../cli/report/why.js";
+import { stateOf } from "../../cli/snapshot.js";
 import { printable } from "../../cli/text/printable.js";
 import { count, grouped } from "../../cli/text/time.js";
+import type { GroupTask } from "../../src/trackers/group/reader.js";
 import type { ApiClient } from "../api/client.js";
-import { readTree, type TreeNode } from "../api/tree.js";
+import { findChildren, readTree, type TreeNode } from "../api/tree.js";
 import { useLoaded } from "../hooks.js";
 import { Badge } from "../parts/badge.js";
 import { Fault } from "../parts/notices.js";
-import { groupAddress } from "../place.js";
+import { type SubjectId, subjectAddress } from "../place.js";
 
 interface Props {
   readonly api: ApiClient;
-  readonly id: string;
+  readonly subject: SubjectId;
   readonly version: string;
+  /** The first open tasks. */
+  readonly open: readonly GroupTask[];
 }
 
 /** A child changes without its parent: so often the tree is read again. */
 const EVERY_MS = 15_000;
 
 /** The groups that the open tasks wait for, and theirs. */
-export function Tree({ api, id, version }: Props) {
-  const { value, fault, reload } = useLoaded(() => readTree(api, id), { key: `${id} ${version}`, everyMs: EVERY_MS });
+export function Tree({ api, subject, version, open }: Props) {
+  const { value, fault, reload } = useLoaded(() => readTree(api, subject), { key: version, everyMs: EVERY_MS });
+  const [found, setFound] = useState<readonly TreeNode[]>([]);
   if (value === undefined) return fault === undefined ? null : <Fault error={fault} again={reload} />;
-  if (value.children.length === 0) return null;
+  const declared = new Set(value.children.map(({ id }) => id));
+  const nodes = [...value.children, ...found.filter(({ id }) => !declared.has(id))];
+  const canSearch = nodes.length === 0 && open.length > 0;
+  if (nodes.length === 0 && !canSearch) return null;
   return (
     <section aria-labelledby="children">
       <h2 id="children">Child groups of open tasks</h2>
-      <Branch nodes={value.children} parent={id} />
+      {canSearch ? <Search api={api} subject={subject} open={open} onFound={setFound} /> : <Branch nodes={nodes} />}
       {value.isCut ? <p class="quiet">There are more. Open a child to see its own.</p> : null}
     </section>
   );
 }
 
-function Branch({ nodes, parent }: { readonly nodes: readonly TreeNode[]; readonly parent: string }) {
+interface SearchProps extends Omit<Props, "version"> {
+  readonly onFound: (found: readonly TreeNode[]) => void;
+}
+
+/** Children that no call has declared are found by their names, if a person asks: each name is a call of an object. */
+function Search({ api, subject, open, onFound }: SearchProps) {
+  const [answer, setAnswer] = useState<string | undefined>(undefined);
+  const [fault, setFault] = useState<unknown>(undefined);
+  const search = async (): Promise<void> => {
+    setFault(undefined);
+    setAnswer("Looking…");
+    try {
+      const found = await findChildren(api, subject, open);
+      if (found.length > 0) return onFound(found);
+      setAnswer("None found. A child may have another name: the lists of groups show those that are stuck.");
+    } catch (error) {
+      setAnswer(undefined);
+      setFault(error);
+    }
+  };
+  return (
+    <>
+      <p>No open task was added with a child group. A group with the id of a missing task may be one.</p>
+      <button type="button" onClick={search}>
+        Look for such groups
+      </button>
+      <p role="status">{answer ?? ""}</p>
+      {fault === undefined ? null : <Fault error={fault} />}
+    </>
+  );
+}
+
+function Branch({ nodes }: { readonly nodes: readonly TreeNode[] }) {
   return (
     <ul class="tree">
       {nodes.map((node) => (
-        <li key={node.id}>
-          <Node node={node} parent={parent} />
-          {node.children.length === 0 ? null : <Branch nodes={node.children} parent={node.id} />}
+        <li key={`${node.kind} ${node.id}`}>
+          <Node node={node} />
+          {node.children.length === 0 ? null : <Branch nodes={node.children} />}
           {node.isCut ? <p class="quiet">It has more children.</p> : null}
         </li>
       ))}
@@ -45,20 +86,21 @@ function Branch({ nodes, parent }: { readonly nodes: readonly TreeNode[]; readon
   );
 }
 
-function Node({ node, parent }: { readonly node: TreeNode; readonly parent: string }) {
+function Node({ node }: { readonly node: TreeNode }) {
   const { kind, id, status } = node;
-  const name = <span class="id">{`${kind === "request" ? "request " : ""}${printable(id)}`}</span>;
-  const words = (
-    <>
-      {name}
+  return (
+    <a href={subjectAddress(node)}>
+      <span class="id">{`${kind === "request" ? "request " : ""}${printable(id)}`}</span>
       <span class="badges">
         {isLeaf(node) ? <Badge state="pending" label="look here" /> : null}
-        <Badge state={status?.state ?? "plain"} label={status === null ? "unknown" : undefined} />
+        <Badge
+          state={status === null ? "plain" : stateOf(kind, status)}
+          label={status === null ? "unknown" : undefined}
+        />
       </span>
       <span class="facts">{`for the task ${taskName(node)} · ${progressOf(node)}`}</span>
-    </>
+    </a>
   );
-  return kind === "group" ? <a href={groupAddress(id, parent)}>{words}</a> : <div class="leaf">{words}</div>;
 }
 
 function progressOf({ status }: TreeNode): string {

@@ -1,3 +1,4 @@
+import { seedRequests, seedStuckRequests } from "./seed-requests.js";
 import type { Site } from "./site.js";
 
 /** How long ago the groups of the stories were registered. */
@@ -13,9 +14,16 @@ const range = (count: number, name: (n: number) => string): string[] =>
  */
 export async function seed(site: Site): Promise<void> {
   await site.set({ behindMs: AGO_MS });
-  await Promise.all([workerDied(site), handlerRenamed(site), receiverGone(site), childHangs(site), timesOut(site)]);
+  await Promise.all([
+    workerDied(site),
+    handlerRenamed(site),
+    receiverGone(site),
+    childHangs(site),
+    timesOut(site),
+    seedStuckRequests(site),
+  ]);
   await site.set({ behindMs: 0 });
-  await Promise.all([well(site), ended(site)]);
+  await Promise.all([well(site), ended(site), seedRequests(site)]);
 }
 
 /** Nine of twelve chunks are done, one failed, and the worker of two died with them. */

@@ -21,13 +21,14 @@ const SOURCE = `
     now() { return Date.now() - site.behindMs; }
     onEvent() {}
   }
+  const handlersOf = (names) => Object.fromEntries(names.map((name) => [name, () => {}]));
   const worker = createWorker({ onEvent: () => {} });
   export default {
     fetch: async (request, env, ctx) => {
       const { pathname, searchParams } = new URL(request.url);
       if (pathname !== "/site") return site.isDown ? new Response("down", { status: 503 }) : worker.fetch(request, env, ctx);
       if (searchParams.has("behindMs")) site.behindMs = Number(searchParams.get("behindMs"));
-      if (searchParams.has("handler")) site.handlers = { [searchParams.get("handler")]: () => {} };
+      if (searchParams.has("handler")) site.handlers = handlersOf(searchParams.get("handler").split(","));
       if (searchParams.has("isDown")) site.isDown = searchParams.get("isDown") === "true";
       return new Response("ok");
     },
@@ -42,7 +43,7 @@ export interface Site {
   receives: boolean;
   /** Calls the HTTP API. Returns the answer's JSON; throws for a status that is not 2xx. */
   call(method: string, path: string, body?: unknown): Promise<unknown>;
-  /** Changes the Worker: how far its clock is behind, which handler it has, whether it answers. */
+  /** Changes the Worker: how far its clock is behind, which handlers it has, separated by commas, whether it answers. */
   set(change: { readonly behindMs?: number; readonly handler?: string; readonly isDown?: boolean }): Promise<void>;
   close(): Promise<void>;
 }

@@ -5,11 +5,22 @@ export interface Packages {
   readonly hono: string;
   readonly zod: string;
   readonly "@upstash/redis": string;
+  readonly "@opentelemetry/api": string;
 }
 
 /** The oldest that `peerDependencies` allows, and the newest that there was on the day of the table. */
-export const OLDEST: Packages = { hono: "4.13.0", zod: "4.3.0", "@upstash/redis": "1.39.0" };
-export const NEWEST: Packages = { hono: "4.13.19", zod: "4.6.7", "@upstash/redis": "1.39.0" };
+export const OLDEST: Packages = {
+  hono: "4.13.0",
+  zod: "4.3.0",
+  "@upstash/redis": "1.39.0",
+  "@opentelemetry/api": "1.9.0",
+};
+export const NEWEST: Packages = {
+  hono: "4.13.19",
+  zod: "4.6.7",
+  "@upstash/redis": "1.39.0",
+  "@opentelemetry/api": "1.9.1",
+};
 
 /** When `NEWEST` and the newest of the rows were looked up. */
 export const AS_OF = "2026-11";

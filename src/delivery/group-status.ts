@@ -1,6 +1,7 @@
 import type { GroupView } from "../core/group/view.js";
 import type { Claim } from "../core/outbox/attempts.js";
 import type { DeliveryState, DeliveryView } from "../core/outbox/deliveries.js";
+import type { StoredTask } from "./targets/parent-task.js";
 
 /**
  * A group's status, read atomically. Its `state` decides the type of the other fields. Every state except `open` is
@@ -33,6 +34,8 @@ interface GroupFields {
   readonly stages: { readonly [stage: string]: GroupStage };
   /** The registration's `metadata`. */
   readonly metadata: unknown;
+  /** The task of another group or request that this group's end settles: the registration's `parent`. Null without one. */
+  readonly parent: GroupParent | null;
   readonly registeredAtMs: number;
   /** When an open group times out, in milliseconds since 1970 by the backend's clock; null without a deadline. */
   readonly deadlineAtMs: number | null;
@@ -49,6 +52,14 @@ export interface GroupError {
   readonly stage: string | null;
   readonly message: string;
 }
+
+/** A task of another group or request, which waits for this group. */
+export type GroupParent = {
+  readonly stage: string | null;
+  readonly taskId: string;
+  /** The parent's generation, where the registration named it. */
+  readonly generation: number | null;
+} & ({ readonly groupId: string; readonly requestId: null } | { readonly groupId: null; readonly requestId: string });
 
 /** The counts of a stage. */
 export interface GroupStage {
@@ -154,6 +165,7 @@ export function groupStatus(groupId: string, view: GroupView): GroupStatus {
     errorCount: view.errorCount,
     stages: stagesOf(view),
     metadata: view.metadata === undefined ? null : JSON.parse(view.metadata),
+    parent: view.parent === undefined ? null : parentOf(view.parent),
     registeredAtMs: view.registeredAtMs,
     deadlineAtMs: view.deadlineAtMs ?? null,
     lastAckAtMs: view.lastAckAtMs ?? null,
@@ -161,6 +173,12 @@ export function groupStatus(groupId: string, view: GroupView): GroupStatus {
     delivery: deliveryStatus(view.delivery),
   };
   return status as GroupStatus;
+}
+
+function parentOf(text: string): GroupParent {
+  const { machine, id, stage = null, taskId, generation = null } = JSON.parse(text) as StoredTask;
+  const ids = machine === "request" ? { groupId: null, requestId: id } : { groupId: id, requestId: null };
+  return { ...ids, stage, taskId, generation };
 }
 
 function stagesOf({ stages }: GroupView): GroupStatus["stages"] {

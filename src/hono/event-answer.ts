@@ -21,6 +21,7 @@ const EVENTS_HEADERS = {
 
 /** How an event stream is sent. */
 export interface EventSettings {
+  /** How long the answer may take, the first read included. */
   readonly maxStreamMs: number;
   readonly clock: Clock;
   readonly onEvent: OnEvent | undefined;
@@ -39,9 +40,11 @@ export async function answerEvents<Status>(
 ): Promise<Response> {
   if (source === undefined) return notFound(c);
   const { signal } = c.req.raw;
+  // The first read may be slow, and a token may expire meanwhile.
+  const untilMs = clock.now() + maxStreamMs;
   let status: Status | null;
   try {
-    status = await answered({ limitMs: LOOK_MS, signal, clock }, (ended) =>
+    status = await answered({ limitMs: Math.min(LOOK_MS, maxStreamMs), signal, clock }, (ended) =>
       source.newer("", { timeoutMs: 0, signal: ended }),
     );
   } catch (error) {
@@ -60,7 +63,7 @@ export async function answerEvents<Status>(
   const after = lastEventId(c);
   // The client has received the end. A stream would make an EventSource reconnect for ever.
   if (seen.isLast && seen.version === after) return c.body(null, 204, NO_STORE);
-  return stream(c, progressStream({ source, seen, after, signal, clock, onEvent, maxStreamMs }));
+  return stream(c, progressStream({ source, seen, after, signal, clock, onEvent, untilMs }));
 }
 
 /** Returns an event stream. It has an ETag, because Hono's `etag()` would read the stream to its end to make one. */

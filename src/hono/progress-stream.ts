@@ -35,7 +35,8 @@ export interface ProgressStream<Status> {
   readonly after: string;
   /** Aborts when the client disconnects. */
   readonly signal: AbortSignal;
-  readonly maxStreamMs: number;
+  /** No text is produced from this instant on. */
+  readonly untilMs: number;
   readonly clock: Clock;
   readonly onEvent: OnEvent | undefined;
 }
@@ -53,7 +54,7 @@ const MAX_RETRY_MS = 60_000;
 const MAX_UNKNOWN = 5;
 
 /**
- * Returns the progress as server-sent events, until the end, until `maxStreamMs` is over, or until the client disconnects.
+ * Returns the progress as server-sent events, until the end, until `untilMs`, or until the client disconnects.
  * Produces an event only when the client reads: a slow client gets fewer events, and no queue grows.
  */
 export function progressStream<Status>(stream: ProgressStream<Status>): ReadableStream<Uint8Array> {
@@ -82,10 +83,11 @@ export function progressStream<Status>(stream: ProgressStream<Status>): Readable
 
 /** Yields the texts of one stream: events, and comments while nothing changes. */
 async function* progressTexts<Status>(
-  { source, seen, after, clock, maxStreamMs }: ProgressStream<Status>,
+  { source, seen, after, clock, untilMs }: ProgressStream<Status>,
   stopped: AbortSignal,
 ): AsyncGenerator<string, void> {
-  const untilMs = clock.now() + maxStreamMs;
+  // A client may begin to read when its token has expired.
+  if (clock.now() >= untilMs) return;
   const isNews = seen.isLast || seen.version !== after;
   yield isNews ? RETRY + textOf(seen) : RETRY;
   let last = seen;
@@ -101,6 +103,7 @@ async function* progressTexts<Status>(
       );
     } catch (error) {
       if (!isTimeOver(error)) throw error;
+      if (clock.now() >= untilMs) return;
       yield HEARTBEAT;
       continue;
     }

@@ -23,9 +23,12 @@ describe.each([
     const why = async (id: string) => (await cli("why", id)).stdout;
     expect(await why("open-1")).toMatch(/^group open-1 waits for 2 of 3 tasks\.\n/);
     expect(await why("ended-1")).toMatch(/^group ended-1 has completed\./);
-    expect(await why("stuck-1")).toContain("may be the child group stuck-1/images");
+    expect(await why("stuck-1")).toContain("waits for the child group stuck-1/images");
     await expect.poll(() => why("unhandled-1")).toContain('named "publish"');
     await expect.poll(() => why("dead-1")).toContain("dead letter: it is not tried again");
+
+    const request = await cli("why", "request-1", "--request");
+    expect(request.stdout).toContain("waits for the child group request-1/a");
 
     dev.kill("SIGINT");
     expect(await dev.ended()).toMatchObject({ code: 130 });

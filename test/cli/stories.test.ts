@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { CompletionTracker, type HandlerEvent, type Handlers } from "../../src/index.js";
+import { CompletionTracker, type HandlerEvent, type Handlers, RequestWaitTracker } from "../../src/index.js";
 import { type CliBackend, upstashBackend, workerBackend } from "./backends.js";
 
 /** A receiver of webhooks: gone at first, then healthy. */
@@ -108,23 +108,81 @@ describe("at 3 a.m., with the command line alone", () => {
   it("a child group hangs: it is found by the parent's task, and its end completes the parent", async () => {
     const { coordinator, cli } = worker;
     const tracker = new CompletionTracker(coordinator);
-    await tracker.register("book", ["text", { id: "images", group: "book/images" }]);
-    await tracker.register("book/images", ["1", "2"], { parent: { groupId: "book", taskId: "images" } });
+    await tracker.register("book", ["text", { id: "images", group: "pictures" }]);
+    await tracker.register("pictures", ["1", "2"], { parent: { groupId: "book", taskId: "images" } });
     await tracker.ack("book", "text");
-    await tracker.ack("book/images", "1");
+    await tracker.ack("pictures", "1");
 
     const why = await cli("why", "book");
-    expect(why.stdout).toContain("The open task images may be the child group book/images: open, 1 of 2 tasks open.");
-    expect(why.stdout).toContain("npx edge-coordinator why book/images");
-    expect((await cli("why", "book/images")).stdout).toContain("Open: 2.");
+    expect(why.stdout).toContain("The open task images waits for the child group pictures: open, 1 of 2 tasks open.");
+    expect(why.stdout).toContain("npx edge-coordinator why pictures");
+    const below = await cli("why", "pictures");
+    expect(below.stdout).toContain("Its end will settle the task images of group book.");
+    expect(below.stdout).toContain("Open: 2.");
 
-    const cancelled = await cli("cancel", "book/images", "--reason", "page 2 is missing", "--yes");
-    expect(cancelled).toMatchObject({ code: 0, stdout: 'group book/images is cancelled: "page 2 is missing"\n' });
+    const cancelled = await cli("cancel", "pictures", "--reason", "page 2 is missing", "--yes");
+    expect(cancelled).toMatchObject({ code: 0, stdout: 'group pictures is cancelled: "page 2 is missing"\n' });
     const end = await cli("watch", "book");
     expect(end).toMatchObject({
       code: 0,
       stdout: expect.stringContaining("completed: 2 of 2 tasks, 1 failed, completed"),
     });
     expect((await cli("show", "book")).stdout).toContain("page 2 is missing");
+  });
+
+  it("a request's worker died, and its handler was renamed: both are named, and mended", async () => {
+    const { newCoordinator, cli } = upstashBackend();
+    const deployed = newCoordinator();
+    const renamed: Handlers = { tellUser: () => {} };
+    const options = { stages: ["embed"], onEvent: () => {} } as const;
+    const requests = new RequestWaitTracker(deployed, { ...options, handlers: renamed });
+    await requests.register("upload", { timeoutSec: 300, onEnd: { handler: "notifyUser" } });
+    await requests.add("upload", "embed", ["a", "b"]);
+    await requests.fail("upload", "embed", "a", "the model is overloaded");
+
+    const stuck = await cli("ls", "--request", "--state", "stuck", "--older-than", "0s");
+    expect(stuck.stdout).toMatch(/^upload +pending +1\/2/m);
+    const why = (await cli("why", "upload", "--request")).stdout;
+    expect(why).toMatch(/^request upload waits for 1 of 2 tasks\.\n/);
+    expect(why).toContain("Open: embed/b.");
+    expect(why).toContain("npx edge-coordinator retry upload --request --failed");
+    expect((await cli("retry", "upload", "--request", "--failed")).code).toBe(0);
+    await requests.ack("upload", "embed", "a");
+    await requests.ack("upload", "embed", "b");
+    expect((await cli("seal", "upload", "--request", "--yes")).stdout).toContain("it is complete");
+
+    await expect
+      .poll(async () => (await deployed.drain()) && (await requests.status("upload"))?.delivery.lastError)
+      .not.toBeNull();
+    expect((await cli("why", "upload", "--request")).stdout).toContain('has a handler named "notifyUser".');
+    const told: unknown[] = [];
+    const next = newCoordinator();
+    new RequestWaitTracker(next, { ...options, handlers: { notifyUser: () => void told.push("upload") } });
+    expect((await cli("redeliver", "upload", "--request")).code).toBe(0);
+    await next.drain();
+    expect(told).toEqual(["upload"]);
+  });
+
+  it("a request waits for a child group, and its receiver is gone: both are found, and mended", async () => {
+    const { coordinator, cli } = worker;
+    status = 410;
+    const requests = new RequestWaitTracker(coordinator, { stages: ["scan"] });
+    await requests.register("upload", { onEnd: { url: hookUrl } });
+    await requests.add("upload", "scan", "pages");
+    const parent = { requestId: "upload", stage: "scan", taskId: "pages" };
+    await new CompletionTracker(coordinator).register("pages", ["1"], { parent });
+
+    const why = (await cli("why", "upload", "--request")).stdout;
+    expect(why).toContain("The open task pages waits for the child group pages: open, 1 of 1 task open.");
+    expect((await cli("show", "pages")).stdout).toMatch(/parent +the task scan\/pages of request upload/);
+    expect((await cli("cancel", "pages", "--reason", "page 1 is lost", "--yes")).code).toBe(0);
+    expect((await cli("watch", "upload", "--request")).stdout).toContain("complete: 1 of 1 task, 1 failed, complete");
+    expect((await cli("seal", "upload", "--request", "--yes")).code).toBe(0);
+
+    await expect.poll(async () => (await requests.status("upload"))?.delivery.state).toBe("dead");
+    expect((await cli("why", "upload", "--request")).stdout).toMatch(/answered 410/);
+    status = 204;
+    expect((await cli("redeliver", "upload", "--request")).code).toBe(0);
+    await expect.poll(async () => (await cli("show", "upload", "--request")).stdout).toMatch(/callback +delivered/);
   });
 });

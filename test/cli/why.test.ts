@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { WhyInput } from "../../cli/report/explanation.js";
+import type { Relative, WhyInput } from "../../cli/report/explanation.js";
 import { whyText } from "../../cli/report/sentences.js";
 import { explain, explainUnknown } from "../../cli/report/why.js";
 import type { Snapshot } from "../../cli/snapshot.js";
@@ -27,6 +27,7 @@ const OPEN = {
   errorCount: 0,
   stages: {},
   metadata: null,
+  parent: null,
   registeredAtMs: NOW_MS - 20 * MINUTE_MS,
   deadlineAtMs: NOW_MS + 10 * MINUTE_MS,
   lastAckAtMs: NOW_MS - 14 * MINUTE_MS,
@@ -171,13 +172,34 @@ describe("why an open group waits", () => {
     expect(why({}, { kind: "request", state: "pending" }).commands).toContain("watch document-1 --request");
   });
 
-  it("names a child that has the name of an open task", () => {
-    const child: Snapshot = { kind: "group", id: "document-1/chunk-2", status: OPEN, state: "open", hasPolicy: false };
-    const { of, commands } = why({}, { relatives: [{ taskId: "chunk-2", snapshot: child }] });
-    expect(of("child")).toEqual([
-      "The open task chunk-2 may be the child group document-1/chunk-2: open, 1 of 2 tasks open.",
+  it("names the children of open tasks, and those that may be one", () => {
+    const ofTask = { taskId: "chunk-2", kind: "group", id: "document-1/chunk-2" } as const;
+    const child = (status: object): Relative => {
+      const whole = { ...OPEN, ...status } as GroupStatus;
+      return { ...ofTask, snapshot: { ...ofTask, status: whole, state: whole.state, hasPolicy: false } };
+    };
+    const parent = { groupId: "document-1", requestId: null, stage: null, taskId: "chunk-2", generation: null };
+    const dead = { ...COMPLETED, parent, delivery: { ...PENDING, state: "dead" } };
+    for (const [relative, text] of [
+      [child({}), "may be the child group document-1/chunk-2: open, 1 of 2 tasks open."],
+      [child({ parent }), "waits for the child group document-1/chunk-2: open, 1 of 2 tasks open."],
+      [
+        child(dead),
+        "waits for the child group document-1/chunk-2: completed, 0 of 2 tasks open, delivery dead letter.",
+      ],
+      [{ ...ofTask, snapshot: null }, "waits for the child group document-1/chunk-2: not registered yet, or expired."],
+    ] as const) {
+      const { of, commands } = why({}, { relatives: [relative] });
+      expect(of("child")).toEqual([`The open task chunk-2 ${text}`]);
+      expect(commands[0]).toBe("why document-1/chunk-2");
+    }
+  });
+
+  it("names the task that waits for it", () => {
+    const parent = { groupId: null, requestId: "upload-7", stage: "parse", taskId: "a.pdf", generation: 3 };
+    expect(why({ parent }).of("parent")).toEqual([
+      "Its end will settle the task parse/a.pdf of request upload-7, generation 3.",
     ]);
-    expect(commands[0]).toBe("why document-1/chunk-2");
   });
 });
 

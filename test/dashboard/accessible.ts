@@ -69,6 +69,8 @@ export function accessible(begin: (options?: VisitOptions) => Promise<Visit>): v
         ["#/", /^These lists are as of/],
         ["#/list/ended", "Newest end first."],
         ["#/groups/unknown", "Look again"],
+        ["#/requests", /^These lists are as of/],
+        ["#/requests/upload-31", "embed/chunk-4"],
         ["#/groups/nested-1", "look here"],
       ] as const) {
         await page.goto(`${visit.site.url}/${fragment}`);

@@ -1,23 +1,33 @@
 import { describe, expect, it } from "vitest";
 import { serverEvents } from "../../dashboard/api/events.js";
-import { groupAddress, listAddress, placeOf } from "../../dashboard/place.js";
+import { listAddress, overviewAddress, placeOf, subjectAddress } from "../../dashboard/place.js";
+
+const KINDS = ["group", "request"] as const;
 
 describe("a place", () => {
-  it.each(["a", "a/b", "ü %2F?#&", "..", "/", "a b", "in", "𝒳"])("of the group %j is found again", (id) => {
-    expect(placeOf(groupAddress(id))).toEqual({ view: "group", id, parent: null });
-    expect(placeOf(groupAddress("child", id))).toEqual({ view: "group", id: "child", parent: id });
+  it.each(["a", "a/b", "ü %2F?#&", "..", "/", "a b", "in", "𝒳"])("of the id %j is found again", (id) => {
+    for (const kind of KINDS) expect(placeOf(subjectAddress({ kind, id }))).toEqual({ view: "subject", kind, id });
   });
 
-  it("of a list is found again, and every other fragment is the overview", () => {
-    expect(placeOf(listAddress("timed_out"))).toEqual({ view: "list", list: "timed_out" });
-    for (const fragment of ["", "#", "#/", "#/list/constructor", "#/groups/", "#/nowhere/else"]) {
-      expect(placeOf(fragment)).toEqual({ view: "overview" });
+  it("of a list is found again, and every other fragment is an overview", () => {
+    for (const kind of KINDS) {
+      expect(placeOf(listAddress("timed_out", kind))).toEqual({ view: "list", kind, list: "timed_out" });
+      expect(placeOf(overviewAddress(kind))).toEqual({ view: "overview", kind });
+    }
+    // Requests take no policy, so none is listed as failed.
+    for (const fragment of ["", "#", "#/", "#/list/constructor", "#/list/failed/requests", "#/groups/", "#/nowhere"]) {
+      expect(placeOf(fragment)).toEqual({ view: "overview", kind: "group" });
     }
   });
 
   it("of an id that no Worker takes still has an address", () => {
-    expect(placeOf(groupAddress("half \ud800"))).toEqual({ view: "group", id: "half \ufffd", parent: null });
-    expect(placeOf("#/groups/%E0%A4%A")).toEqual({ view: "group", id: "%E0%A4%A", parent: null });
+    const id = "half \ufffd";
+    expect(placeOf(subjectAddress({ kind: "group", id: "half \ud800" }))).toEqual({
+      view: "subject",
+      kind: "group",
+      id,
+    });
+    expect(placeOf("#/groups/%E0%A4%A")).toEqual({ view: "subject", kind: "group", id: "%E0%A4%A" });
   });
 });
 

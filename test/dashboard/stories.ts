@@ -53,7 +53,7 @@ export function stories(begin: (options?: VisitOptions) => Promise<Visit>): void
       await visit.sees("Open: ocr.");
       await site.call("POST", "/v1/groups/report-2026-11%2Fimages%2Fpage-31/acks", { tasks: ["ocr"] });
       await visit.sees(/has completed, and its delivery to its parent's task was made/);
-      await page.getByRole("link", { name: "Parent: report-2026-11/images" }).click();
+      await page.getByRole("link", { name: /^Part of: the task page-31 of group report-2026-11\/images/ }).click();
       await visit.sees(/group report-2026-11\/images has completed/);
       await page.goto(`${site.url}/#/groups/report-2026-11`);
       await page
@@ -67,7 +67,7 @@ export function stories(begin: (options?: VisitOptions) => Promise<Visit>): void
         .fill("no tables this month");
       await visit.dialog().getByRole("button", { name: "Cancel group" }).click();
       await visit.sees('It was cancelled, with 1 of 1 task open. The reason: "no tables this month"');
-      await page.getByRole("link", { name: "Parent: report-2026-11" }).click();
+      await page.getByRole("link", { name: /^Part of: the task tables of group report-2026-11/ }).click();
       await visit.sees(/group report-2026-11 has completed/);
     });
 
@@ -80,9 +80,14 @@ export function stories(begin: (options?: VisitOptions) => Promise<Visit>): void
         .getByRole("link", { name: /^invoice-77/ })
         .click();
       await visit.sees(/no handler named "publishInvoice"/);
-      await visit.site.set({ handler: "publishInvoice" });
+      await visit.site.set({ handler: "publishInvoice,notifyUser" });
       await visit.confirm("Redeliver");
-      await visit.sees(/its callback was made\. Nothing is left to wait for/);
+      await visit.sees(/group invoice-77 has completed, and its callback was made\. Nothing is left to wait for/);
+      // A request's callback waits in the same way.
+      await visit.goTo("#/list/unhandled/requests");
+      await visit.page.getByRole("link", { name: /^upload-32/ }).click();
+      await visit.confirm("Redeliver");
+      await visit.sees(/request upload-32 has completed, and its callback was made/);
     });
   });
 }

@@ -67,7 +67,7 @@ export class Visit {
   /** Opens the page at a fragment, signed in. */
   async signIn(fragment = "#/", token = SITE_TOKEN): Promise<void> {
     if (this.#isSignedIn) {
-      await this.page.getByLabel("Id of a group").fill("");
+      await this.page.getByLabel(/^Id of a/).fill("");
       // By way of another view, so that the wanted one opens anew.
       await this.goTo("#/list/pending");
       await this.page.getByRole("heading", { level: 1, name: "Callback pending" }).waitFor();

@@ -33,6 +33,7 @@ function status(groupId: string, state: "completed" | "timed_out", remaining: nu
     ...counts,
     ...times,
     metadata: null,
+    parent: null,
     delivery,
   };
   return state === "completed"

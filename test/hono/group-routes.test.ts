@@ -191,6 +191,30 @@ describe("GET /:id/events of a group", () => {
     expect(namesIn(await third)).toEqual(["progress"]);
   });
 
+  it("end on time when the first read is slow, and tell a client that reads too late nothing", async () => {
+    const { clock, coordinator, get, tracker } = makeBench({ maxStreamMs: 2_000 });
+    await tracker.register("g", ["a"]);
+    const late = await get("/groups/g/events");
+    let isFirst = true;
+    tamper(coordinator, (_, run) => {
+      if (!isFirst) return run();
+      isFirst = false;
+      return new Promise((resolve) => clock.setTimer(() => resolve(run()), 1_500));
+    });
+    let isOver = false;
+    const slow = get("/groups/g/events").then(async (answer) => {
+      const text = await answer.text();
+      isOver = true;
+      return text;
+    });
+    await settle();
+    await clock.advance(1_999);
+    expect(isOver).toBe(false);
+    await clock.advance(1);
+    expect(isOver).toBe(true);
+    expect([namesIn(await slow), await late.text()]).toEqual([["progress"], ""]);
+  });
+
   it("say unknown to an EventSource of a group that may yet be registered, and show it once it is", async () => {
     const { get, tracker } = makeBench();
     const unknown = await (await get("/groups/g/events", EVENTS)).text();

@@ -292,6 +292,9 @@ const BY_FILE: Readonly<Record<string, readonly Omit<Bug, "file">[]>> = {
       to: "leftOf(head) <= 0",
     },
   ],
+  "src/core/group/view.ts": [
+    { name: "a status names no parent", from: "  if (parent !== undefined) view.parent = parent.body;\n", to: "" },
+  ],
   "src/core/group/repair.ts": [
     {
       name: "retry opens tasks after the end",

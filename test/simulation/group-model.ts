@@ -1,4 +1,4 @@
-import type { Policy } from "../../src/core/group/record.js";
+import type { Parent, Policy } from "../../src/core/group/record.js";
 
 /** One task of the model, announced or not. */
 export interface ModelTask {
@@ -196,7 +196,7 @@ export interface Setup {
   readonly ttlMs: number;
   /** The route of each target. */
   readonly targets: Readonly<Record<string, string>>;
-  readonly parent: { readonly key: string; readonly generation?: number | undefined } | undefined;
+  readonly parent: Parent | undefined;
   readonly fingerprint: string;
   /** The generation that it restarted. */
   readonly from: number | undefined;

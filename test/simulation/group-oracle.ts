@@ -363,6 +363,7 @@ export class GroupOracle extends ModelRecord {
     expect("the completion reason", view.completionReason, group.completionReason);
     expect("the error count", view.errorCount, group.errors);
     expect("the deadline", view.deadlineAtMs, group.deadlineAtMs);
+    expect("the parent", view.parent, group.setup.parent?.body);
     if (!group.isEndOfParent) expect("the reason", view.reason, group.reason);
     const of = (stage: string, state: string): number =>
       [...group.tasks.values()].filter((task) => task.isAnnounced && task.stage === stage && task.state === state)

@@ -81,6 +81,14 @@ const groupError = z.strictObject({
   message: text,
 });
 
+const groupParent = z.strictObject({
+  groupId: told(orNull(text), "the parent, where it is a group"),
+  requestId: told(orNull(text), "the parent, where it is a request"),
+  stage: orNull(text),
+  taskId: told(text, "the parent's task, which this group's end settles"),
+  generation: told(orNull(generation), "the parent's generation, where the registration named it"),
+});
+
 export const groupStatus = z.strictObject({
   groupId: text,
   generation,
@@ -98,6 +106,7 @@ export const groupStatus = z.strictObject({
   errorCount: z.int(),
   stages: told(z.record(text, stageCounts), "empty where tasks have no stages"),
   metadata: told(z.unknown(), "the registration's metadata; null without any"),
+  parent: told(orNull(groupParent), "the task of another group or request that waits for this one"),
   registeredAtMs: instant("when it was registered"),
   deadlineAtMs: orNull(instant("when it times out")),
   lastAckAtMs: orNull(instant("when a task was last counted")),

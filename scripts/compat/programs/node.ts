@@ -23,6 +23,7 @@ import { mintCapability, verifyCapability } from "edge-coordinator/capability";
 import { createCoordinator, parseConfig } from "edge-coordinator/config";
 import { coordinationErrors, drainRoutes, requestStatusRoutes, requestWait } from "edge-coordinator/hono";
 import { HttpCoordinator } from "edge-coordinator/http";
+import { traced } from "edge-coordinator/otel";
 import { conformanceCases, type Harness, ManualClock } from "edge-coordinator/testing";
 import { UpstashCoordinator } from "edge-coordinator/upstash";
 import { sign, verify, webhookSender } from "edge-coordinator/webhook";
@@ -110,6 +111,8 @@ await tries("conformance of memory", async () => {
   };
   for (const { whyNot, run } of conformanceCases()) if (whyNot(harness()) === undefined) await run(harness());
 });
+
+await tries("tracing", () => trackersOn(traced(new MemoryCoordinator())));
 
 await tries("a store of one's own", async () => {
   const rows = new Map<string, { version: string; data: string }>();

@@ -1,7 +1,15 @@
 import { decode } from "../host.js";
 import { type DeliveryView, describe, describedMembers } from "../outbox/deliveries.js";
 import type { Store } from "../store.js";
-import { type CompletionReason, type GroupHead, type GroupState, isSealed, leftOf, numbered } from "./record.js";
+import {
+  type CompletionReason,
+  type GroupHead,
+  type GroupState,
+  isSealed,
+  leftOf,
+  numbered,
+  readRegistration,
+} from "./record.js";
 import { type StageView, viewStages } from "./stages.js";
 
 /** A group as a step saw it. */
@@ -24,6 +32,8 @@ export interface GroupView {
   stages?: StageView[];
   /** JSON text. */
   metadata?: string;
+  /** The task that its end settles, as JSON text. */
+  parent?: string;
   reason?: string;
   completionReason?: CompletionReason;
   registeredAtMs: number;
@@ -51,7 +61,10 @@ const SHOWN_ERRORS = 20;
 const READ_ERRORS = 100;
 
 export function viewOf(store: Store, head: GroupHead): GroupView {
-  store.load(["meta", ...describedMembers(head.generation)]);
+  const parts = ["meta", ...describedMembers(head.generation)];
+  // Its parent is in the registration, beside targets of any size: a group that cannot have one is spared the read.
+  if (head.isTimed === true) parts.push("reg");
+  store.load(parts);
   const from = head.errorsFrom ?? 0;
   const view: GroupView = {
     generation: head.generation,
@@ -77,6 +90,8 @@ export function viewOf(store: Store, head: GroupHead): GroupView {
   if (head.endedAtMs !== undefined) view.endedAtMs = head.endedAtMs;
   const metadata = store.get("meta");
   if (metadata !== undefined) view.metadata = metadata;
+  const parent = head.isTimed === true ? readRegistration(store).parent : undefined;
+  if (parent !== undefined) view.parent = parent.body;
   return view;
 }
 

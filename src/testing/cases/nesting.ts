@@ -78,6 +78,24 @@ export const nesting: readonly ConformanceCase[] = [
     await t.untilDelivery(id, "delivered");
     matches((await wait())?.stages.embed, { processed: 1, errorCount: 0 }, "the counts");
   }),
+  aCase("a status names the task that waits for it, open and ended", {}, async (t) => {
+    const [tracker, requests] = [t.bareTracker(), requestTracker(t)];
+    const [parent, id, requestId] = [t.id("parent"), t.id(), t.id("request")];
+    const { generation } = await tracker.register(parent, ["a"]);
+    equal((await tracker.status(parent))?.parent, null, "of a group that no task waits for");
+    await tracker.register(id, ["x"], { parent: { groupId: parent, taskId: "a", generation } });
+    const named = { groupId: parent, requestId: null, stage: null, taskId: "a", generation };
+    equal((await tracker.status(id))?.parent, named, "of an open group");
+    await tracker.ack(id, "x");
+    equal((await t.untilDelivery(id, "delivered")).parent, named, "of an ended group");
+    await tracker.register(id, ["x"], { onEnd: { task: { groupId: parent, taskId: "a" } }, restart: true });
+    equal((await tracker.status(id))?.parent, null, "of a restart without a parent, whose target is a task");
+    const { task, requestId: outer } = await heldUp(t, "outer");
+    await requests.register(requestId, { parent: task });
+    const { stage, taskId } = task;
+    const ofRequest = { groupId: null, requestId: outer, stage, taskId, generation: null };
+    equal((await requests.status(requestId))?.parent, ofRequest, "of a request");
+  }),
   aCase("a delivery that is made again settles the task once", {}, async (t) => {
     const [{ task, requests, requestId }, id] = [await heldUp(t), t.id()];
     await t.bareTracker().register(id, ["a"], { onEnd: { task } });

@@ -1,4 +1,4 @@
-import type { DeliveryStatus, GroupStatus } from "../../delivery/group-status.js";
+import type { DeliveryStatus, GroupParent, GroupStatus } from "../../delivery/group-status.js";
 
 /**
  * The state of a request. `pending`: an announced task is open, or none was announced and the request is not sealed.
@@ -26,6 +26,8 @@ export interface RequestStatus<S extends string = string> {
   readonly reason: string | null;
   /** The registration's `metadata`. */
   readonly metadata: unknown;
+  /** The task of another group or request that this request's end settles: the registration's `parent`. Null without one. */
+  readonly parent: GroupParent | null;
   readonly registeredAtMs: number;
   /** When a pending request times out, in milliseconds since 1970 by the backend's clock; null without a deadline. */
   readonly deadlineAtMs: number | null;
@@ -51,7 +53,7 @@ const STATES = { completed: "complete", failed: "complete", timed_out: "timed_ou
 
 /** Returns the status of a request as callers receive it. */
 export function requestStatus<S extends string>(stages: readonly S[], group: GroupStatus): RequestStatus<S> {
-  const { groupId, generation, version, reason, metadata, delivery } = group;
+  const { groupId, generation, version, reason, metadata, parent, delivery } = group;
   const { registeredAtMs, deadlineAtMs, endedAtMs } = group;
   return {
     requestId: groupId,
@@ -64,6 +66,7 @@ export function requestStatus<S extends string>(stages: readonly S[], group: Gro
     version,
     reason,
     metadata,
+    parent,
     registeredAtMs,
     deadlineAtMs,
     endedAtMs,

@@ -1,18 +1,20 @@
 import { useEffect, useState } from "hono/jsx/dom";
-import { explain, taskName } from "../../cli/report/why.js";
+import { explain, parentWords, taskName } from "../../cli/report/why.js";
+import { stateOf } from "../../cli/snapshot.js";
 import { printable } from "../../cli/text/printable.js";
 import { count, grouped } from "../../cli/text/time.js";
-import type { GroupStatus } from "../../src/delivery/group-status.js";
+import type { GroupParent, GroupStatus } from "../../src/delivery/group-status.js";
 import type { ApiClient } from "../api/client.js";
-import { followGroup, type Link } from "../api/follow.js";
+import { follow, type Link } from "../api/follow.js";
 import { useCalm, useNow } from "../hooks.js";
 import { Badge } from "../parts/badge.js";
 import { Heading } from "../parts/heading.js";
 import { Fault, Loading } from "../parts/notices.js";
-import { groupAddress, OVERVIEW } from "../place.js";
+import { overviewAddress, type SubjectId, subjectAddress } from "../place.js";
 import { Actions } from "./actions.js";
 import { Delivery } from "./delivery.js";
 import { Facts } from "./facts.js";
+import { Registration } from "./registration.js";
 import { Results } from "./results.js";
 import { Stages } from "./stages.js";
 import { Tasks, useTasks } from "./tasks.js";
@@ -20,44 +22,51 @@ import { Tree } from "./tree.js";
 
 interface Props {
   readonly api: ApiClient;
-  readonly id: string;
-  readonly parent: string | null;
+  readonly subject: SubjectId;
 }
 
 interface Followed {
-  /** Undefined before the first answer; null for an unknown group. */
+  /** Undefined before the first answer; null for an unknown id. */
   readonly status: GroupStatus | null | undefined;
   readonly link: Link;
   readonly fault: unknown;
-  /** Shows the status that a step answered with, and follows the group anew. */
+  /** Shows the status that a step answered with, and follows anew. */
   apply(status: GroupStatus | null): void;
 }
 
-/** How often the lists of a group's tasks follow its changes, at most. */
+/** How often the lists of tasks follow changes, at most. */
 const CALM_MS = 2_000;
 
-/** One group: why it waits, its tasks, its children, its callback, and what a person can do. */
-export function Group({ api, id, parent }: Props) {
-  const { status, link, fault, apply } = useFollowed(api, id);
+/** One group or request: why it waits, its tasks, its children, its callback, and what a person can do. */
+export function Subject({ api, subject }: Props) {
+  const { status, link, fault, apply } = useFollowed(api, subject);
+  const { kind, id } = subject;
+  const title = kind === "group" ? "Group" : "Request";
   return (
     <main>
       <nav aria-label="Way back" class="trail">
-        <a href={OVERVIEW}>All lists</a>
-        {parent === null ? null : <a href={groupAddress(parent)}>{`Parent: ${printable(parent)}`}</a>}
+        <a href={overviewAddress(kind)}>All lists</a>
+        {status?.parent ? <ParentLink parent={status.parent} /> : null}
       </nav>
-      <Heading name={`Group ${printable(id)}`}>
-        <span class="quiet">Group </span>
+      <Heading name={`${title} ${printable(id)}`}>
+        <span class="quiet">{`${title} `}</span>
         <span class="id">{printable(id)}</span>
       </Heading>
       {fault === undefined ? null : <Fault error={fault} again={() => apply(status ?? null)} />}
-      {status === undefined && fault === undefined ? <Loading what="the group" /> : null}
-      {status === null && fault === undefined ? <Unknown id={id} again={() => apply(null)} /> : null}
-      {status ? <Known api={api} status={status} link={link} apply={apply} /> : null}
+      {status === undefined && fault === undefined ? <Loading what={`the ${kind}`} /> : null}
+      {status === null && fault === undefined ? <Unknown subject={subject} again={() => apply(null)} /> : null}
+      {status ? <Known api={api} subject={subject} status={status} link={link} apply={apply} /> : null}
     </main>
   );
 }
 
-function useFollowed(api: ApiClient, id: string): Followed {
+function ParentLink({ parent }: { readonly parent: GroupParent }) {
+  const { groupId, requestId } = parent;
+  const owner: SubjectId = groupId === null ? { kind: "request", id: requestId } : { kind: "group", id: groupId };
+  return <a href={subjectAddress(owner)}>{`Part of: ${parentWords(parent)}`}</a>;
+}
+
+function useFollowed(api: ApiClient, subject: SubjectId): Followed {
   const [status, setStatus] = useState<GroupStatus | null | undefined>(undefined);
   const [link, setLink] = useState<Link>("connecting");
   const [fault, setFault] = useState<unknown>(undefined);
@@ -67,9 +76,9 @@ function useFollowed(api: ApiClient, id: string): Followed {
     setFault(undefined);
     setLink("connecting");
     const follower = { onStatus: setStatus, onLink: setLink, onFault: setFault };
-    void followGroup(api, id, follower, left.signal);
+    void follow(api, subject, follower, left.signal);
     return () => left.abort();
-  }, [api, id, turn]);
+  }, [api, subject.kind, subject.id, turn]);
   return {
     status,
     link,
@@ -81,54 +90,60 @@ function useFollowed(api: ApiClient, id: string): Followed {
   };
 }
 
-function Unknown({ id, again }: { readonly id: string; readonly again: () => void }) {
+function Unknown({ subject: { kind, id }, again }: { readonly subject: SubjectId; readonly again: () => void }) {
+  const other = kind === "group" ? "request" : "group";
   return (
     <div class="notice">
       <p>
-        <strong>{`The Worker knows no group ${printable(id)}.`}</strong>
+        <strong>{`The Worker knows no ${kind} ${printable(id)}.`}</strong>
       </p>
       <p>
-        It is not registered yet, or it has expired: an ended group is kept for its ttlSec, an hour by default. A
-        tenant's token sees its own groups alone.
+        {`It is not registered yet, or it has expired: an ended ${kind} is kept for its ttlSec, an hour by default.`} A
+        tenant's token sees its own ids alone.
       </p>
       <button type="button" onClick={again}>
         Look again
-      </button>
+      </button>{" "}
+      <a class="all" href={subjectAddress({ kind: other, id })}>{`Look for a ${other} with this id`}</a>
     </div>
   );
 }
 
 interface KnownProps {
   readonly api: ApiClient;
+  readonly subject: SubjectId;
   readonly status: GroupStatus;
   readonly link: Link;
   readonly apply: (status: GroupStatus | null) => void;
 }
 
-function Known({ api, status, link, apply }: KnownProps) {
+function Known({ api, subject, status, link, apply }: KnownProps) {
   const nowMs = useNow(1_000);
   const version = useCalm(`${status.version} ${status.delivery.state}`, CALM_MS);
-  const open = useTasks({ api, status, version }, "open");
+  const open = useTasks({ api, subject, version }, "open");
   // Policies are in no status, so the sentence about them is left out.
-  const snapshot = { kind: "group", id: status.groupId, status, state: status.state, hasPolicy: false } as const;
+  const state = stateOf(subject.kind, status);
+  const snapshot = { ...subject, status, state, hasPolicy: false };
   const isCounted = open.first === null;
   const why = explain({ snapshot, open: isCounted ? null : open.items, relatives: [], backend: "http", nowMs });
   return (
     <>
       <p class="states">
-        <Badge state={status.state} />
+        <Badge state={state} />
+        {state === "complete" ? <span>{status.state === "open" ? "not final" : "final"}</span> : null}
         <LinkState link={link} />
       </p>
       <p class="headline">{why.headline}</p>
       <Progress status={status} />
-      <Actions api={api} status={status} apply={apply} nowMs={nowMs} />
+      <Actions api={api} subject={subject} status={status} apply={apply} nowMs={nowMs} />
       <Facts findings={why.findings} />
-      <Stages status={status} />
-      <Tree api={api} id={status.groupId} version={version} />
-      <Tasks api={api} status={status} version={version} apply={apply} open={open} />
+      <Stages kind={subject.kind} status={status} />
+      <Tree api={api} subject={subject} version={version} open={open.items} />
+      <Tasks api={api} subject={subject} status={status} version={version} apply={apply} open={open} />
       <Errors status={status} />
-      <Results api={api} status={status} version={version} />
-      <Delivery status={status} nowMs={nowMs} />
+      <Results api={api} subject={subject} status={status} version={version} />
+      <Delivery kind={subject.kind} status={status} nowMs={nowMs} />
+      <Registration status={status} nowMs={nowMs} />
     </>
   );
 }
