@@ -101,9 +101,12 @@ export type ShardCall =
   /** End, if no line is left. */
   | { readonly kind: "close" };
 
-/** A shard answers `begin` with whether all of its lines are where they belong, and `close` with whether it has ended. */
+/** A shard answers a call with this. */
 export interface ShardAnswer {
+  /** Whether all of its lines are where they belong, and it expects no others. */
   readonly isDone: boolean;
+  /** Whether it has no line. `close` has then ended it. */
+  readonly isEmpty: boolean;
 }
 
 /** The answer to a call of `reindex`. */

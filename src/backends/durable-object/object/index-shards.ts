@@ -71,18 +71,12 @@ export class IndexShards {
   /** Answers a call of another shard. */
   answer(call: ShardCall): ShardAnswer {
     const { lines } = this.#options;
-    switch (call.kind) {
-      case "begin":
-        return this.#begin(call);
-      case "take":
-        return this.#take(call);
-      case "grow":
-        if (lines.state !== undefined) this.grow(lines.state.keyPrefix, call.count);
-        return { isDone: true };
-      case "close":
-        if (lines.isEmpty && lines.exists) this.#drop();
-        return { isDone: lines.isEmpty };
-    }
+    if (call.kind === "begin") this.#begin(call);
+    else if (call.kind === "take") this.#take(call);
+    else if (call.kind === "grow" && lines.state !== undefined) this.grow(lines.state.keyPrefix, call.count);
+    else if (call.kind === "close" && lines.isEmpty && lines.exists) this.#drop();
+    const { state, isEmpty } = lines;
+    return { isDone: state?.moved === undefined && state?.isReceiving !== true, isEmpty };
   }
 
   /** Works on what is to do, a bounded step at a time. Returns after which pause to go on; `undefined`: nothing is left. */
@@ -135,10 +129,20 @@ export class IndexShards {
     const { lines } = this.#options;
     const { state } = lines;
     if (state === undefined || state.number !== 0) return;
-    // If only some of the others end, the alarm makes them begin again.
+    const others = othersOf(0, 1, state.count);
+    const { keyPrefix, count } = state;
+    const found = await this.#callAll(others, (number) => ({
+      kind: "begin",
+      keyPrefix,
+      number,
+      count,
+      isReceiving: false,
+    }));
+    if (!found.every(({ isEmpty }) => isEmpty) || this.isBusy) return;
+    // A line may arrive meanwhile. If only some of the others end, the alarm makes them begin again.
     this.beginAgain();
-    const answers = await this.#callAll(othersOf(0, 1, state.count), () => ({ kind: "close" }));
-    if (answers.every(({ isDone }) => isDone) && lines.isEmpty) this.#drop();
+    const ended = await this.#callAll(others, () => ({ kind: "close" }));
+    if (ended.every(({ isEmpty }) => isEmpty) && lines.isEmpty) this.#drop();
   }
 
   #drop(): void {
@@ -147,22 +151,19 @@ export class IndexShards {
     alarm.set(undefined);
   }
 
-  #begin({ keyPrefix, number, count, isReceiving }: Extract<ShardCall, { kind: "begin" }>): ShardAnswer {
+  #begin({ keyPrefix, number, count, isReceiving }: Extract<ShardCall, { kind: "begin" }>): void {
     const { lines, alarm, now } = this.#options;
     const { state } = lines;
     if (state === undefined) lines.state = { keyPrefix, number, count, isReceiving };
     else if (count > state.count) lines.state = { ...state, count, moved: SHARD_ROW };
-    const { moved, isReceiving: receives } = lines.state ?? {};
-    if (moved !== undefined) alarm.arm(now() + 1);
-    return { isDone: moved === undefined && receives !== true };
+    if (lines.state?.moved !== undefined) alarm.arm(now() + 1);
   }
 
-  #take({ lines: rows, isLast }: Extract<ShardCall, { kind: "take" }>): ShardAnswer {
+  #take({ lines: rows, isLast }: Extract<ShardCall, { kind: "take" }>): void {
     const { lines } = this.#options;
     if (lines.state === undefined) throw silent();
     lines.take(rows);
     if (isLast) lines.state = { ...lines.state, isReceiving: false };
-    return { isDone: true };
   }
 
   /** In shard 0: tells all others the number of shards. The new ones first, since the old ones send lines to them. */

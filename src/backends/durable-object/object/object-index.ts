@@ -113,11 +113,8 @@ export class ObjectIndex {
     const { alarm, now, onFailure } = this.#options;
     if (this.#shards.isBusy) {
       try {
-        const pauseMs = await this.#shards.work();
-        if (pauseMs !== undefined) {
-          alarm.arm(now() + pauseMs);
-          return;
-        }
+        alarm.arm(now() + ((await this.#shards.work()) ?? SWEEP_LINES_MS));
+        return;
       } catch (error) {
         alarm.arm(now() + PUT_OFF_MS);
         onFailure(error);
