@@ -74,58 +74,59 @@ describe("the shards of an index", () => {
   it.each([1, 2])("list each record once while they double and crash, and records change, seed %i", async (seed) => {
     const index = newIndex();
     const random = randomOf(seed);
-    await storeEarlier(index, 1_600);
+    await storeEarlier(index, 1_100);
     const isolates = [{}, {}, {}];
-    for (let step = 0; step < 120; step++) {
-      const count = (await index.state())?.count ?? 1;
-      const any = random(count * 2);
+    for (let step = 0; step < 90; step++) {
+      const { count = 1, isUnsettled = false } = (await index.state()) ?? {};
+      const any = random(count);
       const kind = random(10);
-      if (step % 40 === 0) await index.grow();
+      if (step % 15 === 0 && !isUnsettled && count < 4) await index.grow();
       else if (kind < 5) {
-        const id = random(2) === 0 ? `early-${random(1_600)}` : `new-${random(20)}`;
+        const id = random(2) === 0 ? `early-${random(1_100)}` : `new-${random(20)}`;
         await index.tell(id, [...LISTS, -1][random(4)] ?? 0, random(2) === 0 ? {} : isolates[random(3)]);
       } else if (kind < 8) await inside(index.shard(any), (object) => object.alarm());
       else if (kind === 8) await index.crash(any);
-      else if (step % 3 === 0) await expectExact(index);
+      else if (step % 2 === 0) await expectExact(index);
     }
     await expectExact(index);
-    const count = await index.finish();
-    expect(count).toBeGreaterThanOrEqual(4);
+    expect(await index.finish()).toBeGreaterThan(1);
     await expectExact(index);
   });
 
-  it.each(["the call", "the answer"])(
-    "lose no line, and show none twice, when %s of one shard to another is lost",
-    async (lost) => {
-      // The calls of one doubling of two shards, in their order.
-      for (let fails = 0, isAfterLast = false; !isAfterLast; fails++) {
-        const index = newIndex();
+  it.each([
+    ["the call", 1],
+    ["the answer", 2],
+  ])("lose no line, and show none twice, when %s of one shard to another is lost", async (lost, count) => {
+    // The calls of one doubling, in their order.
+    for (let fails = 0, isAfterLast = false; !isAfterLast; fails++) {
+      const index = newIndex();
+      if (count > 1) {
         await index.tell("a", 0);
         await index.grow();
         await index.finish();
-        for (let i = 0; i < 30; i++) await index.tell(`g-${i}`, LISTS[i % 3] ?? 0);
-        let calls = 0;
-        const around = async (call: () => unknown): Promise<unknown> => {
-          if (calls++ !== fails) return call();
-          if (lost === "the answer") await call();
-          throw new Error("lost");
-        };
-        await index.grow();
-        for (const shard of [0, 1]) await index.intercept(shard, around);
-        for (const shard of [0, 1, 0, 1]) {
-          bench.aheadMs += 1_001;
-          await index.shard(shard).ring();
-        }
-        isAfterLast = calls <= fails;
-        for (const shard of [0, 1]) await index.crash(shard);
-        // The lines that may be in two shards move before they change.
-        for (let i = 0; i < 30; i += 4) await index.tell(`g-${i}`, LISTS[(i + 1) % 3] ?? 0);
-        await expectExact(index);
-        expect(await index.finish()).toBe(4);
-        await expectExact(index);
       }
-    },
-  );
+      await Promise.all(Array.from({ length: 10 }, (_, i) => index.tell(`g-${i}`, LISTS[i % 3] ?? 0)));
+      let calls = 0;
+      const around = async (call: () => unknown): Promise<unknown> => {
+        if (calls++ !== fails) return call();
+        if (lost === "the answer") await call();
+        throw new Error("lost");
+      };
+      await index.grow();
+      for (const shard of [0, 1]) await index.intercept(shard, around);
+      for (const shard of [0, 1, 0, 1]) {
+        bench.aheadMs += 1_001;
+        await index.shard(shard).ring();
+      }
+      isAfterLast = calls <= fails;
+      for (const shard of [0, 1]) await index.crash(shard);
+      // The lines that may be in two shards move before they change.
+      for (let i = 0; i < 10; i += 3) await index.tell(`g-${i}`, LISTS[(i + 1) % 3] ?? 0);
+      await expectExact(index);
+      expect(await index.finish()).toBe(count * 2);
+      await expectExact(index);
+    }
+  });
 
   it("change no line that may be in two of them, and list it once", async () => {
     const index = newIndex();

@@ -218,7 +218,7 @@ describe("the index of Durable Objects", () => {
     expect(bench.events).toContainEqual(expect.objectContaining({ type: "drain_failed" }));
   }, 20_000);
 
-  it("takes no further groups when it is full, and takes them when lines have expired", async () => {
+  it("takes no further groups while it is full, and takes them when it has room again", async () => {
     await tracker.register("first", ["a"]);
     await pass(LAG_MS, groupObject("first"));
     const fill = (bytes: number | undefined) =>

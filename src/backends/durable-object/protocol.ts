@@ -83,7 +83,7 @@ export interface LineRow extends Record<string, string | number> {
   readonly brief: string;
 }
 
-/** What the shards of an index tell one another. Each call may be repeated. */
+/** A call of one shard of an index to another. Each may be repeated. */
 export type ShardCall =
   /** Be this shard, of so many. A shard that had fewer beside it splits. */
   | {

@@ -7,7 +7,7 @@ import { shardOfLine } from "./shard-map.js";
 
 /** How often a message is sent on. Half as many are enough, unless the index ends or doubles meanwhile. */
 const MAX_HOPS = 8;
-/** Of how many key prefixes an isolate remembers the number of shards. */
+/** An isolate remembers the number of shards for so many key prefixes. */
 const MAX_HINTS = 1_000;
 
 /**

@@ -69,7 +69,7 @@ export class LineTable {
     return this.#exists;
   }
 
-  /** What the shard knows of its index; `undefined` while the index has one shard. */
+  /** The shard's place in its index; `undefined` while the index has one shard. */
   get state(): ShardState | undefined {
     if (this.#state === null) {
       const [row] = this.exists

@@ -3,7 +3,7 @@ import { shardOf } from "../../../runtime/placement.js";
 /** How many shards an index may have. Each doubling adds a call to a list. */
 export const MAX_SHARDS = 16;
 
-/** What a shard knows of its index. */
+/** A shard's place in its index. */
 export interface ShardState {
   readonly keyPrefix: string;
   readonly number: number;
