@@ -1,13 +1,16 @@
 import { env } from "cloudflare:workers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DurableObjectCoordinator } from "../../src/backends/durable-object/client.js";
-import type { ObjectMethods } from "../../src/backends/durable-object/protocol.js";
+import type { ObjectNamespace } from "../../src/backends/durable-object/object/index.js";
+import { IndexSender } from "../../src/backends/durable-object/object/index-sender.js";
+import { shardOfLine } from "../../src/backends/durable-object/object/shard-map.js";
+import type { IndexMessage, ObjectMethods } from "../../src/backends/durable-object/protocol.js";
+import { seededRandom } from "../../src/testing/index.js";
 import { CompletionTracker } from "../../src/trackers/completion.js";
-import { TestIndex } from "../support/index-shards.js";
+import { LISTS, TestIndex } from "../support/index-shards.js";
 import { bench, groupObject, inside, resetAll, tablesOf } from "../support/test-worker.js";
 
 const HOUR_MS = 3_600_000;
-const LISTS = [0, 4, 7] as const;
 let tests = 0;
 
 beforeAll(() => {
@@ -18,39 +21,6 @@ afterAll(resetAll);
 
 /** An index of its own for each test: to empty all storage takes longer. */
 const newIndex = (): TestIndex => new TestIndex(`shards-${tests++}:`);
-
-/** Each record is on one page exactly, in its list, and counted once. */
-async function expectExact(index: TestIndex): Promise<void> {
-  for (const list of LISTS) expect(await index.ids(list)).toEqual(index.expectedIds(list));
-  const counted = (await index.counts()).lists.map(({ list, count }) => [list, count]);
-  const open = LISTS.filter((list) => list !== 4 && index.expectedIds(list).length > 0);
-  expect(counted.sort()).toEqual(open.map((list) => [list, Math.min(index.expectedIds(list).length, 1_000)]));
-}
-
-/** Stores lines as a version without shards stored them. */
-async function storeEarlier(index: TestIndex, count: number): Promise<void> {
-  await inside(index.shard(0), (_, { storage: { sql } }) => {
-    const columns = "name TEXT PRIMARY KEY, list INTEGER, at INTEGER, until INTEGER, sent INTEGER, brief TEXT";
-    sql.exec(`CREATE TABLE lines (${columns}) WITHOUT ROWID`);
-    sql.exec("CREATE INDEX lines_by_place ON lines (list, at, name)");
-    for (let i = 0; i < count; i++) {
-      const name = `completion:early-${i}`;
-      sql.exec("INSERT INTO lines VALUES (?, 0, ?, ?, 1, '{}')", name, -i, bench.now() + 2 * HOUR_MS);
-      index.expected.set(`early-${i}`, { list: 0, atMs: -i });
-    }
-  });
-  // The object has not looked at its table yet.
-  await index.crash(0);
-}
-
-/** Numbers below `limit`, the same for the same seed. */
-function randomOf(seed: number): (limit: number) => number {
-  let state = seed;
-  return (limit) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((state / 2 ** 32) * limit);
-  };
-}
 
 describe("the shards of an index", () => {
   it("double at 250 messages a second, and not below", async () => {
@@ -73,8 +43,9 @@ describe("the shards of an index", () => {
 
   it.each([1, 2])("list each record once while they double and crash, and records change, seed %i", async (seed) => {
     const index = newIndex();
-    const random = randomOf(seed);
-    await storeEarlier(index, 1_100);
+    const next = seededRandom(seed);
+    const random = (limit: number): number => Math.floor(next() * limit);
+    await index.storeEarlier(1_100);
     const isolates = [{}, {}, {}];
     for (let step = 0; step < 90; step++) {
       const { count = 1, isUnsettled = false } = (await index.state()) ?? {};
@@ -86,11 +57,11 @@ describe("the shards of an index", () => {
         await index.tell(id, [...LISTS, -1][random(4)] ?? 0, random(2) === 0 ? {} : isolates[random(3)]);
       } else if (kind < 8) await inside(index.shard(any), (object) => object.alarm());
       else if (kind === 8) await index.crash(any);
-      else if (step % 2 === 0) await expectExact(index);
+      else if (step % 2 === 0) await index.expectExact();
     }
-    await expectExact(index);
+    await index.expectExact();
     expect(await index.finish()).toBeGreaterThan(1);
-    await expectExact(index);
+    await index.expectExact();
   });
 
   it.each([
@@ -122,9 +93,9 @@ describe("the shards of an index", () => {
       for (const shard of [0, 1]) await index.crash(shard);
       // The lines that may be in two shards move before they change.
       for (let i = 0; i < 10; i += 3) await index.tell(`g-${i}`, LISTS[(i + 1) % 3] ?? 0);
-      await expectExact(index);
+      await index.expectExact();
       expect(await index.finish()).toBe(count * 2);
-      await expectExact(index);
+      await index.expectExact();
     }
   });
 
@@ -152,9 +123,30 @@ describe("the shards of an index", () => {
     const changes = await Promise.allSettled(Array.from({ length: 20 }, (_, i) => index.tell(`g-${i}`, 7)));
     expect(new Set(changes.map(({ status }) => status))).toEqual(new Set(["fulfilled", "rejected"]));
     isDown = false;
-    await expectExact(index);
+    await index.expectExact();
     await index.finish();
-    await expectExact(index);
+    await index.expectExact();
+  });
+
+  it("take no message about a line that another one has yet to move to them", async () => {
+    const index = newIndex();
+    for (let i = 0; i < 8; i++) await index.tell(`g-${i}`, 0);
+    await index.grow();
+    let begins = 0;
+    await index.intercept(0, (call) => (begins++ === 0 ? call() : Promise.reject(new Error("lost"))));
+    await index.shard(0).ring();
+    expect(await index.state(1)).toMatchObject({ isReceiving: true });
+    for (const id of index.expected.keys()) {
+      const line = { ...index.message(id, 7), shard: 1, keyPrefix: index.keyPrefix };
+      const isItsOwn = shardOfLine(`completion:${id}`, 2) === 1;
+      const reply = await (index.shard(1) as unknown as ObjectMethods).indexLine(line);
+      expect(reply).toEqual({ ok: true, output: { shard: 0, count: 2 } });
+      if (isItsOwn) await index.tell(id, 7);
+    }
+    await index.crash(0);
+    await index.expectExact();
+    await index.finish();
+    await index.expectExact();
   });
 
   it("send a late message on, and keep the line that was sent last", async () => {
@@ -164,7 +156,7 @@ describe("the shards of an index", () => {
     await index.grow();
     await index.finish();
     for (const line of late) expect(await index.sender().send(line)).toBeGreaterThan(line.sentAtMs);
-    await expectExact(index);
+    await index.expectExact();
     // A version without shards does not know where to send it.
     const old = await Promise.all(late.map((line) => (index.shard(0) as unknown as ObjectMethods).indexLine(line)));
     expect(old.filter(({ ok }) => !ok)).toContainEqual(
@@ -173,13 +165,43 @@ describe("the shards of an index", () => {
     expect(old.some(({ ok }) => ok)).toBe(true);
   });
 
+  it("are found at once by an object whose isolate knows their number", async () => {
+    const index = newIndex();
+    for (let i = 0; i < 8; i++) await index.tell(`g-${i}`, 0);
+    await index.grow();
+    await index.finish();
+    const isolate = {};
+    const called: string[] = [];
+    const { COORDINATOR } = env;
+    const namespace: ObjectNamespace = {
+      idFromName: (name) => COORDINATOR.idFromName(called.push(name) && name),
+      get: (id) => COORDINATOR.get(id),
+      jurisdiction: (name) => COORDINATOR.jurisdiction(name),
+    };
+    const callsOf = async (line: IndexMessage): Promise<number> => {
+      const { keyPrefix } = index;
+      called.length = 0;
+      // An object of its own each time.
+      await new IndexSender({ env: isolate, namespace: () => namespace, keyPrefix: () => keyPrefix }).send(line);
+      return called.length;
+    };
+    const first = Array.from({ length: 8 }, (_, i) => index.message(`g-${i}`, 0)).find(({ id }) => {
+      return shardOfLine(`completion:${id}`, 2) === 1;
+    });
+    expect(await callsOf(first as IndexMessage)).toBe(2);
+    for (let i = 0; i < 8; i++) expect(await callsOf(index.message(`g-${i}`, 0))).toBe(1);
+  });
+
   it("double once when two of them ask at the same time", async () => {
     const index = newIndex();
-    await index.tell("a", 0);
+    for (let i = 0; i < 8; i++) await index.tell(`g-${i}`, 0);
     await index.grow();
     await index.finish();
     const zero = index.shard(0) as unknown as ObjectMethods;
     await Promise.all([zero.indexShard({ kind: "grow", count: 2 }), zero.indexShard({ kind: "grow", count: 2 })]);
+    // Shard 0 has moved its lines, and shard 1 has not.
+    await index.shard(0).ring();
+    await index.expectExact();
     expect(await index.finish()).toBe(4);
     await zero.indexShard({ kind: "grow", count: 2 });
     expect(await index.finish()).toBe(4);
@@ -238,13 +260,13 @@ describe("the shards of an index", () => {
     await empty();
     await index.finish();
     await index.tell("b", 0);
-    await expectExact(index);
+    await index.expectExact();
     for (let i = 0; i < 4; i++) {
       await index.grow();
       await index.finish();
     }
     expect(await index.state()).toMatchObject({ count: 16 });
-    await expectExact(index);
+    await index.expectExact();
     for (let shard = 0; shard < 16; shard++) await index.fill(shard, 1_000_000_000);
     await expect(index.tell("c", 0)).rejects.toMatchObject({ code: "limit_exceeded" });
   });
@@ -272,7 +294,7 @@ describe("the shards of an index", () => {
     expect(await tables()).toEqual([0, 0]);
     index.expected.clear();
     await index.tell("again", 0);
-    await expectExact(index);
+    await index.expectExact();
   });
 
   it("begin again when some of them have ended and others must not", async () => {
@@ -291,7 +313,7 @@ describe("the shards of an index", () => {
     expect(await index.finish()).toBe(2);
     expect(new Set((await tellAll()).map(({ status }) => status))).toEqual(new Set(["fulfilled"]));
     await index.tell("a", 0);
-    await expectExact(index);
+    await index.expectExact();
   });
 
   it("show the groups of real objects, which find their shards by themselves", async () => {

@@ -1,4 +1,5 @@
 import { env } from "cloudflare:workers";
+import { expect } from "vitest";
 import { IndexSender } from "../../src/backends/durable-object/object/index-sender.js";
 import {
   type IndexMessage,
@@ -9,6 +10,8 @@ import {
 import type { IndexCounts, ListQuery } from "../../src/runtime/listing.js";
 import { bench, crash, inside, outputOf, type Stub } from "./test-worker.js";
 
+/** Open groups, completed ones, and completed ones with a dead letter. */
+export const LISTS = [0, 4, 7] as const;
 const LATER_MS = 7_200_000;
 const LARGE_BYTES = 500_000_000;
 const BRIEF = {
@@ -91,6 +94,30 @@ export class TestIndex {
   expectedIds(list: number): string[] {
     const there = [...this.expected].filter(([, line]) => line.list === list);
     return there.sort(([, a], [, b]) => b.atMs - a.atMs).map(([id]) => id);
+  }
+
+  /** Expects each record on one page exactly, in its list, and in one count. */
+  async expectExact(): Promise<void> {
+    for (const list of LISTS) expect(await this.ids(list)).toEqual(this.expectedIds(list));
+    const counted = (await this.counts()).lists.map(({ list, count }) => [list, count]);
+    const open = LISTS.filter((list) => list !== 4 && this.expectedIds(list).length > 0);
+    expect(counted.sort()).toEqual(open.map((list) => [list, Math.min(this.expectedIds(list).length, 1_000)]));
+  }
+
+  /** Stores lines as a version without shards stored them. */
+  async storeEarlier(count: number): Promise<void> {
+    await inside(this.shard(0), (_, { storage: { sql } }) => {
+      const columns = "name TEXT PRIMARY KEY, list INTEGER, at INTEGER, until INTEGER, sent INTEGER, brief TEXT";
+      sql.exec(`CREATE TABLE lines (${columns}) WITHOUT ROWID`);
+      sql.exec("CREATE INDEX lines_by_place ON lines (list, at, name)");
+      for (let i = 0; i < count; i++) {
+        const name = `completion:early-${i}`;
+        sql.exec("INSERT INTO lines VALUES (?, 0, ?, ?, 1, '{}')", name, -i, bench.now() + LATER_MS);
+        this.expected.set(`early-${i}`, { list: 0, atMs: -i });
+      }
+    });
+    // The object has not looked at its table yet.
+    await this.crash(0);
   }
 
   async counts(): Promise<IndexCounts> {
