@@ -201,6 +201,7 @@ describe("the shards of an index", () => {
     await Promise.all([zero.indexShard({ kind: "grow", count: 2 }), zero.indexShard({ kind: "grow", count: 2 })]);
     // Shard 0 has moved its lines, and shard 1 has not.
     await index.shard(0).ring();
+    for (let i = 0; i < 8; i++) await index.tell(`h-${i}`, 0);
     await index.expectExact();
     expect(await index.finish()).toBe(4);
     await zero.indexShard({ kind: "grow", count: 2 });
@@ -241,8 +242,11 @@ describe("the shards of an index", () => {
     await index.finish();
     expect((await index.page()).asOfMs).toBe(onTimeMs());
     const sinceMs = bench.now() - 60_000;
-    await index.sender().send({ ...index.message("g-1", 0), sinceMs: sinceMs + 20_000 });
-    await index.sender().send({ ...index.message("g-2", 0), sinceMs });
+    const [early = "", late = ""] = [0, 1].map((shard) => {
+      return [...index.expected.keys()].find((id) => shardOfLine(`completion:${id}`, 2) === shard);
+    });
+    await index.sender().send({ ...index.message(early, 0), sinceMs: sinceMs + 20_000 });
+    await index.sender().send({ ...index.message(late, 0), sinceMs });
     expect([(await index.page()).asOfMs, (await index.counts()).asOfMs]).toEqual([sinceMs, sinceMs]);
     bench.aheadMs += 59_000;
     expect((await index.page()).asOfMs).toBe(sinceMs);
@@ -276,6 +280,9 @@ describe("the shards of an index", () => {
     for (let i = 0; i < 8; i++) await index.tell(`g-${i}`, 0);
     await index.grow();
     await index.finish();
+    // A shard with lines does not end, whatever shard 0 says.
+    await (index.shard(1) as unknown as ObjectMethods).indexShard({ kind: "close" });
+    await index.expectExact();
     const tables = async () =>
       (await Promise.all([0, 1].map((shard) => tablesOf(index.shard(shard))))).map(({ length }) => length);
     const expire = (shard: number) =>
