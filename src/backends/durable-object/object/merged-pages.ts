@@ -10,6 +10,7 @@ import type { IndexPage } from "../protocol.js";
 /** A page with its time. */
 export interface TimedPage extends IndexPage {
   readonly asOfMs: number;
+  readonly readAtMs: number;
 }
 
 /** Returns the page of an index from the pages of its shards, each of the same query. No line is in two of them. */
@@ -21,6 +22,7 @@ export function mergedPage([only, ...others]: readonly [TimedPage, ...TimedPage[
     lines: lines.slice(0, query.limit),
     isCut: lines.length > query.limit || pages.some(({ isCut }) => isCut),
     asOfMs: Math.min(...pages.map(({ asOfMs }) => asOfMs)),
+    readAtMs: only.readAtMs,
   };
 }
 

@@ -80,7 +80,7 @@ export class ObjectIndex {
     const nowMs = this.#readAtMs();
     const pages = await this.#readAll(
       shards,
-      () => ({ ...this.#lines.page(query, nowMs), asOfMs: this.#asOfMs(nowMs) }),
+      () => ({ ...this.#lines.page(query, nowMs), asOfMs: this.#asOfMs(nowMs), readAtMs: nowMs - TELL_AFTER_MS }),
       (stub, count) => stub.listIndex(query, count),
     );
     return mergedPage(pages, query);
