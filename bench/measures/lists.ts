@@ -2,7 +2,7 @@ import { SHARDS } from "../../src/runtime/placement.js";
 import { onUpstash } from "../arms/ours.js";
 import type { Bench, Measure } from "../bench.js";
 import { atMost, figure, type Result, ratio } from "../result.js";
-import { concurrently } from "../rounds.js";
+import { concurrently, race } from "../rounds.js";
 import { ratios, spreadOf } from "../statistics.js";
 
 const FEW = 100;
@@ -10,6 +10,8 @@ const MANY = 100_000;
 const PAGES = 20;
 const ACKS = 400;
 const CLIENTS = 8;
+/** More than a turn ever acks: the group stays open. */
+const TASKS = 1_000_000_000;
 
 /** A page of a list, and an ack, with a thousand times as many groups in the index. */
 export const lists: Measure = {
@@ -32,9 +34,38 @@ export const lists: Measure = {
       figure(few.pages[0] ?? 0, "µs", { what: "the server's time, a page", arm, note: `of 50, ${FEW} groups` }),
       figure(bytes / MANY, "bytes", { what: "memory a group in the index", arm, note: "MEMORY USAGE" }),
     ];
-    return results;
+    return [...results, ...(await inObject(bench))];
   },
 };
+
+/** The same in an index object with one shard. Contenders take turns, since the whole call is timed. */
+async function inObject(bench: Bench): Promise<Result[]> {
+  const { worker } = bench.lab;
+  const prefixes = { few: `few-${crypto.randomUUID()}:`, many: `many-${crypto.randomUUID()}:` };
+  await worker.do("addLines", { keyPrefix: prefixes.few, lines: FEW });
+  await worker.do("addLines", { keyPrefix: prefixes.many, lines: MANY });
+  const contenders = Object.entries(prefixes).flatMap(([label, keyPrefix]) => {
+    const group = `acks-${crypto.randomUUID()}`;
+    return [
+      {
+        name: `page, ${label}`,
+        run: (operations: number) => worker.do("pages", { keyPrefix, operations, clients: CLIENTS }),
+      },
+      {
+        name: `ack, ${label}`,
+        prepare: () => worker.do("register", { group, tasks: TASKS, keyPrefix }),
+        run: (operations: number) => worker.do("acks", { group, keyPrefix, operations, clients: CLIENTS }),
+      },
+    ];
+  });
+  const times = await race(bench, contenders);
+  const [arm, note, target] = ["ours, Durable Object", `over ${FEW} groups; ${bench.scale.rounds} rounds`, atMost(1.5)];
+  return ["page", "ack"].map((what) => {
+    const [few = [], many = []] = ["few", "many"].map((label) => times.get(`${what}, ${label}`));
+    const options = { what: `the time of a call, ${what === "page" ? "a page" : "an ack"}`, arm, target, note };
+    return ratio(spreadOf(ratios(many, few)), options);
+  });
+}
 
 /** Registers some groups before all others, and measures pages of them and acks of a new one, round by round. */
 async function figuresOf({ lab, scale }: Bench, label: string): Promise<{ pages: number[]; acks: number[] }> {

@@ -75,6 +75,14 @@ export class BenchCoordinator extends CoordinatorWorkerObject {
     return read + written;
   }
 
+  /** Copies the line of the group `first` so many times, in an object that is an index. */
+  addLines(lines: number): void {
+    const numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)";
+    const columns = "'completion:document-' || i, list, at - i, until, sent, brief";
+    const copies = `SELECT ${columns} FROM n, lines WHERE name = 'completion:first'`;
+    this.ctx.storage.sql.exec(`INSERT INTO lines ${numbers} ${copies}`, lines);
+  }
+
   databaseBytes(): number {
     return this.ctx.storage.sql.databaseSize;
   }

@@ -1,4 +1,5 @@
 import { DurableObjectCoordinator } from "../../src/backends/durable-object/object/index.js";
+import { INDEX_TAG } from "../../src/backends/durable-object/protocol.js";
 import { CompletionTracker } from "../../src/index.js";
 import { placeOf } from "../../src/runtime/placement.js";
 import { createWorker, type WorkerEnv } from "../../worker/index.js";
@@ -27,8 +28,8 @@ const jobs: JobTable = {
     await concurrently(load, () => bareObject(env).hit());
     return {};
   },
-  register: async (env, { group, tasks, indexed }) =>
-    tracker(env).register(group, indexed ? { indexed: Number(tasks) } : tasks, { timeoutSec: 0 }),
+  register: async (env, { group, tasks, indexed, keyPrefix }) =>
+    tracker(env, keyPrefix).register(group, indexed ? { indexed: Number(tasks) } : tasks, { timeoutSec: 0 }),
   ackNumbers: async (env, { group, from, to }) => {
     for (let n = from; n < to; n += A_CALL) {
       await tracker(env).ack(
@@ -38,8 +39,8 @@ const jobs: JobTable = {
     }
     return {};
   },
-  acks: async (env, { group, ...load }) => {
-    const own = tracker(env);
+  acks: async (env, { group, keyPrefix, ...load }) => {
+    const own = tracker(env, keyPrefix);
     await concurrently(load, (n) => own.ack(group, String(n)));
     return {};
   },
@@ -70,6 +71,21 @@ const jobs: JobTable = {
     ...(await groupObject(env, "turns").rowsOfTurns()),
     bareLock: await bareObject(env, "rows").rowsOfLock(),
   }),
+  addLines: async (env, { keyPrefix, lines }) => {
+    const { COORDINATOR } = env;
+    await tracker(env, keyPrefix).register("first", 0);
+    await coordinatorOf(env, keyPrefix).reindex("completion", "first");
+    await COORDINATOR.get(COORDINATOR.idFromName(keyPrefix + INDEX_TAG)).addLines(lines);
+    return {};
+  },
+  pages: async (env, { keyPrefix, ...load }) => {
+    const own = tracker(env, keyPrefix);
+    await concurrently(load, async () => {
+      const { items } = await own.list({ state: "ended", limit: 50 });
+      if (items.length !== 50) throw new Error("the page is not full");
+    });
+    return {};
+  },
   databaseBytes: async (env, { group }) => ({ bytes: await groupObject(env, group).databaseBytes() }),
   alarms: async (env, { alarms }) => {
     lateness.groups = [];
@@ -89,12 +105,12 @@ const jobs: JobTable = {
   },
 };
 
-function coordinatorOf(env: BenchEnv): DurableObjectCoordinator {
-  return new DurableObjectCoordinator({ namespace: env.COORDINATOR });
+function coordinatorOf(env: BenchEnv, keyPrefix = "coord:"): DurableObjectCoordinator {
+  return new DurableObjectCoordinator({ namespace: env.COORDINATOR, keyPrefix });
 }
 
-function tracker(env: BenchEnv): CompletionTracker {
-  return new CompletionTracker(coordinatorOf(env));
+function tracker(env: BenchEnv, keyPrefix?: string): CompletionTracker {
+  return new CompletionTracker(coordinatorOf(env, keyPrefix));
 }
 
 function groupObject({ COORDINATOR }: BenchEnv, group: string) {

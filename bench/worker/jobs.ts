@@ -2,11 +2,14 @@
 export interface Jobs {
   /** One row written in a bare object, so many times, by so many clients at once. */
   bare: { takes: Load; gives: object };
-  register: { takes: { group: string; tasks: number | string[]; indexed?: boolean }; gives: object };
+  register: {
+    takes: { group: string; tasks: number | string[]; indexed?: boolean; keyPrefix?: string };
+    gives: object;
+  };
   /** Acks of tasks that are numbers, `to` not among them, a thousand a call. */
   ackNumbers: { takes: { group: string; from: number; to: number }; gives: object };
   /** Acks of the tasks `0`, `1` and so on, by calls from the Worker to the object. */
-  acks: { takes: Load & { group: string }; gives: object };
+  acks: { takes: Load & { group: string; keyPrefix?: string }; gives: object };
   /** The same inside the object, one after the other, without a call between them. */
   burst: { takes: { group: string; from: number; operations: number }; gives: object };
   /** One ack, and what the storage's cursors say that it wrote. */
@@ -26,6 +29,10 @@ export interface Jobs {
   bareLocks: { takes: Load; gives: object };
   /** The rows of one call of a limit, and of one acquire with its release, in objects that have their tables. */
   rowsOfTurns: { takes: object; gives: { allowed: number; denied: number; lock: number; bareLock: number } };
+  /** Adds lines of ended groups to the index of a key prefix, which has one shard. */
+  addLines: { takes: { keyPrefix: string; lines: number }; gives: object };
+  /** Pages of 50 ended groups. */
+  pages: { takes: Load & { keyPrefix: string }; gives: object };
   databaseBytes: { takes: { group: string }; gives: { bytes: number } };
   /** So many alarms within a second: how late each was, in milliseconds, from its instant to what it sets off. */
   alarms: { takes: { alarms: number }; gives: { groups: number[]; bare: number[] } };

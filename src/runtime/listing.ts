@@ -41,6 +41,8 @@ export interface ListAnswer {
   readonly next?: ListPosition;
   /** The time at which the index had this content, in milliseconds since 1970 by the backend's clock. */
   readonly asOfMs: number;
+  /** The time of the read, if the index may be later than that. Ages count from it. */
+  readonly readAtMs?: number | undefined;
 }
 
 /** How many records a list of the index holds. */
@@ -116,9 +118,9 @@ export async function itemsOf<Found extends ListPosition>(
 /** Returns a page of items, with the position of the last line if others follow. */
 export function answerOf(
   items: readonly ListedRecord[],
-  page: { readonly lines: readonly ListPosition[]; readonly isCut: boolean; readonly asOfMs: number },
+  page: Pick<ListAnswer, "asOfMs" | "readAtMs"> & { readonly lines: readonly ListPosition[]; readonly isCut: boolean },
 ): ListAnswer {
   const last = page.lines.at(-1);
   const next = page.isCut && last !== undefined ? { next: { atMs: last.atMs, id: last.id } } : {};
-  return { items, ...next, asOfMs: page.asOfMs };
+  return { items, ...next, asOfMs: page.asOfMs, readAtMs: page.readAtMs };
 }

@@ -172,6 +172,22 @@ describe("the index of Durable Objects", () => {
     await pass(31_000, groupObject("g"));
     expect(await idsOf("open")).toEqual(["g"]);
     expect(await countOf(groupObject("g"), "records")).toBe(1);
+    // Other changes since then may be as late.
+    expect((await tracker.list()).asOfMs).toBe(bench.frozenAtMs);
+    bench.aheadMs += 37_000;
+    expect((await tracker.list()).asOfMs).toBe(bench.now() - 5_000);
+  });
+
+  it("receives with each line since when it lacks a change", async () => {
+    const told: IndexMessage[] = [];
+    await send(groupObject("g"), async (line) => {
+      if (told.push(line) === 1) await tracker.cancel("g", "enough");
+      return { ok: true, output: { sentAtMs: line.sentAtMs, count: 1 } };
+    });
+    await tracker.register("g", ["a"]);
+    for (let i = 0; i < 2; i++) await pass(LAG_MS, groupObject("g"));
+    const atMs = Number(bench.frozenAtMs);
+    expect(told.map(({ sinceMs }) => sinceMs)).toEqual([atMs, atMs + LAG_MS]);
   });
 
   it("receives ever fewer messages while it does not answer, and few from the first time on when it is full", async () => {
@@ -218,7 +234,7 @@ describe("the index of Durable Objects", () => {
     expect(bench.events).toContainEqual(expect.objectContaining({ type: "drain_failed" }));
   }, 20_000);
 
-  it("takes no further groups when it is full, and takes them when lines have expired", async () => {
+  it("takes no further groups while it is full, and takes them when it has room again", async () => {
     await tracker.register("first", ["a"]);
     await pass(LAG_MS, groupObject("first"));
     const fill = (bytes: number | undefined) =>

@@ -152,7 +152,7 @@ export class DurableObjectBackend implements Backend {
   async list(query: ListQuery, { signal }: Pick<RunOptions, "signal"> = {}): Promise<ListAnswer> {
     const isOpen = query.order === "oldest";
     const asked = isOpen ? { ...query, limit: Math.min(query.limit, MAX_LIVE) } : query;
-    const page = await this.#read<IndexPage & { readonly asOfMs: number }>(
+    const page = await this.#read<IndexPage & { readonly asOfMs: number; readonly readAtMs?: number }>(
       () => this.#stub(INDEX_TAG).listIndex(asked),
       signal,
     );

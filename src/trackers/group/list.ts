@@ -103,8 +103,8 @@ export async function listRecords(
     after: positionOf(options.after),
     limit,
   };
-  const { items, next, asOfMs } = await coordinator.list(query, { signal });
-  const chosen = isStuck ? items.filter((item) => isSilent(item, asOfMs - olderThanMs)) : items;
+  const { items, next, asOfMs, readAtMs = asOfMs } = await coordinator.list(query, { signal });
+  const chosen = isStuck ? items.filter((item) => isSilent(item, readAtMs - olderThanMs)) : items;
   return { items: chosen, next: next === undefined ? null : textOf(next), asOfMs };
 }
 

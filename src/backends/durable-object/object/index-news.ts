@@ -24,7 +24,7 @@ export interface IndexNewsOptions {
   isIndexed(): boolean;
   /** Runs `brief` on the object's own record. */
   brief(record: string): BriefOutput;
-  /** Sends a line to the index object. Returns when the line that the index has now was sent. */
+  /** Sends a line to the index. Returns when the line that the index has now was sent. */
   send(line: IndexMessage): Promise<number>;
   onFailure(error: unknown): void;
 }
@@ -78,7 +78,8 @@ export class IndexNews {
     }
     this.#failures = 0;
     if (isSame(this.#lineOf(record), told)) records.unmark();
-    else records.postponeMark(now() + TELL_AFTER_MS);
+    // The record has changed since it was told.
+    else records.postponeMark(now() + TELL_AFTER_MS, told.sentAtMs);
   }
 
   /**
@@ -89,7 +90,7 @@ export class IndexNews {
     const { records, now } = this.#options;
     if (!records.exists || records.untilOf(record) === undefined) return false;
     const tellAtMs = now() + TELL_AFTER_MS;
-    records.mark(record, tellAtMs);
+    records.mark(record, tellAtMs, now());
     arm(tellAtMs);
     await this.tell();
     return true;
@@ -120,10 +121,11 @@ export class IndexNews {
     const { machine: name, id } = partsOfRecord(record);
     const machine = name as IndexMessage["machine"];
     const sentAtMs = now();
+    const sinceMs = records.markedAtMs;
     if (untilMs === undefined || line === undefined || brief === undefined) {
-      return { machine, id, untilMs: sentAtMs + REMOVED_MS, sentAtMs };
+      return { machine, id, untilMs: sentAtMs + REMOVED_MS, sentAtMs, sinceMs };
     }
-    return { machine, id, line, untilMs, sentAtMs, brief };
+    return { machine, id, line, untilMs, sentAtMs, sinceMs, brief };
   }
 }
 

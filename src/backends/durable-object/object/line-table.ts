@@ -1,5 +1,4 @@
 import { LISTED_DELIVERIES, LISTED_STATES, listOf } from "../../../core/group/listing.js";
-import { CoordinationError } from "../../../errors.js";
 import {
   compareLines,
   type ListCount,
@@ -8,7 +7,8 @@ import {
   MAX_COUNTED,
 } from "../../../runtime/listing.js";
 import { recordName } from "../../../runtime/placement.js";
-import type { IndexMessage, IndexPage } from "../protocol.js";
+import type { IndexMessage, IndexPage, LineRow } from "../protocol.js";
+import type { ShardState } from "./shard-map.js";
 
 const CREATE =
   "CREATE TABLE lines (name TEXT PRIMARY KEY, list INTEGER, at INTEGER, until INTEGER, sent INTEGER, brief TEXT) WITHOUT ROWID";
@@ -17,6 +17,10 @@ const PUT =
   "INSERT INTO lines (name, list, at, until, sent, brief) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET " +
   "list = excluded.list, at = excluded.at, until = excluded.until, sent = excluded.sent, brief = excluded.brief " +
   "WHERE excluded.sent > lines.sent";
+
+const PUT_STATE =
+  "INSERT INTO lines (name, list, at, until, sent, brief) VALUES (?, -1, 0, 9007199254740991, 0, ?) " +
+  "ON CONFLICT DO UPDATE SET brief = excluded.brief";
 
 const EXPIRED = "SELECT name FROM lines WHERE name > ? AND until <= ? ORDER BY name LIMIT ?";
 const SWEEP = "DELETE FROM lines WHERE name > ? AND name <= ? AND until <= ?";
@@ -38,8 +42,11 @@ const LISTS_A_MACHINE = 100;
 /** No list: a removed record. Its line stays for a while, so that a late copy of an earlier message does not restore it. */
 const NO_LIST = -1;
 
-/** A larger index takes no further records: some millions, at 300 to 600 bytes each. An object can hold 10 GB. */
-const MAX_BYTES = 1_000_000_000;
+/** A larger shard takes no further records: some millions, at 300 to 600 bytes each. An object can hold 10 GB. */
+export const MAX_BYTES = 1_000_000_000;
+
+/** The name of the row with what a shard knows. It is before all others in the order of names, and in no list. */
+export const SHARD_ROW = ":shard";
 
 type Row = { readonly name: string; readonly at: number; readonly brief: string };
 
@@ -49,6 +56,8 @@ export class LineTable {
   #exists: boolean | undefined;
   /** The last line that this round of sweeps has removed; empty between rounds. */
   #sweptTo = "";
+  /** `null`: not looked up yet. */
+  #state: ShardState | undefined | null = null;
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
@@ -60,31 +69,71 @@ export class LineTable {
     return this.#exists;
   }
 
+  /** The shard's place in its index; `undefined` while the index has one shard. */
+  get state(): ShardState | undefined {
+    if (this.#state === null) {
+      const [row] = this.exists
+        ? this.#select<{ brief: string }>("SELECT brief FROM lines WHERE name = ?", SHARD_ROW)
+        : [];
+      this.#state = row === undefined ? undefined : JSON.parse(row.brief);
+    }
+    return this.#state ?? undefined;
+  }
+
+  set state(state: ShardState) {
+    this.#create();
+    this.#storage.sql.exec(PUT_STATE, SHARD_ROW, JSON.stringify(state));
+    this.#state = state;
+  }
+
+  get bytes(): number {
+    return this.#storage.sql.databaseSize;
+  }
+
+  /** Whether no record has a line. */
+  get isEmpty(): boolean {
+    return !this.exists || this.names(SHARD_ROW, { limit: 1 }).length === 0;
+  }
+
   /**
    * Stores a line, unless a line of the record that was sent later has arrived. Returns when the line that the index has now
    * was sent.
-   *
-   * @throws {CoordinationError} `limit_exceeded` for a record that the index lacks, when the index is full.
    */
   put({ machine, id, line, untilMs, sentAtMs, brief }: IndexMessage): number {
-    if (!this.exists) {
-      this.#storage.sql.exec(CREATE);
-      this.#storage.sql.exec(CREATE_INDEX);
-      this.#exists = true;
-    }
+    this.#create();
     const name = recordName(machine, id);
-    if (this.#storage.sql.databaseSize >= MAX_BYTES && !this.#has(name)) {
-      // Nothing to remove.
-      if (line === undefined) return sentAtMs;
-      throw new CoordinationError(
-        "limit_exceeded",
-        "the index of this key prefix is full, and lists no further groups: use shorter TTLs, or several key prefixes",
-      );
-    }
+    // Nothing to remove, and no room to remember it.
+    if (line === undefined && this.bytes >= MAX_BYTES && !this.has(name)) return sentAtMs;
     const list = line === undefined ? NO_LIST : numberOf(machine, line.list);
     const place = [list, line?.atMs ?? 0, untilMs, sentAtMs, JSON.stringify(brief ?? null)];
     this.#storage.sql.exec(PUT, name, ...place);
     return this.#select<{ sent: number }>("SELECT sent FROM lines WHERE name = ?", name)[0]?.sent ?? sentAtMs;
+  }
+
+  has(name: string): boolean {
+    return this.exists && this.#select("SELECT name FROM lines WHERE name = ?", name).length > 0;
+  }
+
+  /** Returns names of lines in their order, behind `after`. */
+  names(after: string, { upTo, limit }: { readonly upTo?: string | undefined; readonly limit: number }): string[] {
+    const [until, values] = upTo === undefined ? ["", []] : [" AND name <= ?", [upTo]];
+    const query = `SELECT name FROM lines WHERE name > ?${until} ORDER BY name LIMIT ?`;
+    return this.#select<{ name: string }>(query, after, ...values, limit).map(({ name }) => name);
+  }
+
+  /** Returns the rows of the lines with these names, as far as they exist. */
+  rows(names: readonly string[]): LineRow[] {
+    return names.flatMap((name) => this.#select<LineRow>("SELECT * FROM lines WHERE name = ?", name));
+  }
+
+  /** Stores lines that another shard had, unless later ones have arrived. */
+  take(rows: readonly LineRow[]): void {
+    for (const { name, list, at, until, sent, brief } of rows)
+      this.#storage.sql.exec(PUT, name, list, at, until, sent, brief);
+  }
+
+  remove(names: readonly string[]): void {
+    for (const name of names) this.#storage.sql.exec("DELETE FROM lines WHERE name = ?", name);
   }
 
   /** Returns a page of the lines that have not expired. */
@@ -130,17 +179,21 @@ export class LineTable {
     const isMore = last !== undefined && expired.length === MAX_SWEPT;
     this.#sweptTo = isMore ? last : "";
     if (isMore) return "more";
-    return this.#select("SELECT name FROM lines LIMIT 1").length > 0 ? "some" : "none";
+    return this.isEmpty ? "none" : "some";
   }
 
   /** Deletes everything: the object ceases to exist. */
   drop(): void {
     this.#exists = undefined;
+    this.#state = undefined;
     void this.#storage.deleteAll();
   }
 
-  #has(name: string): boolean {
-    return this.#select("SELECT name FROM lines WHERE name = ?", name).length > 0;
+  #create(): void {
+    if (this.exists) return;
+    this.#storage.sql.exec(CREATE);
+    this.#storage.sql.exec(CREATE_INDEX);
+    this.#exists = true;
   }
 
   #select<Found extends Record<string, SqlStorageValue>>(query: string, ...values: SqlStorageValue[]): Found[] {

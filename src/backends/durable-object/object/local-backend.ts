@@ -118,7 +118,7 @@ export class LocalBackend implements Backend {
           if (!records.exists) onFirstWrite();
           stored.commit(made.changes);
           isTold = !(isIndexed() && isNews(record, made.changes));
-          if (!isTold) records.mark(record, tellAtMs);
+          if (!isTold) records.mark(record, tellAtMs, nowMs);
         }
         return made;
       });

@@ -15,29 +15,28 @@ import { MAX_HOP_MS } from "../../../runtime/long-poll.js";
 import { partsOfRecord, recordName } from "../../../runtime/placement.js";
 import { sizeOf } from "../../../runtime/size.js";
 import { DurableObjectCoordinator } from "../client.js";
-import { outputOf } from "../object-calls.js";
 import type { ObjectNamespace } from "../options.js";
-import {
-  INDEX_TAG,
-  type IndexHolds,
-  type IndexMessage,
-  type ObjectCall,
-  type ObjectMethods,
-  type ObjectReply,
-  type Reindexed,
-  type WatchClient,
-  type WatchReply,
+import type {
+  IndexMessage,
+  ObjectCall,
+  ObjectMethods,
+  ObjectReply,
+  Reindexed,
+  ShardCall,
+  WatchClient,
+  WatchReply,
 } from "../protocol.js";
 import { ObjectAlarm } from "./alarm.js";
 import { AlarmRound } from "./alarm-round.js";
 import { ClientWaits } from "./client-waits.js";
 import { IndexNews } from "./index-news.js";
+import { IndexSender, shardStub } from "./index-sender.js";
 import { KeyPrefix } from "./key-prefix.js";
 import { LocalBackend } from "./local-backend.js";
 import { ObjectDeliveries } from "./object-deliveries.js";
 import { noIndex, ObjectIndex } from "./object-index.js";
 import { SqliteRecords } from "./records.js";
-import { answer, faultReply, noRoomReply } from "./reply.js";
+import { answer, answerLater, faultReply, noRoomReply } from "./reply.js";
 
 /** How many waits may be open in one object. */
 export const MAX_WATCHES = 10_000;
@@ -128,6 +127,13 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
       alarm: this.#alarm,
       now: () => this.now(),
       isIndexed: () => this.#isIndexed(),
+      shard: (keyPrefix, number) => shardStub(this.namespace(this.env), keyPrefix, number),
+      onFailure: (error) => this.#emit({ type: "drain_failed", error }),
+    });
+    const sender = new IndexSender({
+      env,
+      namespace: () => this.namespace(this.env),
+      keyPrefix: () => this.#prefix.text,
     });
     this.#news = new IndexNews({
       records: this.#records,
@@ -137,7 +143,7 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
         const { machine, id } = partsOfRecord(record);
         return this.#local.apply(`${machine as ListedMachine}.brief`, id, {});
       },
-      send: (line) => this.#sendLine(line),
+      send: (line) => sender.send(line),
       onFailure: (error) => this.#emit({ type: "drain_failed", error }),
     });
     this.#deliveries = new ObjectDeliveries({
@@ -207,14 +213,19 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     }
   }
 
-  /** Stores a line of the index that this object is. Other objects call it. @internal */
-  indexLine(line: IndexMessage): ObjectReply {
-    return answer(() => this.#index.put(line));
+  /** Stores a line of the index that this object is a shard of. Other objects call it. @internal */
+  indexLine(line: IndexMessage): Promise<ObjectReply> {
+    return answerLater(() => this.#index.put(line));
+  }
+
+  /** Answers another shard of the index. @internal */
+  indexShard(call: ShardCall): ObjectReply {
+    return answer(() => this.#index.answer(call));
   }
 
   /** Returns a page of the index that this object is. Returns `unsupported` where the class has no `index`. */
-  listIndex(query: ListQuery): ObjectReply {
-    return answer(() => this.#index.page(query));
+  listIndex(query: ListQuery, shards = 1): Promise<ObjectReply> {
+    return answerLater(() => this.#index.page(query, shards));
   }
 
   /** Tells the index of this object's record again, at once. If the index does not answer, the alarm tells it later. */
@@ -225,8 +236,8 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
   }
 
   /** Returns the counts of the index that this object is. Returns `unsupported` where the class has no `index`. */
-  countIndex(): ObjectReply {
-    return answer(() => this.#index.counts());
+  countIndex(shards = 1): Promise<ObjectReply> {
+    return answerLater(() => this.#index.counts(shards));
   }
 
   /** Ends a wait whose client has disconnected. */
@@ -241,7 +252,7 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
   override async alarm(): Promise<void> {
     this.#alarm.rang();
     try {
-      if (this.#index.exists) this.#index.sweep();
+      if (this.#index.exists) await this.#index.ring();
       else await this.#round.run();
     } catch (error) {
       this.#putOff(error);
@@ -330,12 +341,6 @@ export class CoordinatorObject<Env = unknown> extends DurableObject<Env> impleme
     } catch {
       return false;
     }
-  }
-
-  async #sendLine(line: IndexMessage): Promise<number> {
-    const namespace = this.namespace(this.env);
-    const stub = namespace.get(namespace.idFromName(this.#prefix.text + INDEX_TAG)) as ObjectMethods;
-    return outputOf<IndexHolds>(await stub.indexLine(line)).sentAtMs;
   }
 
   #emit(event: CoordinatorEvent): void {

@@ -108,18 +108,31 @@ export class SqliteRecords {
     return this.#tables.select<{ head: string }>("SELECT head FROM records WHERE name = ?", INDEX_MARK)[0]?.head;
   }
 
+  /** The instant of the oldest change that the index waits for. */
+  get markedAtMs(): number | undefined {
+    const [row] = this.#tables.select<{ packed: string | null }>(
+      "SELECT packed FROM records WHERE name = ?",
+      INDEX_MARK,
+    );
+    return row === undefined || row.packed === null ? undefined : Number(row.packed);
+  }
+
   /** Marks that the index waits for the record's line. An earlier mark stays. An object has one such record. */
-  mark(record: string, tellAtMs: number): void {
+  mark(record: string, tellAtMs: number, changedAtMs: number): void {
     this.#tables.exec(
-      "INSERT OR IGNORE INTO records (name, wake, head) VALUES (?, ?, ?)",
+      "INSERT OR IGNORE INTO records (name, wake, head, packed) VALUES (?, ?, ?, ?)",
       INDEX_MARK,
       tellAtMs,
       record,
+      String(changedAtMs),
     );
   }
 
-  postponeMark(tellAtMs: number): void {
-    this.#tables.exec("UPDATE records SET wake = ? WHERE name = ?", tellAtMs, INDEX_MARK);
+  /** Tells later. With `changedAtMs` the index has all changes up to then. */
+  postponeMark(tellAtMs: number, changedAtMs?: number): void {
+    const since = changedAtMs === undefined ? null : String(changedAtMs);
+    const postpone = "UPDATE records SET wake = ?, packed = coalesce(?, packed) WHERE name = ?";
+    this.#tables.exec(postpone, tellAtMs, since, INDEX_MARK);
   }
 
   unmark(): void {

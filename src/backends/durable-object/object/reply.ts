@@ -11,6 +11,15 @@ export function answer(work: () => object): ObjectReply {
   }
 }
 
+/** Returns the result of work that may take a while, or its error as a value. */
+export async function answerLater(work: () => Promise<object>): Promise<ObjectReply> {
+  try {
+    return { ok: true, output: await work() };
+  } catch (error) {
+    return faultReply(error);
+  }
+}
+
 /** Returns an error without its cause, which may quote stored data. */
 export function faultReply(error: unknown): ObjectReply {
   if (error instanceof CoordinationError) {

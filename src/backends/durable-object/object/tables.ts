@@ -17,7 +17,8 @@ const MEMBER_COLUMNS = "name,record,value";
 /** The record name under which the object stores its own key prefix. No other record has this name: names hold a colon. */
 export const OWN = "";
 
-/** The record name of the mark that the index waits for a line. Its `head` is the record's name, its `wake` when to tell. */
+/** The record name of the mark that the index waits for a line. Its `head` is the record's name, its `wake` when to
+ * tell, its `packed` the instant of the oldest change. */
 export const INDEX_MARK = ":index";
 
 /** Which of the tables exist. */
