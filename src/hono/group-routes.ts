@@ -1,5 +1,6 @@
 import { type Context, Hono } from "hono";
 import type { Coordinator } from "../coordinator.js";
+import type { GroupStatus } from "../delivery/group-status.js";
 import { CoordinationError } from "../errors.js";
 import { type Clock, systemClock } from "../lib/clock.js";
 import { type Duration, inMillis } from "../lib/duration.js";
@@ -46,6 +47,9 @@ const OPTIONS: Names<GroupRoutesOptions> = {
 };
 const PARAM = "edgeCoordinatorGroupId";
 
+/** The parent's id would open the parent where ids are all that clients need. */
+const withoutParent = ({ parent: _, ...shown }: GroupStatus): object => shown;
+
 /**
  * Returns routes that show groups to clients.
  *
@@ -54,7 +58,7 @@ const PARAM = "edgeCoordinatorGroupId";
  *   the state, such as `completed`. They resume by `Last-Event-ID`, as those of `requestStatusRoutes` do.
  *
  * An open group is answered with `Retry-After`. A status holds the group's metadata, its errors, its counts and the state of
- * its delivery. The routes write nothing, and no cache stores their answers. Put your authentication in front of them.
+ * its delivery, and not its `parent`: where `scope` is `"public"`, an id opens its group. The routes write nothing, and no cache stores their answers. Put your authentication in front of them.
  *
  * @throws {CoordinationError} `invalid_input` for an option that is unknown or out of range, `misconfigured` at a request
  * whose `scope` returns neither a text nor null.
@@ -103,7 +107,7 @@ export function groupRoutes(options: GroupRoutesOptions): Hono {
         waitMs ? trackerOf(c).wait(id, { timeoutMs: waitMs, signal }) : trackerOf(c).status(id, { signal }),
       );
       if (status === null) return notFound(c);
-      return c.json(status, 200, {
+      return c.json(withoutParent(status), 200, {
         ...NO_STORE,
         ...(status.state === "open" ? { "retry-after": RETRY_AFTER_SEC } : {}),
         ...(waitApplied === undefined ? {} : { "preference-applied": waitApplied }),
@@ -114,7 +118,7 @@ export function groupRoutes(options: GroupRoutesOptions): Hono {
     `/:${PARAM}/events`,
     withOwnErrors(async (c) => {
       const id = await groupIdOf(c);
-      const source = id === null ? undefined : groupEvents(trackerOf(c), id);
+      const source = id === null ? undefined : groupEvents(trackerOf(c), id, withoutParent);
       return answerEvents(c, source, { clock, onEvent, maxStreamMs });
     }),
   );

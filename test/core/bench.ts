@@ -7,13 +7,19 @@ export const T0 = 1_767_225_600_000;
 export function bench(id = "id") {
   const model = new Model();
   let nowMs = T0;
+  const run = <N extends TransitionName>(transition: N, input: InputOf<N>): OutputOf<N> =>
+    model.apply({ nowMs, transition, id, input: input as Record<string, unknown> }).output as OutputOf<N>;
   return {
     now: () => nowMs,
     pass: (ms: number) => {
       nowMs += ms;
     },
-    run: <N extends TransitionName>(transition: N, input: InputOf<N>): OutputOf<N> =>
-      model.apply({ nowMs, transition, id, input: input as Record<string, unknown> }).output as OutputOf<N>,
+    run,
+    /** The members that a step reads. */
+    reads: <N extends TransitionName>(transition: N, input: InputOf<N>): readonly string[] => {
+      run(transition, input);
+      return model.lastRead;
+    },
     record: (machine: string) => model.state()[`${machine}:${id}`],
   };
 }

@@ -34,14 +34,21 @@ interface ModelRecord {
 /** The plainest store there is: what the others are held against. */
 export class Model {
   readonly #records = new Map<string, ModelRecord>();
+  /** The members that the last step read. */
+  lastRead: readonly string[] = [];
 
   apply({ nowMs, transition, id, input }: Step): Said {
     const name = nameOf({ transition, id });
     const record = this.#records.get(name);
+    const asked: string[] = [];
+    this.lastRead = asked;
     const draft = openDraft(
       {
         readHead: () => record?.head,
-        read: (names) => names.map((member) => record?.members.get(member) ?? false),
+        read: (names) => {
+          asked.push(...names);
+          return names.map((member) => record?.members.get(member) ?? false);
+        },
       },
       nowMs,
     );

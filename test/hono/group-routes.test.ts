@@ -1,7 +1,13 @@
 import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
 import { coordinationErrors, groupRoutes } from "../../src/hono/index.js";
-import { CompletionTracker, CoordinationError, type CoordinatorEvent, MemoryCoordinator } from "../../src/index.js";
+import {
+  CompletionTracker,
+  CoordinationError,
+  type CoordinatorEvent,
+  type GroupStatus,
+  MemoryCoordinator,
+} from "../../src/index.js";
 import { ManualClock, settle } from "../../src/testing/index.js";
 import { held, tamper } from "./bench.js";
 
@@ -20,6 +26,10 @@ function makeBench(options: Partial<Options> = {}) {
 
 const byUser: Options["scope"] = (c, id) => (id === "hidden" ? null : `${c.req.header("x-user") ?? ""}|${id}`);
 const EVENTS = { accept: "text/event-stream" };
+function withoutParent(status: GroupStatus | null): object {
+  const { parent: _, ...shown } = status as GroupStatus;
+  return shown;
+}
 const namesIn = (text: string): string[] => text.match(/(?<=^event: ).*$/gm) ?? [];
 const lastIdIn = (text: string): string => text.match(/(?<=^id: ).*$/gm)?.at(-1) ?? "";
 
@@ -33,10 +43,27 @@ describe("GET /:id of a group", () => {
       "no-store",
       "1",
     ]);
-    expect(await open.json()).toEqual(registered);
+    expect(await open.json()).toEqual(withoutParent(registered));
     await tracker.ack("g", "a");
     const ended = await get("/groups/g");
-    expect([ended.headers.get("retry-after"), await ended.json()]).toEqual([null, await tracker.status("g")]);
+    expect([ended.headers.get("retry-after"), await ended.json()]).toEqual([
+      null,
+      withoutParent(await tracker.status("g")),
+    ]);
+  });
+
+  it("leaves the parent out, also of events: its id alone would open it", async () => {
+    const { get, tracker } = makeBench();
+    await tracker.register("secret-parent", ["child"]);
+    const parent = { groupId: "secret-parent", taskId: "child" };
+    const child = await tracker.register("child", ["a"], { parent });
+    expect(child.parent).toMatchObject({ groupId: "secret-parent" });
+    await tracker.ack("child", "a");
+    for (const path of ["/groups/child", "/groups/child/events", "/groups/child?wait=true&timeout=1"]) {
+      const text = await (await get(path)).text();
+      expect([path, text]).toEqual([path, expect.not.stringContaining("secret-parent")]);
+      expect(text).toContain('"groupId":"child"');
+    }
   });
 
   it("waits for the end where the client wishes, and no longer than the server allows", async () => {
@@ -170,7 +197,7 @@ describe("GET /:id/events of a group", () => {
     await tracker.fail("g", "c", "broken");
     const told = await text;
     expect(namesIn(told)).toEqual(["progress", "progress", "failed"]);
-    expect(told).toContain(`data: ${JSON.stringify(await tracker.status("g"))}`);
+    expect(told).toContain(`data: ${JSON.stringify(withoutParent(await tracker.status("g")))}`);
     expect([clock.pending, events]).toEqual([before, []]);
     const over = await get("/groups/g/events", { "last-event-id": lastIdIn(told) });
     expect([over.status, over.body]).toEqual([204, null]);

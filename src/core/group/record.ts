@@ -89,6 +89,8 @@ export interface GroupHead extends OutboxHead {
   endedAtMs?: number;
   /** Its timeout has a target, a parent's task or child groups: a timer must end it. */
   isTimed?: boolean;
+  /** Its end settles a parent's task. */
+  hasParent?: boolean;
   /** Another record needs this one until then. */
   neededMs?: number;
   reason?: string;

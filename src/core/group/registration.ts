@@ -288,6 +288,7 @@ function newHead(store: Store, input: RegisterInput, before: GroupHead | undefin
   if (input.idleMs !== undefined) head.idleMs = input.idleMs;
   const { timeout, failure, end } = input.targets ?? {};
   if ((timeout ?? failure ?? end ?? input.parent) !== undefined) head.isTimed = true;
+  if (input.parent !== undefined) head.hasParent = true;
   if (before?.outbox !== undefined) head.outbox = before.outbox;
   return head;
 }

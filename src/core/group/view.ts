@@ -62,8 +62,8 @@ const READ_ERRORS = 100;
 
 export function viewOf(store: Store, head: GroupHead): GroupView {
   const parts = ["meta", ...describedMembers(head.generation)];
-  // Its parent is in the registration, beside targets of any size: a group that cannot have one is spared the read.
-  if (head.isTimed === true) parts.push("reg");
+  // Beside targets of any size: other groups are spared the read.
+  if (head.hasParent === true) parts.push("reg");
   store.load(parts);
   const from = head.errorsFrom ?? 0;
   const view: GroupView = {
@@ -90,7 +90,7 @@ export function viewOf(store: Store, head: GroupHead): GroupView {
   if (head.endedAtMs !== undefined) view.endedAtMs = head.endedAtMs;
   const metadata = store.get("meta");
   if (metadata !== undefined) view.metadata = metadata;
-  const parent = head.isTimed === true ? readRegistration(store).parent : undefined;
+  const parent = head.hasParent === true ? readRegistration(store).parent : undefined;
   if (parent !== undefined) view.parent = parent.body;
   return view;
 }

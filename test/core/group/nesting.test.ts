@@ -268,3 +268,30 @@ describe("rule 20: the outbox holds a delivery for each generation and kind", ()
     expect(b.record("completion")?.head).toMatchObject({ fields: { outbox: { dead: [{ key: claim?.key }] } } });
   });
 });
+
+describe("the parent in a status", () => {
+  const read = (more: Partial<InputOf<"completion.register">>): readonly string[] => {
+    const b = bench();
+    b.run("completion.register", named(["a"], { targets: { end: TARGET }, ...more }));
+    return b.reads("completion.status", {});
+  };
+
+  it("is read where there is one, and no other status reads the targets beside it", () => {
+    expect(read({ parent: parent() })).toContain("reg");
+    expect(read({})).not.toContain("reg");
+  });
+
+  it("is that of the generation: a restart in place has its own, or none", () => {
+    const b = bench();
+    const parentOf = (taskId: string) => ({ key: KEY, body: JSON.stringify({ taskId }) });
+    const begin = (op: string, more: Partial<InputOf<"completion.register">>) => {
+      const from = b.run("completion.status", {}).view?.generation;
+      const restart = from === undefined ? {} : { restart: { from, keep: "succeeded" as const } };
+      b.run("completion.register", named(["a"], { op, fingerprint: op, ...restart, ...more }));
+      return view(b)?.parent;
+    };
+    expect(begin("first", { parent: parentOf("a") })).toEqual({ taskId: "a" });
+    expect(begin("second", { targets: { end: TARGET } })).toBeUndefined();
+    expect(begin("third", { parent: parentOf("b") })).toEqual({ taskId: "b" });
+  });
+});
