@@ -6,7 +6,9 @@ import type { Lab } from "../lab.js";
 import { atMost, figure } from "../result.js";
 
 const POLLED_MS = 5_000;
-const NO_DEADLINE = "no deadline, neither the first nor the last; a deadline takes one more";
+const DEADLINE_SEC = 3_600;
+const NO_DEADLINE = "no deadline; neither the first nor the last";
+const WITH_DEADLINE = "the fifth command restores the group's line in the due queue, should the server have lost it";
 const ids = Array.from({ length: BILL_TASKS }, (_, n) => `task-${n}`);
 
 /** What a group of 100 tasks is billed for, one waiter's share and a second of waiting apart. */
@@ -39,7 +41,8 @@ export const bill: Measure = {
       await polling.requests.wait("r", POLLED_MS).catch(() => {});
       polling.completion.stop();
     });
-    const ack = await commandsOfAck(lab);
+    const ack = await commandsOfAck(lab, 0);
+    const timedAck = await commandsOfAck(lab, DEADLINE_SEC);
     const { rows } = await lab.worker.do("rowsOfGroup", {
       group: `bill-${crypto.randomUUID()}`,
       tasks: ids,
@@ -51,6 +54,12 @@ export const bill: Measure = {
       figure(oneByOne, "commands", { what: commands, arm: "ours, one by one" }),
       figure(batches, "commands", { what: commands, arm: "ours, 100 a call" }),
       figure(ack, "commands", { what: commands, arm: "ours, one ack", target: atMost(4), note: NO_DEADLINE }),
+      figure(timedAck, "commands", {
+        what: commands,
+        arm: "ours, one ack, with a deadline",
+        target: atMost(4),
+        note: WITH_DEADLINE,
+      }),
       figure(look, "commands", { what: commands, arm: "ours, one look of a waiter" }),
       figure(acks, "commands", { what: commands, arm: "polling design, acks alone" }),
       figure(waiting / (POLLED_MS / 1_000), "commands", {
@@ -63,14 +72,15 @@ export const bill: Measure = {
 };
 
 /** EVALSHA and the commands inside it. The first ack of a group extends its record. */
-async function commandsOfAck(lab: Lab): Promise<number> {
+async function commandsOfAck(lab: Lab, timeoutSec: number): Promise<number> {
   const { groups } = onUpstash(lab.rest);
-  await groups.register("acked", ids);
+  const group = `acked-${timeoutSec}`;
+  await groups.register(group, ids, { timeoutSec });
   const [first = "", ...others] = ids;
-  await groups.ack("acked", first);
+  await groups.ack(group, first);
   const between = others.slice(0, -1);
   const commands = await commandsOf(lab, async () => {
-    for (const id of between) await groups.ack("acked", id);
+    for (const id of between) await groups.ack(group, id);
   });
   return commands / between.length;
 }
