@@ -167,7 +167,7 @@ async function status(c: AppContext): Promise<Response> {
 async function events(c: AppContext): Promise<Response> {
   const id = requestIdOf(c);
   const tracker = trackerOf(c);
-  const events = requestEvents(id, { id, newer: (after, options) => tracker.newer(id, after, options) });
-  const eventOf = (status: RequestStatus) => ({ ...events.eventOf(status), data: shown(status) });
-  return c.var.quotas.stream(c.req.raw.signal, () => answerEvents(c, { ...events, eventOf }, eventsOf(c)));
+  const source = requestEvents(id, { id, newer: (after, options) => tracker.newer(id, after, options) });
+  const eventOf = (status: RequestStatus) => ({ ...source.eventOf(status), data: shown(status) });
+  return c.var.quotas.stream(c.req.raw.signal, () => answerEvents(c, { ...source, eventOf }, eventsOf(c)));
 }
