@@ -149,6 +149,31 @@ describe("acks with a capability", () => {
   });
 });
 
+it("a capability shows its holder the generation, the parent and the delivery, of a request as of a group", async () => {
+  const { id: groupId, generation } = await group();
+  const task = { groupId, taskId: "a", generation };
+  const parent = { ...task, requestId: null, stage: null };
+  for (const [records, named, body] of [
+    ["groups", "groupId", { total: 1 }],
+    ["requests", "requestId", {}],
+  ] as const) {
+    const id = freshId();
+    await call("PUT", `/v1/${records}/${id}`, { body: { ...body, parent: task } });
+    const token = await mint({ [named]: id, verbs: ["status", "events", "cancel"] });
+    const read = await call("GET", `/v1/${records}/${id}`, { token });
+    const { json } = await call("POST", `/v1/${records}/${id}/cancel`, { token, body: { reason: "x" } });
+    const { text } = await call("GET", `/v1/${records}/${id}/events`, { token });
+    const data = JSON.parse(/^data: (.*)$/m.exec(text)?.[1] ?? "");
+    for (const each of [read.json, json, data]) {
+      expect(each).toMatchObject({
+        generation: expect.any(Number),
+        parent,
+        delivery: { attempts: expect.any(Number) },
+      });
+    }
+  }
+});
+
 it("a capability with a generation ends when the group is restarted", async () => {
   const { id, path, generation } = await group();
   const token = await mint({ groupId: id, generation, ttlSec: "1d" });
@@ -328,11 +353,12 @@ describe("cross-origin access", () => {
   });
 
   it("is closed for a tenant's token, and on every other route", async () => {
-    const { path } = await group();
+    const { id, path } = await group();
     const whole = await call("GET", path, { headers: ORIGIN });
     expect([whole.status, allowed(whole)]).toEqual([200, null]);
-    const closed = ["seal", "retry", "extend", "heartbeat", "redeliver", "decrement", "capabilities", "callbacks"];
-    for (const each of [...closed.map((name) => `${path}/${name}`), "/v1/batch", "/v1/run/completion/status", "/c/x"]) {
+    const names = ["seal", "retry", "extend", "heartbeat", "redeliver", "decrement", "capabilities", "callbacks"];
+    const closed = names.flatMap((name) => [`${path}/${name}`, `/v1/requests/${id}/${name}`]);
+    for (const each of [...closed, "/v1/batch", "/v1/run/completion/status", "/c/x"]) {
       const answer = await preflight(each, "POST");
       expect([allowed(answer), answer.headers.get("access-control-allow-methods")], each).toEqual([null, null]);
     }

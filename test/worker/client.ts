@@ -42,6 +42,7 @@ export interface Body {
   readonly verdict: string;
   readonly outcome: string;
   readonly added: readonly string[];
+  readonly parent: object | null;
   readonly final: boolean;
   readonly open: number;
   readonly queueStatus: Readonly<Record<string, StageBody>>;

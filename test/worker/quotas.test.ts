@@ -286,17 +286,25 @@ describe("what one call may ask for", () => {
 });
 
 describe("redeliver", () => {
-  it("queues a group's delivery once a minute, and a copy of the call is no other call", async () => {
-    const body = { tasks: [], onEnd: { handler: "none" } };
-    for (const tenant of ["again", "free"] as const) await register(tenant, "g", body);
-    const redeliver = (tenant: Tenant) => call(tenant, "POST", "/v1/groups/g/redeliver");
+  const onEnd = { handler: "none" };
+  it.each([
+    ["group", "/v1/groups/g", { tasks: [], onEnd }],
+    ["request", "/v1/requests/g", { onEnd }],
+  ])("queues a %s's delivery once a minute", async (noun, path, body) => {
+    for (const tenant of ["again", "free"] as const) await call(tenant, "PUT", path, { body });
+    const redeliver = (tenant: Tenant) => call(tenant, "POST", `${path}/redeliver`);
+    if (noun === "request") for (const tenant of ["again", "free"] as const) await call(tenant, "POST", `${path}/seal`);
     expect((await redeliver("again")).status).toBe(200);
     const refused = await redeliver("again");
     await expectRefused("again", refused, "redeliverPauseSec");
+    expect(refused.json.detail).toMatch(`the ${noun} was redelivered a moment ago`);
     expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(30);
     expect((await redeliver("free")).status).toBe(200);
     expect((await redeliver("free")).status).toBe(200);
-    await register("again", "h", body);
+  });
+
+  it("takes a copy of a call for no other call, and no pause from the caller", async () => {
+    await register("again", "h", { tasks: [], onEnd });
     const copy = { id: "h", input: { op: "once" } };
     for (const _ of [1, 2]) {
       expect((await call("again", "POST", "/v1/run/completion/redeliver", { body: copy })).status).toBe(200);

@@ -30,6 +30,9 @@ const shown = (id: string, more: object = {}): object => ({
   open: 0,
   queueStatus: {},
   reason: null,
+  generation: expect.any(Number),
+  parent: null,
+  delivery: { state: "none", deliveryId: null, attempts: 0, lastError: null, nextAttemptAtMs: null },
   ...more,
 });
 
@@ -237,6 +240,55 @@ describe("a request", () => {
     expect((await call("GET", `${path}/results?order=registration&limit=1`)).json).toMatchObject({ items: [a] });
   });
 
+  it("opens its failed tasks again, each once, and none after its end", async () => {
+    const { path } = await made();
+    await post(`${path}/tasks`, { stage: "s", taskIds: ["a", "b", 3] });
+    for (const taskId of ["a", 3]) await post(`${path}/acks`, { stage: "s", taskId, error: "no" });
+    await post(`${path}/acks`, { stage: "s", taskId: "b" });
+    const all = { stage: "s", taskIds: ["a", "b", 3, "c"] };
+    expect(await post(`${path}/retry`, { ...all, stage: "t" })).toEqual({ outcome: "retried", reopened: [] });
+    expect(await post(`${path}/retry`, all)).toEqual({ outcome: "retried", reopened: ["a", "3"] });
+    expect(await post(`${path}/retry`, all)).toEqual({ outcome: "retried", reopened: [] });
+    expect((await call("GET", path)).json).toMatchObject({ state: "pending", open: 2 });
+    await post(`${path}/cancel`, { reason: "x" });
+    expect(await post(`${path}/retry`, all)).toEqual({ outcome: "late", reopened: [] });
+  });
+
+  it("has its deadline moved to later, if the generation is the named one", async () => {
+    const { id, path } = await made({ timeoutSec: 60 });
+    const { generation } = (await call("GET", path)).json;
+    const deadline = async () => {
+      const { json } = await call("POST", "/v1/run/request/status", { body: { id, input: {} } });
+      return (json.output as unknown as { view: { deadlineAtMs: number } }).view.deadlineAtMs;
+    };
+    const first = await deadline();
+    for (const body of [{ timeoutSec: 600, generation: generation + 1 }, { timeoutSec: 1 }]) {
+      expect(await post(`${path}/extend`, body)).toEqual(shown(id));
+      expect(await deadline()).toBe(first);
+    }
+    expect(await post(`${path}/extend`, { timeoutSec: 600, generation })).toEqual(shown(id, { generation }));
+    expect((await deadline()) - first).toBeGreaterThanOrEqual(540_000);
+  });
+
+  it("shows its parent and its delivery, which is made again on demand", async () => {
+    const group = freshId();
+    const { generation: of } = (await call("PUT", `/v1/groups/${group}`, { body: { tasks: ["t"] } })).json;
+    const { id, path } = await made({ parent: { groupId: group, taskId: "t", generation: of } });
+    const parent = { groupId: group, requestId: null, stage: null, taskId: "t", generation: of };
+    const { generation } = (await call("GET", path)).json;
+    expect(await post(`${path}/redeliver`)).toEqual(shown(id, { parent, generation }));
+    await post(`${path}/seal`);
+    const delivered = (attempts: number) => ({ state: "delivered", deliveryId: expect.any(String), attempts });
+    const delivery = async () => (await call("GET", path)).json.delivery;
+    await expect.poll(delivery).toMatchObject(delivered(1));
+    expect(await post(`${path}/redeliver`, { generation: generation + 1 })).toMatchObject({ delivery: delivered(1) });
+    expect(await post(`${path}/redeliver`, { generation })).toMatchObject({ parent, generation, final: true });
+    await expect.poll(delivery).toMatchObject(delivered(2));
+    const { text } = await call("GET", `${path}/events`);
+    expect(JSON.parse(/^data: (.*)$/m.exec(text)?.[1] ?? "")).toEqual((await call("GET", path)).json);
+    expect((await call("GET", `/v1/groups/${group}`)).json).toMatchObject({ state: "completed", succeeded: 1 });
+  });
+
   it("is gone after DELETE, which may be repeated, and nothing brings it back", async () => {
     const { id, path } = await made();
     await post(`${path}/tasks`, { stage: "s", taskIds: ["a"] });
@@ -249,7 +301,7 @@ describe("a request", () => {
     expect((await call("PUT", path)).json).toEqual(shown(id));
   });
 
-  it("that is not registered: a call has the outcome unknown, and a read, a seal and a cancel are 404", async () => {
+  it("that is not registered: a call has the outcome unknown, and any other call is 404", async () => {
     const path = `/v1/requests/${freshId()}`;
     const counts = { stage: "s", processed: 1 };
     expect(await post(`${path}/tasks`, { stage: "s", taskIds: ["a"] })).toEqual({
@@ -258,6 +310,7 @@ describe("a request", () => {
       state: "unknown",
     });
     expect(await post(`${path}/counts`, counts)).toEqual(UNKNOWN);
+    expect(await post(`${path}/retry`, { stage: "s", taskIds: ["a"] })).toEqual({ outcome: "unknown", reopened: [] });
     expect((await call("DELETE", path)).status).toBe(204);
     for (const [method, sub, body] of [
       ["GET", "", undefined],
@@ -266,6 +319,8 @@ describe("a request", () => {
       ["GET", "/events", undefined],
       ["POST", "/seal", undefined],
       ["POST", "/cancel", { reason: "" }],
+      ["POST", "/extend", { timeoutSec: 60 }],
+      ["POST", "/redeliver", undefined],
     ] as const) {
       const { status, json } = await call(method, path + sub, body === undefined ? {} : { body });
       expect([sub, status, json.code, json.retryable]).toEqual([sub, 404, "not_found", false]);
@@ -332,6 +387,7 @@ const many = (n: number) => Array.from({ length: n }, (_, i) => `task-${i}`);
 const tasks = (body: unknown): [string, string, Call] => ["POST", `${PATH}/tasks`, { body }];
 const ack = (body: unknown): [string, string, Call] => ["POST", `${PATH}/acks`, { body }];
 const count = (body: unknown): [string, string, Call] => ["POST", `${PATH}/counts`, { body }];
+const retry = (body: unknown): [string, string, Call] => ["POST", `${PATH}/retry`, { body }];
 const task = { stage: "s", taskId: "a" };
 const nextOf = (stage: string, taskIds: unknown = ["a"]) => ({ stage, taskIds });
 
@@ -348,6 +404,9 @@ const REFUSALS: readonly (readonly [...[string, string, Call], number, string, R
   ["GET", `${PATH}/counts`, {}, 405, "method_not_allowed", /POST$/],
   ["GET", `${PATH}/seal`, {}, 405, "method_not_allowed", /POST$/],
   ["DELETE", `${PATH}/cancel`, {}, 405, "method_not_allowed", /POST$/],
+  ["GET", `${PATH}/retry`, {}, 405, "method_not_allowed", /POST$/],
+  ["GET", `${PATH}/extend`, {}, 405, "method_not_allowed", /POST$/],
+  ["GET", `${PATH}/redeliver`, {}, 405, "method_not_allowed", /POST$/],
   ["POST", `${PATH}/events`, {}, 405, "method_not_allowed", /GET, HEAD$/],
   ["PUT", "/v1/requests/a%", {}, 400, "malformed", /percent/],
   ["PUT", `/v1/requests/${long}`, {}, 422, "invalid_input", /the request's id/],
@@ -418,6 +477,18 @@ const REFUSALS: readonly (readonly [...[string, string, Call], number, string, R
   [...count({ stage: "s" }), 422, "invalid_input", /must have processed, requeued or error/],
   [...count({ stage: "s", requeued: -1 }), 422, "invalid_input", /^requeued/],
   [...count({ stage: "s", error: 1 }), 422, "invalid_input", /^error must be a string/],
+  ...[{ taskIds: ["a"] }, { stage: "s".repeat(65), taskIds: ["a"] }].map(
+    (body) => [...retry(body), 422, "invalid_input", /^stage (is required|must be 1 to 64 bytes)/] as const,
+  ),
+  [...retry({ stage: "s" }), 422, "invalid_input", /^taskIds is required/],
+  [...retry({ stage: "s", taskIds: [] }), 422, "invalid_input", /^taskIds must hold 1 to 1000/],
+  [...retry({ stage: "s", taskIds: [-1] }), 422, "invalid_input", /^taskIds\[0\] must be a whole number/],
+  [...retry({ stage: "s", tasks: ["a"] }), 422, "invalid_input", /^taskIds is required/],
+  ["POST", `${PATH}/extend`, {}, 415, "unsupported_media_type", /json/],
+  ["POST", `${PATH}/extend`, { body: {} }, 422, "invalid_input", /^timeoutSec is required/],
+  ["POST", `${PATH}/extend`, { body: { timeoutSec: 0 } }, 422, "invalid_input", /^timeoutSec must be more than 0/],
+  ["POST", `${PATH}/redeliver`, { body: { pauseMs: 0 } }, 422, "invalid_input", /unknown field: pauseMs$/],
+  ["POST", `${PATH}/redeliver`, { body: { generation: -1 } }, 422, "invalid_input", /^generation/],
   ["POST", `${PATH}/cancel`, { body: {} }, 422, "invalid_input", /^reason is required/],
   ["POST", `${PATH}/cancel`, { body: { reason: "x", cascade: false } }, 422, "invalid_input", /unknown field: cascade/],
 ];

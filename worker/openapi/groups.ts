@@ -14,11 +14,9 @@ import {
   cancelBody,
   childrenQuery,
   decrementBody,
-  extendBody,
   generationBody,
   groupBody,
   groupsQuery,
-  redeliverBody,
   retryBody,
 } from "../schemas/bodies.js";
 import type { Operation } from "./operation.js";
@@ -108,16 +106,6 @@ export const GROUPS: readonly Operation[] = [
   },
   {
     method: "POST",
-    path: `${PATH}/extend`,
-    operationId: "extendGroup",
-    summary: "Move a group's deadline",
-    description: "The new deadline is `timeoutSec` from now.",
-    body: { schema: extendBody, example: { timeoutSec: 600 } },
-    answer: STATUS,
-    problems: UNKNOWN,
-  },
-  {
-    method: "POST",
     path: `${PATH}/heartbeat`,
     operationId: "heartbeatGroup",
     summary: "Put off a group's idle timeout",
@@ -143,14 +131,5 @@ export const GROUPS: readonly Operation[] = [
     traces: true,
     answer: { description: "How many tasks are left.", schema: decrementAnswer },
     problems: [404, 409],
-  },
-  {
-    method: "POST",
-    path: `${PATH}/redeliver`,
-    operationId: "redeliverGroup",
-    summary: "Deliver a dead letter again",
-    body: { schema: redeliverBody, isOptional: true, example: {} },
-    answer: STATUS,
-    problems: UNKNOWN,
   },
 ];

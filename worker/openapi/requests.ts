@@ -1,4 +1,4 @@
-import { requestAddAnswer, requestList, requestResult, requestStatus } from "../schemas/answers.js";
+import { requestAddAnswer, requestList, requestResult, requestRetryAnswer, requestStatus } from "../schemas/answers.js";
 import {
   requestAckBody,
   requestBody,
@@ -74,6 +74,14 @@ export const REQUESTS: readonly Operation[] = [
     summary: "Say that no more tasks will be added",
     answer: STATUS,
     problems: UNKNOWN,
+  },
+  {
+    method: "POST",
+    path: `${PATH}/retry`,
+    operationId: "retryRequestTasks",
+    summary: "Open failed tasks of a stage again",
+    body: { schema: requestTasksBody, example: { stage: "parse", taskIds: ["document-1"] } },
+    answer: { description: "Which tasks are open again.", schema: requestRetryAnswer },
   },
   {
     method: "POST",

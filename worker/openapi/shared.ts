@@ -1,6 +1,6 @@
 import type * as z from "zod/mini";
 import { resultPage, taskPage } from "../schemas/answers.js";
-import { resultsQuery, tasksQuery } from "../schemas/bodies.js";
+import { extendBody, redeliverBody, resultsQuery, tasksQuery } from "../schemas/bodies.js";
 import type { Answer, Operation } from "./operation.js";
 
 /** The words and schemas of the routes that groups and requests share. */
@@ -22,7 +22,7 @@ export function statusAnswer({ noun, status }: Pick<SharedRoutes, "noun" | "stat
   return { description: `The ${noun}'s status.`, schema: status };
 }
 
-/** Returns the routes that find, read, follow and remove a group or a request. */
+/** Returns the routes that find, read, follow, extend, redeliver and remove a group or a request. */
 export function sharedRoutes(routes: SharedRoutes): Operation[] {
   const { noun, prefix, list, query, read, removal, order } = routes;
   const name = noun === "group" ? "Group" : "Request";
@@ -87,6 +87,25 @@ export function sharedRoutes(routes: SharedRoutes): Operation[] {
         "Server-sent events: `progress` with the status at the beginning and after changes, then one named like the state " +
         "at the end. `Last-Event-ID` continues after an event.",
       answer: { description: "A stream of events.", isStream: true },
+      problems: [404],
+    },
+    {
+      method: "POST",
+      path: `${path}/extend`,
+      operationId: `extend${name}`,
+      summary: `Move a ${noun}'s deadline`,
+      description: "The new deadline is `timeoutSec` from now.",
+      body: { schema: extendBody, example: { timeoutSec: 600 } },
+      answer: statusAnswer(routes),
+      problems: [404],
+    },
+    {
+      method: "POST",
+      path: `${path}/redeliver`,
+      operationId: `redeliver${name}`,
+      summary: "Deliver a dead letter again",
+      body: { schema: redeliverBody, isOptional: true, example: {} },
+      answer: statusAnswer(routes),
       problems: [404],
     },
   ];

@@ -52,7 +52,8 @@ class LimitedBackend extends ForwardingBackend {
     const { retryAfterMs } = output as OutputOf<"completion.redeliver">;
     if (retryAfterMs === undefined) return output;
     const policy = { quota: "redeliverPauseSec", limit: 1, windowSec: pauseSec } as const;
-    throw this.#quotas.exceeded(new QuotaExceeded(policy, "the group was redelivered a moment ago", retryAfterMs));
+    const noun = name === "request.redeliver" ? "request" : "group";
+    throw this.#quotas.exceeded(new QuotaExceeded(policy, `the ${noun} was redelivered a moment ago`, retryAfterMs));
   }
 
   override async watch<N extends WatchableTransition>(

@@ -18,7 +18,7 @@ interface Quota {
  * - `tasksPerCall`: tasks that one registration lists.
  * - `maxTtlSec`: the longest timeout, idle timeout, TTL and window.
  * - `maxEarlySec`: how long early acks are kept at most.
- * - `redeliverPauseSec`: the pause between two redeliveries of one group.
+ * - `redeliverPauseSec`: the pause between two redeliveries of one group or request.
  */
 export type QuotaName =
   | "requestsPerMinute"

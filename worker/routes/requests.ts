@@ -10,6 +10,8 @@ import { eventsOf } from "../events.js";
 import { listOptions } from "../list-query.js";
 import { preferredWaitSec, waitMsOf } from "../prefer.js";
 import {
+  extendBody,
+  redeliverBody,
   requestAckBody,
   requestBody,
   requestCancelBody,
@@ -35,7 +37,10 @@ export function requestRoutes(app: App): void {
   route(app, "/v1/requests/:id/acks", { POST: ack });
   route(app, "/v1/requests/:id/counts", { POST: count });
   route(app, "/v1/requests/:id/seal", { POST: seal });
+  route(app, "/v1/requests/:id/retry", { POST: retry });
+  route(app, "/v1/requests/:id/extend", { POST: extend });
   route(app, "/v1/requests/:id/cancel", { POST: cancel });
+  route(app, "/v1/requests/:id/redeliver", { POST: redeliver });
   route(app, "/v1/requests/:id/results", { GET: results });
   route(app, "/v1/requests/:id/events", { GET: events });
 }
@@ -56,8 +61,10 @@ function found<T>(value: T | null): T {
   return value;
 }
 
+/** Returns what browsers read from `requestStatusRoutes`, and what an operator of the request acts on. */
 function shown(status: RequestStatus): object {
-  return publicStatus(status.requestId, status);
+  const { requestId, generation, parent, delivery } = status;
+  return { ...publicStatus(requestId, status), generation, parent, delivery };
 }
 
 async function list(c: AppContext): Promise<Response> {
@@ -115,6 +122,24 @@ async function seal(c: AppContext): Promise<Response> {
   return c.json(shown(found(await trackerOf(c).seal(requestIdOf(c)))));
 }
 
+async function retry(c: AppContext): Promise<Response> {
+  const requestId = requestIdOf(c);
+  const { stage, taskIds } = parse(requestTasksBody, await readJson(c.req.raw));
+  return c.json(await trackerOf(c).retry(requestId, stage, taskIds));
+}
+
+async function extend(c: AppContext): Promise<Response> {
+  const requestId = requestIdOf(c);
+  return c.json(shown(found(await trackerOf(c).extend(requestId, parse(extendBody, await readJson(c.req.raw))))));
+}
+
+/** The body is optional. */
+async function redeliver(c: AppContext): Promise<Response> {
+  const requestId = requestIdOf(c);
+  const options = parse(redeliverBody, await readOptionalJson(c.req.raw));
+  return c.json(shown(found(await trackerOf(c).redeliver(requestId, options))));
+}
+
 async function cancel(c: AppContext): Promise<Response> {
   const requestId = requestIdOf(c);
   const { reason } = parse(requestCancelBody, await readJson(c.req.raw));
@@ -143,5 +168,6 @@ async function events(c: AppContext): Promise<Response> {
   const id = requestIdOf(c);
   const tracker = trackerOf(c);
   const source = requestEvents(id, { id, newer: (after, options) => tracker.newer(id, after, options) });
-  return c.var.quotas.stream(c.req.raw.signal, () => answerEvents(c, source, eventsOf(c)));
+  const eventOf = (status: RequestStatus) => ({ ...source.eventOf(status), data: shown(status) });
+  return c.var.quotas.stream(c.req.raw.signal, () => answerEvents(c, { ...source, eventOf }, eventsOf(c)));
 }

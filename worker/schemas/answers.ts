@@ -85,7 +85,7 @@ const groupParent = z.strictObject({
   groupId: told(orNull(text), "the parent, where it is a group"),
   requestId: told(orNull(text), "the parent, where it is a request"),
   stage: orNull(text),
-  taskId: told(text, "the parent's task, which this group's end settles"),
+  taskId: told(text, "the parent's task, which this end settles"),
   generation: told(orNull(generation), "the parent's generation, where the registration named it"),
 });
 
@@ -215,18 +215,16 @@ export const requestStatus = z.strictObject({
   queueStatus: told(
     z.record(
       text,
-      z.strictObject({
-        total: z.int(),
-        open: z.int(),
-        processed: z.int(),
-        requeueCount: z.int(),
-        errorCount: z.int(),
-        errors: z.array(z.strictObject({ taskId: orNull(text), message: text })),
+      z.extend(z.omit(stageCounts, { succeeded: true, failed: true }), {
+        errors: z.array(z.omit(groupError, { stage: true })),
       }),
     ),
     "the counts by stage",
   ),
   reason: told(orNull(text), "why it timed out or was cancelled"),
+  generation,
+  parent: told(orNull(groupParent), "the task of another group or request that waits for this one"),
+  delivery,
 });
 
 export const requestList = z.strictObject({
@@ -238,6 +236,11 @@ export const requestAddAnswer = z.strictObject({
   outcome: addAnswer.shape.outcome,
   added: told(z.array(text), "the ids of the tasks that are new and open: start their work now"),
   state: z.enum([...requestState.options, "unknown"]),
+});
+
+export const requestRetryAnswer = z.strictObject({
+  outcome: retryAnswer.shape.outcome,
+  reopened: told(z.array(text), "the ids of the tasks that had failed and are open again"),
 });
 
 export const requestResult = z.strictObject({

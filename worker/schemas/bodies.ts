@@ -165,7 +165,7 @@ export const retryBody = z.strictObject({
   generation: z.exactOptional(generation),
 });
 
-/** The body of `POST /v1/groups/:id/extend`. */
+/** The body of `POST /v1/groups/:id/extend`, and of a request. */
 export const extendBody = z.strictObject({ timeoutSec: ttlSeconds, generation: z.exactOptional(generation) });
 
 /** The body of `POST /v1/groups/:id/seal` and `/heartbeat`, which is optional. */
@@ -185,7 +185,7 @@ export const decrementBody = z.strictObject({
   generation: z.exactOptional(generation),
 });
 
-/** The body of `POST /v1/groups/:id/redeliver`, which is optional. */
+/** The body of `POST /v1/groups/:id/redeliver`, and of a request, which is optional. */
 export const redeliverBody = z.strictObject({ generation: z.exactOptional(generation) });
 
 const page = {
@@ -244,7 +244,7 @@ export const requestBody = z.strictObject({
 
 const taskIds = list(taskId, 1, MAX_TASKS_A_CALL);
 
-/** The body of `POST /v1/requests/:id/tasks`: tasks of one stage. */
+/** The body of `POST /v1/requests/:id/tasks` and `/retry`: tasks of one stage. */
 export const requestTasksBody = z.strictObject({ stage, taskIds });
 
 /** The body of `POST /v1/requests/:id/acks`: one task, done or failed. */
