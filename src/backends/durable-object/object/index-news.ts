@@ -45,17 +45,33 @@ export class IndexNews {
   readonly #options: IndexNewsOptions;
   /** How often telling has failed in a row. An object that is loaded anew counts from 0. */
   #failures = 0;
-  /** Two lines of one millisecond would have no order at the index. */
-  #told: Promise<void> = Promise.resolve();
+  /** Two lines of one millisecond would have no order at the index: one is sent after another. */
+  #sending: Promise<void> | undefined;
+  #next: Promise<void> | undefined;
 
   constructor(options: IndexNewsOptions) {
     this.#options = options;
   }
 
-  /** Sends the line, if the index waits for one, after what is being sent. Never rejects. */
+  /**
+   * Sends the line, if the index waits for one. Joins what is being sent: if the record has changed since, the mark stays due.
+   * So the object's alarm waits for one message. Never rejects.
+   */
   tell(): Promise<void> {
-    this.#told = this.#told.then(() => this.#tellOnce());
-    return this.#told;
+    this.#sending ??= this.#tellOnce().finally(() => {
+      this.#sending = undefined;
+    });
+    return this.#sending;
+  }
+
+  /** Sends the line as it is now. However many calls wait for what is being sent, one message follows. Never rejects. */
+  #tellNext(): Promise<void> {
+    if (this.#sending === undefined) return this.tell();
+    this.#next ??= this.#sending.then(() => {
+      this.#next = undefined;
+      return this.tell();
+    });
+    return this.#next;
   }
 
   async #tellOnce(): Promise<void> {
@@ -92,7 +108,7 @@ export class IndexNews {
     const tellAtMs = now() + TELL_AFTER_MS;
     records.mark(record, tellAtMs, now());
     arm(tellAtMs);
-    await this.tell();
+    await this.#tellNext();
     return true;
   }
 
