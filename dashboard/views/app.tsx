@@ -53,7 +53,7 @@ interface ListsProps {
   readonly wanted: string;
 }
 
-/** The overview or one list. What the switch says of the other kind stays from one list to the next. */
+/** The overview or one list. The count of the other kind stays from one list to the next. */
 function Lists({ api, place, wanted }: ListsProps) {
   const { kind } = place;
   const shared = { api, kind, wanted, trouble: useTrouble(api, kind) };
