@@ -20,8 +20,7 @@ export interface TaskQuery {
 }
 
 /** A task, and the group or request that does it. */
-export interface ChildTask {
-  readonly taskId: string;
+export interface ChildTask extends Pick<GroupTask, "stage" | "taskId"> {
   readonly kind: Kind;
   readonly id: string;
 }
@@ -69,8 +68,8 @@ export function subjectOf(coordinator: Coordinator, { id, kind, signal }: Subjec
     async children(limit) {
       const step = isGroup ? "completion.children" : "request.children";
       const { items } = await coordinator.run(step, id, { after: 0, limit }, { signal });
-      return items.map((line) => {
-        return { taskId: line.id, kind: line.machine === "request" ? "request" : "group", id: line.groupId };
+      return items.map(({ id: taskId, stage = null, machine, groupId }) => {
+        return { taskId, stage, kind: machine === "request" ? "request" : "group", id: groupId };
       });
     },
     progress: (after) => tracker.progress(id, { after, signal }),

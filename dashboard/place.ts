@@ -14,14 +14,11 @@ export type Place =
   | { readonly view: "list"; readonly kind: Kind; readonly list: ListName }
   | ({ readonly view: "subject" } & SubjectId);
 
-/** Returns the place of a fragment. A fragment that names none is the overview of the groups. */
+/** Returns the place of a fragment. A fragment that names none is the overview of its kind, of the groups by default. */
 export function placeOf(fragment: string): Place {
   const [first, second = "", third] = fragment.replace(/^#?\/?/, "").split("/");
-  if (first === "list") {
-    const kind = third === "requests" ? "request" : "group";
-    if (isListName(kind, second)) return { view: "list", kind, list: second };
-  }
-  const kind = first === "requests" ? "request" : "group";
+  const kind = (first === "list" ? third : first) === "requests" ? "request" : "group";
+  if (first === "list" && isListName(kind, second)) return { view: "list", kind, list: second };
   const id = first === "groups" || first === "requests" ? decoded(second) : "";
   return id === "" ? { view: "overview", kind } : { view: "subject", kind, id };
 }

@@ -4,7 +4,7 @@ import { type SubjectContext, subjectCommand, subjectContext } from "../context.
 import { EXIT } from "../exit.js";
 import type { Relative, Why } from "../report/explanation.js";
 import { whyText } from "../report/sentences.js";
-import { childIds, explain, explainUnknown, NAMED_TASKS, settles } from "../report/why.js";
+import { childIds, explain, explainUnknown, isOfTask, NAMED_TASKS, ownerOf, settles } from "../report/why.js";
 import { backendWords } from "../settings.js";
 import type { Snapshot } from "../snapshot.js";
 import { allTasks, type ChildTask, type Subject } from "../subject.js";
@@ -25,7 +25,7 @@ export function addWhy(program: Command, cli: Cli): void {
       return cli.exitWith(EXIT.notFound);
     }
     const open = snapshot.status.state === "open" ? await openTasks(subject) : [];
-    const relatives = await relativesOf(context, open ?? []);
+    const relatives = await relativesOf(context, snapshot, open ?? []);
     answer(context, explain({ snapshot, open, relatives, backend: settings.backend, nowMs: cli.nowMs() }), snapshot);
   });
 }
@@ -51,20 +51,32 @@ async function openTasks(subject: Subject): Promise<GroupTask[] | null> {
 
 /**
  * Returns the children that the open tasks were added with. Further, groups that are named like an open task, `TASK` or
- * `GROUP/TASK`, if they are open or name this task as their parent's.
+ * `GROUP/TASK`: those whose parent is this task, and open ones that name no parent.
  */
-async function relativesOf({ subject, another }: SubjectContext, open: readonly GroupTask[]): Promise<Relative[]> {
+async function relativesOf(
+  { subject, another }: SubjectContext,
+  parent: Snapshot,
+  open: readonly GroupTask[],
+): Promise<Relative[]> {
   if (open.length === 0) return [];
   const declared = await subject.children(NAMED_TASKS);
-  const named = open.flatMap(({ taskId }): ChildTask[] => {
-    if (declared.some((child) => child.taskId === taskId)) return [];
-    return childIds(subject.id, taskId).map((id) => ({ taskId, kind: "group", id }));
+  const named = open.flatMap(({ stage, taskId }): ChildTask[] => {
+    if (declared.some((child) => child.taskId === taskId && child.stage === stage)) return [];
+    return childIds(subject.id, taskId).map((id) => ({ stage, taskId, kind: "group", id }));
   });
   const others = [...declared, ...named].filter(({ kind, id }) => kind !== subject.kind || id !== subject.id);
   const looks = others.map(async (child): Promise<Relative[]> => {
     const snapshot = await another(child.id, child.kind).snapshot();
-    const isChild = declared.includes(child) || (snapshot !== null && settles(snapshot.status, child.taskId, subject));
-    return isChild || snapshot?.status.state === "open" ? [{ ...child, snapshot }] : [];
+    const isRelative = declared.includes(child) || (snapshot !== null && mayBeChild(snapshot, child, parent));
+    return isRelative ? [{ ...child, snapshot }] : [];
   });
   return (await Promise.all(looks)).flat();
+}
+
+/** Returns whether a group that is named like a task belongs to it, as far as its status says. */
+function mayBeChild({ status }: Snapshot, task: ChildTask, parent: Snapshot): boolean {
+  const isOpen = status.state === "open";
+  if (status.parent === null) return isOpen;
+  const owner = ownerOf(parent);
+  return settles(status.parent, task, owner) || (isOpen && isOfTask(status.parent, task, owner));
 }

@@ -14,8 +14,7 @@ export interface WhyInput {
 }
 
 /** A group or a request that an open task waits for, or may wait for. */
-export interface Relative extends Pick<Snapshot, "kind" | "id"> {
-  readonly taskId: string;
+export interface Relative extends Pick<Snapshot, "kind" | "id">, Pick<GroupTask, "stage" | "taskId"> {
   /** Null for a child that is not registered yet, or has expired. */
   readonly snapshot: Snapshot | null;
 }

@@ -1,4 +1,4 @@
-import type { GroupParent, GroupStatus, GroupTask } from "../../src/index.js";
+import type { GroupParent, GroupTask } from "../../src/index.js";
 import { isId } from "../../src/lib/validate.js";
 import type { BackendName } from "../settings.js";
 import type { Snapshot } from "../snapshot.js";
@@ -89,7 +89,7 @@ function openHeadline(snapshot: Snapshot): string {
 const allOf = (total: number): string => (total === 1 ? "its one task has" : `all ${grouped(total)} tasks have`);
 
 /** Returns a task's name: its id, after its stage where it has one. */
-export function taskName({ stage, taskId }: Pick<GroupTask, "stage" | "taskId">): string {
+export function taskName({ stage, taskId }: TaskName): string {
   return stage === null ? printable(taskId) : `${printable(stage)}/${printable(taskId)}`;
 }
 
@@ -102,8 +102,11 @@ export function parentWords(parent: GroupParent): string {
 
 function parentFindings({ status: { parent, state } }: Snapshot): Finding[] {
   if (parent === null) return [];
-  const text = `Its end ${state === "open" ? "will settle" : "settles"} ${parentWords(parent)}.`;
-  return [{ topic: "parent", text }];
+  const { generation } = parent;
+  const task = parentWords({ ...parent, generation: null });
+  // The parent is not read: it may have been registered anew meanwhile.
+  const limit = generation === null ? "" : `, if that is in generation ${generation}`;
+  return [{ topic: "parent", text: `Its end ${state === "open" ? "will settle" : "settles"} ${task}${limit}.` }];
 }
 
 function taskFindings({ snapshot, open }: WhyInput): Finding[] {
@@ -167,15 +170,39 @@ function deliverer({ backend }: WhyInput): Finding {
 }
 
 function childFinding(relative: Relative, parent: Snapshot): Finding {
-  const { taskId, snapshot } = relative;
-  const verb = snapshot === null || settles(snapshot.status, taskId, parent) ? "waits for" : "may be";
-  const text = `The open task ${printable(taskId)} ${verb} the child ${nameOf(relative)}: ${childState(snapshot)}.`;
-  return { topic: "child", text };
+  const { snapshot } = relative;
+  const task = `The open task ${taskName(relative)}`;
+  const named = snapshot?.status.parent ?? null;
+  const isSettled = named !== null && settles(named, relative, ownerOf(parent));
+  if (named !== null && !isSettled) {
+    const text = `${task} is not settled by the end of ${nameOf(relative)}: its parent is ${parentWords(named)}.`;
+    return { topic: "child", text };
+  }
+  const verb = snapshot === null || isSettled ? "waits for" : "may be";
+  return { topic: "child", text: `${task} ${verb} the child ${nameOf(relative)}: ${childState(snapshot)}.` };
 }
 
-/** Returns whether the end of a group or request settles a task of another one. */
-export function settles({ parent }: GroupStatus, taskId: string, { kind, id }: Pick<Snapshot, "kind" | "id">): boolean {
-  return parent !== null && parent.taskId === taskId && (kind === "group" ? parent.groupId : parent.requestId) === id;
+/** A group or a request that has a task. */
+export interface Owner extends Pick<Snapshot, "kind" | "id"> {
+  readonly generation: number;
+}
+
+/** Returns the owner that a status is of. */
+export function ownerOf({ kind, id, status }: Pick<Snapshot, "kind" | "id" | "status">): Owner {
+  return { kind, id, generation: status.generation };
+}
+
+type TaskName = Pick<GroupTask, "stage" | "taskId">;
+
+/** Returns whether the end of a group or request with this `parent` settles a task of the owner. */
+export function settles(parent: GroupParent | null, task: TaskName, owner: Owner): boolean {
+  return isOfTask(parent, task, owner) && (parent?.generation ?? owner.generation) === owner.generation;
+}
+
+/** Returns whether a `parent` names a task of the owner, in whichever generation. */
+export function isOfTask(parent: GroupParent | null, { stage, taskId }: TaskName, { kind, id }: Owner): boolean {
+  if (parent === null || parent.stage !== stage || parent.taskId !== taskId) return false;
+  return (kind === "group" ? parent.groupId : parent.requestId) === id;
 }
 
 /** Returns the ids that an undeclared child of a task may have: `TASK`, and `GROUP/TASK`. */
@@ -198,10 +225,8 @@ const EXTENSION_MS = 1_800_000;
 function openRemedies({ snapshot, open, relatives, nowMs }: WhyInput): Remedy[] {
   const { remaining, failed, deadlineAtMs, sealed: isSealed } = snapshot.status;
   const subject = (...flags: readonly string[]): string => subjectOf(snapshot, ...flags);
-  const remedies: Remedy[] = relatives.map((child) => ({
-    command: `why ${subjectOf(child)}`,
-    effect: "ask the same of the child",
-  }));
+  const asks = new Set(relatives.map((child) => `why ${subjectOf(child)}`));
+  const remedies: Remedy[] = [...asks].map((command) => ({ command, effect: "ask the same of the child" }));
   if (remaining > NAMED_TASKS && open !== null) {
     remedies.push({
       command: `tasks ${subject("--state", "open")}`,

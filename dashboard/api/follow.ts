@@ -50,16 +50,17 @@ async function followEvents(
       if (body === null || status === 204) return true;
       follower.onLink("live");
       for await (const event of serverEvents(body)) {
-        failures = 0;
         if (event.name === "unknown") {
           follower.onStatus(null);
           follower.onLink("ended");
           return false;
         }
-        after = event.id;
         // The event of a request holds what its clients may read: the status has the rest.
         const isWhole = subject.kind === "group";
         follower.onStatus(isWhole ? (JSON.parse(event.data) as GroupStatus) : await api.status(subject, signal));
+        // Only now: the stream sends the event again if that read failed.
+        after = event.id;
+        failures = 0;
         if (event.name !== "progress") return true;
       }
     } catch (error) {

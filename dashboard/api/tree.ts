@@ -1,4 +1,4 @@
-import { childIds, settles } from "../../cli/report/why.js";
+import { childIds, type Owner, settles } from "../../cli/report/why.js";
 import type { GroupStatus } from "../../src/delivery/group-status.js";
 import type { GroupTask } from "../../src/trackers/group/reader.js";
 import type { SubjectId } from "../place.js";
@@ -24,26 +24,44 @@ const MAX_NODES = 60;
 
 /**
  * Reads the children of open tasks, and theirs: one call for each open group, and one for the statuses of each generation. A
- * child that leads to itself again is shown once.
+ * child that leads to itself again, or that two tasks name, is shown once.
+ *
+ * @param found children of the root that `findChildren` has found. They stay while they settle its tasks.
  */
-export async function readTree(api: ApiClient, root: SubjectId): Promise<Tree> {
+export async function readTree(api: ApiClient, root: Owner, found: readonly ChildTask[]): Promise<Tree> {
   const seen = new Set([nameOf(root)]);
-  const read = async (parent: SubjectId, depth: number): Promise<Tree> => {
+  const read = async (parent: Owner, further: readonly ChildTask[], depth: number): Promise<Tree> => {
     const { items, next } = await api.children(parent, 0);
-    const named = items.filter((child) => !seen.has(nameOf(child)));
+    const named = [...byName([...items, ...further])].filter(([name]) => !seen.has(name));
     const shown = named.slice(0, Math.max(0, MAX_NODES - seen.size));
-    for (const child of shown) seen.add(nameOf(child));
-    const statuses = shown.length === 0 ? [] : await api.statuses(shown);
+    for (const [name] of shown) seen.add(name);
+    const statuses = shown.length === 0 ? [] : await api.statuses(shown.map(([, [child]]) => child));
     const children: TreeNode[] = [];
-    for (const [i, child] of shown.entries()) {
+    for (const [i, [, tasks]] of shown.entries()) {
       const status = statuses[i] ?? null;
+      const settled = tasks.find((task) => status !== null && settles(status.parent, task, parent));
+      if (status !== null && settled === undefined && further.includes(tasks[0])) continue;
+      const child = settled ?? tasks[0];
       const mayHaveMore = status?.state === "open" && depth < MAX_DEPTH;
-      const below = mayHaveMore ? await read(child, depth + 1) : { children: [], isCut: false };
+      const below = mayHaveMore
+        ? await read({ kind: child.kind, id: child.id, generation: status.generation }, [], depth + 1)
+        : { children: [], isCut: false };
       children.push({ ...child, status, ...below });
     }
     return { children, isCut: shown.length < named.length || next !== null };
   };
-  return read(root, 1);
+  return read(root, found, 1);
+}
+
+/** Returns the tasks that name each child. */
+function byName(children: readonly ChildTask[]): Map<string, [ChildTask, ...ChildTask[]]> {
+  const tasks = new Map<string, [ChildTask, ...ChildTask[]]>();
+  for (const child of children) {
+    const others = tasks.get(nameOf(child));
+    if (others === undefined) tasks.set(nameOf(child), [child]);
+    else others.push(child);
+  }
+  return tasks;
 }
 
 /** How many tasks `findChildren` takes: it reads two statuses for each. */
@@ -53,20 +71,12 @@ const NAMED_TASKS = 20;
  * Returns the groups that settle an open task and have its name, as `TASK` or `ID/TASK`. The end of a group settles the task that
  * its `parent` names.
  */
-export async function findChildren(
-  api: ApiClient,
-  subject: SubjectId,
-  open: readonly GroupTask[],
-): Promise<TreeNode[]> {
+export async function findChildren(api: ApiClient, owner: Owner, open: readonly GroupTask[]): Promise<ChildTask[]> {
   const candidates = open.slice(0, NAMED_TASKS).flatMap(({ taskId, stage }) => {
-    return childIds(subject.id, taskId).map((id) => ({ kind: "group", id, taskId, stage }) as const);
+    return childIds(owner.id, taskId).map((id) => ({ kind: "group", id, taskId, stage }) as const);
   });
   const statuses = await api.statuses(candidates);
-  return candidates.flatMap((child, i) => {
-    const status = statuses[i] ?? null;
-    const isChild = status !== null && settles(status, child.taskId, subject);
-    return isChild ? [{ ...child, status, children: [], isCut: false }] : [];
-  });
+  return candidates.filter((child, i) => settles(statuses[i]?.parent ?? null, child, owner));
 }
 
 const nameOf = ({ kind, id }: SubjectId): string => `${kind} ${id}`;

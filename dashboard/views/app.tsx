@@ -1,7 +1,9 @@
 import { useEffect, useRef, useState } from "hono/jsx/dom";
 import type { Kind } from "../../cli/snapshot.js";
-import { overviewAddress, placeOf, subjectAddress } from "../place.js";
+import type { ApiClient } from "../api/client.js";
+import { overviewAddress, type Place, placeOf, subjectAddress } from "../place.js";
 import { type Store, useStore } from "../store.js";
+import { useTrouble } from "./kind-switch.js";
 import { List } from "./list.js";
 import { Overview } from "./overview.js";
 import { SignIn } from "./sign-in.js";
@@ -34,14 +36,31 @@ export function App({ store }: { readonly store: Store }) {
       </Head>
       <p id="said" class="said" role="status" />
       <div id="content">
-        {place.view === "overview" ? <Overview key={place.kind} api={api} kind={place.kind} wanted={wanted} /> : null}
-        {place.view === "list" ? (
-          <List key={`${place.kind} ${place.list}`} api={api} kind={place.kind} list={place.list} wanted={wanted} />
-        ) : null}
-        {place.view === "subject" ? <Subject key={`${place.kind} ${place.id}`} api={api} subject={place} /> : null}
+        {place.view === "subject" ? (
+          <Subject key={`${place.kind} ${place.id}`} api={api} subject={place} />
+        ) : (
+          <Lists key={`lists of ${place.kind}s`} api={api} place={place} wanted={wanted} />
+        )}
       </div>
       <Keys hasKeys={hasKeys} setKeys={(next) => store.setKeys(next)} />
     </>
+  );
+}
+
+interface ListsProps {
+  readonly api: ApiClient;
+  readonly place: Exclude<Place, { readonly view: "subject" }>;
+  readonly wanted: string;
+}
+
+/** The overview or one list. The count of the other kind stays from one list to the next. */
+function Lists({ api, place, wanted }: ListsProps) {
+  const { kind } = place;
+  const shared = { api, kind, wanted, trouble: useTrouble(api, kind) };
+  return place.view === "overview" ? (
+    <Overview key="overview" {...shared} />
+  ) : (
+    <List key={place.list} {...shared} list={place.list} />
   );
 }
 

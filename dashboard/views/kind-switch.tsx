@@ -5,8 +5,9 @@ import { useLoaded } from "../hooks.js";
 import { LISTS, TROUBLE } from "../lists.js";
 
 interface Props {
-  readonly api: ApiClient;
   readonly kind: Kind;
+  /** How many of the other kind need a person; "" for none, undefined where that is not known. */
+  readonly trouble?: string | undefined;
   readonly addressOf: (kind: Kind) => string;
 }
 
@@ -18,9 +19,7 @@ const KINDS: readonly (readonly [kind: Kind, title: string])[] = [
 const EVERY_MS = 60_000;
 
 /** The switch between groups and requests. It says whether the other kind needs a person. */
-export function KindSwitch({ api, kind, addressOf }: Props) {
-  const other = kind === "group" ? "request" : "group";
-  const { value } = useLoaded((signal) => troubleOf(api, other, signal), { key: other, everyMs: EVERY_MS });
+export function KindSwitch({ kind, trouble, addressOf }: Props) {
   return (
     <nav aria-label="Groups or requests">
       <ul class="chips">
@@ -28,13 +27,20 @@ export function KindSwitch({ api, kind, addressOf }: Props) {
           <li key={each}>
             <a href={addressOf(each)} aria-current={each === kind ? "true" : undefined}>
               {title}
-              {each === kind || !value ? null : <span class="badge bad">{`${value} in trouble`}</span>}
+              {each === kind || !trouble ? null : <span class="badge bad">{`${trouble} in trouble`}</span>}
             </a>
           </li>
         ))}
       </ul>
     </nav>
   );
+}
+
+/** Returns how many of the other kind need a person. Undefined before the first answer. */
+export function useTrouble(api: ApiClient, kind: Kind): string | undefined {
+  const other = kind === "group" ? "request" : "group";
+  const { value } = useLoaded((signal) => troubleOf(api, other, signal), { key: other, everyMs: EVERY_MS });
+  return value;
 }
 
 /** Returns how many need a person, as far as the first pages say; "" for none. */

@@ -15,11 +15,14 @@ import { NoIndex, noneText } from "./overview.js";
 export function List({
   api,
   kind,
+  trouble,
   list,
   wanted,
 }: {
   readonly api: ApiClient;
   readonly kind: Kind;
+  /** How many of the other kind need a person. */
+  readonly trouble: string | undefined;
   readonly list: ListName;
   readonly wanted: string;
 }) {
@@ -42,8 +45,8 @@ export function List({
       </nav>
       <Heading name={`${title} ${kind}s`}>{title}</Heading>
       <KindSwitch
-        api={api}
         kind={kind}
+        trouble={trouble}
         addressOf={(other) => (isListName(other, list) ? listAddress(list, other) : overviewAddress(other))}
       />
       <nav aria-label={`Lists of ${kind}s`}>

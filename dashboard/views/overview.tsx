@@ -22,10 +22,13 @@ type Lists = Loaded<List>;
 export function Overview({
   api,
   kind,
+  trouble,
   wanted,
 }: {
   readonly api: ApiClient;
   readonly kind: Kind;
+  /** How many of the other kind need a person. */
+  readonly trouble: string | undefined;
   readonly wanted: string;
 }) {
   const nowMs = useNow(5_000);
@@ -46,7 +49,7 @@ export function Overview({
   return (
     <main>
       <Heading name={titleOf(kind)} />
-      <KindSwitch api={api} kind={kind} addressOf={overviewAddress} />
+      <KindSwitch kind={kind} trouble={trouble} addressOf={overviewAddress} />
       <nav aria-label={`Lists of ${kind}s`}>
         <ul class="cards">
           {SHOWN.map((name) => (
@@ -158,6 +161,7 @@ export function NoIndex({ kind }: { readonly kind: Kind }) {
   return (
     <main>
       <Heading name={titleOf(kind)} />
+      <KindSwitch kind={kind} addressOf={overviewAddress} />
       <p class="notice">
         {`This Worker keeps no index of its ${kind}s, so there are no lists. Search for an id to open its ${kind}.`} The
         field `index` of the object's class turns the index on.

@@ -1,5 +1,5 @@
 import { useEffect, useState } from "hono/jsx/dom";
-import { explain, parentWords, taskName } from "../../cli/report/why.js";
+import { explain, ownerOf, parentWords, taskName } from "../../cli/report/why.js";
 import { stateOf } from "../../cli/snapshot.js";
 import { printable } from "../../cli/text/printable.js";
 import { count, grouped } from "../../cli/text/time.js";
@@ -138,7 +138,7 @@ function Known({ api, subject, status, link, apply }: KnownProps) {
       <Actions api={api} subject={subject} status={status} apply={apply} nowMs={nowMs} />
       <Facts findings={why.findings} />
       <Stages kind={subject.kind} status={status} />
-      <Tree api={api} subject={subject} version={version} open={open.items} />
+      <Tree api={api} owner={ownerOf(snapshot)} version={version} open={open.items} />
       <Tasks api={api} subject={subject} status={status} version={version} apply={apply} open={open} />
       <Errors status={status} />
       <Results api={api} subject={subject} status={status} version={version} />

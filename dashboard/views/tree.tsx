@@ -1,19 +1,19 @@
 import { useState } from "hono/jsx/dom";
-import { taskName } from "../../cli/report/why.js";
+import { type Owner, taskName } from "../../cli/report/why.js";
 import { stateOf } from "../../cli/snapshot.js";
 import { printable } from "../../cli/text/printable.js";
 import { count, grouped } from "../../cli/text/time.js";
 import type { GroupTask } from "../../src/trackers/group/reader.js";
-import type { ApiClient } from "../api/client.js";
+import type { ApiClient, ChildTask } from "../api/client.js";
 import { findChildren, readTree, type TreeNode } from "../api/tree.js";
 import { useLoaded } from "../hooks.js";
 import { Badge } from "../parts/badge.js";
 import { Fault } from "../parts/notices.js";
-import { type SubjectId, subjectAddress } from "../place.js";
+import { subjectAddress } from "../place.js";
 
 interface Props {
   readonly api: ApiClient;
-  readonly subject: SubjectId;
+  readonly owner: Owner;
   readonly version: string;
   /** The first open tasks. */
   readonly open: readonly GroupTask[];
@@ -23,36 +23,36 @@ interface Props {
 const EVERY_MS = 15_000;
 
 /** The groups that the open tasks wait for, and theirs. */
-export function Tree({ api, subject, version, open }: Props) {
-  const { value, fault, reload } = useLoaded(() => readTree(api, subject), { key: version, everyMs: EVERY_MS });
-  const [found, setFound] = useState<readonly TreeNode[]>([]);
+export function Tree({ api, owner, version, open }: Props) {
+  const [found, setFound] = useState<readonly ChildTask[]>([]);
+  const key = `${version} ${found.length}`;
+  const { value, fault, reload } = useLoaded(() => readTree(api, owner, found), { key, everyMs: EVERY_MS });
   if (value === undefined) return fault === undefined ? null : <Fault error={fault} again={reload} />;
-  const declared = new Set(value.children.map(({ id }) => id));
-  const nodes = [...value.children, ...found.filter(({ id }) => !declared.has(id))];
+  const nodes = value.children;
   const canSearch = nodes.length === 0 && open.length > 0;
   if (nodes.length === 0 && !canSearch) return null;
   return (
     <section aria-labelledby="children">
       <h2 id="children">Child groups of open tasks</h2>
-      {canSearch ? <Search api={api} subject={subject} open={open} onFound={setFound} /> : <Branch nodes={nodes} />}
+      {canSearch ? <Search api={api} owner={owner} open={open} onFound={setFound} /> : <Branch nodes={nodes} />}
       {value.isCut ? <p class="quiet">There are more. Open a child to see its own.</p> : null}
     </section>
   );
 }
 
 interface SearchProps extends Omit<Props, "version"> {
-  readonly onFound: (found: readonly TreeNode[]) => void;
+  readonly onFound: (found: readonly ChildTask[]) => void;
 }
 
 /** Children that no call has declared are found by their names, if a person asks: each name is a call of an object. */
-function Search({ api, subject, open, onFound }: SearchProps) {
+function Search({ api, owner, open, onFound }: SearchProps) {
   const [answer, setAnswer] = useState<string | undefined>(undefined);
   const [fault, setFault] = useState<unknown>(undefined);
   const search = async (): Promise<void> => {
     setFault(undefined);
     setAnswer("Looking…");
     try {
-      const found = await findChildren(api, subject, open);
+      const found = await findChildren(api, owner, open);
       if (found.length > 0) return onFound(found);
       setAnswer("None found. A child may have another name: the lists of groups show those that are stuck.");
     } catch (error) {

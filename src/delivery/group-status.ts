@@ -34,7 +34,10 @@ interface GroupFields {
   readonly stages: { readonly [stage: string]: GroupStage };
   /** The registration's `metadata`. */
   readonly metadata: unknown;
-  /** The task of another group or request that this group's end settles: the registration's `parent`. Null without one. */
+  /**
+   * The task of another group or request that this group's end settles: the registration's `parent`. Null without one, and in
+   * the data of a delivery that an earlier version queued.
+   */
   readonly parent: GroupParent | null;
   readonly registeredAtMs: number;
   /** When an open group times out, in milliseconds since 1970 by the backend's clock; null without a deadline. */

@@ -130,6 +130,33 @@ describe("at 3 a.m., with the command line alone", () => {
     expect((await cli("show", "book")).stdout).toContain("page 2 is missing");
   });
 
+  it("two stages have a task of one id: each is shown with its own child", async () => {
+    const { coordinator, cli } = upstashBackend();
+    const tracker = new CompletionTracker(coordinator);
+    const tasks = [
+      { stage: "parse", id: "a", group: "parsing" },
+      { stage: "embed", id: "a" },
+    ];
+    await tracker.register("shelf", tasks);
+    await tracker.register("parsing", ["1"], { parent: { groupId: "shelf", stage: "parse", taskId: "a" } });
+    const embed = { groupId: "shelf", stage: "embed", taskId: "a" };
+    await tracker.register("a", ["1"], { parent: embed });
+
+    const { stdout } = await cli("why", "shelf");
+    expect(stdout).toContain("The open task parse/a waits for the child group parsing: open, 1 of 1 task open.");
+    expect(stdout).toContain("The open task embed/a waits for the child group a: open, 1 of 1 task open.");
+    expect(stdout.match(/group a:/g)).toHaveLength(1);
+
+    // The child of an earlier generation settles nothing any more.
+    await tracker.register("old", ["x"]);
+    await tracker.register("x", ["1"], { parent: { groupId: "old", taskId: "x", generation: 1 } });
+    await tracker.register("old", ["x"], { restart: true });
+    expect((await cli("why", "old")).stdout).toContain("The open task x is not settled by the end of group x:");
+    expect((await cli("why", "x")).stdout).toContain(
+      "will settle the task x of group old, if that is in generation 1.",
+    );
+  });
+
   it("a request's worker died, and its handler was renamed: both are named, and mended", async () => {
     const { newCoordinator, cli } = upstashBackend();
     const deployed = newCoordinator();
@@ -173,7 +200,7 @@ describe("at 3 a.m., with the command line alone", () => {
     await new CompletionTracker(coordinator).register("pages", ["1"], { parent });
 
     const why = (await cli("why", "upload", "--request")).stdout;
-    expect(why).toContain("The open task pages waits for the child group pages: open, 1 of 1 task open.");
+    expect(why).toContain("The open task scan/pages waits for the child group pages: open, 1 of 1 task open.");
     expect((await cli("show", "pages")).stdout).toMatch(/parent +the task scan\/pages of request upload/);
     expect((await cli("cancel", "pages", "--reason", "page 1 is lost", "--yes")).code).toBe(0);
     expect((await cli("watch", "upload", "--request")).stdout).toContain("complete: 1 of 1 task, 1 failed, complete");

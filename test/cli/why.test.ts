@@ -173,7 +173,7 @@ describe("why an open group waits", () => {
   });
 
   it("names the children of open tasks, and those that may be one", () => {
-    const ofTask = { taskId: "chunk-2", kind: "group", id: "document-1/chunk-2" } as const;
+    const ofTask = { taskId: "chunk-2", stage: null, kind: "group", id: "document-1/chunk-2" } as const;
     const child = (status: object): Relative => {
       const whole = { ...OPEN, ...status } as GroupStatus;
       return { ...ofTask, snapshot: { ...ofTask, status: whole, state: whole.state, hasPolicy: false } };
@@ -195,10 +195,33 @@ describe("why an open group waits", () => {
     }
   });
 
+  it("does not wait for a child whose end settles another task, or one of another generation", () => {
+    const parent = { groupId: "document-1", requestId: null, stage: "embed", taskId: "a", generation: 1 };
+    const status = { ...OPEN, groupId: "a", parent } as GroupStatus;
+    const of = (stage: string): Relative => {
+      const child = { kind: "group", id: "a" } as const;
+      return { ...child, taskId: "a", stage, snapshot: { ...child, status, state: "open", hasPolicy: false } };
+    };
+    const given = { open: [task("a", "parse"), task("a", "embed")], relatives: [of("parse"), of("embed")] };
+    const settlesEmbed = "its parent is the task embed/a of group document-1, generation 1.";
+    const first = why({}, given);
+    expect(first.of("child")).toEqual([
+      `The open task parse/a is not settled by the end of group a: ${settlesEmbed}`,
+      "The open task embed/a waits for the child group a: open, 1 of 2 tasks open.",
+    ]);
+    expect(first.commands.filter((command) => command === "why a")).toHaveLength(1);
+    expect(why({ generation: 2 }, given).of("child")[1]).toBe(
+      `The open task embed/a is not settled by the end of group a: ${settlesEmbed}`,
+    );
+  });
+
   it("names the task that waits for it", () => {
     const parent = { groupId: null, requestId: "upload-7", stage: "parse", taskId: "a.pdf", generation: 3 };
     expect(why({ parent }).of("parent")).toEqual([
-      "Its end will settle the task parse/a.pdf of request upload-7, generation 3.",
+      "Its end will settle the task parse/a.pdf of request upload-7, if that is in generation 3.",
+    ]);
+    expect(why({ ...COMPLETED, parent: { ...parent, generation: null } }).of("parent")).toEqual([
+      "Its end settles the task parse/a.pdf of request upload-7.",
     ]);
   });
 });

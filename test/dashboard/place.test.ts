@@ -14,9 +14,12 @@ describe("a place", () => {
       expect(placeOf(listAddress("timed_out", kind))).toEqual({ view: "list", kind, list: "timed_out" });
       expect(placeOf(overviewAddress(kind))).toEqual({ view: "overview", kind });
     }
-    // Requests take no policy, so none is listed as failed.
-    for (const fragment of ["", "#", "#/", "#/list/constructor", "#/list/failed/requests", "#/groups/", "#/nowhere"]) {
+    for (const fragment of ["", "#", "#/", "#/list/constructor", "#/groups/", "#/nowhere"]) {
       expect(placeOf(fragment)).toEqual({ view: "overview", kind: "group" });
+    }
+    // Requests take no policy, so none is listed as failed: the page shows the lists that requests have.
+    for (const fragment of ["#/list/failed/requests", "#/list/nothing/requests", "#/requests/"]) {
+      expect(placeOf(fragment)).toEqual({ view: "overview", kind: "request" });
     }
   });
 

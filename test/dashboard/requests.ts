@@ -71,6 +71,16 @@ export function requests(begin: (options?: VisitOptions) => Promise<Visit>): voi
       visit.site.receives = false;
     });
 
+    it("are shown after the read of a status failed, which follows an event", async () => {
+      const visit = await begin({ allows: /status of 503/ });
+      const { page } = visit;
+      await visit.signIn("#/requests");
+      const json = { code: "backend_unavailable", detail: "try again" };
+      await page.route("**/v1/run/request/status", (route) => route.fulfill({ status: 503, json }), { times: 1 });
+      await visit.goTo("#/requests/upload-36");
+      await visit.sees("request upload-36 is complete. It has not ended, because it is not sealed.");
+    });
+
     it("that wait for a group lead to it, and it leads back", async () => {
       const visit = await begin();
       const { page } = visit;

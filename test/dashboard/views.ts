@@ -70,6 +70,9 @@ export function views(begin: (options?: VisitOptions) => Promise<Visit>): void {
       await visit.page.getByRole("link", { name: /^answers-5/ }).waitFor();
       await visit.page.getByRole("link", { name: "Cancelled" }).click();
       await visit.page.getByRole("link", { name: /^upload-3/ }).waitFor();
+      // The lists of the other kind are read each minute: another list of groups does not read them again.
+      const ofRequests = visit.requests.filter((url) => url.includes("/v1/requests?"));
+      expect(new Set(ofRequests).size).toBe(ofRequests.length);
       await visit.page.getByLabel("Id of a group").fill("none");
       await visit.sees(/^No id in this part of the list contains that text/);
     });
@@ -102,8 +105,15 @@ export function views(begin: (options?: VisitOptions) => Promise<Visit>): void {
     it("say what is missing where the Worker keeps no index, and still open a group", async () => {
       const visit = await begin({ allows: LOST });
       const json = { code: "unsupported", detail: "the objects keep no index" };
-      await visit.page.route(/\/v1\/groups\?/, (route) => route.fulfill({ status: 501, json }));
-      await visit.signIn();
+      await visit.page.route(/\/v1\/(groups|requests)\?/, (route) => route.fulfill({ status: 501, json }));
+      await visit.signIn("#/requests");
+      await visit.sees(/^This Worker keeps no index of its requests/);
+      await visit.page.getByLabel("Id of a request").fill("upload-36");
+      await visit.button("Open").click();
+      await visit.sees("request upload-36 is complete. It has not ended, because it is not sealed.");
+      await visit.goTo("#/list/open/requests");
+      await visit.sees(/^This Worker keeps no index of its requests/);
+      await visit.page.getByRole("link", { name: "Groups", exact: true }).click();
       await visit.sees(/^This Worker keeps no index of its groups/);
       await visit.page.getByLabel("Id of a group").fill("batch-1201");
       await visit.button("Open").click();
@@ -154,6 +164,40 @@ export function views(begin: (options?: VisitOptions) => Promise<Visit>): void {
       const visit = await begin();
       await visit.openGroup("upload-3");
       await visit.sees(/^The group was registered with a number of tasks/);
+    });
+
+    it("shows the child that a person looked for, under its own task, and how that ends", async () => {
+      const visit = await begin();
+      const { page, site } = visit;
+      const pages = ["parse", "embed"].map((stage) => ({ stage, id: "page" }));
+      const parent = { groupId: "twins", stage: "embed", taskId: "page" };
+      await site.call("PUT", "/v1/groups/twins", { tasks: pages, open: true });
+      await site.call("PUT", "/v1/groups/twins%2Fpage", { tasks: ["1"], parent });
+      await visit.openGroup("twins");
+      await visit.button("Look for such groups").click();
+      await page
+        .getByRole("link", { name: /^twins\/page.*for the task embed\/page · waits for 1 of 1 task$/ })
+        .waitFor();
+      expect(await page.locator(".tree li").count()).toBe(1);
+      // Another task was added with the same group: it settles its own task still.
+      const scan = { stage: "scan", id: "page", group: "twins/page" };
+      await site.call("POST", "/v1/groups/twins/tasks", { tasks: [scan] });
+      await visit.sees("Open: parse/page, embed/page, scan/page.");
+      expect(await page.locator(".tree li").count()).toBe(1);
+      await site.call("POST", "/v1/groups/twins%2Fpage/acks", { tasks: ["1"] });
+      await page.getByRole("link", { name: /^twins\/page.*for the task embed\/page · 1 of 1 task$/ }).waitFor();
+    });
+
+    it("does not show a child of an earlier generation", async () => {
+      const visit = await begin();
+      const { site } = visit;
+      const parent = { groupId: "again", taskId: "again-1", generation: 1 };
+      await site.call("PUT", "/v1/groups/again", { tasks: ["again-1"] });
+      await site.call("PUT", "/v1/groups/again-1", { tasks: ["1"], parent });
+      await site.call("PUT", "/v1/groups/again", { tasks: ["again-1"], restart: true });
+      await visit.openGroup("again");
+      await visit.button("Look for such groups").click();
+      await visit.sees(/^None found/);
     });
 
     it("that is unknown says what that can mean, and appears once it is registered", async () => {

@@ -26,7 +26,10 @@ export interface RequestStatus<S extends string = string> {
   readonly reason: string | null;
   /** The registration's `metadata`. */
   readonly metadata: unknown;
-  /** The task of another group or request that this request's end settles: the registration's `parent`. Null without one. */
+  /**
+   * The task of another group or request that this request's end settles: the registration's `parent`. Null without one, and in
+   * the data of a delivery that an earlier version queued.
+   */
   readonly parent: GroupParent | null;
   readonly registeredAtMs: number;
   /** When a pending request times out, in milliseconds since 1970 by the backend's clock; null without a deadline. */
