@@ -74,7 +74,7 @@ export class IndexShards {
     if (call.kind === "begin") this.#begin(call);
     else if (call.kind === "take") this.#take(call);
     else if (call.kind === "grow" && lines.state !== undefined) this.grow(lines.state.keyPrefix, call.count);
-    else if (call.kind === "close" && lines.isEmpty && lines.exists) this.#drop();
+    else if (call.kind === "close") this.#close();
     const { state, isEmpty } = lines;
     return { isDone: state?.moved === undefined && state?.isReceiving !== true, isEmpty };
   }
@@ -161,9 +161,22 @@ export class IndexShards {
 
   #take({ lines: rows, isLast }: Extract<ShardCall, { kind: "take" }>): void {
     const { lines } = this.#options;
-    if (lines.state === undefined) throw silent();
-    lines.take(rows);
-    if (isLast) lines.state = { ...lines.state, isReceiving: false };
+    const { state } = lines;
+    if (state === undefined) throw silent();
+    if (!state.isReceiving) {
+      // A late call: its lines may have changed or moved on since. An error, so that no sender removes what is not here.
+      if (rows.length > 0) throw silent();
+      return;
+    }
+    lines.take(rows.filter(({ name }) => shardOfLine(name, state.count) === state.number));
+    if (isLast) lines.state = { ...state, isReceiving: false };
+  }
+
+  /** Ends this shard, unless it has a line or expects one. */
+  #close(): void {
+    const { lines } = this.#options;
+    if (!lines.exists || !lines.isEmpty || lines.state?.isReceiving || lines.state?.moved !== undefined) return;
+    this.#drop();
   }
 
   /** In shard 0: tells all others the number of shards. The new ones first, since the old ones send lines to them. */
@@ -176,13 +189,13 @@ export class IndexShards {
       ({ kind: "begin", keyPrefix, number, count: target, isReceiving }) as const;
     if (target > count) {
       await this.#callAll(othersOf(count - 1, 1, target), begin(true));
-      lines.state = { ...state, count: target, target: undefined, moved: SHARD_ROW };
+      lines.state = { ...state, count: target, target: undefined, moved: SHARD_ROW, isDoubling: true };
     }
     const answers = await this.#callAll(othersOf(0, 1, target), begin(false));
     this.#hasBegun = true;
     const now = lines.state;
     if (now !== undefined && now.moved === undefined && answers.every(({ isDone }) => isDone)) {
-      lines.state = { ...now, isUnsettled: false };
+      lines.state = { ...now, isUnsettled: false, isDoubling: false };
     }
   }
 
@@ -229,7 +242,8 @@ export class IndexShards {
   }
 }
 
-function silent(cause?: unknown): CoordinationError {
+/** A shard did not answer, or has ended. */
+export function silent(cause?: unknown): CoordinationError {
   const text = "a shard of the index did not answer: try again";
   return new CoordinationError("backend_unavailable", text, { retryable: true, applied: "unknown", cause });
 }

@@ -8,7 +8,7 @@ import type { ObjectAlarm } from "./alarm.js";
 import { IndexLag } from "./index-lag.js";
 import { IndexLoad } from "./index-load.js";
 import { TELL_AFTER_MS } from "./index-news.js";
-import { IndexShards } from "./index-shards.js";
+import { IndexShards, silent } from "./index-shards.js";
 import { LineTable, MAX_BYTES } from "./line-table.js";
 import { mergedCounts, mergedPage, type TimedPage } from "./merged-pages.js";
 import { baseOf, MAX_SHARDS, othersOf, type ShardState, wayOf } from "./shard-map.js";
@@ -145,11 +145,21 @@ export class ObjectIndex {
     other: (stub: ObjectMethods, shards: number) => ObjectReply | Promise<ObjectReply>,
   ): Promise<[Part, ...Part[]]> {
     const { state } = this.#lines;
-    if (state === undefined) return [own()];
+    if (state === undefined) {
+      // It has ended, and does not know which shards it would answer for.
+      if (shards > 1) throw silent();
+      return [own()];
+    }
     const { number, count } = state;
-    const ask = (each: number, of: number) => this.#shards.ask<Part>(each, (stub) => other(stub, of));
+    const ask = (each: number, of: number) =>
+      this.#shards
+        .ask<Part>(each, (stub) => other(stub, of))
+        .catch((error) => {
+          this.#shards.beginAgain();
+          throw error;
+        });
     // While the index doubles, a shard answers for the new one that takes half of its lines.
-    const base = state.isUnsettled && state.target === undefined ? count / 2 : baseOf(state);
+    const base = state.isDoubling ? count / 2 : baseOf(state);
     const halves = async () => Promise.all([own(), ...othersOf(number, base, count).map((half) => ask(half, count))]);
     const [mine, ...others] = await Promise.all([
       state.moved === undefined ? halves() : this.#shards.read(halves),

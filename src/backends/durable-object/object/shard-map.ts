@@ -19,6 +19,8 @@ export interface ShardState {
   readonly target?: number | undefined;
   /** In shard 0 alone: the other shards may work by another count, or may still move lines. */
   readonly isUnsettled?: boolean;
+  /** In shard 0 alone: it is unsettled because the index doubles, and not because a shard may have ended. */
+  readonly isDoubling?: boolean;
 }
 
 const HASHES = 2 ** 32;
