@@ -9,6 +9,8 @@ export function statusOf(view: View) {
     ok: state === "completed" && failed === 0,
     completionReason: view.completionReason ?? null,
     reason: view.reason ?? null,
+    // No group of a run has one: the simulation nests.
+    parent: null,
     errors: view.errors.map(({ taskId = null, stage = null, message }) => ({ taskId, stage, message })),
     stages: Object.fromEntries(
       view.stages.map(({ stage, total: all, requeued, errors, ...counts }) => {

@@ -65,15 +65,15 @@ interface Script {
   lua(): string;
 }
 
-/** The digests of all scripts that were run, by their flag and name. Scripts are the same for every coordinator. */
-const digests = new Map<string, string>();
+/** The SHA-1 digests of all scripts that were run, by their flag and name. Scripts are the same for every coordinator. */
+const shas = new Map<string, string>();
 
 async function scriptWith(flags: string, name: ScriptName): Promise<Script> {
   const lua = (): string => flags + scriptOf(name);
   const key = flags + name;
   // Caches a result, not a promise: requests that share an isolate must not wait for each other's promises.
-  const sha = digests.get(key) ?? (await hexDigest("SHA-1", lua()));
-  digests.set(key, sha);
+  const sha = shas.get(key) ?? (await hexDigest("SHA-1", lua()));
+  shas.set(key, sha);
   return { sha, lua };
 }
 
@@ -94,7 +94,7 @@ const MAX_ROUNDS = 4;
 export class Scripts {
   readonly #isAuto: boolean;
   #locksKeys: boolean;
-  /** The digests that the server knows. */
+  /** The shas that the server knows. */
   readonly #known = new Set<string>();
 
   constructor(keyLocking: "auto" | boolean) {
