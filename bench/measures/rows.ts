@@ -39,7 +39,7 @@ async function ofGroup({ lab: { worker } }: Bench): Promise<Result[]> {
   const registration = `ours, Durable Object, a registration of ${TASKS} tasks`;
   const group = `ours, Durable Object, a group of ${TASKS} tasks one by one`;
   const ofGroup = { what, note: "with the table of the new object" };
-  const withMarks = { what, note: "with the table of the new object, and a mark of what the index is told later" };
+  const withMarks = { what, note: "with the table of the new object, and a mark for the message to the index" };
   return [
     figure(alone.registration, "rows", { ...ofGroup, arm: registration, target: atMost(3) }),
     figure(indexed.registration, "rows", { ...withMarks, arm: `${registration}, with an index`, target: atMost(3) }),

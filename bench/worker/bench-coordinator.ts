@@ -28,7 +28,7 @@ export class BenchCoordinator extends CoordinatorWorkerObject {
 
   /**
    * The rows that a whole group writes, from its registration to its end: its tasks by name, acked one by one. With an index,
-   * they include the marks of what the index is told later.
+   * they include the marks for messages to the index.
    */
   rowsOfGroup(group: string, tasks: string[], isIndexed: boolean): { registration: number; rows: number } {
     this.index = isIndexed;

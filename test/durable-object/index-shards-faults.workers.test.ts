@@ -41,7 +41,7 @@ describe("the shards of an index", () => {
     });
     await methodsOf(index, 1).indexShard({ kind: "close" });
     expect(await tablesOf(index.shard(1))).toEqual([]);
-    // Nobody has noticed it yet.
+    // No call has met it yet.
     await expect(index.page()).rejects.toThrow("backend_unavailable");
     await expect(index.tell(ended, 0)).rejects.toMatchObject(DOWN);
     await expect(index.page()).rejects.toThrow("backend_unavailable");
