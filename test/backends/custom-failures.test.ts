@@ -16,7 +16,7 @@ describe("a reply to a write that is lost", () => {
     expect(store.count("compareAndSet")).toBe(2);
   });
 
-  it("is made good by another write, when it never came onto the same version", async () => {
+  it("is repaired by another write, when it never reached the same version", async () => {
     const { c, clock, store } = lab();
     await c.incr("key", 1);
     store.faults = { before: once(lost) };
