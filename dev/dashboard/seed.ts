@@ -8,9 +8,20 @@ const path = (id: string, step = ""): string => `/v1/groups/${encodeURIComponent
 const range = (count: number, name: (n: number) => string): string[] =>
   Array.from({ length: count }, (_, i) => name(i + 1));
 
+/** The lists of those whose callback has failed, with an id of each. */
+const UNDELIVERED = [
+  ["/v1/groups?delivery=unhandled", "invoice-77"],
+  ["/v1/groups?delivery=dead", "order-4711"],
+  ["/v1/requests?delivery=unhandled", "upload-32"],
+  ["/v1/requests?delivery=dead", "upload-33"],
+] as const;
+/** How long the objects have to try the callbacks, and how often a list is read meanwhile, in milliseconds. */
+const TRIED_WITHIN_MS = 60_000;
+const POLL_MS = 50;
+
 /**
  * Makes the groups of four nights: a worker died, a handler was renamed, a receiver is gone, and a child group hangs. And others
- * that are well.
+ * that are well. Returns when the lists show the callbacks that failed.
  */
 export async function seed(site: Site): Promise<void> {
   await site.set({ behindMs: AGO_MS });
@@ -24,6 +35,23 @@ export async function seed(site: Site): Promise<void> {
   ]);
   await site.set({ behindMs: 0 });
   await Promise.all([well(site), ended(site), seedRequests(site)]);
+  await Promise.all(UNDELIVERED.map(([list, id]) => listed(site, list, id)));
+}
+
+interface Listed {
+  readonly groupId?: string;
+  readonly requestId?: string;
+}
+
+/** Waits until a list has the id: an object tries a callback after the call that ended the group. */
+async function listed(site: Site, list: string, id: string): Promise<void> {
+  const endsAtMs = Date.now() + TRIED_WITHIN_MS;
+  for (;;) {
+    const { items } = (await site.call("GET", list)) as { readonly items: readonly Listed[] };
+    if (items.some(({ groupId, requestId }) => groupId === id || requestId === id)) return;
+    if (Date.now() > endsAtMs) throw new Error(`${list} did not show ${id} within ${TRIED_WITHIN_MS} ms`);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
 }
 
 /** Nine of twelve chunks are done, one failed, and the worker of two died with them. */
