@@ -1,4 +1,5 @@
-import { useEffect, useRef, useState } from "hono/jsx/dom";
+import { useRef } from "hono/jsx/dom";
+import { useEffect, useState } from "./lifetime.js";
 
 /** A value that is loaded again and again. */
 export interface Loaded<Value> {

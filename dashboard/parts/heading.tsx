@@ -1,4 +1,5 @@
-import { useEffect, useRef } from "hono/jsx/dom";
+import { useRef } from "hono/jsx/dom";
+import { useEffect } from "../lifetime.js";
 
 /**
  * The heading of a view. It takes the focus when the view opens, so that a screen reader reads it and Tab continues there.

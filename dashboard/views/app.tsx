@@ -1,6 +1,7 @@
-import { useEffect, useRef, useState } from "hono/jsx/dom";
+import { useRef } from "hono/jsx/dom";
 import type { Kind } from "../../cli/snapshot.js";
 import type { ApiClient } from "../api/client.js";
+import { useEffect, useState } from "../lifetime.js";
 import { overviewAddress, type Place, placeOf, subjectAddress } from "../place.js";
 import { type Store, useStore } from "../store.js";
 import { useTrouble } from "./kind-switch.js";

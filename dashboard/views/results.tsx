@@ -1,10 +1,10 @@
-import { useState } from "hono/jsx/dom";
 import { taskName } from "../../cli/report/why.js";
 import { printable } from "../../cli/text/printable.js";
 import type { GroupStatus } from "../../src/delivery/group-status.js";
 import type { TaskResult } from "../../src/trackers/group/reader.js";
 import type { ApiClient } from "../api/client.js";
 import { usePages } from "../hooks.js";
+import { useState } from "../lifetime.js";
 import { More } from "../parts/notices.js";
 import type { SubjectId } from "../place.js";
 

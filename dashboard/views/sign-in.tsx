@@ -1,5 +1,6 @@
-import { useRef, useState } from "hono/jsx/dom";
+import { useRef } from "hono/jsx/dom";
 import { ApiFault, faultText } from "../api/faults.js";
+import { useState } from "../lifetime.js";
 import { Heading } from "../parts/heading.js";
 import type { Store } from "../store.js";
 

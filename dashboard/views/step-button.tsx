@@ -1,6 +1,7 @@
-import { useEffect, useId, useRef, useState } from "hono/jsx/dom";
+import { useId, useRef } from "hono/jsx/dom";
 import type { GroupStatus } from "../../src/delivery/group-status.js";
 import type { ApiClient } from "../api/client.js";
+import { useEffect, useState } from "../lifetime.js";
 import { Fault } from "../parts/notices.js";
 import type { Action, Entered } from "../steps.js";
 

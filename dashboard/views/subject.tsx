@@ -1,4 +1,3 @@
-import { useEffect, useState } from "hono/jsx/dom";
 import { explain, ownerOf, parentWords, taskName } from "../../cli/report/why.js";
 import { stateOf } from "../../cli/snapshot.js";
 import { printable } from "../../cli/text/printable.js";
@@ -7,6 +6,7 @@ import type { GroupParent, GroupStatus } from "../../src/delivery/group-status.j
 import type { ApiClient } from "../api/client.js";
 import { follow, type Link } from "../api/follow.js";
 import { useCalm, useNow } from "../hooks.js";
+import { useEffect, useState } from "../lifetime.js";
 import { Badge } from "../parts/badge.js";
 import { Heading } from "../parts/heading.js";
 import { Fault, Loading } from "../parts/notices.js";

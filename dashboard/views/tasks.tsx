@@ -1,4 +1,3 @@
-import { useState } from "hono/jsx/dom";
 import { taskName } from "../../cli/report/why.js";
 import { printable } from "../../cli/text/printable.js";
 import type { GroupStatus } from "../../src/delivery/group-status.js";
@@ -6,6 +5,7 @@ import type { GroupTask } from "../../src/trackers/group/reader.js";
 import type { ApiClient, TaskState } from "../api/client.js";
 import { findTasks } from "../api/find-tasks.js";
 import { type Pages, usePages } from "../hooks.js";
+import { useState } from "../lifetime.js";
 import { Loading, More } from "../parts/notices.js";
 import type { SubjectId } from "../place.js";
 import { retryOf } from "../steps.js";

@@ -1,4 +1,3 @@
-import { useState } from "hono/jsx/dom";
 import { type Owner, taskName } from "../../cli/report/why.js";
 import { stateOf } from "../../cli/snapshot.js";
 import { printable } from "../../cli/text/printable.js";
@@ -7,6 +6,7 @@ import type { GroupTask } from "../../src/trackers/group/reader.js";
 import type { ApiClient, ChildTask } from "../api/client.js";
 import { findChildren, readTree, type TreeNode } from "../api/tree.js";
 import { useLoaded } from "../hooks.js";
+import { useState } from "../lifetime.js";
 import { Badge } from "../parts/badge.js";
 import { Fault } from "../parts/notices.js";
 import { subjectAddress } from "../place.js";

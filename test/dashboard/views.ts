@@ -5,6 +5,20 @@ import type { Visit, VisitOptions } from "./visit.js";
 const LOST = /^Failed to load resource: the server responded with a status of (401|501|503)/;
 
 /** Every view, its empty state, and its faults. */
+/** Counts the calls of the page that are not answered. */
+const COUNT_CALLS = `
+  const send = globalThis.fetch;
+  globalThis.callsUnderWay = 0;
+  globalThis.fetch = async (...args) => {
+    globalThis.callsUnderWay += 1;
+    try {
+      return await send(...args);
+    } finally {
+      globalThis.callsUnderWay -= 1;
+    }
+  };
+`;
+
 export function views(begin: (options?: VisitOptions) => Promise<Visit>): void {
   describe("the sign-in", () => {
     it("refuses a wrong token in words, and stays", async () => {
@@ -45,6 +59,28 @@ export function views(begin: (options?: VisitOptions) => Promise<Visit>): void {
       await visit.button("Sign out").click();
       await visit.sees(/You have signed out/);
       expect(await visit.page.getByLabel("Token of this Worker").inputValue()).toBe("");
+    });
+  });
+
+  describe("a person who goes on before a view is loaded", () => {
+    it("sees the last view alone", async () => {
+      const visit = await begin({ script: COUNT_CALLS });
+      await visit.signIn();
+      const places = ["#/list/failed", "#/groups/import-981", "#/requests", "#/list/dead/requests", "#/list/pending"];
+      await visit.page.evaluate(async (hashes) => {
+        for (const hash of hashes) {
+          const changed = new Promise((resolve) => addEventListener("hashchange", resolve, { once: true }));
+          location.hash = hash;
+          await changed;
+        }
+      }, places);
+      await visit.page.getByRole("heading", { level: 1, name: "Callback pending" }).first().waitFor();
+      // An answer for a view that is gone must not bring the view back.
+      await expect
+        .poll(() => visit.page.evaluate(() => (globalThis as { callsUnderWay?: number }).callsUnderWay))
+        .toBe(0);
+      await visit.page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 100)));
+      expect(await visit.page.locator("main").count()).toBe(1);
     });
   });
 

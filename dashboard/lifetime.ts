@@ -1,0 +1,37 @@
+import { useEffect as effectOf, useState as stateOf, useLayoutEffect, useMemo, useRef } from "hono/jsx/dom";
+
+/**
+ * The state and the effects of the dashboard's components. They end with their component.
+ *
+ * hono/jsx/dom 4.13 runs an effect at the next frame, also when its component was removed before that frame. Such an
+ * effect has no cleanup. A state that is set twice after the removal puts the component on the page again, beside the
+ * one that replaced it.
+ */
+
+/** Returns a state and its setter. The setter does nothing once the component is removed. */
+export function useState<Value>(first: Value): [Value, (next: Value | ((last: Value) => Value)) => void] {
+  const [value, setValue] = stateOf<Value>(first);
+  const isShown = useRef(true);
+  // A cleanup of this kind is registered before the component can be removed.
+  useLayoutEffect(
+    () => () => {
+      isShown.current = false;
+    },
+    [],
+  );
+  return [value, (next) => isShown.current === true && setValue(next)];
+}
+
+/** Runs the effect at the next frame, if the component is still there and `deps` are still its newest ones. */
+export function useEffect(effect: Parameters<typeof effectOf>[0], deps: readonly unknown[]): void {
+  const run = useMemo(() => ({}), deps);
+  const newest = useRef<object | undefined>(run);
+  newest.current = run;
+  useLayoutEffect(
+    () => () => {
+      newest.current = undefined;
+    },
+    [],
+  );
+  effectOf(() => (newest.current === run ? effect() : undefined), deps);
+}
