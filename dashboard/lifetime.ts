@@ -13,12 +13,12 @@ export function useState<Value>(first: Value): [Value, (next: Value | ((last: Va
   const [value, setValue] = stateOf<Value>(first);
   const isShown = useRef(true);
   // A cleanup of this kind is registered before the component can be removed.
-  useLayoutEffect(
-    () => () => {
+  useLayoutEffect(() => {
+    isShown.current = true;
+    return () => {
       isShown.current = false;
-    },
-    [],
-  );
+    };
+  }, []);
   return [value, (next) => isShown.current === true && setValue(next)];
 }
 

@@ -11,17 +11,26 @@ interface Props {
   readonly apply: (status: GroupStatus | null) => void;
 }
 
+/** A confirmation that a person has opened. Its words stay as they were then. */
+interface Asked {
+  readonly action: Action;
+  /** Tells it from the one before. */
+  readonly turn: number;
+}
+
 /** A button that opens the confirmation of an action. It gets the focus back when the dialog closes. */
 export function StepButton({ api, action, apply }: Props) {
-  const [asked, setAsked] = useState<Action | undefined>(undefined);
+  const [asked, setAsked] = useState<Asked | undefined>(undefined);
+  const open = (): void => setAsked((last) => ({ action, turn: (last?.turn ?? 0) + 1 }));
+  // The browser reports the end of a dialog a moment after it. A person may have opened the next one by then.
+  const close = (): void => setAsked((newest) => (newest === asked ? undefined : newest));
   return (
     <>
-      <button type="button" class={action.isDangerous ? "danger" : ""} onClick={() => setAsked(action)}>
+      <button type="button" class={action.isDangerous ? "danger" : ""} onClick={open}>
         {action.label}
       </button>
       {asked === undefined ? null : (
-        // The words stay as they were when the person opened the dialog.
-        <Confirmation api={api} action={asked} apply={apply} close={() => setAsked(undefined)} />
+        <Confirmation key={String(asked.turn)} api={api} action={asked.action} apply={apply} close={close} />
       )}
     </>
   );

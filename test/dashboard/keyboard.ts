@@ -49,6 +49,23 @@ export function keyboard(begin: (options?: VisitOptions) => Promise<Visit>): voi
       await page.getByRole("heading", { name: "Groups", exact: true }).waitFor();
     });
 
+    it("opens a dialog again before the browser has reported the end of the one before", async () => {
+      const visit = await begin();
+      await visit.openGroup("import-981");
+      await visit.button("Extend").click();
+      await visit.dialog().waitFor();
+      await visit
+        .button("Extend")
+        .first()
+        .evaluate((button) => {
+          document.querySelector("dialog")?.close();
+          (button as HTMLButtonElement).click();
+        });
+      await visit.dialog().waitFor();
+      await visit.page.keyboard.press("Escape");
+      await visit.page.locator("dialog").waitFor({ state: "detached" });
+    });
+
     it("opens a group by Tab and Enter", async () => {
       const visit = await begin();
       await visit.signIn("#/list/failed");
