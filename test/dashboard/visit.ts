@@ -69,9 +69,13 @@ export class Visit {
     if (this.#isSignedIn) {
       await this.page.getByLabel(/^Id of a/).fill("");
       // By way of another view, so that the wanted one opens anew.
+      const other = this.page.getByRole("heading", { level: 1, name: "Callback pending" });
       await this.goTo("#/list/pending");
-      await this.page.getByRole("heading", { level: 1, name: "Callback pending" }).waitFor();
-      return this.goTo(fragment);
+      await other.waitFor();
+      await this.goTo(fragment);
+      await other.waitFor({ state: "detached" });
+      // A view takes the focus at its first frame. It would take it from what a test focuses before that.
+      return this.page.locator("h1:focus").waitFor();
     }
     await this.page.goto(`${this.site.url}/${fragment}`);
     await this.page.getByLabel("Token of this Worker").fill(token);
