@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 
 /**
  * Compiles each transition to a Lua script for Redis, from the very function that runs in memory and in a Durable Object with
- * all that it needs and nothing else, and writes them to `src/backends/upstash/scripts.gen.ts`: each statement once, and for
+ * all that it needs and nothing else, and writes them to `src/backends/upstash/scripts.gen.ts`: each function once, and for
  * each script the numbers of its own. Only `src/core/host.ts` has a twin, in `lua/`.
  *
  * Does nothing when the file is newer than all of its sources. `--force` compiles in any case.

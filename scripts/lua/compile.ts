@@ -1,23 +1,36 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as tstl from "typescript-to-lua";
+import { OURS } from "./flatten.js";
 import { failOn, options } from "./options.js";
 
-/** A top-level statement of the Lua. */
-export interface LuaStatement {
+export interface LuaExpression {
   readonly lua: string;
-  /** The names that it declares, as the source has them. */
-  readonly declares: readonly string[];
+  /** The names of the entries that it uses. */
+  readonly uses: readonly string[];
+}
+
+/** A function or a constant of the Lua, as an entry of the table `L` that holds them all. */
+export interface LuaEntry extends LuaExpression {
+  /** Its name in the source, or in the compiler's library. */
+  readonly name: string;
 }
 
 /** The Lua of one file. */
 export interface CompiledFile {
-  readonly statements: readonly LuaStatement[];
+  readonly entries: readonly LuaEntry[];
   /** The expression of each export, by the export's name. */
-  readonly exported: ReadonlyMap<string, string>;
+  readonly exported: ReadonlyMap<string, LuaExpression>;
 }
 
-const DECLARATION = /^local (?:function )?([\w, ]+)/;
+/** What a file's Lua declares at its top level: `local function name(…` or `local name = …`. */
+const FUNCTION = /^local function (\w+)/;
+const CONSTANT = /^local (\w+) = /;
+/** The names of our own values, and those of the compiler's library. */
+const NAME = new RegExp(`\\b(?:${OURS}|__TS__)(\\w+)`, "g");
+const LUA_WORDS = new Set(
+  "and break do else elseif end for function if in local nil not or repeat return then until while".split(" "),
+);
 const EXPORT = /^____exports\.(\w+) = (.*)$/;
 
 /** Compiles a TypeScript file without imports to Lua. What it exports must be expressions of one line. */
@@ -42,25 +55,45 @@ export function compile(source: string, folder: string): CompiledFile {
     },
   );
   failOn(diagnostics, "the machines do not compile to Lua");
-  const exported = new Map<string, string>();
-  const statements: LuaStatement[] = [];
+  const exported = new Map<string, LuaExpression>();
+  const entries: LuaEntry[] = [];
   for (const text of statementsOf(lua)) {
     const [, name, value] = EXPORT.exec(text) ?? [];
-    if (name !== undefined && value !== undefined) exported.set(name, value);
-    else if (!/^(local ____exports = \{\}|return ____exports)$/.test(text))
-      statements.push(statement(text, statements));
+    if (name !== undefined && value !== undefined) exported.set(name, { lua: inTable(value), uses: usedIn(value) });
+    else if (!/^(local ____exports = \{\}|return ____exports)$/.test(text)) entries.push(entryOf(text));
   }
-  return { statements, exported };
+  return { entries, exported };
 }
 
-function statement(lua: string, before: readonly LuaStatement[]): LuaStatement {
-  const [, names] = DECLARATION.exec(lua) ?? [];
-  // The compiler writes ____ before a name that is a word of Lua.
-  if (names !== undefined) return { lua, declares: names.split(",").map((name) => name.trim().replace(/^____/, "")) };
-  // The compiler's library declares its errors, and gives them their values in a block after that.
-  const last = before.at(-1);
-  if (!lua.startsWith("do\n") || last === undefined) throw new Error(`the Lua has another form than expected: ${lua}`);
-  return { lua, declares: last.declares };
+/**
+ * Turns a declaration into an entry of the table `L`. Redis makes all functions of a script anew at each run. A function that
+ * uses others as local variables costs a search among all local variables for each of them. With the table it costs none.
+ */
+function entryOf(statement: string): LuaEntry {
+  const [start, name] = FUNCTION.exec(statement) ?? CONSTANT.exec(statement) ?? [];
+  if (start === undefined || name === undefined)
+    throw new Error(`the Lua has another form than expected: ${statement}`);
+  const isFunction = start.startsWith("local function");
+  const value = statement.slice(start.length);
+  const uses = usedIn(value);
+  // The table does not exist yet when its constants are made.
+  if (!isFunction && uses.length > 0) throw new Error(`a constant of the core must use no other: ${statement}`);
+  return { name, lua: `${keyOf(name)} = ${isFunction ? "function" : ""}${inTable(value)}`, uses };
+}
+
+function usedIn(lua: string): string[] {
+  return [...lua.matchAll(NAME)].map(([name]) => name);
+}
+
+/** Returns the Lua with the table's entries instead of the names. */
+function inTable(lua: string): string {
+  return lua.replace(NAME, (name) => `L.${keyOf(name)}`);
+}
+
+/** Returns a name's key in the table. A word of Lua would be no key. */
+function keyOf(name: string): string {
+  const key = name.startsWith(OURS) ? name.slice(OURS.length) : name;
+  return LUA_WORDS.has(key) ? name : key;
 }
 
 /** A statement begins where a line is not indented and closes nothing. No text in the Lua goes over a line. */

@@ -1,6 +1,9 @@
 import { basename } from "node:path";
 import ts from "typescript";
 
+/** How the name of each value begins in the flat file. No parameter, local variable or property has such a name. */
+export const OURS = "our_";
+
 /** One top-level statement of the sources, and what it names of the others. */
 interface Unit {
   readonly file: ts.SourceFile;
@@ -20,9 +23,7 @@ interface Use {
 export interface FlatFile {
   readonly text: string;
   /** Returns what a declaration is called in the file. */
-  nameOf(symbol: ts.Symbol): string;
-  /** Returns the names of all values in the file that these declarations need, and their own. */
-  neededBy(symbols: readonly ts.Symbol[]): string[];
+  readonly nameOf: (symbol: ts.Symbol) => string;
 }
 
 /**
@@ -106,14 +107,9 @@ export class Sources {
   /** One file with all that these declarations need. What is used stands before what uses it. */
   flatten(wanted: readonly ts.Symbol[]): FlatFile {
     const units = this.#unitsOf(wanted);
-    const names = namesOf(units.flatMap(({ symbols }) => symbols));
+    const names = namesOf(units);
     const nameOf = (symbol: ts.Symbol): string => literalOf(symbol) ?? names.get(symbol) ?? symbol.name;
-    const declared = (unit: Unit) => unit.symbols.map(nameOf);
-    return {
-      text: units.map((unit) => textOf(unit, nameOf)).join("\n"),
-      nameOf,
-      neededBy: (some) => this.#unitsOf(some).filter(hasValue).flatMap(declared),
-    };
+    return { text: units.map((unit) => textOf(unit, nameOf)).join("\n"), nameOf };
   }
 
   /** Returns all units that these declarations need. */
@@ -164,8 +160,8 @@ export class Sources {
 }
 
 /**
- * The text of a constant number or text. It is written wherever the constant is used: a script of Lua may have 200 local
- * variables, and each constant would be one of them.
+ * The text of a constant number or text. It is written wherever the constant is used: a script then makes no entry of its table
+ * for it at each run, and looks none up.
  */
 function literalOf({ valueDeclaration }: ts.Symbol): string | undefined {
   if (valueDeclaration === undefined || !ts.isVariableDeclaration(valueDeclaration)) return undefined;
@@ -182,15 +178,18 @@ function hasValue({ statement }: Unit): boolean {
   return modifiers.every(({ kind }) => kind !== ts.SyntaxKind.DeclareKeyword);
 }
 
-/** Its own name for each; the second of a name is numbered. */
-function namesOf(symbols: readonly ts.Symbol[]): Map<ts.Symbol, string> {
+/** Returns a name of its own for each. The second of a name is numbered. */
+function namesOf(units: readonly Unit[]): Map<ts.Symbol, string> {
   const names = new Map<ts.Symbol, string>();
   const taken = new Set<string>();
-  for (const symbol of symbols) {
-    let name = symbol.name;
-    for (let n = 2; taken.has(name); n++) name = `${symbol.name}_${n}`;
-    taken.add(name);
-    names.set(symbol, name);
+  for (const unit of units) {
+    for (const symbol of unit.symbols) {
+      const first = hasValue(unit) ? OURS + symbol.name : symbol.name;
+      let name = first;
+      for (let n = 2; taken.has(name); n++) name = `${first}_${n}`;
+      taken.add(name);
+      names.set(symbol, name);
+    }
   }
   return names;
 }

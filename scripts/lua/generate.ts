@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import ts from "typescript";
 import { machines } from "../../src/core/registry.js";
-import { compile, type LuaStatement } from "./compile.js";
+import { compile, type LuaEntry, type LuaExpression } from "./compile.js";
 import { Sources } from "./flatten.js";
 import { failOn, options } from "./options.js";
 import { stageSources } from "./stage.js";
@@ -17,16 +17,8 @@ function machineFiles(stage: string): string[] {
   });
 }
 
-/** A script before it is compiled: what it runs, and the declarations that it needs for that. */
-interface ScriptPlan {
-  /** The transitions that it is for. Groups and requests share most of their steps. */
-  readonly names: readonly string[];
-  readonly reply: string;
-  readonly needs: ReadonlySet<string>;
-}
-
-/** Returns one file with what all transitions need, and a script for each. */
-function planned(stage: string): { text: string; plans: readonly ScriptPlan[] } {
+/** Returns one file with what all transitions need, and the expression of each transition's reply. */
+function planned(stage: string): { text: string; replies: ReadonlyMap<string, string> } {
   const program = ts.createProgram([join(stage, "script.ts"), ...machineFiles(stage)], { ...options, noEmit: true });
   failOn(ts.getPreEmitDiagnostics(program), "the staged sources are wrong");
   const sources = new Sources(program, (file) => file.fileName.startsWith(stage));
@@ -38,45 +30,43 @@ function planned(stage: string): { text: string; plans: readonly ScriptPlan[] } 
       parts.set(`${machine}.${step}`, [symbol, steps.get("wait"), sources.expected(machine).get(step)]);
     }
   }
-  const flat = sources.flatten([run, ...[...parts.values()].flat().filter((part) => part !== undefined)]);
-  const plans = new Map<string, ScriptPlan>();
+  const { text, nameOf } = sources.flatten([run, ...[...parts.values()].flat().filter((part) => part !== undefined)]);
+  const replies = new Map<string, string>();
   for (const [name, symbols] of parts) {
-    const args = symbols.map((symbol) => (symbol === undefined ? "undefined" : `${flat.nameOf(symbol)} as never`));
-    const reply = `${flat.nameOf(run)}(${args.join(", ")})`;
-    const needs = new Set(flat.neededBy([run, ...symbols.filter((symbol) => symbol !== undefined)]));
-    plans.set(reply, { names: [...(plans.get(reply)?.names ?? []), name], reply, needs });
+    const args = symbols.map((symbol) => (symbol === undefined ? "undefined" : `${nameOf(symbol)} as never`));
+    replies.set(name, `${nameOf(run)}(${args.join(", ")})`);
   }
-  return { text: flat.text, plans: [...plans.values()] };
+  return { text, replies };
 }
 
-/** Returns the statements of each transition: those that it needs, with what they need of the compiler's own library. */
+/** Returns the parts of each transition's script: the entries of its table, and the statement that returns its reply. */
 function compiled(stage: string): Map<string, readonly string[]> {
-  const { text, plans } = planned(stage);
-  const replies = plans.map(({ reply }, i) => `export const reply${i} = ${reply};`);
-  const { statements, exported } = compile(`${text}\n${replies.join("\n")}\n`, stage);
-  const ours = new Set(plans.flatMap(({ needs }) => [...needs]));
-  const library = statements.filter(({ declares }) => !declares.some((name) => ours.has(name)));
+  const { text, replies } = planned(stage);
+  // Groups and requests share most of their steps.
+  const unique = [...new Set(replies.values())];
+  const exports = unique.map((reply, i) => `export const reply${i} = ${reply};`);
+  const { entries, exported } = compile(`${text}\n${exports.join("\n")}\n`, stage);
   const scripts = new Map<string, readonly string[]>();
-  for (const [i, { names, needs }] of plans.entries()) {
-    const own = statements.filter(({ declares }) => declares.some((name) => needs.has(name)));
-    for (const name of needs) {
-      if (!own.some(({ declares }) => declares.includes(name))) throw new Error(`no Lua declares ${name}`);
-    }
-    const used = withLibrary(own, library);
-    const lua = statements.filter((statement) => used.has(statement)).map((statement) => statement.lua);
-    for (const name of names) scripts.set(name, [...lua, `return ${exported.get(`reply${i}`)}`]);
+  for (const [name, reply] of replies) {
+    const { lua, uses } = exported.get(`reply${unique.indexOf(reply)}`) as LuaExpression;
+    const used = usedBy(uses, entries);
+    scripts.set(name, [...entries.filter((entry) => used.has(entry)).map((entry) => entry.lua), `return ${lua}`]);
   }
   return scripts;
 }
 
-/** Returns these statements, and all of the library that they name. */
-function withLibrary(own: readonly LuaStatement[], library: readonly LuaStatement[]): Set<LuaStatement> {
-  const used = new Set(own);
-  for (const { lua } of used) {
-    const words = new Set(lua.match(/\w+/g));
-    // The set's iterator goes on to what is added here.
-    for (const statement of library) if (statement.declares.some((name) => words.has(name))) used.add(statement);
-  }
+/** Returns the entries of these names, and all that they use. */
+function usedBy(names: readonly string[], entries: readonly LuaEntry[]): Set<LuaEntry> {
+  const byName = new Map(entries.map((entry) => [entry.name, entry]));
+  const used = new Set<LuaEntry>();
+  const use = (name: string): void => {
+    const entry = byName.get(name);
+    if (entry === undefined) throw new Error(`no Lua declares ${name}`);
+    if (used.has(entry)) return;
+    used.add(entry);
+    for (const other of entry.uses) use(other);
+  };
+  for (const name of names) use(name);
   return used;
 }
 
@@ -85,30 +75,30 @@ export function generate(root: string, target: string): void {
   const stage = stageSources(root);
   const numbers = new Map<string, number>();
   const lines: string[] = [];
-  for (const [name, statements] of compiled(stage)) {
-    const list = statements.map((statement) => {
-      const number = numbers.get(statement) ?? numbers.size;
-      numbers.set(statement, number);
+  for (const [name, parts] of compiled(stage)) {
+    const list = parts.map((part) => {
+      const number = numbers.get(part) ?? numbers.size;
+      numbers.set(part, number);
       return number;
     });
     lines.push(`  ${JSON.stringify(name)}: ${JSON.stringify(list)},`);
   }
   const length = [...numbers.keys()].join("\n").length;
-  process.stdout.write(`${lines.length} scripts of ${numbers.size} statements, ${length} characters\n`);
+  process.stdout.write(`${lines.length} scripts of ${numbers.size} parts, ${length} characters\n`);
   rmSync(stage, { recursive: true });
   mkdirSync(dirname(target), { recursive: true });
   writeFileSync(target, fileText([...numbers.keys()], lines));
 }
 
-function fileText(statements: readonly string[], lines: readonly string[]): string {
+function fileText(parts: readonly string[], lines: readonly string[]): string {
   return `// Made by \`npm run generate\` from src/core and lua/.
 
-/** Every statement of every script. */
-export const statements: readonly string[] = [
-${statements.map((statement) => `  ${JSON.stringify(statement)},`).join("\n")}
+/** Every part of every script: the entries of its table \`L\`, and the statement that returns its reply. */
+export const parts: readonly string[] = [
+${parts.map((part) => `  ${JSON.stringify(part)},`).join("\n")}
 ];
 
-/** A script's statements, by their numbers. */
+/** A script's parts, by their numbers. The last one returns the reply. */
 export const scripts = {
 ${lines.join("\n")}
 } as const;

@@ -15,9 +15,9 @@ interface DedupeHead {
   /** The ids of calls that are over. A late copy of one of these calls changes nothing. */
   ring: OpRing;
   /** When a claim ends, or the result of a run. */
-  untilMs?: number;
+  untilMs?: number | undefined;
   /** Only while a run holds the key, or is done. */
-  run?: Run;
+  run?: Run | undefined;
   /** The last fencing token. */
   token?: number;
 }
@@ -87,8 +87,8 @@ function free(store: Store, head: DedupeHead): void {
   if (head.holder !== "") rememberOp(store, head.ring, head.holder, "");
   if (head.run?.done) store.remove(VALUE);
   head.holder = "";
-  delete head.run;
-  delete head.untilMs;
+  head.run = undefined;
+  head.untilMs = undefined;
 }
 
 function claim(store: Store, input: { op: string; ttlMs: number }): { claimed: boolean } {

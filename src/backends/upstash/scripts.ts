@@ -2,7 +2,7 @@ import type { TransitionName } from "../../core/registry.js";
 import { hexDigest } from "../../lib/digest.js";
 import type { Answer, Command } from "./client.js";
 import { LIST, MEND } from "./index-scripts.js";
-import { scripts, statements } from "./scripts.gen.js";
+import { parts, scripts } from "./scripts.gen.js";
 
 /** Declares that a script names all of its keys, for a server that locks by key. A stock Redis refuses it. */
 export const KEY_LOCKING = "#!lua flags=allow-key-locking\n";
@@ -52,11 +52,12 @@ export function isTransition(name: string): name is TransitionName {
   return Object.hasOwn(scripts, name);
 }
 
-/** Returns the Lua of a script, with only the functions that it needs. */
+/** Returns the Lua of a script, with only the functions that it needs. They use each other as entries of the table `L`. */
 export function scriptOf(name: ScriptName): string {
-  return name in OTHERS
-    ? OTHERS[name as keyof typeof OTHERS]
-    : scripts[name as TransitionName].map((number) => statements[number]).join("\n");
+  if (name in OTHERS) return OTHERS[name as keyof typeof OTHERS];
+  const numbers: readonly number[] = scripts[name as TransitionName];
+  const entries = numbers.slice(0, -1).map((number) => parts[number]);
+  return `local L\nL = {\n${entries.join(",\n")}\n}\n${parts[numbers.at(-1) as number]}`;
 }
 
 interface Script {

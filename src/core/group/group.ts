@@ -87,7 +87,7 @@ export function save(group: Group): void {
   saveStages(store, group.stages);
   if (head.ending !== undefined) {
     const ending = head.ending;
-    // Not deleted: in Lua `delete` needs a library that fills a script's 200 locals.
+    // Not deleted: in Lua `delete` needs a library of 3 kB.
     head.ending = undefined;
     head.endedAtMs = store.nowMs;
     store.tell(endOf(head));

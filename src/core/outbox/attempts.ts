@@ -264,7 +264,7 @@ export function settle(store: Store, { outbox }: OutboxHead, input: SettleInput)
   }
   if (input.error === undefined) {
     delivery.state = "delivered";
-    delete delivery.lastError;
+    delivery.lastError = undefined;
     write(store, input.key, delivery);
     close(outbox, input.key);
     return true;

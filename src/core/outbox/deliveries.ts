@@ -49,7 +49,7 @@ export interface Delivery {
   settled?: number;
   createdAtMs: number;
   queuedAtMs: number;
-  lastError?: string;
+  lastError?: string | undefined;
   /** Which lists of child groups it needs. */
   children?: ChildLists | undefined;
   /** The trace contexts of the registration, and of the ack that ended the group. */
