@@ -1,6 +1,7 @@
 import { useId, useRef } from "hono/jsx/dom";
 import type { GroupStatus } from "../../src/delivery/group-status.js";
 import type { ApiClient } from "../api/client.js";
+import { faultText } from "../api/faults.js";
 import { useEffect, useState } from "../lifetime.js";
 import { Fault } from "../parts/notices.js";
 import type { Action, Entered } from "../steps.js";
@@ -55,6 +56,8 @@ function Confirmation({ api, action, apply, close }: Props & { readonly close: (
       say(text);
       apply(status);
     } catch (error) {
+      // A person may have closed the dialog meanwhile.
+      if (dialog.current === null) say(faultText(error));
       setFault(error);
       setBusy(false);
     }

@@ -35,6 +35,9 @@ const EXPORT = /^____exports\.(\w+) = (.*)$/;
 
 /** Compiles a TypeScript file without imports to Lua. What it exports must be expressions of one line. */
 export function compile(source: string, folder: string): CompiledFile {
+  // In a text or a key, or as a parameter, it would be taken for the table or for an entry of it.
+  const taken = source.match(/__TS__|\bL\b/);
+  if (taken !== null) throw new Error(`the core must not use the name ${taken[0]}`);
   const file = join(folder, "all-scripts.ts");
   writeFileSync(file, source);
   let lua = "";
@@ -71,8 +74,10 @@ export function compile(source: string, folder: string): CompiledFile {
  */
 function entryOf(statement: string): LuaEntry {
   const [start, name] = FUNCTION.exec(statement) ?? CONSTANT.exec(statement) ?? [];
-  if (start === undefined || name === undefined)
-    throw new Error(`the Lua has another form than expected: ${statement}`);
+  if (start === undefined || name === undefined) {
+    const why = "the core must have no classes, errors, `delete`, or functions that need each other";
+    throw new Error(`the Lua has another form than expected (${why}): ${statement}`);
+  }
   const isFunction = start.startsWith("local function");
   const value = statement.slice(start.length);
   const uses = usedIn(value);

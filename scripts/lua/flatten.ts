@@ -108,6 +108,9 @@ export class Sources {
   flatten(wanted: readonly ts.Symbol[]): FlatFile {
     const units = this.#unitsOf(wanted);
     const names = namesOf(units);
+    for (const { statement } of units) {
+      if (statement.getText().includes(OURS)) throw new Error(`the core must not use a name with ${OURS}`);
+    }
     const nameOf = (symbol: ts.Symbol): string => literalOf(symbol) ?? names.get(symbol) ?? symbol.name;
     return { text: units.map((unit) => textOf(unit, nameOf)).join("\n"), nameOf };
   }

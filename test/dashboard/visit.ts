@@ -68,7 +68,7 @@ export class Visit {
   async signIn(fragment = "#/", token = SITE_TOKEN): Promise<void> {
     if (this.#isSignedIn) {
       await this.page.getByLabel(/^Id of a/).fill("");
-      // By way of another view, so that the wanted one opens anew.
+      // By way of another view, so that the wanted one opens anew. No test wants that one.
       const other = this.page.getByRole("heading", { level: 1, name: "Callback pending" });
       await this.goTo("#/list/pending");
       await other.waitFor();
