@@ -57,8 +57,8 @@ export default defineConfig({
   test: {
     // At the root alone: in a project, or in one that extends the root, it would start once a project.
     globalSetup: ["test/support/global-setup.ts"],
-    // Most tests wait for servers: four at once keep two cores busy.
-    maxWorkers: Math.max(4, availableParallelism()),
+    // Most tests wait for servers: six at once keep two cores busy.
+    maxWorkers: Math.max(6, availableParallelism()),
     sequence: { sequencer: LongestFirst },
     reporters: ["default", "./test/guarantees/reporter.ts"],
     projects: [
