@@ -30,6 +30,8 @@ export interface Body {
   readonly applied: string;
   readonly groupId: string;
   readonly generation: number;
+  readonly registeredAtMs: number;
+  readonly deadlineAtMs: number;
   readonly state: string;
   readonly reason: string | null;
   readonly total: number;

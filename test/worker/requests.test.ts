@@ -30,8 +30,12 @@ const shown = (id: string, more: object = {}): object => ({
   open: 0,
   queueStatus: {},
   reason: null,
+  sealed: false,
   generation: expect.any(Number),
   parent: null,
+  registeredAtMs: expect.any(Number),
+  deadlineAtMs: null,
+  endedAtMs: null,
   delivery: { state: "none", deliveryId: null, attempts: 0, lastError: null, nextAttemptAtMs: null },
   ...more,
 });
@@ -116,6 +120,8 @@ describe("a request", () => {
     const ended = shown(id, {
       state: "complete",
       final: true,
+      sealed: true,
+      endedAtMs: expect.any(Number),
       queueStatus: { s: stage({ total: 1, processed: 1 }) },
     });
     expect(await post(`${path}/seal`)).toEqual(ended);
@@ -172,7 +178,9 @@ describe("a request", () => {
     const { id, path } = await made();
     await post(`${path}/tasks`, { stage: "s", taskIds: ["a"] });
     const queueStatus = { s: stage({ total: 1, open: 1 }) };
-    const ended = shown(id, { state: "cancelled", final: true, open: 1, queueStatus, reason: "no longer wanted" });
+    const endedAtMs = expect.any(Number);
+    const end = { state: "cancelled", final: true, endedAtMs, reason: "no longer wanted" };
+    const ended = shown(id, { ...end, open: 1, queueStatus });
     expect(await post(`${path}/cancel`, { reason: "no longer wanted" })).toEqual(ended);
     expect(await post(`${path}/cancel`, { reason: "another" })).toEqual(ended);
     expect(await post(`${path}/acks`, { stage: "s", taskId: "a" })).toEqual({
@@ -192,7 +200,7 @@ describe("a request", () => {
 
   it("is complete when it is sealed without a task", async () => {
     const { id, path } = await made();
-    const ended = shown(id, { state: "complete", final: true });
+    const ended = shown(id, { state: "complete", final: true, sealed: true, endedAtMs: expect.any(Number) });
     expect(await post(`${path}/seal`)).toEqual(ended);
     expect((await call("GET", path)).json).toEqual(ended);
   });
@@ -256,18 +264,15 @@ describe("a request", () => {
 
   it("has its deadline moved to later, if the generation is the named one", async () => {
     const { id, path } = await made({ timeoutSec: 60 });
-    const { generation } = (await call("GET", path)).json;
-    const deadline = async () => {
-      const { json } = await call("POST", "/v1/run/request/status", { body: { id, input: {} } });
-      return (json.output as unknown as { view: { deadlineAtMs: number } }).view.deadlineAtMs;
-    };
-    const first = await deadline();
+    const { generation, registeredAtMs, deadlineAtMs } = (await call("GET", path)).json;
+    expect(deadlineAtMs).toBe(registeredAtMs + 60_000);
     for (const body of [{ timeoutSec: 600, generation: generation + 1 }, { timeoutSec: 1 }]) {
-      expect(await post(`${path}/extend`, body)).toEqual(shown(id));
-      expect(await deadline()).toBe(first);
+      expect(await post(`${path}/extend`, body)).toEqual(shown(id, { deadlineAtMs }));
     }
-    expect(await post(`${path}/extend`, { timeoutSec: 600, generation })).toEqual(shown(id, { generation }));
-    expect((await deadline()) - first).toBeGreaterThanOrEqual(540_000);
+    const later = (await post(`${path}/extend`, { timeoutSec: 600, generation })) as { readonly deadlineAtMs: number };
+    expect(later).toEqual(shown(id, { generation, deadlineAtMs: expect.any(Number) }));
+    expect(later.deadlineAtMs - deadlineAtMs).toBeGreaterThanOrEqual(540_000);
+    expect((await call("GET", path)).json.deadlineAtMs).toBe(later.deadlineAtMs);
   });
 
   it("shows its parent and its delivery, which is made again on demand", async () => {

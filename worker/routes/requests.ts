@@ -63,8 +63,9 @@ function found<T>(value: T | null): T {
 
 /** Returns what browsers read from `requestStatusRoutes`, and what an operator of the request acts on. */
 function shown(status: RequestStatus): object {
-  const { requestId, generation, parent, delivery } = status;
-  return { ...publicStatus(requestId, status), generation, parent, delivery };
+  const { requestId, sealed, generation, parent, registeredAtMs, deadlineAtMs, endedAtMs, delivery } = status;
+  const instants = { registeredAtMs, deadlineAtMs, endedAtMs };
+  return { ...publicStatus(requestId, status), sealed, generation, parent, ...instants, delivery };
 }
 
 async function list(c: AppContext): Promise<Response> {

@@ -222,8 +222,12 @@ export const requestStatus = z.strictObject({
     "the counts by stage",
   ),
   reason: told(orNull(text), "why it timed out or was cancelled"),
+  sealed: told(z.boolean(), "it takes no more tasks, except those that acks hand on to"),
   generation,
   parent: told(orNull(groupParent), "the task of another group or request that waits for this one"),
+  registeredAtMs: instant("when it was registered"),
+  deadlineAtMs: orNull(instant("when it times out")),
+  endedAtMs: orNull(instant("when it ended")),
   delivery,
 });
 
