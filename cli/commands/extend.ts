@@ -23,6 +23,8 @@ export function addExtend(program: Command, cli: Cli): void {
   command.action(async (id: string) => {
     const { subject, settings, print } = await subjectContext(cli, id, command);
     const { by, generation } = command.opts<ExtendFlags>();
+    // The call takes a moment: an extension by an hour would be one of 59 minutes after it.
+    const askedAtMs = cli.nowMs();
     const status = await subject.extend(by, generation);
     if (status === null) throw notFound(subject, lookedIn(settings));
     if (print.isJson) print.json(status);
@@ -31,7 +33,7 @@ export function addExtend(program: Command, cli: Cli): void {
     if (deadlineAtMs === null) {
       throw new Failure(EXIT.refused, `${subject.kind} ${printable(id)} has no deadline, so there is none to move`);
     }
-    if (!print.isJson) print.text(`The deadline is ${when(deadlineAtMs, cli.nowMs())}.\n`);
+    if (!print.isJson) print.text(`The deadline is ${when(deadlineAtMs, askedAtMs)}.\n`);
   });
 }
 
