@@ -14,6 +14,9 @@ export interface ServerProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+/** How many free ports are tried. */
+const ATTEMPTS = 3;
+
 /** A server that leads a process group of its own: what it starts is killed with it, as if the machine had gone. */
 export class ServerProcess implements BackendServer {
   readonly name: string;
@@ -33,15 +36,22 @@ export class ServerProcess implements BackendServer {
     start: Start,
     { name, port: wanted, env = {} }: ServerProcessOptions,
   ): Promise<ServerProcess> {
-    const port = await availablePort(wanted);
-    const server = new ServerProcess(name, port, async () => {
-      const child = new Child<FromServer>(file, { leadsGroup: true, env });
-      child.send({ ...start, port });
-      await answerOf(child, name);
-      return child;
-    });
-    server.#child = await server.#spawn();
-    return server;
+    // Another process may take a free port between the look and the start: another port is tried then.
+    for (let attempt = 1; ; attempt++) {
+      const port = await availablePort(wanted);
+      const server = new ServerProcess(name, port, async () => {
+        const child = new Child<FromServer>(file, { leadsGroup: true, env });
+        child.send({ ...start, port });
+        await answerOf(child, name);
+        return child;
+      });
+      try {
+        server.#child = await server.#spawn();
+        return server;
+      } catch (error) {
+        if (wanted !== 0 || attempt === ATTEMPTS) throw error;
+      }
+    }
   }
 
   async killAndRestart(): Promise<void> {
@@ -57,11 +67,12 @@ export class ServerProcess implements BackendServer {
 async function answerOf(child: Child<FromServer>, name: string): Promise<void> {
   const answer = await new Promise<FromServer>((resolve) => {
     child.onMessage(resolve);
-    child.exited.then(() => resolve({ type: "failed", message: child.lastWords || "it ended at once" }));
+    child.exited.then(() => resolve({ type: "failed", message: "it ended at once" }));
   });
   if (answer.type === "ready") return;
   await child.kill();
-  throw new Complaint(`${name} does not start: ${answer.message}`);
+  const { lastWords } = child;
+  throw new Complaint(`${name} does not start: ${answer.message}${lastWords === "" ? "" : `\n${lastWords}`}`);
 }
 
 /** The port itself if nobody has it, or a free one for 0. */
