@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import * as z from "zod/mini";
 import { OPERATIONS, openApiDocument } from "../../worker/openapi/document.js";
 import type { Operation } from "../../worker/openapi/operation.js";
-import { problem } from "../../worker/schemas/answers.js";
+import { problem } from "../../worker/schemas/answers/problem.js";
 
 const ALL = Object.values(OPERATIONS)
   .flat()

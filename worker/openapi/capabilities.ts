@@ -1,4 +1,4 @@
-import { callbackAnswer, callbackUrl, capability } from "../schemas/answers.js";
+import { callbackAnswer, callbackUrl, capability } from "../schemas/answers/capabilities.js";
 import { anyBody, callbackBody, capabilityBody } from "../schemas/capability-bodies.js";
 import type { Operation } from "./operation.js";
 

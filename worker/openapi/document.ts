@@ -1,6 +1,8 @@
 import type * as z from "zod/mini";
 import { openedRoute } from "../capability/opened-routes.js";
-import { delivery, groupStatus, problem, requestStatus, stageCounts } from "../schemas/answers.js";
+import { delivery, groupStatus, stageCounts } from "../schemas/answers/groups.js";
+import { problem } from "../schemas/answers/problem.js";
+import { requestStatus } from "../schemas/answers/requests.js";
 import { addedTask, groupTarget, task, taskRef } from "../schemas/bodies.js";
 import { jsonSchemaOf, schemaOrReference } from "../schemas/described.js";
 import { id, parentTask } from "../schemas/fields.js";

@@ -7,7 +7,7 @@ import {
   groupStatus,
   heartbeatAnswer,
   retryAnswer,
-} from "../schemas/answers.js";
+} from "../schemas/answers/groups.js";
 import {
   acksBody,
   addBody,

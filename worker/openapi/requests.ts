@@ -1,4 +1,10 @@
-import { requestAddAnswer, requestList, requestResult, requestRetryAnswer, requestStatus } from "../schemas/answers.js";
+import {
+  requestAddAnswer,
+  requestList,
+  requestResult,
+  requestRetryAnswer,
+  requestStatus,
+} from "../schemas/answers/requests.js";
 import {
   requestAckBody,
   requestBody,

@@ -1,5 +1,5 @@
 import type * as z from "zod/mini";
-import { resultPage, taskPage } from "../schemas/answers.js";
+import { resultPage, taskPage } from "../schemas/answers/groups.js";
 import { extendBody, redeliverBody, resultsQuery, tasksQuery } from "../schemas/bodies.js";
 import type { Answer, Operation } from "./operation.js";
 

@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
-import { health, outcomes, output, tenant } from "../schemas/answers.js";
+import { health, tenant } from "../schemas/answers/service.js";
+import { outcomes, output } from "../schemas/answers/transitions.js";
 import { batchBody, listBody, runBody, watchBody } from "../schemas/bodies.js";
 import type { Operation } from "./operation.js";
 

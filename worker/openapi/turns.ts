@@ -1,4 +1,10 @@
-import { acquireAnswer, extendPermitAnswer, limitAnswer, releaseAnswer, semaphoreStatus } from "../schemas/answers.js";
+import {
+  acquireAnswer,
+  extendPermitAnswer,
+  limitAnswer,
+  releaseAnswer,
+  semaphoreStatus,
+} from "../schemas/answers/turns.js";
 import { acquireBody, extendPermitBody, limitBody, releaseBody, semaphoreQuery } from "../schemas/turn-bodies.js";
 import type { Operation } from "./operation.js";
 
