@@ -1,5 +1,5 @@
 import type { Coordinator } from "../coordinator.js";
-import type { GroupState, TaskAck } from "../core/group/record.js";
+import type { TaskAck } from "../core/group/record.js";
 import { MAX_ERROR_BYTES } from "../core/limits.js";
 import type { GroupStatus } from "../delivery/group-status.js";
 import type { Payloads, Webhooks } from "../delivery/handler.js";
@@ -50,7 +50,7 @@ import {
 import { type ListedRequest, listRequests, type RequestListOptions } from "./request/list.js";
 import { checkRequestTtl, type RequestWaitOptions, requestTtl } from "./request/settings.js";
 import { checkStages } from "./request/stages.js";
-import { type RequestState, type RequestStatus, requestStateOf, requestStatus } from "./request/status.js";
+import { type RequestStatus, requestStatus, stateAfter } from "./request/status.js";
 
 const EARLY_TTL_MS = 300_000;
 
@@ -264,7 +264,7 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
     const output = await this.#coordinator.run("request.count", requestId, input, callOptions(options));
     refuse(output.refused);
     const { verdict, state, complete = false } = output;
-    return { verdict, state: state === "unregistered" ? "unknown" : stateAfter({ state, complete }) };
+    return { verdict, state: stateAfter({ state, complete }) };
   }
 
   /** Opens failed tasks of a stage again, while the request has not ended. See `CompletionTracker.retry`. */
@@ -391,7 +391,7 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
     if (result === undefined)
       throw new CoordinationError("backend_rejected", "unexpected response: an ack without its verdict");
     const { verdict, state, complete = false } = result;
-    return { verdict, state: state === "unregistered" ? "unknown" : stateAfter({ state, complete }) };
+    return { verdict, state: stateAfter({ state, complete }) };
   }
 
   #taskOf(stage: S, taskId: TaskId): TaskAck {
@@ -420,9 +420,4 @@ export class RequestWaitTracker<S extends string = string, T extends Payloads = 
   #ofGroup(status: GroupStatus | null): RequestStatus<S> | null {
     return status === null ? null : requestStatus(this.stages, status);
   }
-}
-
-/** Returns the request's state after a call, from the group's state and whether no task is open. */
-function stateAfter({ state, complete }: { readonly state: GroupState; readonly complete: boolean }): RequestState {
-  return requestStateOf({ state, remaining: complete ? 0 : 1, total: 1, sealed: false });
 }

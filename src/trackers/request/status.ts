@@ -1,3 +1,4 @@
+import type { GroupState } from "../../core/group/record.js";
 import type { DeliveryStatus, GroupParent, GroupStatus } from "../../delivery/group-status.js";
 
 /**
@@ -86,6 +87,19 @@ export function requestStateOf({
 }: Pick<GroupStatus, "state" | "remaining" | "total" | "sealed">): RequestState {
   if (state !== "open") return STATES[state];
   return remaining <= 0 && (total > 0 || sealed) ? "complete" : "pending";
+}
+
+/** What a call that changed one task says of its group. */
+interface GroupAfter {
+  readonly state: GroupState | "unregistered";
+  /** No announced task is open. */
+  readonly complete: boolean;
+}
+
+/** Returns the state of a request after a call that changed one task. */
+export function stateAfter({ state, complete }: GroupAfter): RequestState | "unknown" {
+  if (state === "unregistered") return "unknown";
+  return requestStateOf({ state, remaining: complete ? 0 : 1, total: 1, sealed: false });
 }
 
 function stagesOf<S extends string>(stages: readonly S[], group: GroupStatus): RequestStatus<S>["stages"] {
