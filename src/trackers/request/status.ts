@@ -89,7 +89,7 @@ export function requestStateOf({
   return remaining <= 0 && (total > 0 || sealed) ? "complete" : "pending";
 }
 
-/** What a call that changed one task says of its group. */
+/** The state of a group after a call that changed one task. */
 interface GroupAfter {
   readonly state: GroupState | "unregistered";
   /** No announced task is open. */

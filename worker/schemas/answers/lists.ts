@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
 import { generation, instant, orNull, text, told } from "./fields.js";
 
-/** What a list says of each group or request. */
+/** The fields of a group or request in a list. */
 export const listed = {
   generation,
   total: z.int(),
@@ -14,7 +14,7 @@ export const listed = {
   delivery: told(orNull(z.enum(["pending", "unhandled", "dead"])), "the worst delivery that it owes; null for none"),
 };
 
-/** What a page of a list has besides its items. */
+/** The fields of a page of a list, besides its items. */
 export const listPage = {
   next: told(orNull(text), "the `after` of the next page; null on the last page"),
   asOfMs: instant("the time at which the list had this content"),
