@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { compile } from "../scripts/lua/compile.js";
 import { parts, scripts } from "../src/backends/upstash/scripts.gen.js";
 import { scriptOf } from "../src/backends/upstash/scripts.js";
 import { machines, type TransitionName } from "../src/core/registry.js";
@@ -55,6 +56,18 @@ describe("the Lua scripts", () => {
         if (!/^\w+ = function\(/.test(entry)) expect(usedIn(entry)).toEqual([]);
       }
     }
+  });
+
+  it.each([
+    ["const f = (L: number) => L;", "the core must not use the name L"],
+    ['const f = () => "__TS__New";', "the core must not use the name __TS__"],
+    ["class Box {}", "a constant of the core must use no other"],
+    ["function even(): void { odd(); }\nfunction odd(): void { even(); }", "functions that need each other"],
+    ["const our_a = {};\nconst our_b = { our_a };", "a constant of the core must use no other"],
+  ])("are not made of %j", async (source, why) => {
+    const folder = await mkdtemp(join(tmpdir(), "edge-coordinator-refused-"));
+    expect(() => compile(`${source}\nexport const reply = 1;`, folder)).toThrow(why);
+    await rm(folder, { recursive: true });
   });
 
   it("are there for every transition", () => {

@@ -75,7 +75,7 @@ async function answerOf(child: Child<FromServer>, name: string): Promise<void> {
   throw new Complaint(`${name} does not start: ${answer.message}${lastWords === "" ? "" : `\n${lastWords}`}`);
 }
 
-/** The port itself if nobody has it, or a free one for 0. */
+/** Returns the port, or a free one for 0. @throws Complaint when another process listens on the port. */
 async function availablePort(port: number): Promise<number> {
   const probe = createServer();
   probe.listen(port, "127.0.0.1");

@@ -49,6 +49,27 @@ export function keyboard(begin: (options?: VisitOptions) => Promise<Visit>): voi
       await page.getByRole("heading", { name: "Groups", exact: true }).waitFor();
     });
 
+    it("reads that an action has failed, also when the dialog was closed meanwhile", async () => {
+      const visit = await begin({ allows: /^Failed to load resource: the server responded with a status of 503/ });
+      const { page } = visit;
+      await visit.openGroup("import-981");
+      let answer: () => void = () => {};
+      const closed = new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      await page.route(/\/extend$/, async (route) => {
+        await closed;
+        const json = { code: "backend_unavailable", detail: "the object did not answer" };
+        await route.fulfill({ status: 503, json });
+      });
+      await visit.button("Extend").click();
+      await visit.dialog().getByRole("button", { name: "Extend" }).click();
+      await visit.dialog().getByRole("button", { name: "Go back" }).click();
+      await page.locator("dialog").waitFor({ state: "detached" });
+      answer();
+      await page.locator("#said", { hasText: "the object did not answer" }).waitFor();
+    });
+
     it("opens a dialog again before the browser has reported the end of the one before", async () => {
       const visit = await begin();
       await visit.openGroup("import-981");
